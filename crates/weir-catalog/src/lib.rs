@@ -1,0 +1,25 @@
+//! What Weir remembers that is not rows: sources, write keys, the owner's token, views.
+//!
+//! Look-ups are answered from memory; the metadata store (SQLite in `.weir/catalog.db`) is read
+//! when its generation moves, whichever process moved it. Secrets are stored as hashes only.
+//!
+//! What this crate is not: it knows no engine and no HTTP, and no secret it has stored can be read
+//! back from it.
+
+mod catalog;
+mod error;
+mod key;
+mod source;
+mod source_file;
+mod sqlite;
+mod state;
+mod token;
+mod view;
+
+pub use catalog::{Catalog, Upserted};
+pub use error::{CatalogError, CatalogErrorKind};
+pub use key::{KeyInfo, KeyLookup, NewKey, WriteKey};
+pub use source::{ClockPolicy, IpPolicy, Source, SourceSettings};
+pub use source_file::{SourceFile, SourceFileError};
+pub use token::OwnerToken;
+pub use view::View;
