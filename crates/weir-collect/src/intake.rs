@@ -1,0 +1,472 @@
+//! What becomes of one request, decided without waiting for anything.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+use weir_catalog::{ClockPolicy, Source};
+
+use crate::address::keep;
+use crate::collector::Inner;
+use crate::door::{
+    Element, Expected, Inflated, Judged, Parts, Reason, inflate, judge, member, split,
+    write_key_of,
+};
+use crate::front::{Form, Keys, Reply};
+use crate::json::{Bad, BadKind, Head, RawValue};
+use crate::live::LiveEvent;
+use crate::metrics::Counters;
+use crate::record::{self, Clock, Event, Protocol, Request};
+use crate::typed::summary;
+
+/// Of a body too large to be kept, this much is.
+const KEPT_OF_TOO_LARGE: usize = 64 << 10;
+/// The envelope is part of every row of its events: what all of them may take together.
+const ENVELOPES_BYTES: usize = 16 << 20;
+
+/// What a body holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Events(Form),
+    Webhook,
+}
+
+/// A request of events, and what the door decided when it came.
+pub(crate) struct Job {
+    pub(crate) body: Bytes,
+    pub(crate) received: usize,
+    pub(crate) form: Body,
+    pub(crate) protocol: Protocol,
+    pub(crate) encoding: String,
+    pub(crate) user_agent: String,
+    pub(crate) keys: Keys,
+    pub(crate) peer: IpAddr,
+    pub(crate) received_at: i64,
+    pub(crate) request_id: [u8; 16],
+    pub(crate) verdicts: bool,
+    pub(crate) live: bool,
+}
+
+/// A record to append, and what to answer once it is durable.
+pub(crate) struct Prepared {
+    pub(crate) rows: u32,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) accepted: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) decompressed: usize,
+    /// With the offset of each from the record's first position.
+    pub(crate) live: Vec<(u64, LiveEvent)>,
+    verdicts: Option<Vec<Value>>,
+    /// The body made no sense as a whole: it is kept, but the sender is told.
+    refusal: Option<(StatusCode, &'static str, String)>,
+}
+
+/// Why nothing of a request is stored.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// None of these keys is known; there may be none.
+    UnknownKey(Vec<String>),
+    Disabled,
+    Throttled(Duration),
+    Refused(StatusCode, &'static str, String),
+    Internal,
+}
+
+impl Prepared {
+    /// Returns the answer to the durable request.
+    pub(crate) fn reply(self, counters: &Counters) -> Reply {
+        if let Some((status, code, message)) = self.refusal {
+            counters.refused.add(1);
+            return Reply::error(status, code, &message);
+        }
+        match self.verdicts {
+            None => Reply::success(),
+            Some(results) => {
+                let body = json!({ "success": true, "results": results });
+                Reply::json(StatusCode::OK, body.to_string())
+            }
+        }
+    }
+}
+
+/// What of a body goes into the record.
+struct Found<'a> {
+    judged: Vec<Judged<'a>>,
+    /// What is kept beside the events: unsound members, what lies beyond a limit or a break.
+    aside: Vec<(Reason, String, &'a [u8])>,
+    envelope: Option<String>,
+    refusal: Option<(StatusCode, &'static str, String)>,
+}
+
+impl Job {
+    /// Takes the body apart and makes the record of it.
+    pub(crate) fn prepare(&self, inner: &Inner) -> Result<Prepared, Failure> {
+        let limits = &inner.limits;
+        let known = self.source(inner, None);
+        let inflated = match self.body.len() > limits.body_bytes {
+            true => Inflated::TooLarge,
+            false => inflate(&self.body, &self.encoding, limits),
+        };
+        let body = match inflated {
+            Inflated::Plain(body) => body,
+            Inflated::TooLarge => {
+                let most = limits.decompressed_bytes.min(limits.body_bytes);
+                let message = format!("a body may have {most} bytes");
+                let kept = &self.body[..self.body.len().min(KEPT_OF_TOO_LARGE)];
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                return self.keep_whole(inner, known, kept, (Reason::BodyTooLarge, status, message));
+            }
+            Inflated::Broken(error) => {
+                let message = format!("the body cannot be decompressed: {error}");
+                return self.undecodable(inner, known, &self.body, message);
+            }
+        };
+        let wrapped = self.form == Body::Webhook && body.trim_ascii_start().starts_with(b"[");
+        let body = if wrapped { as_batch(&body) } else { body };
+        let trimmed = body.trim_ascii();
+        let Some(mut parts) = split(trimmed, limits) else {
+            let message = "the body is not a JSON object".to_owned();
+            return self.undecodable(inner, known, trimmed, message);
+        };
+        let (source, key) = match known {
+            Ok(known) => known,
+            Err(_) => self.source(inner, write_key_of(&parts.members))?,
+        };
+        let listed = parts.elements.as_ref().map_or(1, Vec::len).max(1) as f64;
+        inner.keys.take(key, listed, Instant::now()).map_err(Failure::Throttled)?;
+
+        let utf8 = simdutf8::basic::from_utf8(trimmed).is_ok();
+        let single = match self.form {
+            Body::Webhook => !wrapped,
+            Body::Events(Form::Single(_)) => parts.elements.is_none(),
+            Body::Events(Form::Batch) => false,
+        };
+        let elements = match parts.elements.take() {
+            _ if single => match Head::parse(trimmed, limits.depth) {
+                Ok(head) => {
+                    parts = Parts::default();
+                    vec![Element::Object(head, trimmed)]
+                }
+                Err(bad @ Bad { kind: BadKind::Deep, .. }) => {
+                    parts = Parts::default();
+                    vec![Element::Unsound(bad, trimmed)]
+                }
+                Err(bad) => {
+                    let message = format!("malformed JSON: {bad}");
+                    return self.undecodable(inner, Ok((source, key)), trimmed, message);
+                }
+            },
+            Some(elements) => elements,
+            None => {
+                let message = match parts.broken {
+                    Some((bad, _)) => format!("malformed JSON: {bad}"),
+                    None => "the body has no array `batch`".to_owned(),
+                };
+                return self.undecodable(inner, Ok((source, key)), trimmed, message);
+            }
+        };
+        let nothing = parts.overflow.is_none() && parts.broken.is_none();
+        if elements.is_empty() && nothing {
+            let message = "the batch is empty".to_owned();
+            return Err(Failure::Refused(StatusCode::BAD_REQUEST, "empty_batch", message));
+        }
+        let expected = match self.form {
+            Body::Webhook => Expected::Webhook,
+            Body::Events(Form::Single(kind)) if single => Expected::Exactly(kind),
+            Body::Events(_) => Expected::Any,
+        };
+        let judged: Vec<_> =
+            elements.into_iter().map(|element| judge(element, expected, utf8, limits)).collect();
+        let mut aside = left_over(&mut parts);
+        let envelope = match !single && self.form != Body::Webhook {
+            true => self.envelope(inner, &parts, judged.len(), &mut aside),
+            false => None,
+        };
+        let found = Found { judged, aside, envelope, refusal: None };
+        Ok(self.record(&source, &found, body.len()))
+    }
+
+    /// Finds the source by the keys outside the body, and the one in it.
+    fn source(
+        &self,
+        inner: &Inner,
+        key: Option<Cow<'_, str>>,
+    ) -> Result<(Arc<Source>, u64), Failure> {
+        let mut keys = self.keys.clone();
+        if let Some(key) = key {
+            keys.add(&key);
+        }
+        match inner.find(&keys) {
+            Some((source, _)) if !source.enabled => Err(Failure::Disabled),
+            Some(found) => Ok(found),
+            None => Err(Failure::UnknownKey(keys.iter().map(str::to_owned).collect())),
+        }
+    }
+
+    /// Keeps a body of an authenticated sender that makes no sense.
+    fn undecodable(
+        &self,
+        inner: &Inner,
+        known: Result<(Arc<Source>, u64), Failure>,
+        body: &[u8],
+        message: String,
+    ) -> Result<Prepared, Failure> {
+        let why = (Reason::UndecodableBody, StatusCode::BAD_REQUEST, message);
+        self.keep_whole(inner, known, body, why)
+    }
+
+    fn keep_whole(
+        &self,
+        inner: &Inner,
+        known: Result<(Arc<Source>, u64), Failure>,
+        body: &[u8],
+        (reason, status, message): (Reason, StatusCode, String),
+    ) -> Result<Prepared, Failure> {
+        let code = if reason == Reason::BodyTooLarge { "body_too_large" } else { "invalid_json" };
+        let (source, key) = match known {
+            Ok(known) => known,
+            // Its key may be inside, where we cannot look.
+            Err(Failure::UnknownKey(keys)) if keys.is_empty() => {
+                return Err(Failure::Refused(status, code, message));
+            }
+            Err(failure) => return Err(failure),
+        };
+        inner.keys.take(key, 1.0, Instant::now()).map_err(Failure::Throttled)?;
+        let detail = match reason {
+            Reason::BodyTooLarge => format!("{message}; it came with {}", self.body.len()),
+            _ => message.clone(),
+        };
+        let found = Found {
+            judged: Vec::new(),
+            aside: vec![(reason, detail, body)],
+            envelope: None,
+            refusal: Some((status, code, message)),
+        };
+        Ok(self.record(&source, &found, body.len()))
+    }
+
+    /// Joins what the body says beside its events; what is no JSON of it, or too much, is set
+    /// aside.
+    fn envelope<'a>(
+        &self,
+        inner: &Inner,
+        parts: &Parts<'a>,
+        events: usize,
+        aside: &mut Vec<(Reason, String, &'a [u8])>,
+    ) -> Option<String> {
+        let mut envelope = String::new();
+        let most = inner.limits.event_bytes.min(ENVELOPES_BYTES / events.max(1));
+        for (key, value) in &parts.members {
+            // A key to write with is no part of what was written.
+            if key.inside() == b"writeKey" {
+                continue;
+            }
+            let texts = (std::str::from_utf8(key.inside()), std::str::from_utf8(value.0));
+            let (Ok(name), Ok(text)) = texts else {
+                aside.push((Reason::InvalidMember, "not UTF-8".to_owned(), value.0));
+                continue;
+            };
+            if envelope.len() + name.len() + text.len() > most {
+                let detail = format!("`{name}` has {} bytes, too many for each event", text.len());
+                aside.push((Reason::InvalidMember, detail, value.0));
+                continue;
+            }
+            envelope.push(if envelope.is_empty() { '{' } else { ',' });
+            for part in ["\"", name, "\":", text] {
+                envelope.push_str(part);
+            }
+        }
+        (!envelope.is_empty()).then(|| envelope + "}")
+    }
+
+    /// Makes the record, the verdicts and what listeners see.
+    fn record(&self, source: &Source, found: &Found<'_>, decompressed: usize) -> Prepared {
+        let sdk = self.sdk(found);
+        let ip = keep(self.peer, source.settings.ip);
+        let ids: Vec<Option<String>> = found.judged.iter().map(made_up_id).collect();
+        let mut events = Vec::with_capacity(found.judged.len() + found.aside.len());
+        for (judged, made_up) in found.judged.iter().zip(&ids) {
+            events.push(match judged {
+                Judged::Accepted { kind, message_id, raw, .. } => Event::Accepted {
+                    kind: *kind,
+                    message_id: made_up.as_deref().or(message_id.as_deref()).unwrap_or_default(),
+                    generated: made_up.is_some(),
+                    raw,
+                },
+                Judged::Quarantined { reason, detail, message_id, raw } => Event::Quarantined {
+                    reason: reason.as_str(),
+                    detail,
+                    message_id: message_id.as_deref().unwrap_or_default(),
+                    raw,
+                },
+            });
+        }
+        events.extend(found.aside.iter().map(|(reason, detail, raw)| Event::Quarantined {
+            reason: reason.as_str(),
+            detail,
+            message_id: "",
+            raw,
+        }));
+        let verdicts = self.verdicts.then(|| {
+            events.iter().take(found.judged.len()).enumerate().map(verdict).collect()
+        });
+        let live = match self.live {
+            true => self.live_events(source, found, &events),
+            false => Vec::new(),
+        };
+        let accepted =
+            events.iter().filter(|event| matches!(event, Event::Accepted { .. })).count();
+        let request = Request {
+            source_id: source.id,
+            source: source.name.as_str(),
+            received_at: self.received_at,
+            protocol: self.protocol,
+            clock: match source.settings.clock {
+                ClockPolicy::Correct => Clock::Correct,
+                ClockPolicy::Trust => Clock::Trust,
+            },
+            sdk: &sdk,
+            ip: &ip,
+            request_id: self.request_id,
+            envelope: found.envelope.as_deref(),
+            events,
+        };
+        let rows = request.events.len();
+        Prepared {
+            // A body of a few megabytes cannot hold more.
+            rows: u32::try_from(rows).unwrap_or(u32::MAX),
+            payload: record::encode(&request),
+            accepted: accepted as u64,
+            quarantined: (rows - accepted) as u64,
+            decompressed,
+            live,
+            verdicts,
+            refusal: found.refusal.clone(),
+        }
+    }
+
+    /// Returns the library that sent the request: what its first event says, or its user agent.
+    fn sdk(&self, found: &Found<'_>) -> String {
+        let head = found.judged.iter().find_map(|judged| match judged {
+            Judged::Accepted { head, .. } => Some(head),
+            Judged::Quarantined { .. } => None,
+        });
+        let envelope = found.envelope.as_deref().map(|text| RawValue(text.as_bytes()));
+        let shared = envelope.and_then(|envelope| member(envelope, "context"));
+        let library = [head.and_then(|head| head.context), shared]
+            .into_iter()
+            .flatten()
+            .find_map(|context| member(context, "library"));
+        let text = |name| {
+            let value = member(library?, name)?.string()?.decode().0;
+            (!value.is_empty()).then(|| value.into_owned())
+        };
+        let mut sdk = match (text("name"), text("version")) {
+            (Some(name), Some(version)) => format!("{name}/{version}"),
+            (Some(name), None) => name,
+            _ => self.user_agent.split(' ').next().unwrap_or_default().to_owned(),
+        };
+        if let Some((cut, _)) = sdk.char_indices().nth(120) {
+            sdk.truncate(cut);
+        }
+        sdk
+    }
+
+    fn live_events(
+        &self,
+        source: &Source,
+        found: &Found<'_>,
+        events: &[Event<'_>],
+    ) -> Vec<(u64, LiveEvent)> {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let heads = found.judged.iter().map(Some).chain(std::iter::repeat(None));
+        let told = events.iter().zip(heads).enumerate().map(|(offset, (event, judged))| {
+            let mut live = LiveEvent {
+                seq: 0,
+                received_at: self.received_at,
+                source: source.name.as_str().to_owned(),
+                protocol: self.protocol.as_str(),
+                verdict: "rejected",
+                reason: None,
+                detail: None,
+                kind: None,
+                event: None,
+                user_id: None,
+                anonymous_id: None,
+                message_id: None,
+                raw: String::from_utf8_lossy(event.raw()).into_owned(),
+            };
+            match *event {
+                Event::Accepted { kind, message_id, .. } => {
+                    live.verdict = "accepted";
+                    live.kind = Some(kind.as_str());
+                    live.message_id = text(message_id);
+                    if let Some(Judged::Accepted { head, .. }) = judged {
+                        let summary = summary(kind, head);
+                        live.event = summary.event.map(Cow::into_owned);
+                        live.user_id = summary.user_id.map(Cow::into_owned);
+                        live.anonymous_id = summary.anonymous_id.map(Cow::into_owned);
+                    }
+                }
+                Event::Quarantined { reason, detail, message_id, .. } => {
+                    live.reason = Reason::ALL.iter().map(|r| r.as_str()).find(|r| *r == reason);
+                    live.detail = text(detail);
+                    live.message_id = text(message_id);
+                }
+            }
+            (offset as u64, live)
+        });
+        told.collect()
+    }
+}
+
+/// A webhook may be a list of objects: made a batch, it is taken apart like one.
+fn as_batch(list: &[u8]) -> Cow<'static, [u8]> {
+    Cow::Owned([b"{\"batch\":", list, b"}"].concat())
+}
+
+/// Returns what of a batch is no event: unsound members, and what lies beyond a limit or a break.
+fn left_over<'a>(parts: &mut Parts<'a>) -> Vec<(Reason, String, &'a [u8])> {
+    let mut aside: Vec<_> = std::mem::take(&mut parts.unsound)
+        .into_iter()
+        .map(|raw| (Reason::InvalidMember, "no JSON".to_owned(), raw))
+        .collect();
+    if let Some(raw) = parts.overflow {
+        let detail = "beyond the most events a request may have".to_owned();
+        aside.push((Reason::BatchOverflow, detail, raw));
+    }
+    if let Some((bad, raw)) = parts.broken {
+        let detail = format!("the body breaks off: {bad}");
+        aside.push((Reason::BatchBroken, detail, raw));
+    }
+    aside
+}
+
+/// Returns a message id for an accepted event that has none.
+fn made_up_id(judged: &Judged<'_>) -> Option<String> {
+    match judged {
+        Judged::Accepted { message_id: None, .. } => {
+            Some(format!("weir-{}", uuid::Uuid::now_v7().simple()))
+        }
+        _ => None,
+    }
+}
+
+fn verdict((index, event): (usize, &Event<'_>)) -> Value {
+    match event {
+        Event::Accepted { message_id, .. } => {
+            json!({ "index": index, "messageId": message_id, "status": "accepted" })
+        }
+        Event::Quarantined { reason, detail, message_id, .. } => json!({
+            "index": index,
+            "messageId": message_id,
+            "status": "quarantined",
+            "reason": reason,
+            "detail": detail,
+        }),
+    }
+}

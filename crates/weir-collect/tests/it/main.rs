@@ -1,0 +1,3 @@
+//! From a request to rows in a real lake.
+
+mod lake;
