@@ -1,0 +1,30 @@
+//! SQL over the lake: one engine, many short sessions, each pinned to one instant of all tables.
+//!
+//! What this crate is not: it speaks no HTTP, knows no events and writes nothing. A query runs on
+//! threads of its own, under limits of its own, so that no SQL text can take intake down with it.
+
+mod caller;
+mod catalog;
+mod engine;
+mod error;
+mod guard;
+mod memory;
+mod options;
+mod params;
+mod plan;
+mod registry;
+mod session;
+mod statement;
+mod stream;
+mod system;
+mod threads;
+mod travel;
+mod types;
+
+pub use caller::Caller;
+pub use engine::{Engine, QueryRequest};
+pub use error::{Position, QueryError, QueryErrorKind};
+pub use options::EngineOptions;
+pub use registry::{QueryId, QueryState, QuerySummary};
+pub use stream::{PinnedVersion, QueryResult, QueryStream};
+pub use types::type_name;

@@ -1,0 +1,73 @@
+//! Parameters: values from outside that take the place of `$1`, never spliced into the text.
+
+use datafusion::common::{ParamValues, ScalarValue};
+use serde_json::Value;
+
+use crate::error::{QueryError, QueryErrorKind};
+
+/// Turns JSON values into values for `$1`, `$2`, ...
+///
+/// Text stays text: where it meets a timestamp or a number, the planner casts it.
+pub(crate) fn bind(params: &[Value]) -> Result<Vec<ScalarValue>, QueryError> {
+    params.iter().enumerate().map(|(i, value)| scalar(value, i + 1)).collect()
+}
+
+pub(crate) fn values(params: Vec<ScalarValue>) -> ParamValues {
+    ParamValues::from(params)
+}
+
+fn scalar(value: &Value, number: usize) -> Result<ScalarValue, QueryError> {
+    Ok(match value {
+        Value::Null => ScalarValue::Null,
+        Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
+        Value::Number(number_value) => match (number_value.as_i64(), number_value.as_f64()) {
+            (Some(value), _) => ScalarValue::Int64(Some(value)),
+            (None, Some(value)) => ScalarValue::Float64(Some(value)),
+            (None, None) => return Err(unfit(number, "is a number out of range")),
+        },
+        Value::String(value) => ScalarValue::Utf8(Some(value.clone())),
+        Value::Array(values) => list(values, number)?,
+        Value::Object(_) => return Err(unfit(number, "is an object; pass its JSON text instead")),
+    })
+}
+
+/// A list, for `= ANY($1)` and `array_has($1, x)`: all of its values have one type.
+fn list(values: &[Value], number: usize) -> Result<ScalarValue, QueryError> {
+    let scalars = values.iter().map(|v| scalar(v, number)).collect::<Result<Vec<_>, _>>()?;
+    let data_type = scalars.iter().find(|v| !v.is_null()).map_or(datafusion::arrow::datatypes::DataType::Utf8, ScalarValue::data_type);
+    let scalars = scalars
+        .into_iter()
+        .map(|v| if v.is_null() { ScalarValue::try_from(&data_type) } else { Ok(v) })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| unfit(number, "is a list of lists"))?;
+    if scalars.iter().any(|v| v.data_type() != data_type) {
+        return Err(unfit(number, "is a list of values of different types"));
+    }
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&scalars, &data_type)))
+}
+
+fn unfit(number: usize, why: &str) -> QueryError {
+    QueryError::new(QueryErrorKind::Parameter, format!("parameter ${number} {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_values_become_values() {
+        let values = bind(&[json!(null), json!(true), json!(7), json!(1.5), json!("x'; DROP"), json!([1, null, 3])]).unwrap();
+        assert_eq!(values[2], ScalarValue::Int64(Some(7)));
+        assert_eq!(values[4], ScalarValue::Utf8(Some("x'; DROP".into())));
+        assert!(matches!(values[5], ScalarValue::List(_)));
+    }
+
+    #[test]
+    fn what_has_no_type_is_refused() {
+        for bad in [json!({"a": 1}), json!([1, "a"])] {
+            assert_eq!(bind(&[bad]).unwrap_err().kind(), QueryErrorKind::Parameter);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! From text to a physical plan: everything that happens before the first row is read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, Statement as Sql, Value};
+use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
+use weir_core::TableName;
+use weir_lake::{At, LakeErrorKind, LakeView, TableView};
+
+use crate::catalog::{Pinned, Scope};
+use crate::engine::{Parts, QueryRequest};
+use crate::error::{Names, QueryError, QueryErrorKind, translate};
+use crate::guard;
+use crate::params;
+use crate::statement;
+use crate::stream::PinnedVersion;
+use crate::travel::{self, Clause, PastTable, Unit};
+use crate::types::type_name;
+
+/// A query ready to run.
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) state: SessionState,
+    pub(crate) versions: BTreeMap<String, PinnedVersion>,
+    pub(crate) scope: Scope,
+}
+
+/// Plans one request against `view`.
+pub(crate) async fn plan(parts: &Parts, request: &QueryRequest, view: Arc<LakeView>) -> Result<Planned, QueryError> {
+    let tokens = guard::tokens(&request.sql, &parts.options)?;
+    let (tokens, clauses) = travel::cut(tokens)?;
+    let mut statement = statement::parse(tokens)?;
+    statement::check(&statement)?;
+    let params = params::bind(&request.params)?;
+    let past = travel::rename(&mut statement, &clauses)?;
+    let past = resolve(parts, &view, &clauses, past, &params).await?;
+    let scope = Scope::new(Pinned::new(
+        parts.base.clone(),
+        parts.options.clone(),
+        parts.lake.clone(),
+        parts.catalog.clone(),
+        parts.queries.clone(),
+        past,
+        view,
+    ));
+    let state = scope.state();
+    let fail = |error| translate(error, &scope);
+    let logical = state.statement_to_plan(listed(statement)?).await.map_err(fail)?;
+    // The statement was checked by kind already; this holds for whatever the planner made of it.
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&logical)
+        .map_err(|error| QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error))?;
+    let logical = with_params(logical, params, &scope)?;
+    let logical = presentable(logical).map_err(fail)?;
+    let plan = state.create_physical_plan(&logical).await.map_err(fail)?;
+    Ok(Planned { plan, state, versions: scope.pinned.used(), scope })
+}
+
+/// Looks the past versions up that the statement asks for.
+async fn resolve(
+    parts: &Parts,
+    view: &LakeView,
+    clauses: &[Clause],
+    tables: Vec<PastTable>,
+    params: &[ScalarValue],
+) -> Result<HashMap<(String, String), Arc<TableView>>, QueryError> {
+    let mut past = HashMap::with_capacity(tables.len());
+    for table in tables {
+        let clause = &clauses[table.clause];
+        let full = format!("{}.{}", table.schema, table.table);
+        let name = TableName::new(&table.schema, &table.table).ok().filter(|name| view.table(name).is_some());
+        let Some(name) = name else {
+            return Err(QueryError::new(QueryErrorKind::UndefinedTable, format!("no table `{full}` has a history"))
+                .hint("FOR ... AS OF works on tables of the lake; on a view, put it inside the view's query")
+                .at(Some(clause.position)));
+        };
+        let at = instant(&parts.base, clause, params).map_err(|error| error.at(Some(clause.position)))?;
+        let snapshot = parts.lake.table_at(&name, at).await.map_err(|error| {
+            let (kind, message) = match error.kind() {
+                LakeErrorKind::NotFound => {
+                    (QueryErrorKind::UndefinedVersion, format!("`{full}` has no version {}", clause.value))
+                }
+                _ => (QueryErrorKind::Lake, format!("cannot {error}")),
+            };
+            QueryError::new(kind, message)
+                .hint("weir.commits lists the versions of every table")
+                .at(Some(clause.position))
+                .caused_by(error)
+        })?;
+        past.insert((table.schema, table.pinned), snapshot);
+    }
+    Ok(past)
+}
+
+/// Computes the version or instant a clause names: a literal, a parameter, or an expression
+/// without columns, such as `now() - interval '1 hour'`.
+fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Result<At, QueryError> {
+    let invalid = |message: String| QueryError::new(QueryErrorKind::Invalid, message);
+    let value = match &clause.value {
+        SqlExpr::Value(value) if matches!(&value.value, Value::Placeholder(_)) => {
+            let Value::Placeholder(name) = &value.value else { unreachable!("just matched") };
+            let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
+            let param = number.and_then(|n| params.get(n.checked_sub(1)?));
+            param.cloned().ok_or_else(|| missing_parameter(name))?
+        }
+        value => {
+            let fail = |error| translate(error, &NoColumns);
+            let empty = DFSchema::empty();
+            let expr = base
+                .create_logical_expr_from_sql_expr(ExprWithAlias { expr: value.clone(), alias: None }, &empty)
+                .map_err(fail)?;
+            let context = SimplifyContext::builder()
+                .with_schema(Arc::new(DFSchema::empty()))
+                .with_config_options(base.config_options().clone())
+                .with_current_time()
+                .build();
+            let simplifier = ExprSimplifier::new(context);
+            let expr = simplifier.coerce(expr, &empty).and_then(|expr| simplifier.simplify(expr)).map_err(fail)?;
+            match expr {
+                Expr::Literal(value, _) => value,
+                _ => return Err(invalid(format!("`{value}` is not a constant"))),
+            }
+        }
+    };
+    match clause.unit {
+        Unit::Version => match value.cast_to(&DataType::UInt64) {
+            Ok(ScalarValue::UInt64(Some(version))) if !matches!(value, ScalarValue::Float64(_)) => Ok(At::Version(version)),
+            _ => Err(invalid(format!("`{}` is not a version", clause.value)).hint("versions are whole numbers from 0")),
+        },
+        Unit::Timestamp => {
+            let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+            match value.cast_to(&kind) {
+                Ok(ScalarValue::TimestampMicrosecond(Some(micros), _)) if !value.data_type().is_numeric() => {
+                    Ok(At::Timestamp(micros))
+                }
+                _ => Err(invalid(format!("`{}` is not an instant", clause.value))
+                    .hint("write it like '2026-01-31T12:00:00Z', or now() - interval '1 hour'")),
+            }
+        }
+    }
+}
+
+struct NoColumns;
+
+impl Names for NoColumns {
+    fn similar_table(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn missing_parameter(name: &str) -> QueryError {
+    QueryError::new(QueryErrorKind::Parameter, format!("parameter {name} has no value"))
+        .hint("pass the values in order, as \"params\": [...]")
+}
+
+/// Puts the parameters' values in; each must be used, and each use must have a value.
+fn with_params(plan: LogicalPlan, params: Vec<ScalarValue>, names: &dyn Names) -> Result<LogicalPlan, QueryError> {
+    let used = plan.get_parameter_names().map_err(|error| translate(error, names))?;
+    let mut highest = 0;
+    for name in &used {
+        match name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()) {
+            Some(number) if (1..=params.len()).contains(&number) => highest = highest.max(number),
+            _ => return Err(missing_parameter(name)),
+        }
+    }
+    if used.is_empty() {
+        return Ok(plan);
+    }
+    plan.with_param_values(params::values(params)).map_err(|error| translate(error, names))
+}
+
+/// Replaces `SHOW TABLES` and `SHOW SCHEMAS`, which the engine answers with its own tables mixed
+/// in or not at all.
+fn listed(statement: Statement) -> Result<Statement, QueryError> {
+    let sql = match &statement {
+        Statement::Statement(sql) => match sql.as_ref() {
+            Sql::ShowTables { .. } => {
+                "SELECT table_schema AS schema, table_name AS name, table_type AS kind \
+                 FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1, 2"
+            }
+            Sql::ShowSchemas { .. } => {
+                "SELECT schema_name AS schema FROM information_schema.schemata ORDER BY 1"
+            }
+            _ => return Ok(statement),
+        },
+        _ => return Ok(statement),
+    };
+    statement::parse(guard::tokens(sql, &crate::EngineOptions::default())?)
+}
+
+/// Gives the result the types people and programs can read.
+fn presentable(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    if let LogicalPlan::DescribeTable(describe) = &plan {
+        return described(&describe.schema);
+    }
+    let is_json = |kind: &DataType| *kind == *JSON_UNION_DATA_TYPE;
+    if !plan.schema().fields().iter().any(|field| is_json(field.data_type())) {
+        return Ok(plan);
+    }
+    // `raw -> 'a'` gives the engine's own union of JSON's types: fine inside, text outside.
+    let columns: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+            if is_json(field.data_type()) {
+                udfs::json_union_to_text_udf().call(vec![column]).alias(field.name())
+            } else {
+                column
+            }
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// Returns the answer to `DESCRIBE`, with SQL's names of types.
+fn described(schema: &Schema) -> datafusion::common::Result<LogicalPlan> {
+    let fields = ["column_name", "data_type", "is_nullable"].map(|name| Field::new(name, DataType::Utf8, false));
+    let answer: SchemaRef = Arc::new(Schema::new(fields.to_vec()));
+    let columns = || schema.fields().iter();
+    let batch = RecordBatch::try_new(
+        answer.clone(),
+        vec![
+            Arc::new(columns().map(|f| Some(f.name().as_str())).collect::<StringArray>()),
+            Arc::new(columns().map(|f| Some(type_name(f.data_type()))).collect::<StringArray>()),
+            Arc::new(columns().map(|f| Some(if f.is_nullable() { "YES" } else { "NO" })).collect::<StringArray>()),
+        ],
+    )?;
+    let table = MemTable::try_new(answer, vec![vec![batch]])?;
+    LogicalPlanBuilder::scan("columns", provider_as_source(Arc::new(table)), None)?.build()
+}

@@ -1,0 +1,34 @@
+//! Tables about the lake and the server, made when a query reads them.
+
+pub(crate) mod information;
+mod state;
+mod virtual_table;
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+
+use crate::catalog::Scope;
+
+/// The schema of system tables.
+pub(crate) const SCHEMA: &str = "weir";
+
+/// The schema SQL itself defines.
+pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// The system tables; `event_fate` is a view and listed with the built-in views.
+pub(crate) const TABLES: [&str; 6] = ["commits", "lake", "queries", "sources", "tables", "write_keys"];
+
+/// Returns the system table `weir.<name>`.
+pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>> {
+    let table = match name {
+        "commits" => state::commits(scope),
+        "lake" => state::lake(scope),
+        "queries" => state::queries(scope),
+        "sources" => state::sources(scope),
+        "tables" => state::tables(scope),
+        "write_keys" => state::write_keys(scope),
+        _ => return None,
+    };
+    Some(Arc::new(table))
+}

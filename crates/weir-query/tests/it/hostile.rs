@@ -1,0 +1,153 @@
+//! Statements that would take the process down, or its time, memory and disk.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use weir_query::{Caller, QueryErrorKind, QueryRequest, QueryState};
+
+use crate::fixture::Fixture;
+
+/// Rows enough that their square is not counted within a test's patience.
+const SERIES: &str = "generate_series(1, 1000000)";
+
+async fn ends(fixture: &Fixture, sql: &str, within: Duration) -> Result<usize, QueryErrorKind> {
+    let started = Instant::now();
+    let result = fixture.rows(sql).await;
+    let took = started.elapsed();
+    assert!(took < within, "{} took {took:?}", sql.chars().take(60).collect::<String>());
+    result.map(|rows| rows.len()).map_err(|error| error.kind())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chains_and_nests_are_refused_at_once() {
+    let fixture = Fixture::filled().await;
+    let deep = 5_000;
+    for sql in [
+        format!("SELECT 1 FROM shop.orders WHERE true{}", " OR amount = 1".repeat(20_000)),
+        format!("SELECT 1{}", " + 1".repeat(12_000)),
+        format!("SELECT {}1{}", "(".repeat(deep), ")".repeat(deep)),
+        format!("SELECT {}1{}", "abs(".repeat(deep), ")".repeat(deep)),
+        format!("SELECT * FROM {}shop.orders{}", "(SELECT * FROM ".repeat(deep), ")".repeat(deep)),
+        format!("SELECT {} 1", "-".repeat(1).to_owned() + &" -".repeat(20_000)),
+        format!("SELECT 1{}", " UNION SELECT 1".repeat(5_000)),
+        format!("SELECT 1 FROM shop.orders{}", ", shop.orders".repeat(3_000)),
+        format!("SELECT '{}'", "x".repeat(2 << 20)),
+    ] {
+        let end = ends(&fixture, &sql, Duration::from_secs(5)).await;
+        assert_eq!(end, Err(QueryErrorKind::TooComplex), "{}", &sql[..60]);
+    }
+    assert_eq!(fixture.value("SELECT 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_guard_lets_through_does_not_overflow_a_stack() {
+    let fixture = Fixture::filled().await;
+    let limit = weir_query::EngineOptions::default().operators - 10;
+    for sql in [
+        format!("SELECT count(*) FROM shop.orders WHERE false{}", " OR amount = 1".repeat(limit / 2)),
+        format!("SELECT amount{} FROM shop.orders", " + 1".repeat(limit)),
+        format!("SELECT user_id{} FROM shop.orders", " || 'x'".repeat(limit)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(limit / 10 - 1)),
+        format!("SELECT {}1{}", "(".repeat(58), ")".repeat(58)),
+        format!("SELECT {}1{}", "abs(".repeat(55), ")".repeat(55)),
+        format!("SELECT CASE{} END FROM shop.orders", " WHEN amount = 1 THEN 2".repeat(limit / 2)),
+    ] {
+        // Ends one way or the other; the next query shows that the process did not.
+        let _ = ends(&fixture, &sql, Duration::from_secs(35)).await;
+    }
+    assert_eq!(fixture.value("SELECT 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_too_long_is_ended() {
+    let fixture = Fixture::with(|options| options.timeout = Duration::from_secs(1)).await;
+    for sql in [
+        format!("SELECT count(*) FROM {SERIES} a, {SERIES} b, {SERIES} c"),
+        format!("SELECT count(*) FROM {SERIES} a(x) JOIN {SERIES} b(x) ON a.x < b.x"),
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r".to_owned(),
+    ] {
+        let end = ends(&fixture, &sql, Duration::from_secs(4)).await;
+        assert!(
+            matches!(end, Err(QueryErrorKind::Timeout | QueryErrorKind::OutOfMemory)),
+            "{sql}: {end:?}"
+        );
+    }
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_result_ends_its_query() {
+    let fixture = Fixture::new().await;
+    let sql = format!("SELECT a.value FROM {SERIES} a, {SERIES} b");
+    let mut result = fixture.engine.query(QueryRequest::new(sql, Caller::owner("test"))).await.unwrap();
+    assert!(result.rows.next().await.unwrap().unwrap().num_rows() > 0);
+
+    drop(result);
+
+    settled(&fixture).await;
+    assert_eq!(fixture.engine.queries()[0].state, QueryState::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_can_be_cancelled_by_its_id() {
+    let fixture = Fixture::new().await;
+    let sql = format!("SELECT count(*) FROM {SERIES} a, {SERIES} b");
+    let mut result = fixture.engine.query(QueryRequest::new(sql, Caller::owner("test"))).await.unwrap();
+
+    assert!(fixture.engine.cancel(result.id.as_str()));
+    let error = result.rows.next().await.unwrap().unwrap_err();
+
+    assert_eq!(error.kind(), QueryErrorKind::Cancelled);
+    assert!(!fixture.engine.cancel("no such query"));
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_and_disk_are_bounded() {
+    let fixture = Fixture::with(|options| {
+        options.memory_bytes = 16 << 20;
+        options.query_memory_bytes = 12 << 20;
+        options.temp_bytes = 8 << 20;
+    })
+    .await;
+    let sort = "SELECT value, random() r FROM generate_series(1, 8000000) ORDER BY r LIMIT 5000000 OFFSET 10";
+    let join = "SELECT count(*) FROM generate_series(1, 5000000) a(x) JOIN generate_series(1, 5000000) b(x) ON a.x = b.x";
+    for sql in [sort, join] {
+        let end = ends(&fixture, sql, Duration::from_secs(30)).await;
+        assert!(matches!(end, Err(QueryErrorKind::OutOfMemory | QueryErrorKind::OutOfDisk)), "{sql}: {end:?}");
+    }
+    settled(&fixture).await;
+    assert_eq!(fixture.value("SELECT 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_queries_are_turned_away() {
+    let fixture = Fixture::with(|options| {
+        options.running = 1;
+        options.waiting = 0;
+        options.timeout = Duration::from_secs(3);
+    })
+    .await;
+    let sql = format!("SELECT count(*) FROM {SERIES} a, {SERIES} b");
+    let running = fixture.engine.query(QueryRequest::new(sql, Caller::owner("test"))).await.unwrap();
+
+    assert_eq!(fixture.rows("SELECT 1").await.unwrap_err().kind(), QueryErrorKind::Busy);
+
+    drop(running);
+    settled(&fixture).await;
+    assert_eq!(fixture.value("SELECT 1").await, "1");
+}
+
+/// Waits until nothing runs and nothing is held.
+async fn settled(fixture: &Fixture) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let (running, memory, disk) =
+            (fixture.engine.running(), fixture.engine.memory_used(), fixture.engine.disk_used());
+        if (running, memory, disk) == (0, 0, 0) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still {running} running, {memory} B memory, {disk} B disk");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

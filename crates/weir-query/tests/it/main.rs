@@ -1,0 +1,6 @@
+//! The engine over a real lake on disk: what it answers, and what it refuses.
+
+mod fixture;
+mod hostile;
+mod reading;
+mod slt;

@@ -1,0 +1,236 @@
+//! Rows as bytes, batch by batch.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::csv::writer::{Writer as CsvWriter, WriterBuilder as CsvBuilder};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use arrow::json::StructMode;
+use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::Bytes;
+use serde::Serialize;
+use weir_query::{QueryResult, type_name};
+
+use super::failure::Failure;
+use super::format::Format;
+
+/// Writes one result: a head, batches, an end.
+pub(super) struct Encoder {
+    form: Form,
+    started: Instant,
+    rows: u64,
+}
+
+enum Form {
+    Json { plain: SchemaRef, head: String, tail: String },
+    JsonLines { plain: SchemaRef },
+    Csv { plain: SchemaRef, schema: SchemaRef },
+    Arrow(Box<StreamWriter<Vec<u8>>>),
+}
+
+#[derive(Serialize)]
+struct Column<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl Encoder {
+    pub(super) fn new(format: Format, result: &QueryResult) -> Result<Self, ArrowError> {
+        let schema = result.schema.clone();
+        let form = match format {
+            Format::Json => {
+                let columns: Vec<_> = schema
+                    .fields()
+                    .iter()
+                    .map(|field| Column { name: field.name(), kind: type_name(field.data_type()) })
+                    .collect();
+                let json = |value: serde_json::Result<String>| {
+                    value.map_err(|error| ArrowError::JsonError(error.to_string()))
+                };
+                let columns = json(serde_json::to_string(&columns))?;
+                let versions = json(serde_json::to_string(&result.versions))?;
+                let head = format!("{{\"query_id\":\"{}\",\"columns\":{columns},\"rows\":[", result.id);
+                Form::Json { plain: plain(&schema, false), head, tail: format!(",\"versions\":{versions}}}\n") }
+            }
+            Format::JsonLines => Form::JsonLines { plain: plain(&schema, false) },
+            Format::Csv => Form::Csv { plain: plain(&schema, true), schema: schema.clone() },
+            Format::Arrow => Form::Arrow(Box::new(StreamWriter::try_new(Vec::new(), &schema)?)),
+        };
+        Ok(Self { form, started: result.started, rows: 0 })
+    }
+
+    /// Returns what comes before the first row.
+    pub(super) fn head(&mut self) -> Result<Bytes, ArrowError> {
+        match &mut self.form {
+            Form::Json { head, .. } => Ok(Bytes::from(std::mem::take(head))),
+            Form::JsonLines { .. } => Ok(Bytes::new()),
+            Form::Csv { schema, .. } => {
+                // The writer names columns with the first batch only, which may never come.
+                let mut names = CsvBuilder::new().with_header(true).build(Vec::new());
+                names.write(&RecordBatch::new_empty(schema_of_text(schema)))?;
+                Ok(Bytes::from(names.into_inner()))
+            }
+            Form::Arrow(writer) => Ok(Bytes::from(std::mem::take(writer.get_mut()))),
+        }
+    }
+
+    /// Returns the rows of `batch`.
+    pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
+        let first = self.rows == 0;
+        self.rows += batch.num_rows() as u64;
+        match &mut self.form {
+            Form::Json { plain, .. } => {
+                let lines = json_lines(&to_plain(batch, plain)?, StructMode::ListOnly)?;
+                Ok(Bytes::from(separated(&lines, first)))
+            }
+            Form::JsonLines { plain } => {
+                Ok(Bytes::from(json_lines(&to_plain(batch, plain)?, StructMode::ObjectOnly)?))
+            }
+            Form::Csv { plain, .. } => {
+                let mut writer: CsvWriter<Vec<u8>> = CsvBuilder::new().with_header(false).build(Vec::new());
+                writer.write(&to_plain(batch, plain)?)?;
+                Ok(Bytes::from(writer.into_inner()))
+            }
+            Form::Arrow(writer) => {
+                writer.write(batch)?;
+                Ok(Bytes::from(std::mem::take(writer.get_mut())))
+            }
+        }
+    }
+
+    /// Returns what comes after the last row.
+    pub(super) fn end(&mut self) -> Result<Bytes, ArrowError> {
+        match &mut self.form {
+            Form::Json { tail, .. } => {
+                let elapsed = self.started.elapsed().as_millis();
+                let counts = format!("],\"row_count\":{},\"elapsed_ms\":{elapsed}", self.rows);
+                Ok(Bytes::from(counts + tail))
+            }
+            Form::JsonLines { .. } | Form::Csv { .. } => Ok(Bytes::new()),
+            Form::Arrow(writer) => {
+                writer.finish()?;
+                Ok(Bytes::from(std::mem::take(writer.get_mut())))
+            }
+        }
+    }
+
+    /// Returns an end that tells the rows are not all; none where the format has no way to, and the
+    /// connection must break instead.
+    pub(super) fn broken(&self, failure: &Failure) -> Option<Bytes> {
+        let error = serde_json::to_string(failure).ok()?;
+        match &self.form {
+            Form::Json { .. } => {
+                let elapsed = self.started.elapsed().as_millis();
+                let counts = format!("],\"row_count\":{},\"elapsed_ms\":{elapsed}", self.rows);
+                Some(Bytes::from(format!("{counts},\"error\":{error}}}\n")))
+            }
+            Form::JsonLines { .. } => Some(Bytes::from(format!("{{\"error\":{error}}}\n"))),
+            Form::Csv { .. } | Form::Arrow(_) => None,
+        }
+    }
+}
+
+/// Writes one line per row. Line breaks inside values are escaped, so a line is a row.
+fn json_lines(batch: &RecordBatch, mode: StructMode) -> Result<Vec<u8>, ArrowError> {
+    let builder = JsonBuilder::new().with_explicit_nulls(true).with_struct_mode(mode);
+    let mut writer = builder.build::<_, LineDelimited>(Vec::with_capacity(batch.num_rows() * 64));
+    writer.write(batch)?;
+    writer.finish()?;
+    Ok(writer.into_inner())
+}
+
+/// Turns lines into the items of a list.
+fn separated(lines: &[u8], first: bool) -> Vec<u8> {
+    let mut items = Vec::with_capacity(lines.len() + 16);
+    let mut first = first;
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let _ = items.write_all(if first { b"\n" } else { b",\n" });
+        let _ = items.write_all(line);
+        first = false;
+    }
+    items
+}
+
+/// Returns the schema with types that have no form in JSON (or CSV) replaced by text.
+fn plain(schema: &SchemaRef, flat: bool) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Interval(_) | DataType::Duration(_) | DataType::Union(..) => text(field),
+        kind if flat && kind.is_nested() => text(field),
+        _ => field.as_ref().clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn text(field: &Field) -> Field {
+    Field::new(field.name(), DataType::Utf8, true)
+}
+
+fn schema_of_text(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields().iter().map(|field| text(field)).collect::<Vec<_>>()))
+}
+
+fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(plain.fields()).map(|(column, field)| {
+        if column.data_type() == field.data_type() {
+            return Ok(column.clone());
+        }
+        if column.data_type().is_nested() && !matches!(column.data_type(), DataType::Union(..)) {
+            return nested_text(column);
+        }
+        let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())?;
+        let values = (0..column.len()).map(|row| {
+            if column.is_null(row) { None } else { Some(formatter.value(row).to_string()) }
+        });
+        Ok(Arc::new(values.collect::<StringArray>()) as ArrayRef)
+    });
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(plain.clone(), columns, &options)
+}
+
+/// Returns lists and records as JSON text.
+fn nested_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let field = Field::new("value", column.data_type().clone(), true);
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()])?;
+    let lines = json_lines(&batch, StructMode::ListOnly)?;
+    let values = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
+        // Each line is a list of one value.
+        let value = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]")).unwrap_or(line);
+        (value != b"null").then(|| String::from_utf8_lossy(value).into_owned())
+    });
+    Ok(Arc::new(values.collect::<StringArray>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, ListArray};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    #[test]
+    fn lines_become_items() {
+        assert_eq!(separated(b"[1]\n[2]\n", true), b"\n[1],\n[2]");
+        assert_eq!(separated(b"[3]\n", false), b",\n[3]");
+    }
+
+    #[test]
+    fn lists_are_text_where_values_are_flat() {
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([
+            Some(vec![Some(1), None]),
+            None,
+        ]));
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
+        let batch = RecordBatch::try_from_iter([("id", ids), ("list", list)]).unwrap();
+        let flat = to_plain(&batch, &plain(&batch.schema(), true)).unwrap();
+        let mut writer: CsvWriter<Vec<u8>> = CsvBuilder::new().with_header(false).build(Vec::new());
+        writer.write(&flat).unwrap();
+        assert_eq!(String::from_utf8(writer.into_inner()).unwrap(), "7,\"[1,null]\"\n8,\n");
+    }
+}

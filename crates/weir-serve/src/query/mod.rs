@@ -1,0 +1,8 @@
+//! `/api/v1/query`: SQL in, rows out, in the format that was asked for.
+
+mod encode;
+mod failure;
+mod format;
+mod route;
+
+pub(crate) use route::router;
