@@ -72,9 +72,18 @@ fn count(number: u64) -> usize {
 
 /// Environment variables that are not keys of the file.
 pub const OTHER_VARIABLES: [(&str, &str); 3] = [
-    ("WEIR_PROJECT", "The project folder of commands that are not given one with `--project`."),
-    ("WEIR_URL", "The address of the server that commands talk to, instead of `server.listen`."),
-    ("WEIR_TOKEN", "The owner's token, instead of the one in `.weir/owner.token`."),
+    (
+        "WEIR_PROJECT",
+        "The project folder of commands that are not given one with `--project`.",
+    ),
+    (
+        "WEIR_URL",
+        "The address of the server that commands talk to, instead of `server.listen`.",
+    ),
+    (
+        "WEIR_TOKEN",
+        "The owner's token, instead of the one in `.weir/owner.token`.",
+    ),
 ];
 
 /// Every key there is, in the order of the reference page.
@@ -93,7 +102,8 @@ pub static KEYS: &[Key] = &[
         kind: Kind::WebAddress(|c, v| c.server.public_url = v),
         default: "",
         doc: "The address by which SDKs and browsers reach this server, for example \
-              `https://events.example.com`. Told to browser SDKs; by default the request's `Host`.",
+              `https://events.example.com`. Told to browser SDKs; by default what the request itself \
+              says (`Host`, and `X-Forwarded-Proto` of a proxy).",
     },
     Key {
         section: "server",
@@ -245,7 +255,9 @@ pub static KEYS: &[Key] = &[
     Key {
         section: "flush",
         name: "interval",
-        kind: Kind::Time(Duration::from_millis(100), secs(3600), |c, v| c.flush.interval = v),
+        kind: Kind::Time(Duration::from_millis(100), secs(3600), |c, v| {
+            c.flush.interval = v
+        }),
         default: "20s",
         doc: "Longest time between two commits to the lake while rows come in. Queries do not \
               wait for it: they see rows in memory.",
@@ -283,7 +295,9 @@ pub static KEYS: &[Key] = &[
     Key {
         section: "maintenance",
         name: "vacuum_retention",
-        kind: Kind::Time(secs(3600), secs(3650 * DAY), |c, v| c.maintenance.vacuum_retention = v),
+        kind: Kind::Time(secs(3600), secs(3650 * DAY), |c, v| {
+            c.maintenance.vacuum_retention = v
+        }),
         default: "7d",
         doc: "Age at which files that only old versions of a table need are deleted. Time travel \
               reaches back this far for certain.",
@@ -299,7 +313,9 @@ pub static KEYS: &[Key] = &[
     Key {
         section: "collect",
         name: "max_batch_size",
-        kind: Kind::Size(size(KB), size(256 * MB), |c, v| c.collect.max_batch_size = v),
+        kind: Kind::Size(size(KB), size(256 * MB), |c, v| {
+            c.collect.max_batch_size = v
+        }),
         default: "4MB",
         doc: "Size of one request's body, before and after decompression.",
     },
@@ -309,21 +325,21 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Number(1, 100_000, |c, v| {
             c.collect.max_batch_events = u32::try_from(v).unwrap_or(u32::MAX);
         }),
-        default: "2500",
-        doc: "Events in one request.",
+        default: "10000",
+        doc: "Events in one request; those beyond go to quarantine.",
     },
     Key {
         section: "collect",
         name: "key_rate",
         kind: Kind::Number(0, 10_000_000, |c, v| c.collect.key_rate = v),
-        default: "0",
+        default: "500000",
         doc: "Events per second and write key; more are refused with `429`. 0 sets no limit.",
     },
     Key {
         section: "collect",
         name: "ip_rate",
         kind: Kind::Number(0, 10_000_000, |c, v| c.collect.ip_rate = v),
-        default: "0",
+        default: "50000",
         doc: "Requests per second and IP address; more are refused with `429`. 0 sets no limit. \
               Set `server.trusted_proxies` first when a proxy stands in front.",
     },
@@ -352,7 +368,9 @@ pub static KEYS: &[Key] = &[
     Key {
         section: "query",
         name: "timeout",
-        kind: Kind::Time(Duration::from_millis(10), secs(DAY), |c, v| c.query.timeout = v),
+        kind: Kind::Time(Duration::from_millis(10), secs(DAY), |c, v| {
+            c.query.timeout = v
+        }),
         default: "60s",
         doc: "Longest run time of a query.",
     },
@@ -373,7 +391,9 @@ pub static KEYS: &[Key] = &[
     Key {
         section: "log",
         name: "level",
-        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"], |c, v| c.log.level = v),
+        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"], |c, v| {
+            c.log.level = v
+        }),
         default: "info",
         doc: "Least level that is written.",
     },

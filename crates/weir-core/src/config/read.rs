@@ -33,7 +33,13 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Loaded, ConfigError> {
         let variables = variables.into_iter().collect();
-        let mut reader = Reader { file, text, variables, found: Vec::new(), given: BTreeMap::new() };
+        let mut reader = Reader {
+            file,
+            text,
+            variables,
+            found: Vec::new(),
+            given: BTreeMap::new(),
+        };
         reader.read_file();
         let warnings = reader.read_variables();
         let mut config = Config::blank();
@@ -47,7 +53,13 @@ impl Config {
             return Ok(Loaded { config, warnings });
         }
         reader.found.sort_by_key(|(offset, _)| *offset);
-        Err(ConfigError { problems: reader.found.into_iter().map(|(_, problem)| problem).collect() })
+        Err(ConfigError {
+            problems: reader
+                .found
+                .into_iter()
+                .map(|(_, problem)| problem)
+                .collect(),
+        })
     }
 }
 
@@ -106,7 +118,14 @@ impl Reader<'_> {
                 (span.start, format!("{}:{line}:{column}", self.file))
             }
         };
-        self.found.push((offset, Problem { place, message: message.into(), hint }));
+        self.found.push((
+            offset,
+            Problem {
+                place,
+                message: message.into(),
+                hint,
+            },
+        ));
     }
 
     fn read_file(&mut self) {
@@ -132,7 +151,9 @@ impl Reader<'_> {
                     _ => self.problem(
                         &place,
                         format!("`{name}` is a section"),
-                        Some(format!("write `[{name}]` on a line of its own, its keys below")),
+                        Some(format!(
+                            "write `[{name}]` on a line of its own, its keys below"
+                        )),
                     ),
                 }
             } else {
@@ -141,12 +162,18 @@ impl Reader<'_> {
         }
         if !version {
             let hint = format!("write `version = {VERSION}` at the top of the file");
-            self.problem(&Place::File(0..0), "the version of the file is missing", Some(hint));
+            self.problem(
+                &Place::File(0..0),
+                "the version of the file is missing",
+                Some(hint),
+            );
         }
     }
 
     fn check_version(&mut self, value: &DeValue<'_>, place: Place) {
-        let number = value.as_integer().and_then(|number| number.as_str().parse::<i64>().ok());
+        let number = value
+            .as_integer()
+            .and_then(|number| number.as_str().parse::<i64>().ok());
         match number {
             Some(VERSION) => {}
             Some(number) if number > VERSION => self.problem(
@@ -170,7 +197,11 @@ impl Reader<'_> {
         } else if let Some(better) = did_you_mean(name, &sections) {
             Some(format!("did you mean `[{better}]`?"))
         } else {
-            let list = sections.iter().map(|s| format!("`[{s}]`")).collect::<Vec<_>>().join(", ");
+            let list = sections
+                .iter()
+                .map(|s| format!("`[{s}]`"))
+                .collect::<Vec<_>>()
+                .join(", ");
             Some(format!("there are {list}"))
         };
         self.problem(place, format!("unknown key `{name}`"), hint);
@@ -180,14 +211,21 @@ impl Reader<'_> {
         for (name, value) in table {
             let place = Place::File(name.span());
             let name = name.get_ref().as_ref();
-            let index = KEYS.iter().position(|key| key.section == section && key.name == name);
+            let index = KEYS
+                .iter()
+                .position(|key| key.section == section && key.name == name);
             match index {
                 Some(index) => {
-                    self.given.insert(index, (written(value.get_ref()), Place::File(value.span())));
+                    self.given
+                        .insert(index, (written(value.get_ref()), Place::File(value.span())));
                 }
                 None => {
                     let hint = unknown_key_hint(section, name);
-                    self.problem(&place, format!("unknown key `{name}` in `[{section}]`"), hint);
+                    self.problem(
+                        &place,
+                        format!("unknown key `{name}` in `[{section}]`"),
+                        hint,
+                    );
                 }
             }
         }
@@ -204,7 +242,8 @@ impl Reader<'_> {
             }
             if let Some(index) = names.iter().position(|known| known == name) {
                 let given = Given::Plain(value.clone());
-                self.given.insert(index, (given, Place::Variable(name.clone())));
+                self.given
+                    .insert(index, (given, Place::Variable(name.clone())));
             } else if !OTHER_VARIABLES.iter().any(|(known, _)| known == name) {
                 warnings.push(Problem {
                     place: name.clone(),
@@ -218,11 +257,19 @@ impl Reader<'_> {
     }
 
     fn apply(&mut self, index: usize, key: &Key, config: &mut Config) {
-        let default = || (Given::Plain(key.default.to_owned()), Place::Variable(String::new()));
+        let default = || {
+            (
+                Given::Plain(key.default.to_owned()),
+                Place::Variable(String::new()),
+            )
+        };
         let (mut given, place) = self.given.get(&index).cloned().unwrap_or_else(default);
         if matches!(place, Place::File(_)) {
             if matches!(key.kind, Kind::Secret(_)) && !is_only_reference(&given) {
-                let hint = format!("write `{} = \"${{env:NAME}}\"`, with a variable's name", key.name);
+                let hint = format!(
+                    "write `{} = \"${{env:NAME}}\"`, with a variable's name",
+                    key.name
+                );
                 let message = format!("`{}` is a secret and must not stand in a file", key.path());
                 return self.problem(&place, message, Some(hint));
             }
@@ -231,7 +278,11 @@ impl Reader<'_> {
             }
         }
         if let Err(wrong) = set(key, &given, config) {
-            self.problem(&place, format!("`{}` {}", key.path(), wrong.message), wrong.hint);
+            self.problem(
+                &place,
+                format!("`{}` {}", key.path(), wrong.message),
+                wrong.hint,
+            );
         }
     }
 
@@ -278,23 +329,43 @@ impl Reader<'_> {
     fn check(&mut self, config: &Config) {
         let rules: [(&str, &str, bool, String); 5] = [
             ("hot", "limit", config.hot.limit >= config.flush.bytes, {
-                format!("must be at least `flush.bytes`, which is {}", config.flush.bytes)
+                format!(
+                    "must be at least `flush.bytes`, which is {}",
+                    config.flush.bytes
+                )
             }),
-            ("wal", "max_size", config.wal.max_size.0 / 2 >= config.wal.segment_size.0, {
-                format!("must hold two segments of {}", config.wal.segment_size)
-            }),
+            (
+                "wal",
+                "max_size",
+                config.wal.max_size.0 / 2 >= config.wal.segment_size.0,
+                { format!("must hold two segments of {}", config.wal.segment_size) },
+            ),
             (
                 "collect",
                 "max_batch_size",
                 config.collect.max_batch_size >= config.collect.max_event_size,
                 format!("must hold an event of {}", config.collect.max_event_size),
             ),
-            ("lake", "url", !config.lake.url.is_empty(), "must not be empty".to_owned()),
-            ("wal", "dir", !config.wal.dir.is_empty(), "must not be empty".to_owned()),
+            (
+                "lake",
+                "url",
+                !config.lake.url.is_empty(),
+                "must not be empty".to_owned(),
+            ),
+            (
+                "wal",
+                "dir",
+                !config.wal.dir.is_empty(),
+                "must not be empty".to_owned(),
+            ),
         ];
         for (section, name, holds, message) in rules {
             if !holds {
-                self.problem(&self.place_of(section, name), format!("`{section}.{name}` {message}"), None);
+                self.problem(
+                    &self.place_of(section, name),
+                    format!("`{section}.{name}` {message}"),
+                    None,
+                );
             }
         }
         self.check_lake_url(&config.lake.url);
@@ -302,7 +373,9 @@ impl Reader<'_> {
 
     fn check_lake_url(&mut self, url: &str) {
         const SCHEMES: [&str; 8] = ["file", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss"];
-        let Some((scheme, _)) = url.split_once("://") else { return };
+        let Some((scheme, _)) = url.split_once("://") else {
+            return;
+        };
         if SCHEMES.contains(&scheme) {
             return;
         }
@@ -318,20 +391,30 @@ impl Reader<'_> {
         KEYS.iter()
             .position(|key| key.section == section && key.name == name)
             .and_then(|index| self.given.get(&index))
-            .map_or_else(|| Place::Variable(self.file.to_owned()), |(_, place)| place.clone())
+            .map_or_else(
+                || Place::Variable(self.file.to_owned()),
+                |(_, place)| place.clone(),
+            )
     }
 }
 
 fn unknown_key_hint(section: &str, name: &str) -> Option<String> {
-    let here: Vec<&str> =
-        KEYS.iter().filter(|key| key.section == section).map(|key| key.name).collect();
+    let here: Vec<&str> = KEYS
+        .iter()
+        .filter(|key| key.section == section)
+        .map(|key| key.name)
+        .collect();
     if let Some(better) = did_you_mean(name, &here) {
         return Some(format!("did you mean `{better}`?"));
     }
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
         return Some(format!("`{name}` belongs under `[{}]`", key.section));
     }
-    let list = here.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let list = here
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     Some(format!("it has {list}"))
 }
 
@@ -355,7 +438,9 @@ fn written(value: &DeValue<'_>) -> Given {
 }
 
 fn is_only_reference(given: &Given) -> bool {
-    let Given::Text(text) = given else { return false };
+    let Given::Text(text) = given else {
+        return false;
+    };
     text.is_empty()
         || text
             .strip_prefix("${env:")
@@ -383,7 +468,9 @@ fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), Wrong> {
         Kind::WebAddress(set) => {
             const EXAMPLE: &str = "\"https://events.example.com\"";
             let text = text().ok_or_else(|| wrong_type("a web address", EXAMPLE))?;
-            let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+            let rest = text
+                .strip_prefix("https://")
+                .or_else(|| text.strip_prefix("http://"));
             match rest {
                 _ if text.is_empty() => set(config, None),
                 Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
@@ -407,7 +494,8 @@ fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), Wrong> {
                 set(config, Some(path.to_owned()));
             } else {
                 return wrong(
-                    "must begin with `/` and hold letters, digits, `-`, `_`, `.` and `~`".to_owned(),
+                    "must begin with `/` and hold letters, digits, `-`, `_`, `.` and `~`"
+                        .to_owned(),
                     write("\"/x7f3\""),
                 );
             }
@@ -416,7 +504,10 @@ fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), Wrong> {
             const WANTED: &str = "an IP address and port";
             let example = format!("\"{}\"", key.default);
             let text = text().ok_or_else(|| wrong_type(WANTED, &example))?;
-            match text.replace("localhost:", "127.0.0.1:").parse::<SocketAddr>() {
+            match text
+                .replace("localhost:", "127.0.0.1:")
+                .parse::<SocketAddr>()
+            {
                 Ok(address) => set(config, address),
                 Err(_) => return wrong(format!("must be {WANTED}"), write(&example)),
             }
@@ -424,7 +515,11 @@ fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), Wrong> {
         Kind::Addresses(set) => {
             let items: Vec<&str> = match given {
                 Given::List(items) => items.iter().map(String::as_str).collect(),
-                Given::Plain(text) => text.split(',').map(str::trim).filter(|t| !t.is_empty()).collect(),
+                Given::Plain(text) => text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+                    .collect(),
                 _ => return Err(wrong_type("a list of IP addresses", "[\"10.0.0.1\"]")),
             };
             let mut addresses = Vec::with_capacity(items.len());
@@ -484,8 +579,13 @@ fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), Wrong> {
             match words.iter().find(|word| **word == text) {
                 Some(word) => set(config, word),
                 None => {
-                    let list = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
-                    let hint = did_you_mean(text, words).map(|better| format!("did you mean `{better}`?"));
+                    let list = words
+                        .iter()
+                        .map(|w| format!("`{w}`"))
+                        .collect::<Vec<_>>()
+                        .join(", ");
+                    let hint =
+                        did_you_mean(text, words).map(|better| format!("did you mean `{better}`?"));
                     return wrong(format!("must be one of {list}, not `{text}`"), hint);
                 }
             }
@@ -499,12 +599,19 @@ fn bounded(
     min: std::time::Duration,
     max: std::time::Duration,
 ) -> Result<std::time::Duration, Wrong> {
-    let wrong = |message| Wrong { message, hint: None };
+    let wrong = |message| Wrong {
+        message,
+        hint: None,
+    };
     let duration = parse_duration(text).map_err(|message| wrong(message.to_owned()))?;
     if (min..=max).contains(&duration) {
         return Ok(duration);
     }
-    Err(wrong(format!("must be from {} to {}", format_duration(min), format_duration(max))))
+    Err(wrong(format!(
+        "must be from {} to {}",
+        format_duration(min),
+        format_duration(max)
+    )))
 }
 
 fn described(given: &Given) -> &'static str {

@@ -56,16 +56,22 @@ fn type_of(kind: &Kind) -> String {
         Kind::Number(min, max, _) => format!("whole number, {min} to {max}"),
         Kind::Size(min, max, _) => format!("size, {min} to {max}"),
         Kind::Time(min, max, _) => {
-            format!("duration, {} to {}", format_duration(*min), format_duration(*max))
+            format!(
+                "duration, {} to {}",
+                format_duration(*min),
+                format_duration(*max)
+            )
         }
         Kind::TimeOrForever(min, max, _) => format!(
             "duration, {} to {}, or `forever`",
             format_duration(*min),
             format_duration(*max)
         ),
-        Kind::Choice(words, _) => {
-            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-        }
+        Kind::Choice(words, _) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 

@@ -166,17 +166,26 @@ impl Config {
                 shutdown_grace: Duration::ZERO,
                 trusted_proxies: Vec::new(),
             },
-            lake: Lake { url: String::new(), store: Vec::new() },
+            lake: Lake {
+                url: String::new(),
+                store: Vec::new(),
+            },
             wal: Wal {
                 dir: String::new(),
                 segment_size: ByteSize(0),
                 max_size: ByteSize(0),
                 min_free: ByteSize(0),
             },
-            flush: Flush { interval: Duration::ZERO, bytes: ByteSize(0) },
+            flush: Flush {
+                interval: Duration::ZERO,
+                bytes: ByteSize(0),
+            },
             hot: Hot { limit: ByteSize(0) },
             dedup: Dedup { window: None },
-            maintenance: Maintenance { compaction: false, vacuum_retention: Duration::ZERO },
+            maintenance: Maintenance {
+                compaction: false,
+                vacuum_retention: Duration::ZERO,
+            },
             collect: Collect {
                 max_event_size: ByteSize(0),
                 max_batch_size: ByteSize(0),
@@ -192,7 +201,10 @@ impl Config {
                 threads: 0,
                 concurrency: 0,
             },
-            log: Log { level: "info", format: LogFormat::Auto },
+            log: Log {
+                level: "info",
+                format: LogFormat::Auto,
+            },
         }
     }
 }

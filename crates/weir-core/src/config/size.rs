@@ -25,14 +25,22 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const WRONG: &str = "is not a size: write a number and a unit, like \"64MB\"";
         let text = text.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let number: u64 = text[..digits].parse().map_err(|_| WRONG)?;
-        let unit = text[digits..].trim().to_ascii_uppercase().replace("IB", "B");
+        let unit = text[digits..]
+            .trim()
+            .to_ascii_uppercase()
+            .replace("IB", "B");
         let shift = match unit.as_str() {
             "" if number == 0 => 0,
             unit => UNITS.iter().find(|(name, _)| *name == unit).ok_or(WRONG)?.1,
         };
-        number.checked_mul(1 << shift).map(ByteSize).ok_or("is larger than any disk")
+        number
+            .checked_mul(1 << shift)
+            .map(ByteSize)
+            .ok_or("is larger than any disk")
     }
 }
 
@@ -63,7 +71,10 @@ mod tests {
     #[test]
     fn what_is_no_size_says_how_one_looks() {
         for text in ["", "64", "MB", "-1MB", "1.5GB", "64 potatoes"] {
-            assert!(text.parse::<ByteSize>().unwrap_err().contains("64MB"), "{text}");
+            assert!(
+                text.parse::<ByteSize>().unwrap_err().contains("64MB"),
+                "{text}"
+            );
         }
         assert!("99999999999TB".parse::<ByteSize>().is_err());
     }

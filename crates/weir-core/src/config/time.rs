@@ -1,7 +1,12 @@
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// Reads a duration such as `10s`, `500ms`, `1h30m` or `30d`.
 pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
@@ -18,7 +23,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or(WRONG)?;
         let number: u64 = rest[..digits].parse().map_err(|_| WRONG)?;
         rest = &rest[digits..];
-        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let letters = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let unit = rest[..letters].trim();
         let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(WRONG)?;
         total = number

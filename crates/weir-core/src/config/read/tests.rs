@@ -6,7 +6,9 @@ use super::*;
 use crate::config::LogFormat;
 
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::parse("weir.toml", text, variables)
         .map_err(|error| error.problems().iter().map(ToString::to_string).collect())
 }
@@ -23,7 +25,10 @@ fn a_file_with_a_version_gives_the_defaults() {
 
     assert_eq!(loaded.config, Config::default());
     assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(loaded.config.dedup.window, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!(
+        loaded.config.dedup.window,
+        Some(Duration::from_secs(30 * 86_400))
+    );
     assert!(loaded.warnings.is_empty());
 }
 
@@ -59,7 +64,10 @@ format = "json"
     .config;
 
     assert_eq!(config.server.listen.port(), 9000);
-    assert_eq!(config.server.public_url.as_deref(), Some("https://events.example.com"));
+    assert_eq!(
+        config.server.public_url.as_deref(),
+        Some("https://events.example.com")
+    );
     assert_eq!(config.server.trusted_proxies.len(), 2);
     assert_eq!(
         config.lake.store,
@@ -147,8 +155,7 @@ fn broken_toml_names_line_and_column() {
 
 #[test]
 fn all_problems_are_reported_in_reading_order() {
-    let problems =
-        parse("version = 1\n[log]\nlevel = 3\n[server]\nlisten = 3\n", &[]).unwrap_err();
+    let problems = parse("version = 1\n[log]\nlevel = 3\n[server]\nlisten = 3\n", &[]).unwrap_err();
 
     assert_eq!(problems.len(), 2);
     assert!(problems[0].starts_with("weir.toml:3:"));
@@ -172,7 +179,10 @@ fn a_variable_wins_over_the_file() {
 
     assert_eq!(config.server.listen.port(), 2);
     assert_eq!(config.collect.key_rate, 100);
-    assert_eq!(config.lake.store, [("secret_access_key", "sesame".to_owned())]);
+    assert_eq!(
+        config.lake.store,
+        [("secret_access_key", "sesame".to_owned())]
+    );
     assert_eq!(config.server.trusted_proxies.len(), 2);
     assert_eq!(config.log.level, "info");
 }
@@ -188,14 +198,20 @@ fn a_wrong_variable_is_named() {
 fn an_unknown_variable_is_a_warning() {
     let loaded = parse(
         "version = 1\n",
-        &[("WEIR_SERVER_LISTN", "x"), ("WEIR_TOKEN", "x"), ("PATH", "/bin")],
+        &[
+            ("WEIR_SERVER_LISTN", "x"),
+            ("WEIR_TOKEN", "x"),
+            ("PATH", "/bin"),
+        ],
     )
     .unwrap();
 
     let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
-        ["WEIR_SERVER_LISTN: this variable means nothing to Weir; did you mean `WEIR_SERVER_LISTEN`?"]
+        [
+            "WEIR_SERVER_LISTN: this variable means nothing to Weir; did you mean `WEIR_SERVER_LISTEN`?"
+        ]
     );
 }
 

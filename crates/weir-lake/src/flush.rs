@@ -1,0 +1,268 @@
+//! From memory to the open tables, each row once.
+//!
+//! Two steps, so that memory and commits are bounded apart: *staging* writes the rows in memory
+//! into Parquet files as often as memory asks for it; *committing* adds the staged files to the
+//! Delta logs every so often. A crash between them leaves files nobody refers to, and the log
+//! still has their rows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use fail::fail_point;
+use futures::TryStreamExt;
+use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
+use tracing::{info, warn};
+use weir_core::{Seq, TableName};
+
+use crate::applier::{Barrier, Request};
+use crate::dedup::{DedupRuns, FrozenKeys};
+use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, encode, read_batches};
+use crate::error::{LakeError, LakeErrorKind};
+use crate::hot::{Hot, Staged, joined};
+use crate::store::LakeRoot;
+use crate::view::{DataFile, widen_batch};
+use crate::wal::{Segments, write_checkpoint};
+
+/// The logs of all tables; each is locked while it is committed to.
+pub(crate) struct Logs {
+    root: LakeRoot,
+    map: Mutex<BTreeMap<TableName, Arc<AsyncMutex<TableLog>>>>,
+}
+
+impl Logs {
+    pub(crate) fn new(root: LakeRoot) -> Self {
+        Self {
+            root,
+            map: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn insert(&self, log: TableLog) {
+        self.map
+            .lock()
+            .insert(log.name.clone(), Arc::new(AsyncMutex::new(log)));
+    }
+
+    /// Returns the log of a table, which may not exist in the store yet.
+    pub(crate) fn get(&self, name: &TableName) -> Arc<AsyncMutex<TableLog>> {
+        let mut map = self.map.lock();
+        let new = || Arc::new(AsyncMutex::new(TableLog::new(&self.root, name)));
+        map.entry(name.clone()).or_insert_with(new).clone()
+    }
+
+    pub(crate) fn names(&self) -> Vec<TableName> {
+        self.map.lock().keys().cloned().collect()
+    }
+}
+
+pub(crate) struct Flusher {
+    pub(crate) root: LakeRoot,
+    pub(crate) hot: Arc<Hot>,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) dedup: Arc<DedupRuns>,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) wal_dir: PathBuf,
+    pub(crate) applier: crossbeam_channel::Sender<Request>,
+    pub(crate) run_id: String,
+    /// Rows up to here are in staged or committed files.
+    pub(crate) staged: Seq,
+    /// Rows up to here are in committed files, and the log knows it.
+    pub(crate) committed: Seq,
+    /// Held while commits are made; a rebuild holds it to have the tables to itself.
+    pub(crate) gate: Arc<AsyncMutex<()>>,
+    /// Keys not yet in files of the index.
+    pub(crate) keys: Vec<FrozenKeys>,
+}
+
+impl Flusher {
+    /// Writes the rows in memory into files.
+    pub(crate) async fn stage(&mut self) -> Result<Seq, LakeError> {
+        let Some(Barrier { seq, tables, keys }) = self.barrier().await else {
+            return Ok(self.staged);
+        };
+        self.keys.push(keys);
+        fail_point!("stage-begin");
+        let mut files = Vec::with_capacity(tables.len());
+        for table in tables {
+            let fail = |e: Box<dyn std::error::Error + Send + Sync>| {
+                LakeError::new(LakeErrorKind::Storage, "write a file of table", &table.name)
+                    .because(e)
+            };
+            let encoded = encode(&table.batches, &table.schema, &table.options)
+                .map_err(|e| fail(e.into()))?;
+            fail_point!("stage-encoded");
+            let (folder, _) = self.root.table(&table.name);
+            let file = encoded
+                .store(self.root.store.as_ref(), &folder)
+                .await
+                .map_err(|e| fail(e.into()))?;
+            fail_point!("stage-stored");
+            files.push((table.name.clone(), file));
+        }
+        // All tables at one instant, and only once all are written: a failed attempt is repeated
+        // whole, and its files stay unreferenced.
+        self.hot.staged(files);
+        self.staged = seq;
+        fail_point!("stage-end");
+        Ok(seq)
+    }
+
+    async fn barrier(&self) -> Option<Barrier> {
+        let (answer, barrier) = crossbeam_channel::bounded(1);
+        self.applier.send(Request::Freeze(answer)).ok()?;
+        tokio::task::spawn_blocking(move || barrier.recv().ok())
+            .await
+            .ok()?
+    }
+
+    /// Commits the staged files, table by table, then lets go of the log.
+    pub(crate) async fn commit(&mut self) -> Result<Seq, LakeError> {
+        let _gate = self.gate.clone().lock_owned().await;
+        let seq = self.staged;
+        let waiting = self.hot.to_commit();
+        let tables = waiting.len();
+        let mut rows = 0;
+        for table in waiting {
+            rows += table.files.iter().map(|f| f.rows).sum::<u64>();
+            fail_point!("commit-table");
+            self.commit_table(table, seq).await?;
+            fail_point!("commit-table-done");
+        }
+        if seq == self.committed {
+            return Ok(seq);
+        }
+        // The keys before the checkpoint: once the log is gone they cannot be had from it.
+        let io =
+            |e| LakeError::new(LakeErrorKind::Storage, "let go of the log up to", seq).because(e);
+        while let Some(keys) = self.keys.first() {
+            self.dedup.persist(keys).map_err(io)?;
+            self.keys.remove(0);
+            fail_point!("keys-persisted");
+        }
+        write_checkpoint(&self.wal_dir, seq).map_err(io)?;
+        fail_point!("checkpoint-written");
+        self.segments.trim(seq).map_err(io)?;
+        fail_point!("log-trimmed");
+        if rows > 0 {
+            info!(rows, tables, seq = seq.0, "committed");
+        }
+        self.committed = seq;
+        Ok(seq)
+    }
+
+    async fn commit_table(&self, table: Staged, seq: Seq) -> Result<(), LakeError> {
+        let log = self.logs.get(&table.name);
+        let mut log = log.lock().await;
+        if log.version().is_none() {
+            log.load().await?;
+        }
+        if log.committed >= seq {
+            // Committed by an attempt whose answer was lost, with these very files or, after a
+            // restart, with others that hold the same rows.
+            self.hot.committed(&log, table.files.len());
+            return Ok(());
+        }
+        let staged = table.files.len();
+        let schema = joined(&log.schema, &table.schema);
+        let mut change = Change {
+            committed: Some(seq),
+            data_change: true,
+            receipt: Receipt {
+                writer: "collect".into(),
+                run_id: self.run_id.clone(),
+                inputs: vec![Input {
+                    name: "wal".into(),
+                    from: log.committed.0 + 1,
+                    to: seq.0,
+                }],
+                code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+                rows_added: table.files.iter().map(|f| f.rows).sum(),
+                rows_removed: 0,
+            },
+            ..Change::default()
+        };
+        if widens(&log.schema, &schema) {
+            // A column got a wider type: Delta keeps one type per column, so all files of the
+            // table are written again, in the same commit that changes the schema.
+            let old = log.files.clone();
+            info!(table = %table.name, files = old.len(), "rewriting for a wider column type");
+            for file in old.iter() {
+                change.add.push(
+                    self.rewrite(file, &schema, &table.options, &table.name)
+                        .await?,
+                );
+                change.receipt.rows_added += file.rows;
+                change.receipt.rows_removed += file.rows;
+            }
+            for file in &table.files {
+                change.add.push(
+                    self.rewrite(file, &schema, &table.options, &table.name)
+                        .await?,
+                );
+            }
+            change.remove = old.as_ref().clone();
+        } else {
+            change.add = table.files;
+        }
+        if *schema != *log.schema {
+            change.schema = Some(schema);
+        }
+        log.commit(change).await?;
+        self.hot.committed(&log, staged);
+        Ok(())
+    }
+
+    /// Writes a file again with the wider types of `schema`.
+    async fn rewrite(
+        &self,
+        file: &DataFile,
+        schema: &SchemaRef,
+        options: &FileOptions,
+        name: &TableName,
+    ) -> Result<DataFile, LakeError> {
+        let fail = |e: Box<dyn std::error::Error + Send + Sync>| {
+            LakeError::new(LakeErrorKind::Storage, "rewrite a file of table", name).because(e)
+        };
+        let mut stream = read_batches(&self.root.store, file)
+            .await
+            .map_err(|e| fail(e.into()))?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.try_next().await.map_err(|e| fail(e.into()))? {
+            batches.push(widen_batch(&batch, schema, None));
+        }
+        let (folder, _) = self.root.table(name);
+        let encoded = encode(&batches, schema, options).map_err(|e| fail(e.into()))?;
+        encoded
+            .store(self.root.store.as_ref(), &folder)
+            .await
+            .map_err(|e| fail(e.into()))
+    }
+
+    /// Stages and commits, reporting a failure; what is in memory stays there until it works.
+    pub(crate) async fn flush(&mut self) -> Result<Seq, LakeError> {
+        self.stage().await?;
+        self.commit().await
+    }
+}
+
+/// Tells whether a committed column has another type in `new`.
+fn widens(old: &SchemaRef, new: &SchemaRef) -> bool {
+    old.fields().iter().any(|field| {
+        new.field_with_name(field.name())
+            .is_ok_and(|f| f.data_type() != field.data_type())
+    })
+}
+
+/// Logs a failed flush; the next one tries again.
+pub(crate) fn report(error: &LakeError) {
+    let mut chain = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        chain.push(cause.to_string());
+        source = cause.source();
+    }
+    warn!(%error, cause = chain.join(": "), "cannot flush; rows stay in the log and in memory");
+}

@@ -1,0 +1,150 @@
+//! What keeps the lake tidy by itself: joining files, merging the index, checkpoints, vacuum.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::compact::compact;
+use crate::dedup::DedupRuns;
+use crate::error::LakeError;
+use crate::flush::Logs;
+use crate::hot::Hot;
+use crate::options::LakeOptions;
+use crate::store::LakeRoot;
+
+/// Between two looks at all tables.
+const EVERY: Duration = Duration::from_secs(15);
+/// Between two vacuums of all tables.
+const VACUUM_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// Commits between two checkpoints of a table's log.
+const CHECKPOINT_EVERY: u64 = 50;
+
+/// The background thread; it runs one task at a time, at a low priority.
+pub(crate) struct Housekeeper {
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+impl Housekeeper {
+    pub(crate) fn start(
+        options: &LakeOptions,
+        root: LakeRoot,
+        logs: Arc<Logs>,
+        hot: Arc<Hot>,
+        dedup: Arc<DedupRuns>,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (mut waiting, mut working) = (stopped.clone(), stopped);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let retention = options.vacuum_retention;
+        let thread = std::thread::Builder::new()
+            .name("weir-tidy".into())
+            .spawn(move || {
+                // Threads have priorities of their own on Linux: reading and intake go first.
+                let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+                runtime.block_on(async move {
+                    let mut keeper = Keeper {
+                        root,
+                        logs,
+                        hot,
+                        dedup,
+                        retention,
+                        checkpoints: Default::default(),
+                        vacuumed: Instant::now(),
+                    };
+                    loop {
+                        let waited = tokio::time::timeout(EVERY, waiting.wait_for(|s| *s)).await;
+                        if waited.is_ok() {
+                            return;
+                        }
+                        tokio::select! {
+                            () = keeper.round() => {}
+                            _ = working.wait_for(|s| *s) => return,
+                        }
+                    }
+                });
+            })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends the task under way at its next step; what it had not committed was never seen.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+    }
+}
+
+struct Keeper {
+    root: LakeRoot,
+    logs: Arc<Logs>,
+    hot: Arc<Hot>,
+    dedup: Arc<DedupRuns>,
+    retention: Duration,
+    /// The version of each table's last checkpoint.
+    checkpoints: std::collections::HashMap<weir_core::TableName, u64>,
+    vacuumed: Instant,
+}
+
+impl Keeper {
+    async fn round(&mut self) {
+        for name in self.logs.names() {
+            let options = self.hot.file_options(&name);
+            match compact(&self.root, &self.logs, &self.hot, &name, &options, false).await {
+                Ok(Some(done)) => {
+                    debug!(table = %name, files = done.files_before, rows = done.rows, "compacted")
+                }
+                Ok(None) => {}
+                Err(error) => warn!(table = %name, %error, "cannot compact; trying again later"),
+            }
+            if let Err(error) = self.checkpoint(&name).await {
+                warn!(table = %name, %error, "cannot write a checkpoint; trying again later");
+            }
+            tokio::task::yield_now().await;
+        }
+        let now = chrono::Utc::now().timestamp().clamp(0, i64::from(u32::MAX)) as u32;
+        if let Err(error) = self.dedup.tidy(now) {
+            warn!(%error, "cannot merge the index; trying again later");
+        }
+        if self.vacuumed.elapsed() >= VACUUM_EVERY {
+            self.vacuumed = Instant::now();
+            self.vacuum().await;
+        }
+    }
+
+    async fn checkpoint(&mut self, name: &weir_core::TableName) -> Result<(), LakeError> {
+        let log = self.logs.get(name);
+        let log = log.lock().await;
+        let Some(version) = log.version() else {
+            return Ok(());
+        };
+        let last = self
+            .checkpoints
+            .entry(name.clone())
+            .or_insert(version - version % CHECKPOINT_EVERY);
+        if version < *last + CHECKPOINT_EVERY {
+            return Ok(());
+        }
+        *last = version;
+        log.checkpoint().await
+    }
+
+    async fn vacuum(&self) {
+        for name in self.logs.names() {
+            let log = self.logs.get(&name);
+            let log = log.lock().await;
+            if log.version().is_none() {
+                continue;
+            }
+            match log.vacuum(self.retention).await {
+                Ok(0) => {}
+                Ok(files) => info!(table = %name, files, "deleted files no version needs"),
+                Err(error) => warn!(table = %name, %error, "cannot vacuum; trying again later"),
+            }
+        }
+    }
+}

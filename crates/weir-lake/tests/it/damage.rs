@@ -1,0 +1,98 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::tempdir;
+
+use crate::apply::{add, ids, open};
+
+fn last_segment(dir: &Path) -> PathBuf {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir.join("wal"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "wal"))
+        .collect();
+    found.sort();
+    found.pop().unwrap()
+}
+
+/// Copies what a crashed process would leave: the log, but not the lock.
+fn crashed(dir: &Path) -> tempfile::TempDir {
+    let copy = tempdir().unwrap();
+    fs::create_dir_all(copy.path().join("wal")).unwrap();
+    for entry in fs::read_dir(dir.join("wal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(
+                &path,
+                copy.path().join("wal").join(path.file_name().unwrap()),
+            )
+            .unwrap();
+        }
+    }
+    copy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_tail_loses_only_what_was_torn() {
+    let dir = tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    for n in 0..5 {
+        add(&lake, &[&format!("id{n},x,{n}")]).await;
+    }
+    let whole = fs::read(last_segment(dir.path())).unwrap();
+    let record = (whole.len() - 16) / 5;
+    for cut in 0..=2 * record {
+        let copy = crashed(dir.path());
+        fs::write(last_segment(copy.path()), &whole[..whole.len() - cut]).unwrap();
+        let lake = open(copy.path()).await;
+        assert_eq!(
+            ids(&lake).await.len(),
+            5 - cut.div_ceil(record),
+            "cut {cut} bytes"
+        );
+        add(&lake, &["new,x,1"]).await;
+        assert_eq!(ids(&lake).await.len(), 6 - cut.div_ceil(record));
+        lake.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_after_damage_are_kept() {
+    let dir = tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    for n in 0..5 {
+        add(&lake, &[&format!("id{n},x,{n}")]).await;
+    }
+    let copy = crashed(dir.path());
+    let segment = last_segment(copy.path());
+    let mut bytes = fs::read(&segment).unwrap();
+    let record = (bytes.len() - 16) / 5;
+    bytes[16 + 2 * record + 35] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    let again = open(copy.path()).await;
+    assert_eq!(ids(&again).await, ["id0", "id1", "id3", "id4"]);
+    assert_eq!(again.status().wal_damaged, 1);
+    assert_eq!(
+        fs::read_dir(copy.path().join("wal/damaged"))
+            .unwrap()
+            .count(),
+        1
+    );
+    again.close().await.unwrap();
+    lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_are_not_reused_when_the_log_is_lost() {
+    let dir = tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    add(&lake, &["a,x,1", "b,x,1", "c,x,1"]).await;
+    lake.close().await.unwrap();
+    drop(lake);
+    fs::remove_dir_all(dir.path().join("wal")).unwrap();
+    let lake = open(dir.path()).await;
+    add(&lake, &["d,x,1"]).await;
+    lake.flush().await.unwrap();
+    assert_eq!(ids(&lake).await, ["a", "b", "c", "d"]);
+    lake.close().await.unwrap();
+}

@@ -1,0 +1,7 @@
+//! The lake through its public interface: what is appended is readable, durable, and there once.
+
+mod apply;
+mod crash;
+mod damage;
+mod reading;
+mod widening;

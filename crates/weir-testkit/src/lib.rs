@@ -1,0 +1,10 @@
+//! Test environments: a real Weir process in a folder of its own, on a free port of loopback.
+//!
+//! For tests only. Nothing here is faked: the process is the shipped binary, driven through its
+//! command line and its HTTP doors, and ended the hard way when a test asks for it.
+
+mod load;
+mod weir;
+
+pub use load::{Load, LoadOptions};
+pub use weir::{Weir, until};

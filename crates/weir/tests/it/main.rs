@@ -1,0 +1,5 @@
+//! The running binary: commands with their exit codes and streams, and the server behind `weir up`.
+
+mod commands;
+mod env;
+mod server;
