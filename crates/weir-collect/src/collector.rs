@@ -59,8 +59,16 @@ impl Collector {
         live: LiveEvents,
     ) -> Self {
         let limits = limits.bounded();
-        let prefix = limits.path_prefix.as_deref().unwrap_or_default().trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let prefix = limits
+            .path_prefix
+            .as_deref()
+            .unwrap_or_default()
+            .trim_matches('/');
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("/{prefix}")
+        };
         let inner = Inner {
             log,
             catalog,
@@ -73,7 +81,9 @@ impl Collector {
             nonce: uuid::Uuid::new_v4().as_fields().0,
             requests: Default::default(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Whether `path` is one of intake's.
@@ -92,9 +102,10 @@ impl Collector {
     pub async fn handle(&self, request: Request<Bytes>, peer: IpAddr) -> Response<Bytes> {
         let (head, body) = request.into_parts();
         self.inner.counters.requests.add(1);
-        if ["x-retry-count", "rsa-retry-attempt"].iter().any(|name| {
-            head.headers.get(*name).is_some_and(|value| value != "0")
-        }) {
+        if ["x-retry-count", "rsa-retry-attempt"]
+            .iter()
+            .any(|name| head.headers.get(*name).is_some_and(|value| value != "0"))
+        {
             self.inner.counters.retried_requests.add(1);
         }
         let reply = self.answer(&head, body, peer).await;
@@ -117,15 +128,18 @@ impl Collector {
         let query = query_pairs(head.uri.query());
         match route {
             Route::Events { form, protocol } if post => {
-                self.events(head, &query, peer, body, Body::Events(form), protocol).await
+                self.events(head, &query, peer, body, Body::Events(form), protocol)
+                    .await
             }
             Route::Events { .. } | Route::Metrics if !post => Reply::not_allowed("POST"),
             Route::Webhook if post => {
-                self.events(head, &query, peer, body, Body::Webhook, Protocol::Webhook).await
+                self.events(head, &query, peer, body, Body::Webhook, Protocol::Webhook)
+                    .await
             }
             Route::Webhook if get => {
                 let body = event_of_query(Kind::Webhook, &query).into();
-                self.events(head, &query, peer, body, Body::Webhook, Protocol::Webhook).await
+                self.events(head, &query, peer, body, Body::Webhook, Protocol::Webhook)
+                    .await
             }
             Route::Pixel { kind, data } if get => {
                 let body = match data {
@@ -134,7 +148,9 @@ impl Collector {
                 };
                 let form = Body::Events(crate::front::Form::Single(kind));
                 let protocol = Protocol::Pixel;
-                self.events(head, &query, peer, body.into(), form, protocol).await.into_pixel()
+                self.events(head, &query, peer, body.into(), form, protocol)
+                    .await
+                    .into_pixel()
             }
             // Figures about SDKs, not about users; nobody reads them here.
             Route::Metrics => Reply::success(),
@@ -145,7 +161,10 @@ impl Collector {
                 Reply::json(StatusCode::OK, version.to_string())
             }
             Route::Script { key } => {
-                let named = query.iter().find(|(name, _)| name == "key").map(|(_, key)| key);
+                let named = query
+                    .iter()
+                    .find(|(name, _)| name == "key")
+                    .map(|(_, key)| key);
                 let key = key.as_ref().or(named).map(String::as_str);
                 let base = Base::read(&head.headers, prefix);
                 Reply::script(script(key, &base), CACHE_SECONDS)
@@ -180,7 +199,8 @@ impl Collector {
                 return Reply::json(StatusCode::OK, config);
             }
         }
-        self.inner.unauthorised(StatusCode::UNAUTHORIZED, keys.iter().next().is_some())
+        self.inner
+            .unauthorised(StatusCode::UNAUTHORIZED, keys.iter().next().is_some())
     }
 
     /// Takes a body of events: decides, appends, answers.
@@ -195,7 +215,11 @@ impl Collector {
     ) -> Reply {
         let inner = &self.inner;
         let text = |name: HeaderName| {
-            head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
+            head.headers
+                .get(name)
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
         };
         let job = Job {
             received: body.len(),
@@ -208,7 +232,10 @@ impl Collector {
             peer,
             received_at: now_micros(),
             request_id: inner.request_id(),
-            verdicts: head.headers.get("x-weir-verdicts").is_some_and(|value| value == "1"),
+            verdicts: head
+                .headers
+                .get("x-weir-verdicts")
+                .is_some_and(|value| value == "1"),
             live: inner.live.watched(),
         };
         let request_id = crate::typed::hex(job.request_id);
@@ -247,7 +274,9 @@ impl Collector {
         counters.accepted.add(prepared.accepted);
         counters.quarantined.add(prepared.quarantined);
         counters.bytes_received.add(received as u64);
-        counters.bytes_decompressed.add(prepared.decompressed as u64);
+        counters
+            .bytes_decompressed
+            .add(prepared.decompressed as u64);
         for (offset, mut event) in prepared.live.drain(..) {
             event.seq = first.plus(offset).0;
             inner.live.tell(event);
@@ -291,16 +320,19 @@ impl Inner {
 
     /// Looks for a source among `keys`, in memory.
     pub(crate) fn find(&self, keys: &Keys) -> Option<(Arc<Source>, u64)> {
-        keys.iter().find_map(|key| match self.catalog.source_for_key(key) {
-            KeyLookup::Found(source) => {
-                Some((source, xxhash_rust::xxh3::xxh3_64(key.as_bytes())))
-            }
-            _ => None,
-        })
+        keys.iter()
+            .find_map(|key| match self.catalog.source_for_key(key) {
+                KeyLookup::Found(source) => {
+                    Some((source, xxhash_rust::xxh3::xxh3_64(key.as_bytes())))
+                }
+                _ => None,
+            })
     }
 
     fn request_id(&self) -> [u8; 16] {
-        let count = self.requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let count = self
+            .requests
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut id = [0; 16];
         id[..8].copy_from_slice(&now_micros().to_be_bytes());
         id[8..12].copy_from_slice(&self.nonce.to_be_bytes());
@@ -331,7 +363,11 @@ impl Inner {
                 // Every SDK drops on 404: Segment's as any 4xx it does not know, RudderStack's
                 // because its own server says so.
                 self.counters.disabled.add(1);
-                Reply::error(StatusCode::NOT_FOUND, "source_disabled", "the source is switched off")
+                Reply::error(
+                    StatusCode::NOT_FOUND,
+                    "source_disabled",
+                    "the source is switched off",
+                )
             }
             Failure::Throttled(wait) => self.throttled("too many events for this write key", wait),
             Failure::Refused(status, code, message) => {
@@ -367,12 +403,17 @@ impl Inner {
 
 fn query_pairs(query: Option<&str>) -> Vec<(String, String)> {
     let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.take(500).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    pairs
+        .take(500)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
 }
 
 /// The one place that asks the clock what time an event was received at.
 fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -13,8 +13,7 @@ use weir_catalog::{ClockPolicy, Source};
 use crate::address::keep;
 use crate::collector::Inner;
 use crate::door::{
-    Element, Expected, Inflated, Judged, Parts, Reason, inflate, judge, member, split,
-    write_key_of,
+    Element, Expected, Inflated, Judged, Parts, Reason, inflate, judge, member, split, write_key_of,
 };
 use crate::front::{Form, Keys, Reply};
 use crate::json::{Bad, BadKind, Head, RawValue};
@@ -118,7 +117,12 @@ impl Job {
                 let message = format!("a body may have {most} bytes");
                 let kept = &self.body[..self.body.len().min(KEPT_OF_TOO_LARGE)];
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
-                return self.keep_whole(inner, known, kept, (Reason::BodyTooLarge, status, message));
+                return self.keep_whole(
+                    inner,
+                    known,
+                    kept,
+                    (Reason::BodyTooLarge, status, message),
+                );
             }
             Inflated::Broken(error) => {
                 let message = format!("the body cannot be decompressed: {error}");
@@ -137,9 +141,11 @@ impl Job {
             Err(_) => self.source(inner, write_key_of(&parts.members))?,
         };
         let listed = parts.elements.as_ref().map_or(1, Vec::len).max(1) as f64;
-        inner.keys.take(key, listed, Instant::now()).map_err(Failure::Throttled)?;
+        inner
+            .keys
+            .take(key, listed, Instant::now())
+            .map_err(Failure::Throttled)?;
 
-        let utf8 = simdutf8::basic::from_utf8(trimmed).is_ok();
         let single = match self.form {
             Body::Webhook => !wrapped,
             Body::Events(Form::Single(_)) => parts.elements.is_none(),
@@ -151,7 +157,12 @@ impl Job {
                     parts = Parts::default();
                     vec![Element::Object(head, trimmed)]
                 }
-                Err(bad @ Bad { kind: BadKind::Deep, .. }) => {
+                Err(
+                    bad @ Bad {
+                        kind: BadKind::Deep,
+                        ..
+                    },
+                ) => {
                     parts = Parts::default();
                     vec![Element::Unsound(bad, trimmed)]
                 }
@@ -172,21 +183,32 @@ impl Job {
         let nothing = parts.overflow.is_none() && parts.broken.is_none();
         if elements.is_empty() && nothing {
             let message = "the batch is empty".to_owned();
-            return Err(Failure::Refused(StatusCode::BAD_REQUEST, "empty_batch", message));
+            return Err(Failure::Refused(
+                StatusCode::BAD_REQUEST,
+                "empty_batch",
+                message,
+            ));
         }
         let expected = match self.form {
             Body::Webhook => Expected::Webhook,
             Body::Events(Form::Single(kind)) if single => Expected::Exactly(kind),
             Body::Events(_) => Expected::Any,
         };
-        let judged: Vec<_> =
-            elements.into_iter().map(|element| judge(element, expected, utf8, limits)).collect();
+        let judged: Vec<_> = elements
+            .into_iter()
+            .map(|element| judge(element, expected, limits))
+            .collect();
         let mut aside = left_over(&mut parts);
         let envelope = match !single && self.form != Body::Webhook {
             true => self.envelope(inner, &parts, judged.len(), &mut aside),
             false => None,
         };
-        let found = Found { judged, aside, envelope, refusal: None };
+        let found = Found {
+            judged,
+            aside,
+            envelope,
+            refusal: None,
+        };
         Ok(self.record(&source, &found, body.len()))
     }
 
@@ -203,7 +225,9 @@ impl Job {
         match inner.find(&keys) {
             Some((source, _)) if !source.enabled => Err(Failure::Disabled),
             Some(found) => Ok(found),
-            None => Err(Failure::UnknownKey(keys.iter().map(str::to_owned).collect())),
+            None => Err(Failure::UnknownKey(
+                keys.iter().map(str::to_owned).collect(),
+            )),
         }
     }
 
@@ -226,7 +250,11 @@ impl Job {
         body: &[u8],
         (reason, status, message): (Reason, StatusCode, String),
     ) -> Result<Prepared, Failure> {
-        let code = if reason == Reason::BodyTooLarge { "body_too_large" } else { "invalid_json" };
+        let code = if reason == Reason::BodyTooLarge {
+            "body_too_large"
+        } else {
+            "invalid_json"
+        };
         let (source, key) = match known {
             Ok(known) => known,
             // Its key may be inside, where we cannot look.
@@ -235,7 +263,10 @@ impl Job {
             }
             Err(failure) => return Err(failure),
         };
-        inner.keys.take(key, 1.0, Instant::now()).map_err(Failure::Throttled)?;
+        inner
+            .keys
+            .take(key, 1.0, Instant::now())
+            .map_err(Failure::Throttled)?;
         let detail = match reason {
             Reason::BodyTooLarge => format!("{message}; it came with {}", self.body.len()),
             _ => message.clone(),
@@ -259,13 +290,19 @@ impl Job {
         aside: &mut Vec<(Reason, String, &'a [u8])>,
     ) -> Option<String> {
         let mut envelope = String::new();
-        let most = inner.limits.event_bytes.min(ENVELOPES_BYTES / events.max(1));
+        let most = inner
+            .limits
+            .event_bytes
+            .min(ENVELOPES_BYTES / events.max(1));
         for (key, value) in &parts.members {
             // A key to write with is no part of what was written.
             if key.inside() == b"writeKey" {
                 continue;
             }
-            let texts = (std::str::from_utf8(key.inside()), std::str::from_utf8(value.0));
+            let texts = (
+                std::str::from_utf8(key.inside()),
+                std::str::from_utf8(value.0),
+            );
             let (Ok(name), Ok(text)) = texts else {
                 aside.push((Reason::InvalidMember, "not UTF-8".to_owned(), value.0));
                 continue;
@@ -291,13 +328,26 @@ impl Job {
         let mut events = Vec::with_capacity(found.judged.len() + found.aside.len());
         for (judged, made_up) in found.judged.iter().zip(&ids) {
             events.push(match judged {
-                Judged::Accepted { kind, message_id, raw, .. } => Event::Accepted {
+                Judged::Accepted {
+                    kind,
+                    message_id,
+                    raw,
+                    ..
+                } => Event::Accepted {
                     kind: *kind,
-                    message_id: made_up.as_deref().or(message_id.as_deref()).unwrap_or_default(),
+                    message_id: made_up
+                        .as_deref()
+                        .or(message_id.as_deref())
+                        .unwrap_or_default(),
                     generated: made_up.is_some(),
                     raw,
                 },
-                Judged::Quarantined { reason, detail, message_id, raw } => Event::Quarantined {
+                Judged::Quarantined {
+                    reason,
+                    detail,
+                    message_id,
+                    raw,
+                } => Event::Quarantined {
                     reason: reason.as_str(),
                     detail,
                     message_id: message_id.as_deref().unwrap_or_default(),
@@ -305,21 +355,33 @@ impl Job {
                 },
             });
         }
-        events.extend(found.aside.iter().map(|(reason, detail, raw)| Event::Quarantined {
-            reason: reason.as_str(),
-            detail,
-            message_id: "",
-            raw,
-        }));
+        events.extend(
+            found
+                .aside
+                .iter()
+                .map(|(reason, detail, raw)| Event::Quarantined {
+                    reason: reason.as_str(),
+                    detail,
+                    message_id: "",
+                    raw,
+                }),
+        );
         let verdicts = self.verdicts.then(|| {
-            events.iter().take(found.judged.len()).enumerate().map(verdict).collect()
+            events
+                .iter()
+                .take(found.judged.len())
+                .enumerate()
+                .map(verdict)
+                .collect()
         });
         let live = match self.live {
             true => self.live_events(source, found, &events),
             false => Vec::new(),
         };
-        let accepted =
-            events.iter().filter(|event| matches!(event, Event::Accepted { .. })).count();
+        let accepted = events
+            .iter()
+            .filter(|event| matches!(event, Event::Accepted { .. }))
+            .count();
         let request = Request {
             source_id: source.id,
             source: source.name.as_str(),
@@ -355,7 +417,10 @@ impl Job {
             Judged::Accepted { head, .. } => Some(head),
             Judged::Quarantined { .. } => None,
         });
-        let envelope = found.envelope.as_deref().map(|text| RawValue(text.as_bytes()));
+        let envelope = found
+            .envelope
+            .as_deref()
+            .map(|text| RawValue(text.as_bytes()));
         let shared = envelope.and_then(|envelope| member(envelope, "context"));
         let library = [head.and_then(|head| head.context), shared]
             .into_iter()
@@ -368,7 +433,12 @@ impl Job {
         let mut sdk = match (text("name"), text("version")) {
             (Some(name), Some(version)) => format!("{name}/{version}"),
             (Some(name), None) => name,
-            _ => self.user_agent.split(' ').next().unwrap_or_default().to_owned(),
+            _ => self
+                .user_agent
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         };
         if let Some((cut, _)) = sdk.char_indices().nth(120) {
             sdk.truncate(cut);
@@ -384,42 +454,56 @@ impl Job {
     ) -> Vec<(u64, LiveEvent)> {
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let heads = found.judged.iter().map(Some).chain(std::iter::repeat(None));
-        let told = events.iter().zip(heads).enumerate().map(|(offset, (event, judged))| {
-            let mut live = LiveEvent {
-                seq: 0,
-                received_at: self.received_at,
-                source: source.name.as_str().to_owned(),
-                protocol: self.protocol.as_str(),
-                verdict: "rejected",
-                reason: None,
-                detail: None,
-                kind: None,
-                event: None,
-                user_id: None,
-                anonymous_id: None,
-                message_id: None,
-                raw: String::from_utf8_lossy(event.raw()).into_owned(),
-            };
-            match *event {
-                Event::Accepted { kind, message_id, .. } => {
-                    live.verdict = "accepted";
-                    live.kind = Some(kind.as_str());
-                    live.message_id = text(message_id);
-                    if let Some(Judged::Accepted { head, .. }) = judged {
-                        let summary = summary(kind, head);
-                        live.event = summary.event.map(Cow::into_owned);
-                        live.user_id = summary.user_id.map(Cow::into_owned);
-                        live.anonymous_id = summary.anonymous_id.map(Cow::into_owned);
+        let told = events
+            .iter()
+            .zip(heads)
+            .enumerate()
+            .map(|(offset, (event, judged))| {
+                let mut live = LiveEvent {
+                    seq: 0,
+                    received_at: self.received_at,
+                    source: source.name.as_str().to_owned(),
+                    protocol: self.protocol.as_str(),
+                    verdict: "rejected",
+                    reason: None,
+                    detail: None,
+                    kind: None,
+                    event: None,
+                    user_id: None,
+                    anonymous_id: None,
+                    message_id: None,
+                    raw: String::from_utf8_lossy(event.raw()).into_owned(),
+                };
+                match *event {
+                    Event::Accepted {
+                        kind, message_id, ..
+                    } => {
+                        live.verdict = "accepted";
+                        live.kind = Some(kind.as_str());
+                        live.message_id = text(message_id);
+                        if let Some(Judged::Accepted { head, .. }) = judged {
+                            let summary = summary(kind, head);
+                            live.event = summary.event.map(Cow::into_owned);
+                            live.user_id = summary.user_id.map(Cow::into_owned);
+                            live.anonymous_id = summary.anonymous_id.map(Cow::into_owned);
+                        }
+                    }
+                    Event::Quarantined {
+                        reason,
+                        detail,
+                        message_id,
+                        ..
+                    } => {
+                        live.reason = Reason::ALL
+                            .iter()
+                            .map(|r| r.as_str())
+                            .find(|r| *r == reason);
+                        live.detail = text(detail);
+                        live.message_id = text(message_id);
                     }
                 }
-                Event::Quarantined { reason, detail, message_id, .. } => {
-                    live.reason = Reason::ALL.iter().map(|r| r.as_str()).find(|r| *r == reason);
-                    live.detail = text(detail);
-                    live.message_id = text(message_id);
-                }
-            }
-            (offset as u64, live)
-        });
+                (offset as u64, live)
+            });
         told.collect()
     }
 }
@@ -449,9 +533,9 @@ fn left_over<'a>(parts: &mut Parts<'a>) -> Vec<(Reason, String, &'a [u8])> {
 /// Returns a message id for an accepted event that has none.
 fn made_up_id(judged: &Judged<'_>) -> Option<String> {
     match judged {
-        Judged::Accepted { message_id: None, .. } => {
-            Some(format!("weir-{}", uuid::Uuid::now_v7().simple()))
-        }
+        Judged::Accepted {
+            message_id: None, ..
+        } => Some(format!("weir-{}", uuid::Uuid::now_v7().simple())),
         _ => None,
     }
 }
@@ -461,7 +545,12 @@ fn verdict((index, event): (usize, &Event<'_>)) -> Value {
         Event::Accepted { message_id, .. } => {
             json!({ "index": index, "messageId": message_id, "status": "accepted" })
         }
-        Event::Quarantined { reason, detail, message_id, .. } => json!({
+        Event::Quarantined {
+            reason,
+            detail,
+            message_id,
+            ..
+        } => json!({
             "index": index,
             "messageId": message_id,
             "status": "quarantined",

@@ -8,13 +8,13 @@
 mod collector;
 mod intake;
 
+mod address;
 mod front;
-mod rates;
 mod limits;
 mod live;
 mod log;
 mod metrics;
-mod address;
+mod rates;
 
 mod door;
 mod json;

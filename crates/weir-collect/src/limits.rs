@@ -39,8 +39,14 @@ impl Default for Limits {
             event_bytes: 32 << 10,
             batch_events: 10_000,
             depth: 64,
-            key_rate: Rate { per_second: 500_000.0, burst: 2_000_000.0 },
-            ip_rate: Rate { per_second: 50_000.0, burst: 200_000.0 },
+            key_rate: Rate {
+                per_second: 500_000.0,
+                burst: 2_000_000.0,
+            },
+            ip_rate: Rate {
+                per_second: 50_000.0,
+                burst: 200_000.0,
+            },
             path_prefix: None,
         }
     }

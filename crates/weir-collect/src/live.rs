@@ -77,12 +77,17 @@ impl Default for LiveEvents {
 impl LiveEvents {
     /// Returns a channel nobody listens to yet.
     pub fn new() -> Self {
-        Self { sender: broadcast::Sender::new(BACKLOG) }
+        Self {
+            sender: broadcast::Sender::new(BACKLOG),
+        }
     }
 
     /// Starts listening.
     pub fn listen(&self, filter: LiveFilter) -> LiveStream {
-        LiveStream { receiver: self.sender.subscribe(), filter }
+        LiveStream {
+            receiver: self.sender.subscribe(),
+            filter,
+        }
     }
 
     /// Whether anybody listens; nothing is prepared for nobody.
@@ -100,12 +105,19 @@ impl LiveFilter {
     /// Whether the filter lets `event` through.
     pub fn matches(&self, event: &LiveEvent) -> bool {
         let same = |wanted: &Option<String>, found: &[Option<&str>]| {
-            wanted.as_deref().is_none_or(|wanted| found.contains(&Some(wanted)))
+            wanted
+                .as_deref()
+                .is_none_or(|wanted| found.contains(&Some(wanted)))
         };
         same(&self.source, &[Some(&event.source)])
             && same(&self.event, &[event.kind, event.event.as_deref()])
-            && same(&self.user, &[event.user_id.as_deref(), event.anonymous_id.as_deref()])
-            && self.accepted.is_none_or(|accepted| accepted == (event.verdict == "accepted"))
+            && same(
+                &self.user,
+                &[event.user_id.as_deref(), event.anonymous_id.as_deref()],
+            )
+            && self
+                .accepted
+                .is_none_or(|accepted| accepted == (event.verdict == "accepted"))
     }
 }
 

@@ -24,11 +24,13 @@ pub(crate) trait Log: Send + Sync {
 impl Log for Lake {
     fn append(&self, rows: u32, payload: Vec<u8>) -> Appending<'_> {
         Box::pin(async move {
-            Lake::append(self, rows, payload).await.map_err(|error| match error.kind() {
-                AppendErrorKind::Full { retry_after } => Refusal::Full(retry_after),
-                AppendErrorKind::TooLarge => Refusal::TooLarge,
-                _ => Refusal::Unavailable,
-            })
+            Lake::append(self, rows, payload)
+                .await
+                .map_err(|error| match error.kind() {
+                    AppendErrorKind::Full { retry_after } => Refusal::Full(retry_after),
+                    AppendErrorKind::TooLarge => Refusal::TooLarge,
+                    _ => Refusal::Unavailable,
+                })
         })
     }
 }

@@ -27,7 +27,10 @@ struct Bucket {
 
 impl<K: Hash + Eq> Buckets<K> {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Mutex::new(HashMap::new()) }
+        Self {
+            rate,
+            buckets: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Takes `tokens`, or says how long to wait.
@@ -41,7 +44,10 @@ impl<K: Hash + Eq> Buckets<K> {
                 buckets.clear();
             }
         }
-        let bucket = buckets.entry(key).or_insert(Bucket { tokens: self.rate.burst, at: now });
+        let bucket = buckets.entry(key).or_insert(Bucket {
+            tokens: self.rate.burst,
+            at: now,
+        });
         bucket.tokens = bucket.level(self.rate, now);
         bucket.at = now;
         if bucket.tokens < self.rate.burst.min(1.0) {
@@ -74,19 +80,29 @@ mod tests {
 
     #[test]
     fn buckets_fill_again() {
-        let buckets = Buckets::new(Rate { per_second: 10.0, burst: 20.0 });
+        let buckets = Buckets::new(Rate {
+            per_second: 10.0,
+            burst: 20.0,
+        });
         let start = Instant::now();
         assert!(buckets.take("a", 15.0, start).is_ok());
         assert!(buckets.take("a", 25.0, start).is_ok());
         let wait = buckets.take("a", 1.0, start).unwrap_err();
         assert!(wait >= Duration::from_secs(2), "{wait:?}");
         assert!(buckets.take("b", 1.0, start).is_ok());
-        assert!(buckets.take("a", 1.0, start + Duration::from_secs(3)).is_ok());
+        assert!(
+            buckets
+                .take("a", 1.0, start + Duration::from_secs(3))
+                .is_ok()
+        );
     }
 
     #[test]
     fn senders_cannot_fill_memory() {
-        let buckets = Buckets::new(Rate { per_second: 1.0, burst: 1.0 });
+        let buckets = Buckets::new(Rate {
+            per_second: 1.0,
+            burst: 1.0,
+        });
         let now = Instant::now();
         for key in 0..3 * MOST {
             let _ = buckets.take(key, 1.0, now);

@@ -74,23 +74,56 @@ impl World {
         let mut keys = Vec::new();
         for (name, enabled) in [("shop", true), ("off", false)] {
             let name = SourceName::new(name).unwrap();
-            catalog.upsert_source(&name, enabled, &settings).await.unwrap();
-            keys.push(catalog.create_key(&name, "").await.unwrap().key.reveal().to_owned());
+            catalog
+                .upsert_source(&name, enabled, &settings)
+                .await
+                .unwrap();
+            keys.push(
+                catalog
+                    .create_key(&name, "")
+                    .await
+                    .unwrap()
+                    .key
+                    .reveal()
+                    .to_owned(),
+            );
         }
         let shop = SourceName::new("shop").unwrap();
-        let revoked = catalog.create_key(&shop, "").await.unwrap().key.reveal().to_owned();
+        let revoked = catalog
+            .create_key(&shop, "")
+            .await
+            .unwrap()
+            .key
+            .reveal()
+            .to_owned();
         catalog.revoke_key(&revoked).await.unwrap();
         let tape = Tape::default();
         let live = LiveEvents::new();
-        let collector =
-            Collector::into_log(Box::new(tape.clone()), catalog.clone(), limits, live.clone());
+        let collector = Collector::into_log(
+            Box::new(tape.clone()),
+            catalog.clone(),
+            limits,
+            live.clone(),
+        );
         let disabled = keys.pop().unwrap();
         let key = keys.pop().unwrap();
-        Self { collector, tape, live, catalog, key, disabled, revoked, _dir: dir }
+        Self {
+            collector,
+            tape,
+            live,
+            catalog,
+            key,
+            disabled,
+            revoked,
+            _dir: dir,
+        }
     }
 
     fn basic(&self) -> String {
-        format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("{}:", self.key)))
+        format!(
+            "Basic {}",
+            base64::prelude::BASE64_STANDARD.encode(format!("{}:", self.key))
+        )
     }
 
     async fn send(
@@ -106,13 +139,21 @@ impl World {
         }
         let request = request.body(body.into()).unwrap();
         assert!(self.collector.claims(request.uri().path()), "{path}");
-        let response = self.collector.handle(request, "203.0.113.9".parse().unwrap()).await;
+        let response = self
+            .collector
+            .handle(request, "203.0.113.9".parse().unwrap())
+            .await;
         let (head, body) = response.into_parts();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
     }
 
     async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
-        self.send("POST", path, &[("authorization", &self.basic())], body).await
+        self.send("POST", path, &[("authorization", &self.basic())], body)
+            .await
     }
 }
 
@@ -164,14 +205,25 @@ async fn every_path_takes_events_and_says_the_same() {
         ("/v1/webhook", r#"[{"any":1},{"any":2}]"#, 2),
     ] {
         let answer = world.post(path, body.to_owned()).await;
-        assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#), "{path}");
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, r#"{"success":true}"#),
+            "{path}"
+        );
         lsn += rows;
-        assert_eq!(answer.header("x-weir-lsn"), Some(lsn.to_string().as_str()), "{path}");
+        assert_eq!(
+            answer.header("x-weir-lsn"),
+            Some(lsn.to_string().as_str()),
+            "{path}"
+        );
         assert_eq!(answer.header("x-request-id").unwrap().len(), 32);
     }
     let outcomes = world.tape.outcomes();
     assert_eq!(outcomes.len(), lsn);
-    assert!(!outcomes.iter().any(|outcome| outcome.starts_with('!')), "{outcomes:?}");
+    assert!(
+        !outcomes.iter().any(|outcome| outcome.starts_with('!')),
+        "{outcomes:?}"
+    );
     assert_eq!(outcomes[lsn - 3..], ["webhook"; 3]);
     assert_eq!(world.collector.counts().accepted, lsn as u64);
 }
@@ -187,11 +239,26 @@ async fn every_way_to_give_a_key() {
     let cases: [(&str, &[(&str, &str)], &str, u16); 10] = [
         ("/v1/batch", &[("authorization", &basic)], &without, 200),
         ("/v1/batch", &[("authorization", &bearer)], &without, 200),
-        ("/v1/batch", &[("authorization", "Bearer eyJhbGciOi.oauth.token")], &in_body, 200),
+        (
+            "/v1/batch",
+            &[("authorization", "Bearer eyJhbGciOi.oauth.token")],
+            &in_body,
+            200,
+        ),
         ("/v1/b", &[("content-type", "text/plain")], &in_body, 200),
         (&query, &[("content-type", "text/plain")], &without, 200),
-        ("/v1/batch", &[("authorization", "Basic bm9ib2R5Og==")], &in_body, 200),
-        ("/v1/batch", &[("authorization", "Basic bm9ib2R5Og==")], &without, 401),
+        (
+            "/v1/batch",
+            &[("authorization", "Basic bm9ib2R5Og==")],
+            &in_body,
+            200,
+        ),
+        (
+            "/v1/batch",
+            &[("authorization", "Basic bm9ib2R5Og==")],
+            &without,
+            401,
+        ),
         ("/v1/batch", &[("authorization", "nonsense")], &without, 401),
         ("/v1/batch", &[], &without, 401),
         ("/v1/batch", &[], r#"{"batch":[],"writeKey":7}"#, 401),
@@ -216,8 +283,13 @@ async fn every_way_to_give_a_key() {
 #[tokio::test]
 async fn a_key_made_elsewhere_works_at_once() {
     let world = World::new().await;
-    let other = Catalog::open(&world._dir.path().join("catalog.db")).await.unwrap();
-    let key = other.create_key(&SourceName::new("shop").unwrap(), "").await.unwrap();
+    let other = Catalog::open(&world._dir.path().join("catalog.db"))
+        .await
+        .unwrap();
+    let key = other
+        .create_key(&SourceName::new("shop").unwrap(), "")
+        .await
+        .unwrap();
     let body = format!(r#"{{"batch":[{TRACK}],"writeKey":"{}"}}"#, key.key.reveal());
     assert_eq!(world.send("POST", "/v1/b", &[], body).await.status, 200);
     drop(world.catalog.clone());
@@ -226,22 +298,40 @@ async fn a_key_made_elsewhere_works_at_once() {
 #[tokio::test]
 async fn one_bad_event_never_fails_a_batch() {
     let world = World::new().await;
-    let deep = format!(r#"{{"type":"track","x":{}{}}}"#, "[".repeat(99), "]".repeat(99));
+    let deep = format!(
+        r#"{{"type":"track","x":{}{}}}"#,
+        "[".repeat(99),
+        "]".repeat(99)
+    );
     let large = format!(r#"{{"type":"track","x":"{}"}}"#, "x".repeat(40 << 10));
     let mut body = format!(
         r#"{{"batch":[{TRACK},{{"type":"track"}},{deep},{large},{{"type":tru}},7,{{"userId":"u"}},"#
     )
     .into_bytes();
     body.extend_from_slice(b"{\"type\":\"page\",\"userId\":\"\xff\"},");
-    body.extend_from_slice(br#"{"type":"page","userId":"\ud800"},{"type":"page","userId":"a\u0000"}]"#);
+    body.extend_from_slice(
+        br#"{"type":"page","userId":"\ud800"},{"type":"page","userId":"a\u0000"}]"#,
+    );
     body.extend_from_slice(br#","context":{nope}}"#);
-    let headers = [("authorization", world.basic()), ("x-weir-verdicts", "1".to_owned())];
+    let headers = [
+        ("authorization", world.basic()),
+        ("x-weir-verdicts", "1".to_owned()),
+    ];
     let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
     let answer = world.send("POST", "/v1/batch", &headers, body).await;
     assert_eq!(answer.status, 200);
     let outcomes = [
-        "track", "!missing_id", "!too_deep", "!too_large", "!malformed_json", "!not_an_object",
-        "!missing_type", "!invalid_utf8", "page", "page", "!invalid_member",
+        "track",
+        "!missing_id",
+        "!too_deep",
+        "!too_large",
+        "!malformed_json",
+        "!not_an_object",
+        "!missing_type",
+        "!invalid_utf8",
+        "page",
+        "page",
+        "!invalid_member",
     ];
     assert_eq!(world.tape.outcomes(), outcomes);
     let reply: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
@@ -254,7 +344,12 @@ async fn one_bad_event_never_fails_a_batch() {
         }
     }
     assert_eq!(results[0]["messageId"], "m");
-    assert!(results[8]["messageId"].as_str().unwrap().starts_with("weir-"));
+    assert!(
+        results[8]["messageId"]
+            .as_str()
+            .unwrap()
+            .starts_with("weir-")
+    );
     assert_eq!(world.collector.counts().quarantined, 8);
 }
 
@@ -268,18 +363,38 @@ async fn bodies_that_make_no_sense_are_kept_and_refused() {
         ("/v1/batch", &b"[1]"[..], 400, Some("!undecodable_body")),
         ("/v1/batch", b"", 400, Some("!undecodable_body")),
         ("/v1/batch", b"{}", 400, Some("!undecodable_body")),
-        ("/v1/batch", b"{\"batch\":{}}", 400, Some("!undecodable_body")),
+        (
+            "/v1/batch",
+            b"{\"batch\":{}}",
+            400,
+            Some("!undecodable_body"),
+        ),
         ("/v1/batch", b"{\"ba", 400, Some("!undecodable_body")),
         ("/v1/batch", b"{\"batch\":[]}", 400, None),
-        ("/v1/batch", b"\x1f\x8b\x08garbage", 400, Some("!undecodable_body")),
+        (
+            "/v1/batch",
+            b"\x1f\x8b\x08garbage",
+            400,
+            Some("!undecodable_body"),
+        ),
         ("/v1/batch", &bomb, 413, Some("!body_too_large")),
         ("/v1/track", b"{\"event\":", 400, Some("!undecodable_body")),
         ("/v1/webhook", b"7", 400, Some("!undecodable_body")),
         // A cut body: what came before the cut is taken.
-        ("/v1/batch", b"{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"},{\"ty", 200, Some("!batch_broken")),
+        (
+            "/v1/batch",
+            b"{\"batch\":[{\"type\":\"page\",\"userId\":\"u\"},{\"ty",
+            200,
+            Some("!batch_broken"),
+        ),
         // Valid, but no event: kept, and nothing to repeat.
         ("/v1/track", b"{\"event\":\"e\"}", 200, Some("!missing_id")),
-        ("/v1/track", b"{\"event\":\"\xff\",\"userId\":\"u\"}", 200, Some("!invalid_utf8")),
+        (
+            "/v1/track",
+            b"{\"event\":\"\xff\",\"userId\":\"u\"}",
+            200,
+            Some("!invalid_utf8"),
+        ),
     ] {
         let before = world.tape.outcomes().len();
         let answer = world.post(path, body.to_vec()).await;
@@ -287,7 +402,14 @@ async fn bodies_that_make_no_sense_are_kept_and_refused() {
         assert_eq!(answer.status, status, "{what}");
         let outcomes = world.tape.outcomes();
         assert_eq!(outcomes.len() > before, outcome.is_some(), "{what}");
-        assert_eq!(outcomes.last().map(String::as_str).filter(|_| outcome.is_some()), outcome, "{what}");
+        assert_eq!(
+            outcomes
+                .last()
+                .map(String::as_str)
+                .filter(|_| outcome.is_some()),
+            outcome,
+            "{what}"
+        );
         if status != 200 {
             assert!(!answer.code().is_empty());
             // Nobody we know: nothing is kept.
@@ -307,14 +429,24 @@ async fn content_types_and_encodings_are_ignored() {
     gzip.write_all(plain.as_bytes()).unwrap();
     let packed = gzip.finish().unwrap();
     let basic = world.basic();
-    for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded", "\u{1f}"] {
+    for kind in [
+        "text/plain",
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "\u{1f}",
+    ] {
         for encoding in ["gzip", "identity", "br", ""] {
             for body in [plain.as_bytes(), &packed] {
-                let mut headers = vec![("authorization", basic.as_str()), ("content-encoding", encoding)];
+                let mut headers = vec![
+                    ("authorization", basic.as_str()),
+                    ("content-encoding", encoding),
+                ];
                 if kind != "\u{1f}" {
                     headers.push(("content-type", kind));
                 }
-                let answer = world.send("POST", "/v1/batch", &headers, body.to_vec()).await;
+                let answer = world
+                    .send("POST", "/v1/batch", &headers, body.to_vec())
+                    .await;
                 assert_eq!(answer.status, 200, "{kind} {encoding}");
             }
         }
@@ -334,30 +466,53 @@ async fn refusals_tell_sdks_what_to_do() {
     ] {
         *world.tape.refusal.lock() = Some(refusal);
         let answer = world.post("/v1/batch", body.clone()).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (status, retry_after));
+        assert_eq!(
+            (answer.status, answer.header("retry-after")),
+            (status, retry_after)
+        );
         assert_eq!(answer.header("x-weir-lsn"), None);
         assert!(!answer.code().is_empty());
         let path = format!("/pixel/v1/page?writeKey={}&userId=u", world.key);
         let pixel = world.send("GET", &path, &[], "").await;
         let wanted = if status == 413 { 200 } else { status };
-        assert_eq!((pixel.status, pixel.header("content-type")), (wanted, Some("image/gif")));
+        assert_eq!(
+            (pixel.status, pixel.header("content-type")),
+            (wanted, Some("image/gif"))
+        );
     }
     assert_eq!(world.tape.outcomes().len(), 0);
 }
 
 #[tokio::test]
 async fn too_much_is_sent_back() {
-    let rate = crate::limits::Rate { per_second: 10.0, burst: 30.0 };
-    let world = World::with(Limits { key_rate: rate, ..Limits::default() }).await;
+    let rate = crate::limits::Rate {
+        per_second: 10.0,
+        burst: 30.0,
+    };
+    let world = World::with(Limits {
+        key_rate: rate,
+        ..Limits::default()
+    })
+    .await;
     let body = format!(r#"{{"batch":[{}]}}"#, vec![TRACK; 40].join(","));
     assert_eq!(world.post("/v1/batch", body.clone()).await.status, 200);
     let answer = world.post("/v1/batch", body.clone()).await;
-    assert_eq!((answer.status, answer.code().as_str()), (429, "too_many_requests"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (429, "too_many_requests")
+    );
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=2).contains(&seconds));
 
-    let rate = crate::limits::Rate { per_second: 0.1, burst: 2.0 };
-    let world = World::with(Limits { ip_rate: rate, ..Limits::default() }).await;
+    let rate = crate::limits::Rate {
+        per_second: 0.1,
+        burst: 2.0,
+    };
+    let world = World::with(Limits {
+        ip_rate: rate,
+        ..Limits::default()
+    })
+    .await;
     let mut answers = Vec::new();
     for _ in 0..4 {
         answers.push(world.post("/v1/batch", body.clone()).await.status);
@@ -375,14 +530,32 @@ async fn pixels_are_always_images() {
     for (path, stored) in [
         (format!("/v1/pixel/track?data={packed}"), true),
         (format!("/v1/pixel/track?data={plain}"), true),
-        (format!("/pixel/v1/page?writeKey={}&anonymousId=a&properties.x=1", world.key), true),
-        (format!("/pixel/v1/track?writeKey={}&anonymousId=a&event=e", world.key), true),
+        (
+            format!(
+                "/pixel/v1/page?writeKey={}&anonymousId=a&properties.x=1",
+                world.key
+            ),
+            true,
+        ),
+        (
+            format!(
+                "/pixel/v1/track?writeKey={}&anonymousId=a&event=e",
+                world.key
+            ),
+            true,
+        ),
         ("/v1/pixel/track?data=%%%".to_owned(), false),
         ("/v1/pixel/track".to_owned(), false),
-        ("/pixel/v1/page?writeKey=nobody&anonymousId=a".to_owned(), false),
+        (
+            "/pixel/v1/page?writeKey=nobody&anonymousId=a".to_owned(),
+            false,
+        ),
     ] {
         let answer = world.send("GET", &path, &[], "").await;
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some("image/gif")));
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, Some("image/gif"))
+        );
         assert!(answer.body.starts_with(b"GIF89a"));
         assert_eq!(answer.header("x-weir-lsn").is_some(), stored, "{path}");
     }
@@ -395,57 +568,124 @@ async fn browsers_may_ask_and_read() {
     let asked = [
         ("origin", "https://shop.example"),
         ("access-control-request-method", "POST"),
-        ("access-control-request-headers", "authorization,x-retry-count"),
+        (
+            "access-control-request-headers",
+            "authorization,x-retry-count",
+        ),
     ];
-    for path in ["/v1/t", "/v1/batch", "/sourceConfig/", "/v1/projects/x/settings", "/weir.js"] {
+    for path in [
+        "/v1/t",
+        "/v1/batch",
+        "/sourceConfig/",
+        "/v1/projects/x/settings",
+        "/weir.js",
+    ] {
         let answer = world.send("OPTIONS", path, &asked, "").await;
         assert_eq!(answer.status, 204);
-        assert_eq!(answer.header("access-control-allow-origin"), Some("https://shop.example"));
-        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-        assert_eq!(answer.header("access-control-allow-headers"), Some("authorization,x-retry-count"));
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("https://shop.example")
+        );
+        assert_eq!(
+            answer.header("access-control-allow-credentials"),
+            Some("true")
+        );
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            Some("authorization,x-retry-count")
+        );
         assert_eq!(answer.header("vary"), Some("origin"));
     }
     let refused = world.send("POST", "/v1/t", &asked[..1], "{}").await;
-    assert_eq!(refused.header("access-control-allow-origin"), Some("https://shop.example"));
-    assert!(refused.header("access-control-expose-headers").unwrap().contains("retry-after"));
+    assert_eq!(
+        refused.header("access-control-allow-origin"),
+        Some("https://shop.example")
+    );
+    assert!(
+        refused
+            .header("access-control-expose-headers")
+            .unwrap()
+            .contains("retry-after")
+    );
 }
 
 #[tokio::test]
 async fn browser_sdks_start_against_us_alone() {
-    let world = World::with(Limits { path_prefix: Some("/q7/".into()), ..Limits::default() }).await;
-    let host = [("host", "data.shop.example"), ("x-forwarded-proto", "https")];
+    let world = World::with(Limits {
+        path_prefix: Some("/q7/".into()),
+        ..Limits::default()
+    })
+    .await;
+    let host = [
+        ("host", "data.shop.example"),
+        ("x-forwarded-proto", "https"),
+    ];
     let key = &world.key;
     for (path, api) in [
-        (format!("/v1/projects/{key}/settings"), "data.shop.example/v1"),
+        (
+            format!("/v1/projects/{key}/settings"),
+            "data.shop.example/v1",
+        ),
         (format!("/{key}/settings"), "data.shop.example/v1"),
-        (format!("/q7/v1/projects/{key}/settings"), "data.shop.example/q7/v1"),
+        (
+            format!("/q7/v1/projects/{key}/settings"),
+            "data.shop.example/q7/v1",
+        ),
     ] {
         let answer = world.send("GET", &path, &host, "").await;
         let settings: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         let own = &settings["integrations"]["Segment.io"];
-        assert_eq!((&own["apiHost"], &own["protocol"]), (&api.into(), &"https".into()), "{path}");
+        assert_eq!(
+            (&own["apiHost"], &own["protocol"]),
+            (&api.into(), &"https".into()),
+            "{path}"
+        );
         assert_eq!(own["apiKey"], key.as_str());
     }
-    let unknown = world.send("GET", "/v1/projects/nobody/settings", &host, "").await;
+    let unknown = world
+        .send("GET", "/v1/projects/nobody/settings", &host, "")
+        .await;
     assert_eq!(unknown.status, 404);
     for (key, enabled) in [(&world.key, true), (&world.disabled, false)] {
         let path = format!("/sourceConfig/?p=web&v=3&writeKey={key}");
         let answer = world.send("GET", &path, &host, "").await;
         let config: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(config["source"]["enabled"], enabled);
-        assert!(config["source"]["destinations"].as_array().unwrap().is_empty());
+        assert!(
+            config["source"]["destinations"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
     }
-    assert_eq!(world.send("GET", "/sourceConfig", &host, "").await.status, 401);
+    assert_eq!(
+        world.send("GET", "/sourceConfig", &host, "").await.status,
+        401
+    );
     for path in [
         format!("/analytics.js/v1/{key}/analytics.min.js"),
         format!("/weir.js?key={key}"),
         "/q7/weir.js".to_owned(),
     ] {
         let answer = world.send("GET", &path, &host, "").await;
-        assert!(answer.header("content-type").unwrap().starts_with("text/javascript"));
-        assert!(answer.text().contains("https://data.shop.example"), "{path}");
+        assert!(
+            answer
+                .header("content-type")
+                .unwrap()
+                .starts_with("text/javascript")
+        );
+        assert!(
+            answer.text().contains("https://data.shop.example"),
+            "{path}"
+        );
     }
-    assert_eq!(world.send("GET", "/next-integrations/x.js", &host, "").await.status, 200);
+    assert_eq!(
+        world
+            .send("GET", "/next-integrations/x.js", &host, "")
+            .await
+            .status,
+        200
+    );
     assert_eq!(world.post("/q7/v1/t", TRACK).await.status, 200);
     assert!(!world.collector.claims("/q8/v1/t"));
 }
@@ -453,7 +693,13 @@ async fn browser_sdks_start_against_us_alone() {
 #[tokio::test]
 async fn the_rest_of_the_apis() {
     let world = World::new().await;
-    assert_eq!(world.send("POST", "/v1/m", &[], r#"{"series":[]}"#).await.status, 200);
+    assert_eq!(
+        world
+            .send("POST", "/v1/m", &[], r#"{"series":[]}"#)
+            .await
+            .status,
+        200
+    );
     assert_eq!(world.send("POST", "/rsaMetrics", &[], "").await.status, 200);
     assert_eq!(world.send("GET", "/health", &[], "").await.status, 200);
     assert_eq!(world.send("GET", "/version", &[], "").await.status, 200);
@@ -467,7 +713,11 @@ async fn the_rest_of_the_apis() {
         ("POST", "/v1/pixel/track", "GET"),
     ] {
         let answer = world.send(method, path, &[], "").await;
-        assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{path}");
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (405, Some(allowed)),
+            "{path}"
+        );
     }
     assert!(!world.collector.claims("/api/v1/query"));
     assert_eq!(world.tape.outcomes(), ["webhook"]);
@@ -477,9 +727,16 @@ async fn the_rest_of_the_apis() {
 async fn listeners_see_what_happens() {
     let world = World::new().await;
     let mut all = world.live.listen(LiveFilter::default());
-    let rejected = LiveFilter { accepted: Some(false), ..Default::default() };
+    let rejected = LiveFilter {
+        accepted: Some(false),
+        ..Default::default()
+    };
     let mut rejected = world.live.listen(rejected);
-    let user = LiveFilter { user: Some("u".into()), event: Some("e".into()), ..Default::default() };
+    let user = LiveFilter {
+        user: Some("u".into()),
+        event: Some("e".into()),
+        ..Default::default()
+    };
     let mut user = world.live.listen(user);
     let body = format!(r#"{{"batch":[{{"type":"track"}},{TRACK}]}}"#);
     assert_eq!(world.post("/v1/batch", body).await.status, 200);
@@ -489,22 +746,35 @@ async fn listeners_see_what_happens() {
     };
     assert_eq!(event(&mut all).await.reason, Some("missing_id"));
     let seen = event(&mut all).await;
-    assert_eq!((seen.seq, seen.verdict, seen.raw.as_str()), (2, "accepted", TRACK));
+    assert_eq!(
+        (seen.seq, seen.verdict, seen.raw.as_str()),
+        (2, "accepted", TRACK)
+    );
     assert_eq!(event(&mut rejected).await.seq, 1);
     assert_eq!(event(&mut user).await.event.as_deref(), Some("e"));
 }
 
 #[tokio::test]
 async fn large_bodies_and_many_events() {
-    let world = World::with(Limits { batch_events: 100, ..Limits::default() }).await;
+    let world = World::with(Limits {
+        batch_events: 100,
+        ..Limits::default()
+    })
+    .await;
     let body = format!(r#"{{"batch":[{}]}}"#, vec![TRACK; 3000].join(","));
     assert!(body.len() > INLINE_BYTES);
     assert_eq!(world.post("/v1/batch", body).await.status, 200);
     let outcomes = world.tape.outcomes();
-    assert_eq!((outcomes.len(), outcomes[100].as_str()), (101, "!batch_overflow"));
+    assert_eq!(
+        (outcomes.len(), outcomes[100].as_str()),
+        (101, "!batch_overflow")
+    );
     let body = vec![b'x'; (4 << 20) + 1];
     let answer = world.post("/v1/batch", body).await;
-    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (413, "body_too_large")
+    );
 }
 
 #[tokio::test]

@@ -25,6 +25,9 @@ pub(crate) fn member<'a>(object: RawValue<'a>, name: &str) -> Option<RawValue<'a
 
 /// Returns the write key among the members of a body.
 pub(crate) fn write_key_of<'a>(members: &[(Text<'a>, RawValue<'a>)]) -> Option<Cow<'a, str>> {
-    let (_, value) = members.iter().rev().find(|(key, _)| key.inside() == b"writeKey")?;
+    let (_, value) = members
+        .iter()
+        .rev()
+        .find(|(key, _)| key.inside() == b"writeKey")?;
     Some(value.string()?.decode().0).filter(|key| !key.is_empty())
 }

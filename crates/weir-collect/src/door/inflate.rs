@@ -35,11 +35,13 @@ pub(crate) fn inflate<'a>(body: &'a [u8], encoding: &str, limits: &Limits) -> In
 }
 
 fn read<'a>(mut decoder: impl Read, body: &[u8], limits: &Limits) -> Inflated<'a> {
-    let most = limits.decompressed_bytes.min(RATIO_FROM.max(
-        body.len().saturating_mul(limits.compression_ratio),
-    ));
+    let most = limits
+        .decompressed_bytes
+        .min(RATIO_FROM.max(body.len().saturating_mul(limits.compression_ratio)));
     // The last four bytes of a gzip body are its length, if they are true.
-    let hint = body.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    let hint = body
+        .last_chunk()
+        .map_or(0, |length| u32::from_le_bytes(*length) as usize);
     let mut out = Vec::with_capacity(hint.clamp(body.len() * 2, body.len() * 12).min(most) + 64);
     match (&mut decoder).take(most as u64 + 1).read_to_end(&mut out) {
         Ok(_) if out.len() > most => Inflated::TooLarge,
@@ -70,32 +72,55 @@ mod tests {
         let packed = gzip(plain);
         for encoding in ["", "gzip", "identity", "br"] {
             for body in [&plain[..], &packed] {
-                let Inflated::Plain(out) = inflate(body, encoding, &limits) else { panic!() };
+                let Inflated::Plain(out) = inflate(body, encoding, &limits) else {
+                    panic!()
+                };
                 assert_eq!(out.as_ref(), plain);
             }
         }
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(plain).unwrap();
         let zlib = encoder.finish().unwrap();
-        assert_eq!(inflate(&zlib, "deflate", &limits), Inflated::Plain(plain.into()));
+        assert_eq!(
+            inflate(&zlib, "deflate", &limits),
+            Inflated::Plain(plain.into())
+        );
     }
 
     #[test]
     fn bombs_are_stopped() {
         let limits = Limits::default();
-        assert_eq!(inflate(&gzip(&vec![b' '; 5 << 20]), "gzip", &limits), Inflated::TooLarge);
+        assert_eq!(
+            inflate(&gzip(&vec![b' '; 5 << 20]), "gzip", &limits),
+            Inflated::TooLarge
+        );
         // Below the cap, but far too dense to be events.
-        assert_eq!(inflate(&gzip(&vec![b' '; 3 << 20]), "gzip", &limits), Inflated::TooLarge);
+        assert_eq!(
+            inflate(&gzip(&vec![b' '; 3 << 20]), "gzip", &limits),
+            Inflated::TooLarge
+        );
         let fine = gzip(&vec![b' '; 200 << 10]);
-        assert!(matches!(inflate(&fine, "gzip", &limits), Inflated::Plain(_)));
-        assert_eq!(inflate(&vec![b' '; 5 << 20], "", &limits), Inflated::TooLarge);
+        assert!(matches!(
+            inflate(&fine, "gzip", &limits),
+            Inflated::Plain(_)
+        ));
+        assert_eq!(
+            inflate(&vec![b' '; 5 << 20], "", &limits),
+            Inflated::TooLarge
+        );
     }
 
     #[test]
     fn torn_bodies_are_named() {
         let packed = gzip(b"{\"batch\":[1,2,3]}");
         let torn = &packed[..packed.len() - 9];
-        assert!(matches!(inflate(torn, "gzip", &Limits::default()), Inflated::Broken(_)));
-        assert!(matches!(inflate(&[0x1f, 0x8b], "", &Limits::default()), Inflated::Broken(_)));
+        assert!(matches!(
+            inflate(torn, "gzip", &Limits::default()),
+            Inflated::Broken(_)
+        ));
+        assert!(matches!(
+            inflate(&[0x1f, 0x8b], "", &Limits::default()),
+            Inflated::Broken(_)
+        ));
     }
 }

@@ -23,51 +23,65 @@ pub(crate) enum Expected {
 /// What became of an element.
 #[derive(Debug)]
 pub(crate) enum Judged<'a> {
-    Accepted { kind: Kind, message_id: Option<Cow<'a, str>>, head: Box<Head<'a>>, raw: &'a str },
-    Quarantined { reason: Reason, detail: String, message_id: Option<Cow<'a, str>>, raw: &'a [u8] },
+    Accepted {
+        kind: Kind,
+        message_id: Option<Cow<'a, str>>,
+        head: Box<Head<'a>>,
+        raw: &'a str,
+    },
+    Quarantined {
+        reason: Reason,
+        detail: String,
+        message_id: Option<Cow<'a, str>>,
+        raw: &'a [u8],
+    },
 }
 
-/// Decides what becomes of an element. `utf8` says that the whole body is known to be UTF-8.
-pub(crate) fn judge<'a>(
-    element: Element<'a>,
-    expected: Expected,
-    utf8: bool,
-    limits: &Limits,
-) -> Judged<'a> {
+/// Decides what becomes of an element.
+pub(crate) fn judge<'a>(element: Element<'a>, expected: Expected, limits: &Limits) -> Judged<'a> {
     let raw = match &element {
         Element::Object(_, raw) | Element::Other(raw) | Element::Unsound(_, raw) => *raw,
     };
-    let aside = |reason, detail: String| Judged::Quarantined { reason, detail, message_id: None, raw };
+    let aside = |reason, detail: String| Judged::Quarantined {
+        reason,
+        detail,
+        message_id: None,
+        raw,
+    };
     if raw.len() > limits.event_bytes {
-        let detail = format!("{} bytes; an event may have {}", raw.len(), limits.event_bytes);
+        let detail = format!(
+            "{} bytes; an event may have {}",
+            raw.len(),
+            limits.event_bytes
+        );
         return aside(Reason::TooLarge, detail);
     }
-    let text = if utf8 {
-        // Checked as part of the body, and cut at ASCII bytes.
-        std::str::from_utf8(raw)
-    } else {
-        match simdutf8::compat::from_utf8(raw) {
-            Ok(text) => Ok(text),
-            Err(error) => {
-                return aside(
-                    Reason::InvalidUtf8,
-                    format!("not UTF-8 from byte {} on", error.valid_up_to()),
-                );
-            }
-        }
+    let Ok(text) = simdutf8::basic::from_utf8(raw) else {
+        let valid = std::str::from_utf8(raw).map_or_else(|error| error.valid_up_to(), str::len);
+        return aside(Reason::InvalidUtf8, format!("not UTF-8 from byte {valid} on"));
     };
-    let Ok(text) = text else { return aside(Reason::InvalidUtf8, String::new()) };
     match element {
         Element::Unsound(bad, _) => aside(reason_of(bad), bad.to_string()),
         Element::Other(_) => aside(Reason::NotAnObject, "an event is a JSON object".to_owned()),
         Element::Object(head, _) => match look(&head, expected) {
-            Ok((kind, message_id)) => {
-                Judged::Accepted { kind, message_id, head: Box::new(head), raw: text }
-            }
+            Ok((kind, message_id)) => Judged::Accepted {
+                kind,
+                message_id,
+                head: Box::new(head),
+                raw: text,
+            },
             Err((reason, detail)) => {
-                let message_id = head.message_id.and_then(RawValue::identifier).map(|(id, _)| id);
+                let message_id = head
+                    .message_id
+                    .and_then(RawValue::identifier)
+                    .map(|(id, _)| id);
                 let message_id = message_id.filter(|id| id.len() <= IDENTIFIER_BYTES);
-                Judged::Quarantined { reason, detail, message_id, raw }
+                Judged::Quarantined {
+                    reason,
+                    detail,
+                    message_id,
+                    raw,
+                }
             }
         },
     }
@@ -75,7 +89,11 @@ pub(crate) fn judge<'a>(
 
 /// Returns the reason a piece of bad JSON is set aside for.
 pub(crate) fn reason_of(bad: Bad) -> Reason {
-    if bad.kind == BadKind::Deep { Reason::TooDeep } else { Reason::MalformedJson }
+    if bad.kind == BadKind::Deep {
+        Reason::TooDeep
+    } else {
+        Reason::MalformedJson
+    }
 }
 
 type Sound<'a> = (Kind, Option<Cow<'a, str>>);
@@ -95,12 +113,18 @@ fn look<'a>(head: &Head<'a>, expected: Expected) -> Result<Sound<'a>, (Reason, S
         return Err((Reason::MissingId, detail));
     }
     match kind {
-        Kind::Track if identifier(head.event, "event")?.is_none_or(|name| name.trim().is_empty()) => {
-            Err((Reason::MissingEvent, "a `track` names its `event`".to_owned()))
+        Kind::Track
+            if identifier(head.event, "event")?.is_none_or(|name| name.trim().is_empty()) =>
+        {
+            Err((
+                Reason::MissingEvent,
+                "a `track` names its `event`".to_owned(),
+            ))
         }
-        Kind::Group if identifier(head.group_id, "groupId")?.is_none() => {
-            Err((Reason::MissingGroupId, "a `group` has a `groupId`".to_owned()))
-        }
+        Kind::Group if identifier(head.group_id, "groupId")?.is_none() => Err((
+            Reason::MissingGroupId,
+            "a `group` has a `groupId`".to_owned(),
+        )),
         _ => Ok((kind, message_id)),
     }
 }
@@ -109,7 +133,9 @@ fn kind_of(head: &Head<'_>) -> Result<Kind, (Reason, String)> {
     let Some(value) = head.kind.filter(|value| !value.is_empty()) else {
         return Err((Reason::MissingType, "no `type`".to_owned()));
     };
-    let word = value.string().map(|text| text.decode().0.trim().to_ascii_lowercase());
+    let word = value
+        .string()
+        .map(|text| text.decode().0.trim().to_ascii_lowercase());
     word.as_deref()
         .and_then(Kind::from_word)
         .filter(|kind| *kind != Kind::Webhook)
@@ -121,15 +147,21 @@ fn identifier<'a>(
     value: Option<RawValue<'a>>,
     name: &str,
 ) -> Result<Option<Cow<'a, str>>, (Reason, String)> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
     match value.identifier() {
-        Some((id, _)) if id.len() > IDENTIFIER_BYTES => {
-            Err((Reason::InvalidField, format!("`{name}` has {} bytes", id.len())))
-        }
+        Some((id, _)) if id.len() > IDENTIFIER_BYTES => Err((
+            Reason::InvalidField,
+            format!("`{name}` has {} bytes", id.len()),
+        )),
         // Only what cannot be stored was in it.
         Some((id, _)) if id.is_empty() => Ok(None),
         Some((id, _)) => Ok(Some(id)),
-        None => Err((Reason::InvalidField, format!("`{name}` is {}", shown(value)))),
+        None => Err((
+            Reason::InvalidField,
+            format!("`{name}` is {}", shown(value)),
+        )),
     }
 }
 
@@ -149,10 +181,15 @@ mod tests {
 
     fn judged(event: &str, expected: Expected) -> String {
         let body = format!("{{\"batch\":[{event}]}}");
-        let limits = Limits { event_bytes: 400, ..Limits::default() };
+        let limits = Limits {
+            event_bytes: 400,
+            ..Limits::default()
+        };
         let mut elements = split(body.as_bytes(), &limits).unwrap().elements.unwrap();
-        match judge(elements.remove(0), expected, false, &limits) {
-            Judged::Accepted { kind, message_id, .. } => {
+        match judge(elements.remove(0), expected, &limits) {
+            Judged::Accepted {
+                kind, message_id, ..
+            } => {
                 format!("{} {}", kind.as_str(), message_id.as_deref().unwrap_or("-"))
             }
             Judged::Quarantined { reason, .. } => reason.as_str().to_owned(),
@@ -161,19 +198,46 @@ mod tests {
 
     #[test]
     fn every_outcome() {
-        let long = format!(r#"{{"type":"track","event":"x","userId":"{}"}}"#, "u".repeat(400));
+        let long = format!(
+            r#"{{"type":"track","event":"x","userId":"{}"}}"#,
+            "u".repeat(400)
+        );
         let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(64), "]".repeat(64));
         for (event, wanted) in [
-            (r#"{"type":"track","event":"x","userId":"u","messageId":"m"}"#, "track m"),
+            (
+                r#"{"type":"track","event":"x","userId":"u","messageId":"m"}"#,
+                "track m",
+            ),
             (r#"{"type":"TRACK","event":"x","userId":"u"}"#, "track -"),
-            (r#"{"type":"track","event":"x","userId":7,"messageId":12}"#, "track 12"),
-            (r#"{"type":"track","event":"x","userId":null,"anonymousId":"a"}"#, "track -"),
-            (r#"{"type":"track","event":"x","anonymousId":"\ud800"}"#, "track -"),
+            (
+                r#"{"type":"track","event":"x","userId":7,"messageId":12}"#,
+                "track 12",
+            ),
+            (
+                r#"{"type":"track","event":"x","userId":null,"anonymousId":"a"}"#,
+                "track -",
+            ),
+            (
+                r#"{"type":"track","event":"x","anonymousId":"\ud800"}"#,
+                "track -",
+            ),
             (r#"{"type":"track","event":"x","userId":""}"#, "missing_id"),
-            (r#"{"type":"track","event":"x","userId":"\u0000"}"#, "missing_id"),
-            (r#"{"type":"track","event":"x","userId":{}}"#, "invalid_field"),
-            (r#"{"type":"track","event":["x"],"userId":"u"}"#, "invalid_field"),
-            (r#"{"type":"track","event":" ","userId":"u"}"#, "missing_event"),
+            (
+                r#"{"type":"track","event":"x","userId":"\u0000"}"#,
+                "missing_id",
+            ),
+            (
+                r#"{"type":"track","event":"x","userId":{}}"#,
+                "invalid_field",
+            ),
+            (
+                r#"{"type":"track","event":["x"],"userId":"u"}"#,
+                "invalid_field",
+            ),
+            (
+                r#"{"type":"track","event":" ","userId":"u"}"#,
+                "missing_event",
+            ),
             (r#"{"type":"track","userId":"u"}"#, "missing_event"),
             (r#"{"type":"group","userId":"u"}"#, "missing_group_id"),
             (r#"{"type":"page","anonymousId":"a"}"#, "page -"),
@@ -190,7 +254,10 @@ mod tests {
         ] {
             assert_eq!(judged(event, Expected::Any), wanted, "{event}");
         }
-        assert_eq!(judged(r#"{"userId":"u"}"#, Expected::Exactly(Kind::Identify)), "identify -");
+        assert_eq!(
+            judged(r#"{"userId":"u"}"#, Expected::Exactly(Kind::Identify)),
+            "identify -"
+        );
         assert_eq!(judged(r#"{"any":"thing"}"#, Expected::Webhook), "webhook -");
     }
 
@@ -199,9 +266,17 @@ mod tests {
         let body = b"{\"batch\":[{\"type\":\"page\",\"userId\":\"\xff\"},{\"type\":\"page\",\"userId\":\"u\"}]}";
         let limits = Limits::default();
         let elements = split(body, &limits).unwrap().elements.unwrap();
-        let judged: Vec<_> =
-            elements.into_iter().map(|e| judge(e, Expected::Any, false, &limits)).collect();
-        assert!(matches!(&judged[0], Judged::Quarantined { reason: Reason::InvalidUtf8, .. }));
+        let judged: Vec<_> = elements
+            .into_iter()
+            .map(|e| judge(e, Expected::Any, &limits))
+            .collect();
+        assert!(matches!(
+            &judged[0],
+            Judged::Quarantined {
+                reason: Reason::InvalidUtf8,
+                ..
+            }
+        ));
         assert!(matches!(&judged[1], Judged::Accepted { .. }));
     }
 }

@@ -14,11 +14,18 @@ pub(crate) use split::{Element, Parts, split};
 
 /// Takes any bytes the way a body goes, as every kind of path.
 pub(crate) fn fuzz(bytes: &[u8], encoding: &str) {
-    let limits = crate::limits::Limits { batch_events: 50, ..Default::default() };
-    let Inflated::Plain(body) = inflate(bytes, encoding, &limits) else { return };
-    let Some(parts) = split(body.trim_ascii(), &limits) else { return };
+    let limits = crate::limits::Limits {
+        batch_events: 50,
+        ..Default::default()
+    };
+    let Inflated::Plain(body) = inflate(bytes, encoding, &limits) else {
+        return;
+    };
+    let Some(parts) = split(body.trim_ascii(), &limits) else {
+        return;
+    };
     let _ = write_key_of(&parts.members);
     for element in parts.elements.unwrap_or_default() {
-        let _ = judge(element, Expected::Any, false, &limits);
+        let _ = judge(element, Expected::Any, &limits);
     }
 }

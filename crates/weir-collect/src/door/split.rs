@@ -40,7 +40,13 @@ pub(crate) fn split<'a>(body: &'a [u8], limits: &Limits) -> Option<Parts<'a>> {
     let mut parts = Parts::default();
     if let Err(bad) = members(&mut cursor, body, limits, &mut parts) {
         let from = cursor.at().min(body.len());
-        parts.broken = Some((Bad { at: bad.at.saturating_sub(from), ..bad }, &body[from..]));
+        parts.broken = Some((
+            Bad {
+                at: bad.at.saturating_sub(from),
+                ..bad
+            },
+            &body[from..],
+        ));
     }
     Some(parts)
 }
@@ -69,7 +75,9 @@ fn members<'a>(
             let start = cursor.at();
             match cursor.skip_value(limits.depth) {
                 Ok(()) => {
-                    parts.members.push((key, RawValue(cursor.slice(start, cursor.at()))));
+                    parts
+                        .members
+                        .push((key, RawValue(cursor.slice(start, cursor.at()))));
                 }
                 Err(bad) => {
                     let Some(end) = lenient_end(body, start).filter(|&end| end > start) else {
@@ -151,7 +159,13 @@ fn elements<'a>(
                     return Err(bad);
                 };
                 let raw = body[start..end].trim_ascii_end();
-                list.push(Element::Unsound(Bad { at: bad.at.saturating_sub(start), ..bad }, raw));
+                list.push(Element::Unsound(
+                    Bad {
+                        at: bad.at.saturating_sub(start),
+                        ..bad
+                    },
+                    raw,
+                ));
                 cursor.seek(end);
             }
         }
@@ -159,11 +173,7 @@ fn elements<'a>(
 }
 
 /// Reads one sound element; what follows it must be able to follow one.
-fn element<'a>(
-    cursor: &mut Cursor<'a>,
-    start: usize,
-    limits: &Limits,
-) -> Result<Element<'a>, Bad> {
+fn element<'a>(cursor: &mut Cursor<'a>, start: usize, limits: &Limits) -> Result<Element<'a>, Bad> {
     let element = if cursor.next() == b'{' {
         let head = Head::read(cursor, limits.depth, start)?;
         Element::Object(head, cursor.slice(start, cursor.at()))
@@ -220,10 +230,10 @@ mod tests {
                 r#"object {"d":2}"#,
             ]
         );
-        assert_eq!(raws(r#"{"batch":[{"a":1} x {"b":2}]}"#), [
-            r#"object {"a":1}"#,
-            r#"unsound x {"b":2}"#,
-        ]);
+        assert_eq!(
+            raws(r#"{"batch":[{"a":1} x {"b":2}]}"#),
+            [r#"object {"a":1}"#, r#"unsound x {"b":2}"#,]
+        );
     }
 
     #[test]
@@ -236,7 +246,10 @@ mod tests {
 
     #[test]
     fn what_came_before_the_break_is_kept() {
-        let parts = split(br#"{"writeKey":"k","batch":[{"a":1},{"b":"cut"#, &Limits::default());
+        let parts = split(
+            br#"{"writeKey":"k","batch":[{"a":1},{"b":"cut"#,
+            &Limits::default(),
+        );
         let parts = parts.unwrap();
         assert_eq!(parts.members.len(), 1);
         assert_eq!(parts.elements.unwrap().len(), 1);
@@ -247,7 +260,10 @@ mod tests {
 
     #[test]
     fn unsound_members_stand_alone() {
-        let parts = split(br#"{"context":{"a":nope},"batch":[{}],"x":1}"#, &Limits::default());
+        let parts = split(
+            br#"{"context":{"a":nope},"batch":[{}],"x":1}"#,
+            &Limits::default(),
+        );
         let parts = parts.unwrap();
         assert_eq!(parts.unsound, [br#""context":{"a":nope}"#]);
         assert_eq!(parts.members.len(), 1);
@@ -256,7 +272,10 @@ mod tests {
 
     #[test]
     fn too_many_events_are_set_aside_together() {
-        let limits = Limits { batch_events: 2, ..Limits::default() };
+        let limits = Limits {
+            batch_events: 2,
+            ..Limits::default()
+        };
         let body = br#"{"batch":[{"a":1},{"a":2},{"a":3},{"a":4}],"sentAt":"x"}"#;
         let parts = split(body, &limits).unwrap();
         assert_eq!(parts.elements.unwrap().len(), 2);
@@ -268,13 +287,25 @@ mod tests {
     #[test]
     fn no_object_no_parts() {
         for body in ["", "[]", "null", "\"x\"", "ok", "\u{feff}{}"] {
-            assert!(split(body.as_bytes(), &Limits::default()).is_none(), "{body}");
+            assert!(
+                split(body.as_bytes(), &Limits::default()).is_none(),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn hostile_shapes_take_linear_time() {
-        for unit in ["[", "{\"a\":", "[}", "\"", "{\"batch\":[", ",", "[x,", "{\"a\":1} "] {
+        for unit in [
+            "[",
+            "{\"a\":",
+            "[}",
+            "\"",
+            "{\"batch\":[",
+            ",",
+            "[x,",
+            "{\"a\":1} ",
+        ] {
             let body = format!("{{\"batch\":[{}", unit.repeat((4 << 20) / unit.len()));
             let began = std::time::Instant::now();
             let _ = split(body.as_bytes(), &Limits::default());

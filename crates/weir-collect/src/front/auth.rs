@@ -34,7 +34,9 @@ impl Keys {
     /// which says nothing to us: its key is in the body; but people put the key itself there too.
     pub(crate) fn read(headers: &HeaderMap, query: &[(String, String)]) -> Self {
         let mut keys = Self::default();
-        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         if let Some((scheme, rest)) = header.and_then(|header| header.split_once(' ')) {
             if scheme.eq_ignore_ascii_case("basic") {
                 let decoded = decode_base64(rest).and_then(|bytes| String::from_utf8(bytes).ok());
@@ -77,7 +79,10 @@ mod tests {
     fn keys(header: &str, query: &[(&str, &str)]) -> Vec<String> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_str(header).unwrap());
-        let query: Vec<_> = query.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let query: Vec<_> = query
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         Keys::read(&headers, &query).0
     }
 
@@ -86,7 +91,10 @@ mod tests {
         assert_eq!(keys("Basic d2tfYTo=", &[]), ["wk_a"]);
         assert_eq!(keys("basic d2tfYTo", &[]), ["wk_a"]);
         assert_eq!(keys("Basic d2tfYQ==", &[]), ["wk_a"]);
-        assert_eq!(keys("Bearer wk_b", &[("writeKey", "wk_c")]), ["wk_b", "wk_c"]);
+        assert_eq!(
+            keys("Bearer wk_b", &[("writeKey", "wk_c")]),
+            ["wk_b", "wk_c"]
+        );
         assert_eq!(keys("Basic !!!", &[("writeKey", "wk_c")]), ["wk_c"]);
         assert_eq!(keys("Digest x", &[]), [""; 0]);
     }

@@ -36,13 +36,17 @@ fn set(event: &mut Map<String, Value>, name: &str, value: &str) {
     let mut target = event;
     let mut rest = name;
     for _ in 0..DEPTH {
-        let parts = rest.split_once('.').filter(|(o, i)| !o.is_empty() && !i.is_empty());
+        let parts = rest
+            .split_once('.')
+            .filter(|(o, i)| !o.is_empty() && !i.is_empty());
         let Some((outer, inner)) = parts else { break };
         if target.get(outer).is_some_and(|slot| !slot.is_object()) {
             // `a=1&a.b=2`: both are kept, the second under its whole name.
             break;
         }
-        let slot = target.entry(outer).or_insert_with(|| Value::Object(Map::new()));
+        let slot = target
+            .entry(outer)
+            .or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(next) = slot else { return };
         target = next;
         rest = inner;
@@ -55,7 +59,9 @@ mod tests {
     use super::*;
 
     fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
-        text.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        text.iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]

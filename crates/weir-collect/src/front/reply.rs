@@ -21,8 +21,12 @@ impl Reply {
     fn with(status: StatusCode, kind: &'static str, body: Bytes) -> Self {
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Self(response)
     }
 
@@ -42,8 +46,12 @@ impl Reply {
     }
 
     pub(crate) fn script(body: impl Into<Bytes>, max_age: u32) -> Self {
-        Self::with(StatusCode::OK, "text/javascript; charset=utf-8", body.into())
-            .cached(max_age)
+        Self::with(
+            StatusCode::OK,
+            "text/javascript; charset=utf-8",
+            body.into(),
+        )
+        .cached(max_age)
     }
 
     pub(crate) fn cached(self, max_age: u32) -> Self {
@@ -90,8 +98,12 @@ impl Reply {
 
     pub(crate) fn not_allowed(allowed: &'static str) -> Self {
         let message = format!("this path takes {allowed}");
-        Self::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message)
-            .header(ALLOW, allowed)
+        Self::error(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            &message,
+        )
+        .header(ALLOW, allowed)
     }
 
     /// The answer to a browser's question before a request to another host.
@@ -99,7 +111,10 @@ impl Reply {
         let mut reply = Self::with(StatusCode::NO_CONTENT, "text/plain", Bytes::new());
         let headers = reply.0.headers_mut();
         headers.remove(CONTENT_TYPE);
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, POST, OPTIONS"),
+        );
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
         let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
         let asked = asked.unwrap_or(HeaderValue::from_static("authorization, content-type"));
@@ -113,7 +128,10 @@ impl Reply {
         let headers = self.0.headers_mut();
         if let Some(origin) = request.get(ORIGIN) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
             headers.insert(
                 ACCESS_CONTROL_EXPOSE_HEADERS,
                 HeaderValue::from_static("x-weir-lsn, x-request-id, retry-after"),

@@ -19,7 +19,10 @@ impl Base {
     pub(crate) fn read(headers: &HeaderMap, prefix: &str) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let secure = text("x-forwarded-proto").is_some_and(|proto| {
-            proto.split(',').next().is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
+            proto
+                .split(',')
+                .next()
+                .is_some_and(|first| first.trim().eq_ignore_ascii_case("https"))
         });
         // The host comes back inside scripts, so only what can be a host is taken.
         let sound = |host: &&str| {
@@ -27,7 +30,10 @@ impl Base {
             !host.is_empty() && host.len() < 256 && host.bytes().all(ok)
         };
         let host = text(HOST.as_str()).filter(sound).unwrap_or("localhost");
-        Self { scheme: if secure { "https" } else { "http" }, host: format!("{host}{prefix}") }
+        Self {
+            scheme: if secure { "https" } else { "http" },
+            host: format!("{host}{prefix}"),
+        }
     }
 
     fn url(&self) -> String {
@@ -91,7 +97,11 @@ pub(crate) fn source_config(name: &str, key: &str, enabled: bool, base: &Base) -
 pub(crate) fn script(key: Option<&str>, base: &Base) -> String {
     let config = json!({ "host": base.url(), "writeKey": key });
     // `<` could end the element of a page that has the script inline.
-    SNIPPET.replacen("__WEIR_CONFIG__", &config.to_string().replace('<', "\\u003c"), 1)
+    SNIPPET.replacen(
+        "__WEIR_CONFIG__",
+        &config.to_string().replace('<', "\\u003c"),
+        1,
+    )
 }
 
 #[cfg(test)]

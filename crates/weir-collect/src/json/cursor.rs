@@ -71,7 +71,11 @@ impl<'a> Cursor<'a> {
 
     #[cold]
     pub(crate) fn bad(&self, kind: BadKind) -> Bad {
-        let kind = if self.at >= self.bytes.len() { BadKind::Ends } else { kind };
+        let kind = if self.at >= self.bytes.len() {
+            BadKind::Ends
+        } else {
+            kind
+        };
         Bad { kind, at: self.at }
     }
 
@@ -108,7 +112,11 @@ impl<'a> Cursor<'a> {
     /// Checks that only white space follows.
     pub(crate) fn end(&mut self) -> Result<(), Bad> {
         self.next();
-        if self.at < self.bytes.len() { Err(self.bad(BadKind::Trailing)) } else { Ok(()) }
+        if self.at < self.bytes.len() {
+            Err(self.bad(BadKind::Trailing))
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads a string; the cursor stands on its opening quote.
@@ -188,7 +196,15 @@ impl<'a> Cursor<'a> {
             sound &= at > exponent;
         }
         self.at = at;
-        if sound { Ok(Number { whole, start, end: at }) } else { Err(self.bad(BadKind::Number)) }
+        if sound {
+            Ok(Number {
+                whole,
+                start,
+                end: at,
+            })
+        } else {
+            Err(self.bad(BadKind::Number))
+        }
     }
 
     /// Passes `true`, `false` or `null`.
@@ -292,8 +308,14 @@ mod tests {
     fn depth_is_counted() {
         let nested = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
         assert!(check(nested(64).as_bytes(), 64).is_ok());
-        assert_eq!(check(nested(65).as_bytes(), 64).unwrap_err().kind, BadKind::Deep);
-        assert_eq!(check(nested(100_000).as_bytes(), 64).unwrap_err().kind, BadKind::Deep);
+        assert_eq!(
+            check(nested(65).as_bytes(), 64).unwrap_err().kind,
+            BadKind::Deep
+        );
+        assert_eq!(
+            check(nested(100_000).as_bytes(), 64).unwrap_err().kind,
+            BadKind::Deep
+        );
     }
 
     proptest! {

@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn finds_members_and_checks_the_rest() {
-        let raw = br#" { "type" : "track", "userId":42, "properties":{"a":[1,{"b":null}]}, "x":1e5 } "#;
+        let raw =
+            br#" { "type" : "track", "userId":42, "properties":{"a":[1,{"b":null}]}, "x":1e5 } "#;
         let head = Head::parse(raw, 64).unwrap();
         assert_eq!(head.kind.unwrap().string().unwrap().plain(), Some("track"));
         assert_eq!(head.user_id.unwrap().identifier().unwrap().0, "42");
@@ -163,12 +164,21 @@ mod tests {
         assert!(Head::parse(br#"{"a":tru}"#, 64).is_err());
         assert!(Head::parse(br#"{"a":1}}"#, 64).is_err());
         assert!(Head::parse(br#"{"a":1,}"#, 64).is_err());
-        assert!(Head::parse(br#"{"\u0074ype":"x"}"#, 64).unwrap().kind.is_some());
+        assert!(
+            Head::parse(br#"{"\u0074ype":"x"}"#, 64)
+                .unwrap()
+                .kind
+                .is_some()
+        );
     }
 
     #[test]
     fn a_retry_hashes_like_the_first_try() {
-        let hash = |raw: &str| Head::parse(raw.as_bytes(), 64).unwrap().payload_hash(raw.as_bytes());
+        let hash = |raw: &str| {
+            Head::parse(raw.as_bytes(), 64)
+                .unwrap()
+                .payload_hash(raw.as_bytes())
+        };
         let first = r#"{"messageId":"a","sentAt":"1","_metadata":{"retryCount":0},"x":1}"#;
         let again = r#"{"messageId":"a","sentAt":"2","_metadata":{"retryCount":7},"x":1}"#;
         let other = r#"{"messageId":"a","sentAt":"2","_metadata":{"retryCount":7},"x":2}"#;

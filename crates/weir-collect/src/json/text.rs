@@ -100,7 +100,9 @@ fn unescape(rest: &[u8]) -> (Option<char>, usize) {
 }
 
 fn unescape_unicode(rest: &[u8]) -> (Option<char>, usize) {
-    let Some(first) = hex4(rest.get(2..6)) else { return (None, rest.len()) };
+    let Some(first) = hex4(rest.get(2..6)) else {
+        return (None, rest.len());
+    };
     if (0xD800..0xDC00).contains(&first)
         && rest.get(6..8) == Some(b"\\u")
         && let Some(second @ 0xDC00..0xE000) = hex4(rest.get(8..12))
@@ -164,11 +166,20 @@ mod tests {
         assert_eq!(decode(r#"a\n\t\"\/\\\u00e9"#).0, "a\n\t\"/\\é");
         assert_eq!(decode(r"\ud83d\ude00!").0, "😀!");
         let (text, flaws) = decode(r"x\ud83dy");
-        assert_eq!((text.as_str(), flaws.reason()), ("x\u{fffd}y", Some("lone_surrogate")));
+        assert_eq!(
+            (text.as_str(), flaws.reason()),
+            ("x\u{fffd}y", Some("lone_surrogate"))
+        );
         let (text, flaws) = decode(r"\ude00\ud83d\ud83d\ude00");
-        assert_eq!((text.as_str(), flaws.lone_surrogate), ("\u{fffd}\u{fffd}😀", true));
+        assert_eq!(
+            (text.as_str(), flaws.lone_surrogate),
+            ("\u{fffd}\u{fffd}😀", true)
+        );
         let (text, flaws) = decode(r"a\u0000b");
-        assert_eq!((text.as_str(), flaws.reason()), ("ab", Some("nul_character")));
+        assert_eq!(
+            (text.as_str(), flaws.reason()),
+            ("ab", Some("nul_character"))
+        );
     }
 
     #[test]

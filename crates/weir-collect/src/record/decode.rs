@@ -80,7 +80,9 @@ impl<'a> Reader<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         let rest = &self.payload[self.at..];
-        let taken = rest.get(..length).ok_or(self.error("the record is cut off"))?;
+        let taken = rest
+            .get(..length)
+            .ok_or(self.error("the record is cut off"))?;
         self.at += length;
         Ok(taken)
     }

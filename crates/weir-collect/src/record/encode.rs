@@ -2,7 +2,11 @@ use super::{Event, GENERATED, QUARANTINED, Request, VERSION};
 
 /// Returns the record of a request.
 pub fn encode(request: &Request<'_>) -> Vec<u8> {
-    let raw: usize = request.events.iter().map(|event| event.raw().len() + 48).sum();
+    let raw: usize = request
+        .events
+        .iter()
+        .map(|event| event.raw().len() + 48)
+        .sum();
     let mut out = Vec::with_capacity(128 + request.envelope.map_or(0, str::len) + raw);
     out.push(VERSION);
     number(&mut out, u64::from(request.source_id));
@@ -18,14 +22,29 @@ pub fn encode(request: &Request<'_>) -> Vec<u8> {
     number(&mut out, request.events.len() as u64);
     for event in &request.events {
         match event {
-            Event::Accepted { kind, message_id, generated, raw } => {
+            Event::Accepted {
+                kind,
+                message_id,
+                generated,
+                raw,
+            } => {
                 out.push(kind.code() | if *generated { GENERATED } else { 0 });
                 bytes(&mut out, message_id.as_bytes());
                 bytes(&mut out, raw.as_bytes());
             }
-            Event::Quarantined { reason, detail, message_id, raw } => {
+            Event::Quarantined {
+                reason,
+                detail,
+                message_id,
+                raw,
+            } => {
                 out.push(QUARANTINED);
-                for part in [reason.as_bytes(), detail.as_bytes(), message_id.as_bytes(), raw] {
+                for part in [
+                    reason.as_bytes(),
+                    detail.as_bytes(),
+                    message_id.as_bytes(),
+                    raw,
+                ] {
                     bytes(&mut out, part);
                 }
             }

@@ -10,9 +10,19 @@ enum Owned {
 
 fn event() -> impl Strategy<Value = Owned> {
     prop_oneof![
-        (proptest::sample::select(Kind::ALL), ".{0,40}", any::<bool>(), ".{0,300}")
+        (
+            proptest::sample::select(Kind::ALL),
+            ".{0,40}",
+            any::<bool>(),
+            ".{0,300}"
+        )
             .prop_map(|(kind, id, generated, raw)| Owned::Accepted(kind, id, generated, raw)),
-        (".{0,20}", ".{0,20}", ".{0,20}", proptest::collection::vec(any::<u8>(), 0..300))
+        (
+            ".{0,20}",
+            ".{0,20}",
+            ".{0,20}",
+            proptest::collection::vec(any::<u8>(), 0..300)
+        )
             .prop_map(|(reason, detail, id, raw)| Owned::Quarantined(reason, detail, id, raw)),
     ]
 }

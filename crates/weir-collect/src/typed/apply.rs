@@ -68,7 +68,11 @@ impl Apply for EventApply {
 impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
     /// Returns an apply that has seen nothing yet, and adds to `counts`.
     pub fn new(counts: ApplyCounts) -> Self {
-        Self { typer: Typer::new(), raw: HashMap::new(), counts }
+        Self {
+            typer: Typer::new(),
+            raw: HashMap::new(),
+            counts,
+        }
     }
 
     /// Writes the rows of the record at `first`.
@@ -103,7 +107,8 @@ impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
         let known = self.raw.get(&request.source_id);
         if known.is_none_or(|(name, _)| name != request.source) {
             let tables = RawTables::open(rows, &format!("raw_{}", request.source))?;
-            self.raw.insert(request.source_id, (request.source.to_owned(), tables));
+            self.raw
+                .insert(request.source_id, (request.source.to_owned(), tables));
         }
         let (_, tables) = &self.raw[&request.source_id];
         let request_id = hex(request.request_id);
@@ -119,10 +124,20 @@ impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
         let (mut applied, mut same, mut conflicts) = (0, 0, 0);
         for event in &request.events {
             match *event {
-                Event::Quarantined { reason, detail, message_id, raw } => {
+                Event::Quarantined {
+                    reason,
+                    detail,
+                    message_id,
+                    raw,
+                } => {
                     tables.quarantine(rows, seq, &origin, (reason, detail, message_id), raw);
                 }
-                Event::Accepted { kind, message_id, generated, raw } => {
+                Event::Accepted {
+                    kind,
+                    message_id,
+                    generated,
+                    raw,
+                } => {
                     let Ok(head) = Head::parse(raw.as_bytes(), 64) else {
                         let why = ("malformed_json", "not an event", message_id);
                         tables.quarantine(rows, seq, &origin, why, raw.as_bytes());
@@ -158,7 +173,8 @@ impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
                                 raw,
                             };
                             tables.event(rows, &event, &origin, &summary(kind, &head));
-                            self.typer.place_read(request.source, &event, &head, envelope, rows)?;
+                            self.typer
+                                .place_read(request.source, &event, &head, envelope, rows)?;
                         }
                         Seen::Same { first } => {
                             same += 1;
@@ -173,9 +189,18 @@ impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
             }
             seq = seq.plus(1);
         }
-        self.counts.inner.applied.fetch_add(applied, Ordering::Relaxed);
-        self.counts.inner.duplicates.fetch_add(same, Ordering::Relaxed);
-        self.counts.inner.conflicts.fetch_add(conflicts, Ordering::Relaxed);
+        self.counts
+            .inner
+            .applied
+            .fetch_add(applied, Ordering::Relaxed);
+        self.counts
+            .inner
+            .duplicates
+            .fetch_add(same, Ordering::Relaxed);
+        self.counts
+            .inner
+            .conflicts
+            .fetch_add(conflicts, Ordering::Relaxed);
         Ok(())
     }
 
@@ -189,8 +214,13 @@ impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
         rows: &mut S,
     ) {
         tracing::error!(%seq, detail, "a record of the log cannot be read; it is kept in raw_weir.quarantine");
-        self.counts.inner.undecodable.fetch_add(1, Ordering::Relaxed);
-        let Ok(tables) = RawTables::open(rows, "raw_weir") else { return };
+        self.counts
+            .inner
+            .undecodable
+            .fetch_add(1, Ordering::Relaxed);
+        let Ok(tables) = RawTables::open(rows, "raw_weir") else {
+            return;
+        };
         let origin = Origin {
             received_at: 0,
             protocol: Protocol::Internal,
@@ -198,7 +228,13 @@ impl<T: Copy, C: Copy + PartialEq> EventApply<T, C> {
             ip: "",
             request_id: "",
         };
-        tables.quarantine(rows, seq, &origin, ("undecodable_record", detail, ""), payload);
+        tables.quarantine(
+            rows,
+            seq,
+            &origin,
+            ("undecodable_record", detail, ""),
+            payload,
+        );
     }
 }
 
@@ -211,9 +247,17 @@ pub(crate) fn summary<'a>(kind: Kind, head: &Head<'a>) -> Summary<'a> {
         _ => None,
     };
     if kind == Kind::Webhook {
-        return Summary { event, user_id: None, anonymous_id: None };
+        return Summary {
+            event,
+            user_id: None,
+            anonymous_id: None,
+        };
     }
-    Summary { event, user_id: id_text(head.user_id), anonymous_id: id_text(head.anonymous_id) }
+    Summary {
+        event,
+        user_id: id_text(head.user_id),
+        anonymous_id: id_text(head.anonymous_id),
+    }
 }
 
 /// Returns a request id as people see it.

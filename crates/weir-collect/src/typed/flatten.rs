@@ -62,7 +62,9 @@ pub(crate) fn flatten<'a>(
         match cursor.next() {
             b'}' => {
                 cursor.bump();
-                let Some(up) = outer.pop() else { return cursor.end() };
+                let Some(up) = outer.pop() else {
+                    return cursor.end();
+                };
                 before = parent;
                 parent = up;
                 first = false;
@@ -96,26 +98,47 @@ pub(crate) fn flatten<'a>(
                 let text = cursor.string()?;
                 let (value, flaws) = text_value(text);
                 if let Some(value) = value {
-                    leaves.push(Leaf { path, value, raw: text.inside(), flaws, yields });
+                    leaves.push(Leaf {
+                        path,
+                        value,
+                        raw: text.inside(),
+                        flaws,
+                        yields,
+                    });
                 }
                 continue;
             }
             b'[' => {
                 cursor.skip_value(DEPTH as u32)?;
-                (array_value(cursor.slice(start, cursor.at())), Flaws::default())
+                (
+                    array_value(cursor.slice(start, cursor.at())),
+                    Flaws::default(),
+                )
             }
             b'-' | b'0'..=b'9' => {
                 let number = cursor.number()?;
-                (Some(number_value(number, cursor.slice(number.start, number.end))), Flaws::default())
+                (
+                    Some(number_value(number, cursor.slice(number.start, number.end))),
+                    Flaws::default(),
+                )
             }
             byte => {
                 cursor.literal()?;
-                ((byte != b'n').then_some(LeafValue::Boolean(byte == b't')), Flaws::default())
+                (
+                    (byte != b'n').then_some(LeafValue::Boolean(byte == b't')),
+                    Flaws::default(),
+                )
             }
         };
         if let Some(value) = value {
             let raw = cursor.slice(start, cursor.at());
-            leaves.push(Leaf { path, value, raw, flaws, yields });
+            leaves.push(Leaf {
+                path,
+                value,
+                raw,
+                flaws,
+                yields,
+            });
         }
     }
 }
@@ -157,7 +180,10 @@ fn number_value(number: Number, digits: &[u8]) -> LeafValue<'_> {
 
 /// Returns an array as JSON text without white space.
 fn array_value(json: &[u8]) -> Option<LeafValue<'_>> {
-    if !json.iter().any(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t')) {
+    if !json
+        .iter()
+        .any(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t'))
+    {
         let text = simdutf8::basic::from_utf8(json).ok()?;
         return Some(LeafValue::Text(Cow::Borrowed(text)));
     }
@@ -176,11 +202,22 @@ mod tests {
     fn flat(object: &str) -> Vec<String> {
         let mut paths = Paths::new();
         let mut leaves = Vec::new();
-        flatten(object.as_bytes(), PROPERTIES, false, &mut paths, &mut leaves).unwrap();
+        flatten(
+            object.as_bytes(),
+            PROPERTIES,
+            false,
+            &mut paths,
+            &mut leaves,
+        )
+        .unwrap();
         leaves
             .iter()
             .map(|leaf| {
-                format!("{}={:?}", paths.name(leaf.path).unwrap_or("?"), leaf.value.as_value())
+                format!(
+                    "{}={:?}",
+                    paths.name(leaf.path).unwrap_or("?"),
+                    leaf.value.as_value()
+                )
             })
             .collect()
     }

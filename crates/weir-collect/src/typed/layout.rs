@@ -64,7 +64,11 @@ impl Shape {
 
     /// Returns what a new table of the shape starts with.
     pub(crate) fn spec(self) -> TableSpec {
-        let base = BASE.iter().map(|&(name, kind)| ColumnSpec { name, kind, fixed: true });
+        let base = BASE.iter().map(|&(name, kind)| ColumnSpec {
+            name,
+            kind,
+            fixed: true,
+        });
         let own = self.own().iter().map(|&name| ColumnSpec {
             name,
             kind: ColumnKind::String,
@@ -158,7 +162,11 @@ pub(crate) fn fixed(
     TableSpec {
         columns: columns
             .iter()
-            .map(|&(name, kind)| ColumnSpec { name, kind, fixed: true })
+            .map(|&(name, kind)| ColumnSpec {
+                name,
+                kind,
+                fixed: true,
+            })
             .collect(),
         sort_by: Some("received_at"),
         bloom: bloom.to_vec(),

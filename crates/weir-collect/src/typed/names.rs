@@ -6,15 +6,28 @@ const LONGEST: usize = 127;
 
 /// Tables of the layout, which an event's own table must not be.
 const TABLES: [&str; 11] = [
-    "tracks", "identifies", "users", "pages", "screens", "groups", "aliases", "discards", "merges",
-    "rudder_discards", "accounts",
+    "tracks",
+    "identifies",
+    "users",
+    "pages",
+    "screens",
+    "groups",
+    "aliases",
+    "discards",
+    "merges",
+    "rudder_discards",
+    "accounts",
 ];
 
 /// Returns the name of the table events called `event` lie in, `None` when nothing of the name
 /// can be spelt.
 pub(crate) fn table_name(event: &str) -> Option<String> {
     let name = safe_name(event)?;
-    Some(if TABLES.contains(&name.as_str()) { format!("_{name}") } else { name })
+    Some(if TABLES.contains(&name.as_str()) {
+        format!("_{name}")
+    } else {
+        name
+    })
 }
 
 /// Returns the column name for a first-level key, or for a key below `prefix`.
@@ -45,7 +58,10 @@ fn safe_name(name: &str) -> Option<String> {
 
 fn cut(mut name: String) -> String {
     if name.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|&at| name.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..=LONGEST)
+            .rev()
+            .find(|&at| name.is_char_boundary(at))
+            .unwrap_or(0);
         name.truncate(end);
     }
     name
@@ -57,7 +73,13 @@ fn cut(mut name: String) -> String {
 /// would be nothing then, so such names keep their own letters.
 fn snake_case(name: &str) -> String {
     let ascii = name.bytes().any(|b| b.is_ascii_alphanumeric());
-    let in_word = |c: char| if ascii { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() };
+    let in_word = |c: char| {
+        if ascii {
+            c.is_ascii_alphanumeric()
+        } else {
+            c.is_alphanumeric()
+        }
+    };
     let chars: Vec<char> = name.trim().chars().take(2 * LONGEST).collect();
     let mut out = String::with_capacity(chars.len() + 8);
     let leading = chars.iter().take_while(|&&c| c == '_').count();
@@ -73,10 +95,16 @@ fn snake_case(name: &str) -> String {
             lower = false;
             continue;
         }
-        let before = at.checked_sub(1).map(|at| chars[at]).filter(|&c| in_word(c));
+        let before = at
+            .checked_sub(1)
+            .map(|at| chars[at])
+            .filter(|&c| in_word(c));
         if c.is_uppercase()
             && before.is_some()
-            && (lower || chars.get(at + 1).is_some_and(|&next| in_word(next) && next.is_lowercase()))
+            && (lower
+                || chars
+                    .get(at + 1)
+                    .is_some_and(|&next| in_word(next) && next.is_lowercase()))
         {
             out.push('_');
             lower = false;
@@ -92,15 +120,83 @@ fn snake_case(name: &str) -> String {
 
 /// Reserved words of PostgreSQL, sorted: what a query must quote otherwise.
 const RESERVED: [&str; 77] = [
-    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case",
-    "cast", "check", "collate", "column", "constraint", "create", "current_catalog",
-    "current_date", "current_role", "current_time", "current_timestamp", "current_user",
-    "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch",
-    "for", "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
-    "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on",
-    "only", "or", "order", "placing", "primary", "references", "returning", "select",
-    "session_user", "some", "symmetric", "system_user", "table", "then", "to", "trailing", "true",
-    "union", "unique", "user", "using", "variadic", "when", "where", "with",
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "constraint",
+    "create",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "intersect",
+    "into",
+    "lateral",
+    "leading",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "select",
+    "session_user",
+    "some",
+    "symmetric",
+    "system_user",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "when",
+    "where",
+    "with",
 ];
 
 #[cfg(test)]
@@ -162,8 +258,14 @@ mod tests {
 
     #[test]
     fn nested_names() {
-        assert_eq!(column_name("context", "userAgent").as_deref(), Some("context_user_agent"));
-        assert_eq!(column_name("context_page", "order").as_deref(), Some("context_page_order"));
+        assert_eq!(
+            column_name("context", "userAgent").as_deref(),
+            Some("context_user_agent")
+        );
+        assert_eq!(
+            column_name("context_page", "order").as_deref(),
+            Some("context_page_order")
+        );
         assert_eq!(column_name("items", "_id").as_deref(), Some("items_id"));
         assert_eq!(column_name("items", "1").as_deref(), Some("items_1"));
     }

@@ -41,7 +41,12 @@ impl Paths {
     pub(crate) fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
         let seed = RandomState::new().hash_one(0u8);
-        let mut paths = Self { nodes: Vec::new(), index: HashTable::new(), generation: 0, seed };
+        let mut paths = Self {
+            nodes: Vec::new(),
+            index: HashTable::new(),
+            generation: 0,
+            seed,
+        };
         paths.clear();
         paths
     }
@@ -100,7 +105,11 @@ impl Paths {
     #[inline]
     pub(crate) fn child(&mut self, parent: PathId, before: PathId, key: &str) -> PathId {
         let hint = &self.nodes[before as usize];
-        let guess = if before == parent { hint.first } else { hint.next };
+        let guess = if before == parent {
+            hint.first
+        } else {
+            hint.next
+        };
         if let Some(node) = self.nodes.get(guess as usize)
             && node.parent == parent
             && *node.key == *key
@@ -109,7 +118,11 @@ impl Paths {
         }
         let id = self.look_up(parent, key);
         let hint = &mut self.nodes[before as usize];
-        *(if before == parent { &mut hint.first } else { &mut hint.next }) = id;
+        *(if before == parent {
+            &mut hint.first
+        } else {
+            &mut hint.next
+        }) = id;
         id
     }
 
@@ -129,8 +142,16 @@ impl Paths {
         }
         let id = self.nodes.len() as PathId;
         let prefix = self.nodes[parent as usize].name.as_deref();
-        let name = prefix.and_then(|prefix| column_name(prefix, key)).map(Into::into);
-        self.nodes.push(Node { parent, key: key.into(), name, next: NONE, first: NONE });
+        let name = prefix
+            .and_then(|prefix| column_name(prefix, key))
+            .map(Into::into);
+        self.nodes.push(Node {
+            parent,
+            key: key.into(),
+            name,
+            next: NONE,
+            first: NONE,
+        });
         let nodes = &self.nodes;
         self.index.insert_unique(wanted, id, |&id| {
             let node = &nodes[id as usize];

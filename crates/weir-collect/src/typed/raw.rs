@@ -64,8 +64,13 @@ impl<T: Copy, C: Copy> Fixed<T, C> {
     ) -> Self {
         let table = rows.open(name, &|| layout::fixed(columns, bloom));
         // Columns of the spec are there from the start, so none is missing even in a full table.
-        let columns = columns.iter().filter_map(|&(name, kind)| rows.column(table, name, kind));
-        Self { table, columns: columns.collect() }
+        let columns = columns
+            .iter()
+            .filter_map(|&(name, kind)| rows.column(table, name, kind));
+        Self {
+            table,
+            columns: columns.collect(),
+        }
     }
 
     /// Writes a row; `values` are in the order of the columns.
@@ -138,24 +143,28 @@ impl<T: Copy, C: Copy> RawTables<T, C> {
         origin: &Origin<'_>,
         summary: &Summary<'_>,
     ) {
-        self.events.write(rows, event.seq, &[
-            Some(position(event.seq)),
-            text(event.message_id),
-            text(event.kind.as_str()),
-            summary.event.as_deref().and_then(text),
-            summary.user_id.as_deref().and_then(text),
-            summary.anonymous_id.as_deref().and_then(text),
-            Some(instant(event.received_at)),
-            event.sent_at.map(instant),
-            event.original_timestamp.map(instant),
-            Some(instant(event.timestamp)),
-            text(origin.protocol.as_str()),
-            text(origin.sdk),
-            text(origin.ip),
-            text(origin.request_id),
-            event.batch.and_then(text),
-            text(event.raw),
-        ]);
+        self.events.write(
+            rows,
+            event.seq,
+            &[
+                Some(position(event.seq)),
+                text(event.message_id),
+                text(event.kind.as_str()),
+                summary.event.as_deref().and_then(text),
+                summary.user_id.as_deref().and_then(text),
+                summary.anonymous_id.as_deref().and_then(text),
+                Some(instant(event.received_at)),
+                event.sent_at.map(instant),
+                event.original_timestamp.map(instant),
+                Some(instant(event.timestamp)),
+                text(origin.protocol.as_str()),
+                text(origin.sdk),
+                text(origin.ip),
+                text(origin.request_id),
+                event.batch.and_then(text),
+                text(event.raw),
+            ],
+        );
     }
 
     pub(crate) fn quarantine<S: Sink<Table = T, Column = C>>(
@@ -167,20 +176,26 @@ impl<T: Copy, C: Copy> RawTables<T, C> {
         raw: &[u8],
     ) {
         // NUL is valid UTF-8, but most readers of text columns cannot hold it.
-        let as_text = simdutf8::basic::from_utf8(raw).ok().filter(|t| !t.contains('\0'));
-        self.quarantine.write(rows, seq, &[
-            Some(position(seq)),
-            Some(instant(origin.received_at)),
-            text(reason),
-            text(detail),
-            text(message_id),
-            text(origin.protocol.as_str()),
-            text(origin.sdk),
-            text(origin.ip),
-            text(origin.request_id),
-            as_text.map(Value::String),
-            as_text.is_none().then_some(Value::Binary(raw)),
-        ]);
+        let as_text = simdutf8::basic::from_utf8(raw)
+            .ok()
+            .filter(|t| !t.contains('\0'));
+        self.quarantine.write(
+            rows,
+            seq,
+            &[
+                Some(position(seq)),
+                Some(instant(origin.received_at)),
+                text(reason),
+                text(detail),
+                text(message_id),
+                text(origin.protocol.as_str()),
+                text(origin.sdk),
+                text(origin.ip),
+                text(origin.request_id),
+                as_text.map(Value::String),
+                as_text.is_none().then_some(Value::Binary(raw)),
+            ],
+        );
     }
 
     pub(crate) fn duplicate<S: Sink<Table = T, Column = C>>(
@@ -191,15 +206,23 @@ impl<T: Copy, C: Copy> RawTables<T, C> {
         message_id: &str,
         different: Option<&str>,
     ) {
-        self.duplicates.write(rows, seq, &[
-            Some(position(seq)),
-            Some(instant(origin.received_at)),
-            text(message_id),
-            Some(position(first)),
-            text(if different.is_some() { "different" } else { "same" }),
-            different.and_then(text),
-            text(origin.request_id),
-        ]);
+        self.duplicates.write(
+            rows,
+            seq,
+            &[
+                Some(position(seq)),
+                Some(instant(origin.received_at)),
+                text(message_id),
+                Some(position(first)),
+                text(if different.is_some() {
+                    "different"
+                } else {
+                    "same"
+                }),
+                different.and_then(text),
+                text(origin.request_id),
+            ],
+        );
     }
 }
 

@@ -1,7 +1,5 @@
 use weir_core::{Seq, TableName};
-use weir_lake::{
-    ColumnId, ColumnKind, DedupKey, Placed, Rows, Seen, TableId, TableSpec, Value,
-};
+use weir_lake::{ColumnId, ColumnKind, DedupKey, Placed, Rows, Seen, TableId, TableSpec, Value};
 
 /// Where rows go: the lake, or for a dry run somewhere that only compares.
 ///

@@ -56,8 +56,18 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
         let id = rows.open(&TableName::new(schema, name)?, &|| shape.spec());
         let base = BASE.map(|(name, kind)| rows.column(id, name, kind));
         let own = shape.own().iter();
-        let own = own.filter_map(|n| rows.column(id, n, weir_lake::ColumnKind::String)).collect();
-        Ok(Self { id, name: name.into(), shape, base, own, slots: Vec::new(), generation: 0 })
+        let own = own
+            .filter_map(|n| rows.column(id, n, weir_lake::ColumnKind::String))
+            .collect();
+        Ok(Self {
+            id,
+            name: name.into(),
+            shape,
+            base,
+            own,
+            slots: Vec::new(),
+            generation: 0,
+        })
     }
 
     /// Forgets where paths lead when the paths themselves were forgotten.
@@ -82,6 +92,9 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
     }
 
     /// Places the leaf at `at`; the answer is the reason when it has no place.
+    ///
+    /// A row that is not `fresh` is in the table already: nothing is set, and the answer is the
+    /// one given when it was.
     #[inline]
     pub(crate) fn place<S: Sink<Table = T, Column = C>>(
         &mut self,
@@ -89,6 +102,7 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
         paths: &Paths,
         leaves: &[Leaf<'_>],
         at: usize,
+        fresh: bool,
     ) -> Option<&'static str> {
         let leaf = &leaves[at];
         let value = leaf.value.as_value();
@@ -99,14 +113,12 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
         match slot {
             // All that was in it cannot be stored.
             Slot::Column(_) if value == Value::String("") => None,
-            Slot::Column(column) => match rows.set(self.id, column, value) {
-                Placed::Refused("set_twice") => {
-                    let known = leaf.yields || self.said_before(&leaves[..at], leaf, column);
-                    (!known).then_some("name_collision")
-                }
+            Slot::Column(column) if fresh => match rows.set(self.id, column, value) {
+                Placed::Refused("set_twice") => self.collision(&leaves[..at], leaf, column),
                 Placed::Refused(reason) => Some(reason),
                 Placed::Kept | Placed::Widened { .. } => None,
             },
+            Slot::Column(column) => self.collision(&leaves[..at], leaf, column),
             Slot::Reserved => (!leaf.yields).then_some(RESERVED_NAME),
             Slot::Unnamed => Some("no_name"),
             Slot::Full | Slot::Unknown => Some("too_many_columns"),
@@ -137,13 +149,15 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
         slot
     }
 
-    /// Whether the leaf that has the column holds the same value: some SDKs say things twice.
+    /// Returns the reason when another leaf has the column, unless it holds the same value: some
+    /// SDKs say things twice.
     #[cold]
-    fn said_before(&self, earlier: &[Leaf<'_>], leaf: &Leaf<'_>, column: C) -> bool {
-        let first = earlier
-            .iter()
-            .find(|other| self.slots.get(other.path as usize) == Some(&Slot::Column(column)));
-        first.is_some_and(|first| first.raw == leaf.raw)
+    fn collision(&self, earlier: &[Leaf<'_>], leaf: &Leaf<'_>, column: C) -> Option<&'static str> {
+        let holder = earlier.iter().find(|other| {
+            self.slots.get(other.path as usize) == Some(&Slot::Column(column))
+                && other.value.as_value() != Value::String("")
+        })?;
+        (!leaf.yields && holder.raw != leaf.raw).then_some("name_collision")
     }
 
     /// Returns the discard of a leaf.
@@ -164,7 +178,12 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
             LeafValue::Text(text) if !flawed => Cow::Owned(text.to_string()),
             _ => String::from_utf8_lossy(leaf.raw),
         };
-        Discard { table: self.name.clone(), column, value, reason }
+        Discard {
+            table: self.name.clone(),
+            column,
+            value,
+            reason,
+        }
     }
 }
 
@@ -182,9 +201,16 @@ impl<T: Copy, C: Copy> DiscardTable<T, C> {
         rows: &mut S,
         schema: &str,
     ) -> Result<Self, NameError> {
-        let id = rows.open(&TableName::new(schema, "discards")?, &|| fixed(DISCARDS, &["row_id"]));
-        let columns = DISCARDS.iter().filter_map(|&(name, kind)| rows.column(id, name, kind));
-        Ok(Self { id, columns: columns.collect() })
+        let id = rows.open(&TableName::new(schema, "discards")?, &|| {
+            fixed(DISCARDS, &["row_id"])
+        });
+        let columns = DISCARDS
+            .iter()
+            .filter_map(|&(name, kind)| rows.column(id, name, kind));
+        Ok(Self {
+            id,
+            columns: columns.collect(),
+        })
     }
 
     /// Writes what of an event found no place.

@@ -44,7 +44,9 @@ fn clock(b: &[u8]) -> Option<(i64, i64, &[u8])> {
                 return None;
             }
             micros = (0..6).fold(0, |sum, at| {
-                let digit = fraction[..digits].get(at).map_or(0, |b| i64::from(b - b'0'));
+                let digit = fraction[..digits]
+                    .get(at)
+                    .map_or(0, |b| i64::from(b - b'0'));
                 sum * 10 + digit
             });
             rest = &fraction[digits..];
@@ -75,7 +77,9 @@ fn zone(b: &[u8]) -> Option<i64> {
 }
 
 fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0')))
+    digits.iter().try_fold(0, |sum, b| {
+        b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0'))
+    })
 }
 
 /// Reads a time written as a number: seconds, milliseconds or microseconds since the epoch, told
@@ -120,16 +124,23 @@ impl Times {
                 timestamp.or(original).unwrap_or(self.received_at)
             }
             (Clock::Correct, _, _, Some(sent)) => match original {
-                Some(original) => {
-                    self.received_at.saturating_sub(sent.saturating_sub(original))
-                }
+                Some(original) => self
+                    .received_at
+                    .saturating_sub(sent.saturating_sub(original)),
                 None => self.received_at,
             },
             (Clock::Correct, _, _, None) => original.unwrap_or(self.received_at),
         };
         // Two absurd clocks can add up to a year nobody can show.
-        let timestamp = if SHOWN.contains(&timestamp) { timestamp } else { self.received_at };
-        When { timestamp, original }
+        let timestamp = if SHOWN.contains(&timestamp) {
+            timestamp
+        } else {
+            self.received_at
+        };
+        When {
+            timestamp,
+            original,
+        }
     }
 }
 
@@ -142,12 +153,17 @@ mod tests {
     #[test]
     fn iso_dates_and_times() {
         let at = |text: &str| {
-            chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros()
+            chrono::DateTime::parse_from_rfc3339(text)
+                .unwrap()
+                .timestamp_micros()
         };
         for (text, same) in [
             ("2024-02-29", "2024-02-29T00:00:00Z"),
             ("2024-02-29T12:34:56.789Z", "2024-02-29T12:34:56.789Z"),
-            ("2024-02-29T12:34:56.7891234Z", "2024-02-29T12:34:56.789123Z"),
+            (
+                "2024-02-29T12:34:56.7891234Z",
+                "2024-02-29T12:34:56.789123Z",
+            ),
             ("2024-02-29 12:34:56", "2024-02-29T12:34:56Z"),
             ("2024-02-29T12:34", "2024-02-29T12:34:00Z"),
             ("2024-02-29T12:34:56+0530", "2024-02-29T12:34:56+05:30"),
@@ -157,9 +173,18 @@ mod tests {
             assert_eq!(parse(text), Some(at(same)), "{text}");
         }
         for text in [
-            "2023-02-29", "2024-13-01", "2024-02-29T", "2024-02-29T25:00", "2024-02-29T12:34:56.",
-            "2024-02-29x", "20240229", "2024-2-9", "2024-02-29T12:34:56+5", "12345-67-8901",
-            "2024-02-29T12:34:56 ", "",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-02-29T",
+            "2024-02-29T25:00",
+            "2024-02-29T12:34:56.",
+            "2024-02-29x",
+            "20240229",
+            "2024-2-9",
+            "2024-02-29T12:34:56+5",
+            "12345-67-8901",
+            "2024-02-29T12:34:56 ",
+            "",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
@@ -169,7 +194,10 @@ mod tests {
     fn numbers_are_told_apart_by_size() {
         assert_eq!(parse_number("1700000000"), Some(1_700_000_000_000_000));
         assert_eq!(parse_number("1700000000123"), Some(1_700_000_000_123_000));
-        assert_eq!(parse_number("1700000000123456"), Some(1_700_000_000_123_456));
+        assert_eq!(
+            parse_number("1700000000123456"),
+            Some(1_700_000_000_123_456)
+        );
         assert_eq!(parse_number("-1"), None);
         assert_eq!(parse_number("1e400"), None);
         assert_eq!(parse_number("nan"), None);
@@ -187,22 +215,51 @@ mod tests {
         let when = times.resolve(Clock::Correct);
         assert_eq!((when.timestamp, when.original), (9 * hour, Some(2 * hour)));
         assert_eq!(times.resolve(Clock::Trust).timestamp, 2 * hour);
-        let rudder = Times { original: times.timestamp, timestamp: None, ..times };
+        let rudder = Times {
+            original: times.timestamp,
+            timestamp: None,
+            ..times
+        };
         assert_eq!(rudder.resolve(Clock::Correct).timestamp, 9 * hour);
-        let unsent = Times { sent_at: None, ..times };
+        let unsent = Times {
+            sent_at: None,
+            ..times
+        };
         assert_eq!(unsent.resolve(Clock::Correct).timestamp, 2 * hour);
-        let both = Times { original: Some(1), ..times };
+        let both = Times {
+            original: Some(1),
+            ..times
+        };
         assert_eq!(both.resolve(Clock::Correct).timestamp, 2 * hour);
-        let nothing = Times { received_at: 5, ..Times::default() };
-        assert_eq!(nothing.resolve(Clock::Correct), When { timestamp: 5, original: None });
+        let nothing = Times {
+            received_at: 5,
+            ..Times::default()
+        };
+        assert_eq!(
+            nothing.resolve(Clock::Correct),
+            When {
+                timestamp: 5,
+                original: None
+            }
+        );
     }
 
     #[test]
     fn years_nobody_can_show_are_not_made() {
         let (first, last) = (*SHOWN.start(), *SHOWN.end());
-        let times =
-            Times { received_at: 7, sent_at: Some(first), timestamp: Some(last), original: None };
-        assert_eq!(times.resolve(Clock::Correct), When { timestamp: 7, original: Some(last) });
+        let times = Times {
+            received_at: 7,
+            sent_at: Some(first),
+            timestamp: Some(last),
+            original: None,
+        };
+        assert_eq!(
+            times.resolve(Clock::Correct),
+            When {
+                timestamp: 7,
+                original: Some(last)
+            }
+        );
     }
 
     proptest! {

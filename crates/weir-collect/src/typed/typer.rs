@@ -23,7 +23,7 @@ pub(crate) const WEBHOOK_EVENT: &str = "webhook_source_event";
 /// Event names remembered per source.
 const MOST_EVENT_NAMES: usize = 10_000;
 /// Tables of their own that a source's events may have; the events beyond are in `tracks`.
-const MOST_EVENT_TABLES: usize = 2_000;
+const MOST_EVENT_TABLES: usize = 1_000;
 
 /// Places events in the typed tables of their sources.
 pub struct Typer<T = TableId, C = ColumnId> {
@@ -60,8 +60,14 @@ pub(crate) struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     pub(crate) fn read(json: Option<&'a str>) -> Self {
         let head = json.and_then(|json| Head::parse(json.as_bytes(), 64).ok());
-        let Some(head) = head else { return Self::default() };
-        Self { context: head.context, sent_at: head.sent_at, timestamp: head.timestamp }
+        let Some(head) = head else {
+            return Self::default();
+        };
+        Self {
+            context: head.context,
+            sent_at: head.sent_at,
+            timestamp: head.timestamp,
+        }
     }
 
     /// Returns the times of an event as its sender gives them.
@@ -95,7 +101,10 @@ impl<T: Copy, C: Copy + PartialEq> Default for Typer<T, C> {
 impl<T: Copy, C: Copy + PartialEq> Typer<T, C> {
     /// Returns a typer that has seen nothing yet.
     pub fn new() -> Self {
-        Self { sources: HashMap::new(), paths: Paths::new() }
+        Self {
+            sources: HashMap::new(),
+            paths: Paths::new(),
+        }
     }
 
     /// Writes the typed rows of one event of `source`, from its raw row alone.
@@ -156,7 +165,9 @@ impl<T: Copy, C: Copy + PartialEq> Typer<T, C> {
         envelope: Envelope<'a>,
         rows: &mut S,
     ) -> Result<(), NameError> {
-        let Some((table, shape)) = layout::table_of(event.kind) else { return Ok(()) };
+        let Some((table, shape)) = layout::table_of(event.kind) else {
+            return Ok(());
+        };
         self.paths.trim();
         self.layout(source, rows)?;
         let Self { sources, paths } = self;
@@ -189,16 +200,20 @@ impl<T: Copy, C: Copy + PartialEq> Typer<T, C> {
 
         let mut facts = Facts::gather(event, head, envelope);
         let ip = paths.child(CONTEXT, CONTEXT, "ip");
-        facts.passed_ip = leaves[..in_context].iter().find(|leaf| leaf.path == ip).and_then(|leaf| {
-            match &leaf.value {
+        facts.passed_ip = leaves[..in_context]
+            .iter()
+            .find(|leaf| leaf.path == ip)
+            .and_then(|leaf| match &leaf.value {
                 LeafValue::Text(ip) => Some(ip.clone()),
                 _ => None,
-            }
-        });
+            });
         if event.kind == Kind::Track {
             facts.own[0] = match own {
                 Some(own) => Some(layout.tables[own].name.clone().into()),
-                None => facts.own[1].as_ref().and_then(|name| table_name(name.as_str())).map(Into::into),
+                None => facts.own[1]
+                    .as_ref()
+                    .and_then(|name| table_name(name.as_str()))
+                    .map(Into::into),
             };
         }
         // Tracks hold what all events have; an event's own table holds its properties as well.
@@ -234,7 +249,13 @@ fn properties<'a>(
         && let (Some(value), flaws) = text_value(text)
     {
         let path = paths.child(PROPERTIES, PROPERTIES, "category");
-        leaves.push(Leaf { path, value, raw: text.inside(), flaws, yields: false });
+        leaves.push(Leaf {
+            path,
+            value,
+            raw: text.inside(),
+            flaws,
+            yields: false,
+        });
     }
     let mut add = |value: Option<RawValue<'a>>, yields: bool| {
         if let Some(object) = value.filter(|value| value.is_object()) {
@@ -355,7 +376,14 @@ impl<'a> Facts<'a> {
             }
         }
         let own = own.map(|word| word.map(Word::Sent));
-        Self { user_id, anonymous_id, channel, passed_ip: None, own, flawed }
+        Self {
+            user_id,
+            anonymous_id,
+            channel,
+            passed_ip: None,
+            own,
+            flawed,
+        }
     }
 }
 
@@ -368,12 +396,17 @@ impl<T: Copy, C: Copy + PartialEq> Layout<T, C> {
         rows: &mut S,
     ) -> Result<usize, NameError> {
         // Webhooks share `tracks` with tracks.
-        let kind = if kind == Kind::Webhook { Kind::Track } else { kind };
+        let kind = if kind == Kind::Webhook {
+            Kind::Track
+        } else {
+            kind
+        };
         let at = &mut self.by_kind[kind as usize];
         if let Some(at) = at {
             return Ok(*at);
         }
-        self.tables.push(TypedTable::open(rows, &self.schema, name, shape)?);
+        self.tables
+            .push(TypedTable::open(rows, &self.schema, name, shape)?);
         *at = Some(self.tables.len() - 1);
         Ok(self.tables.len() - 1)
     }
@@ -415,7 +448,9 @@ impl<T: Copy, C: Copy + PartialEq> Layout<T, C> {
         event: &str,
         rows: &mut S,
     ) -> EventTable {
-        let Some(name) = table_name(event) else { return EventTable::None("no_name") };
+        let Some(name) = table_name(event) else {
+            return EventTable::None("no_name");
+        };
         if let Some(at) = self.by_name.get(name.as_str()) {
             return EventTable::At(*at);
         }
@@ -435,7 +470,10 @@ impl<T: Copy, C: Copy + PartialEq> Layout<T, C> {
 
 impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
     /// Writes one row. Of an event with two rows, the `last` one tells of flaws.
-    #[expect(clippy::too_many_arguments, reason = "one call, whose parts live in different places")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call, whose parts live in different places"
+    )]
     fn row<'a, S: Sink<Table = T, Column = C>>(
         &mut self,
         rows: &mut S,
@@ -446,11 +484,45 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
         discards: &mut Vec<Discard<'a>>,
         last: bool,
     ) {
-        use super::layout as l;
         self.follow(paths);
-        if !rows.begin(self.id, event.seq) {
-            return;
+        // After a crash the table may have the row and `discards` not, so what is to be told is
+        // found out either way.
+        let fresh = rows.begin(self.id, event.seq);
+        if fresh {
+            self.set_facts(rows, event, facts);
         }
+        for at in 0..leaves.len() {
+            let leaf = &leaves[at];
+            if let Some(reason) = self.place(rows, paths, leaves, at, fresh)
+                && !(reason == RESERVED_NAME && self.is_fact(paths, leaf, facts))
+            {
+                discards.push(self.discard(paths, leaf, reason));
+            }
+            if last && let Some(reason) = leaf.flaws.reason() {
+                discards.push(self.discard(paths, leaf, reason));
+            }
+        }
+        if fresh {
+            rows.end(self.id);
+        }
+        if last {
+            discards.extend(facts.flawed.iter().map(|(column, value, reason)| Discard {
+                table: self.name.clone(),
+                column: (*column).to_owned(),
+                value: String::from_utf8_lossy(value.0),
+                reason,
+            }));
+        }
+    }
+
+    /// Sets the columns of the layout.
+    fn set_facts<S: Sink<Table = T, Column = C>>(
+        &self,
+        rows: &mut S,
+        event: &RawEvent<'_>,
+        facts: &Facts<'_>,
+    ) {
+        use super::layout as l;
         self.set(rows, l::ID, Value::String(event.message_id));
         let passed = facts.passed_ip.as_deref();
         let ip = Some(event.ip).filter(|ip| !ip.is_empty());
@@ -483,26 +555,6 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
                 rows.set(self.id, *column, Value::String(value.as_str()));
             }
         }
-        for at in 0..leaves.len() {
-            let leaf = &leaves[at];
-            if let Some(reason) = self.place(rows, paths, leaves, at)
-                && !(reason == RESERVED_NAME && self.is_fact(paths, leaf, facts))
-            {
-                discards.push(self.discard(paths, leaf, reason));
-            }
-            if last && let Some(reason) = leaf.flaws.reason() {
-                discards.push(self.discard(paths, leaf, reason));
-            }
-        }
-        rows.end(self.id);
-        if last {
-            discards.extend(facts.flawed.iter().map(|(column, value, reason)| Discard {
-                table: self.name.clone(),
-                column: (*column).to_owned(),
-                value: String::from_utf8_lossy(value.0),
-                reason,
-            }));
-        }
     }
 
     /// Whether a leaf says what a column of the layout has already: `context.ip`, or a page's name
@@ -510,9 +562,9 @@ impl<T: Copy, C: Copy + PartialEq> TypedTable<T, C> {
     fn is_fact(&self, paths: &Paths, leaf: &Leaf<'_>, facts: &Facts<'_>) -> bool {
         match (paths.name(leaf.path), &leaf.value) {
             (Some("context_ip"), LeafValue::Text(_)) => paths.in_context(leaf.path),
-            (Some("name"), LeafValue::Text(name)) if self.shape == Shape::Page => {
-                facts.own[0].as_ref().is_some_and(|word| word.as_str() == name.as_ref())
-            }
+            (Some("name"), LeafValue::Text(name)) if self.shape == Shape::Page => facts.own[0]
+                .as_ref()
+                .is_some_and(|word| word.as_str() == name.as_ref()),
             _ => false,
         }
     }

@@ -18,25 +18,46 @@ impl World {
     async fn open(dir: &Path) -> Self {
         let catalog = Catalog::open(&dir.join("catalog.db")).await.unwrap();
         let name = SourceName::new("shop").unwrap();
-        catalog.upsert_source(&name, true, &Default::default()).await.unwrap();
-        let key = catalog.create_key(&name, "").await.unwrap().key.reveal().to_owned();
+        catalog
+            .upsert_source(&name, true, &Default::default())
+            .await
+            .unwrap();
+        let key = catalog
+            .create_key(&name, "")
+            .await
+            .unwrap()
+            .key
+            .reveal()
+            .to_owned();
         let counts = ApplyCounts::default();
         let mut options = LakeOptions::new(dir.join(".weir"), dir.join("lake").to_str().unwrap());
         options.min_free_bytes = 0;
         let lake = Lake::open(options, event_apply(&counts)).await.unwrap();
         lake.recovered().await;
-        let collector =
-            Collector::new(lake.clone(), catalog, Limits::default(), LiveEvents::new());
-        Self { lake, collector, counts, key }
+        let collector = Collector::new(lake.clone(), catalog, Limits::default(), LiveEvents::new());
+        Self {
+            lake,
+            collector,
+            counts,
+            key,
+        }
     }
 
     /// Sends a batch and waits until its rows are readable.
     async fn send(&self, events: &[&str]) {
-        let body = format!(r#"{{"writeKey":"{}","batch":[{}]}}"#, self.key, events.join(","));
+        let body = format!(
+            r#"{{"writeKey":"{}","batch":[{}]}}"#,
+            self.key,
+            events.join(",")
+        );
         let request = Request::post("/v1/batch").body(Bytes::from(body)).unwrap();
         let response = self.collector.handle(request, [127, 0, 0, 1].into()).await;
         assert_eq!(response.status(), 200);
-        let lsn = response.headers()["x-weir-lsn"].to_str().unwrap().parse().unwrap();
+        let lsn = response.headers()["x-weir-lsn"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         self.lake.wait_visible(Seq(lsn)).await;
     }
 
