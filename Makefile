@@ -1,0 +1,38 @@
+# What people and CI run. Each target prepares what it needs, and is quick the second time.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench torture lint docs
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+build: ## Build the binary for daily use
+	@ci/prepare.sh build >/dev/null
+	@cargo build --workspace --bin weir --locked
+
+demo: build ## Start Weir with a made-up company; show queries and their answers
+	@$(TARGET)/debug/weir demo $(DEMO)
+
+test: ## Build everything and run every test
+	@ci/test.sh
+
+bench: ## Measure, and write a table with ratios
+	@ci/prepare.sh bench >/dev/null
+	@if [ -x benches/run ]; then benches/run; else echo "there are no benchmarks yet" >&2; exit 1; fi
+
+torture: ## Crash, starve and corrupt it, for long
+	@ci/prepare.sh test >/dev/null
+	@if [ -x tests/torture/run ]; then tests/torture/run; else echo "there are no torture tests yet" >&2; exit 1; fi
+
+lint: ## Formatting, clippy, absences, licences
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+	@ci/absences.sh
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
+	  else echo "cargo-deny is not installed; licences are not checked" >&2; fi
+
+docs: build ## Write the generated reference pages
+	@$(TARGET)/debug/weir docs docs

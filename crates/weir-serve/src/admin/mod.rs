@@ -1,0 +1,22 @@
+//! Administration over HTTP: what the CLI does when a server runs.
+
+mod keys;
+mod lake;
+mod sources;
+
+use axum::Router;
+use axum::routing::{delete, get, post, put};
+
+use crate::Services;
+
+/// Routes of keys, sources and the lake; the caller puts the owner's door in front.
+pub(crate) fn router() -> Router<Services> {
+    Router::new()
+        .route("/api/v1/keys", get(keys::list).post(keys::create))
+        .route("/api/v1/keys/{key}", delete(keys::revoke))
+        .route("/api/v1/sources", get(sources::list))
+        .route("/api/v1/sources/{name}", put(sources::put))
+        .route("/api/v1/lake", get(lake::status))
+        .route("/api/v1/lake/flush", post(lake::flush))
+        .route("/api/v1/lake/compact", post(lake::compact))
+}

@@ -1,0 +1,50 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use weir_lake::LakeStatus;
+
+use crate::Services;
+
+#[derive(Serialize)]
+pub(crate) struct Ready {
+    ready: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    oldest_uncommitted_seconds: f64,
+}
+
+/// The process answers: nothing else is asked of liveness, or a full disk would get it restarted.
+pub(crate) async fn live() -> &'static str {
+    "live\n"
+}
+
+/// The lake takes rows and shows all it has.
+pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json<Ready>) {
+    let status = services.lake.status();
+    let reason = if !status.writable {
+        Some("the log cannot be written")
+    } else if status.recovering {
+        Some("the log is being read again after a start")
+    } else {
+        None
+    };
+    let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let oldest_uncommitted_seconds = oldest_uncommitted(&status).as_secs_f64();
+    (code, Json(Ready { ready: reason.is_none(), reason, oldest_uncommitted_seconds }))
+}
+
+/// Returns how long the oldest row outside the files may have waited: the time since the last
+/// commit, if there is such a row.
+pub(crate) fn oldest_uncommitted(status: &LakeStatus) -> Duration {
+    if status.visible <= status.committed {
+        return Duration::ZERO;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    match status.last_commit_ms {
+        0 => Duration::ZERO,
+        last => now.saturating_sub(Duration::from_millis(last)),
+    }
+}

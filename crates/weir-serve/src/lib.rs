@@ -1,0 +1,68 @@
+//! The doors: one HTTP listener for events, queries, administration, health and metrics.
+//!
+//! The intake is answered before any router is asked, everything else by axum. Everything but
+//! the intake and health needs the owner's token.
+//!
+//! What this crate is not: it computes no answer. It turns HTTP into calls of the rooms, and what
+//! they say into HTTP.
+
+mod admin;
+mod auth;
+mod body;
+mod error;
+mod health;
+mod intake;
+mod metrics;
+mod metrics_rooms;
+mod peer;
+mod process;
+mod query;
+mod routes;
+mod server;
+mod tail;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use weir_catalog::Catalog;
+use weir_collect::{ApplyCounts, Collector, LiveEvents};
+use weir_lake::Lake;
+use weir_query::Engine;
+
+pub use server::serve;
+
+/// The rooms that the doors lead to.
+#[derive(Clone)]
+pub struct Services {
+    /// Where rows go.
+    pub lake: Lake,
+    /// Who may write.
+    pub catalog: Catalog,
+    /// What takes events.
+    pub collector: Collector,
+    /// What became of events after they were taken.
+    pub applied: ApplyCounts,
+    /// What happens at this moment.
+    pub live: LiveEvents,
+    /// What answers queries.
+    pub engine: Engine,
+}
+
+/// How the listener behaves.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The address by which SDKs and browsers reach us, when it is not the one they ask for.
+    pub public_url: Option<String>,
+    /// Connections open at one time; others wait in the kernel's queue.
+    pub max_connections: usize,
+    /// How long a request's head may take, and a connection may idle.
+    pub header_timeout: Duration,
+    /// How long an event request's body may take.
+    pub body_timeout: Duration,
+    /// Size of an event request's body.
+    pub max_body: u64,
+    /// How long running requests may go on after shutdown has begun.
+    pub shutdown_grace: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}

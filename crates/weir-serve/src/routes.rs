@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Door, owner_only};
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+use crate::server::ClientAddress;
+use crate::{Services, admin, health, query, tail};
+
+/// Every route but the intake's.
+pub(crate) fn router(
+    services: &Services,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) -> Router {
+    let door = Door::new(services.catalog.clone());
+    let owner = Router::new()
+        .merge(admin::router())
+        .merge(tail::router(shutdown))
+        .with_state(services.clone())
+        .merge(query::router(services.engine.clone()))
+        .layer(middleware::from_fn_with_state(door.clone(), owner_only));
+    let metrics_page = Router::new()
+        .route("/metrics", get(metrics_page))
+        .with_state((services.clone(), metrics.clone(), door));
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .with_state(services.clone())
+        .merge(owner)
+        .merge(metrics_page)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(metrics, observe))
+}
+
+/// Metrics are for this machine, and for whoever has the owner's token.
+async fn metrics_page(
+    State((services, metrics, door)): State<(Services, Arc<Metrics>, Door)>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    // A proxy on this machine passes strangers on, and says so.
+    let proxied = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
+    if !address.is_loopback() || proxied {
+        door.check(address, &headers)?;
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], metrics.text(&services)))
+}
+
+async fn no_such_route(uri: Uri) -> ApiError {
+    ApiError::not_found(format!("there is nothing at `{}`", uri.path()))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> ApiError {
+    let message = format!("`{}` does not take {method}", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+/// Counts and logs a request by its route: paths may hold names, and never reach the log.
+async fn observe(
+    State(metrics): State<Arc<Metrics>>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let start = std::time::Instant::now();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    metrics.request(route, response.status());
+    let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis());
+    tracing::debug!(target: "weir::access", %method, route, status, ms, "answered");
+    response
+}

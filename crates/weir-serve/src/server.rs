@@ -1,0 +1,141 @@
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::intake::Intake;
+use crate::peer::client_address;
+use crate::{ServeOptions, Services, routes};
+
+/// The body of any answer: the intake's is in memory, the others may stream.
+pub(crate) type ResponseBody = Either<Full<Bytes>, axum::body::Body>;
+
+/// The address a request came from, behind trusted proxies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Every request passes `House::answer`, which adds the address.
+        let unknown = ClientAddress(IpAddr::from([0, 0, 0, 0]));
+        Ok(parts.extensions.get().copied().unwrap_or(unknown))
+    }
+}
+
+/// Everything a connection needs.
+struct House {
+    intake: Intake,
+    others: Router,
+    trusted_proxies: Vec<IpAddr>,
+}
+
+impl House {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<ResponseBody> {
+        let address = client_address(peer, request.headers(), &self.trusted_proxies);
+        if self.intake.claims(request.uri().path()) {
+            return self.intake.answer(request, address).await;
+        }
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ClientAddress(address));
+        let response = match self.others.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        response.map(Either::Right)
+    }
+}
+
+/// Serves HTTP on `listener` until `shutdown`, then lets running requests end.
+///
+/// Returns when the last connection is closed or the grace is over. What the requests had written
+/// is acknowledged and durable by then; flushing it is the caller's.
+pub async fn serve(
+    listener: TcpListener,
+    services: Services,
+    options: ServeOptions,
+    shutdown: CancellationToken,
+) {
+    let intake = Intake::new(&services, &options);
+    let house = Arc::new(House {
+        others: routes::router(&services, intake.metrics(), shutdown.clone()),
+        intake,
+        trusted_proxies: options.trusted_proxies.clone(),
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_headers(100)
+        .max_buf_size(64 << 10)
+        .pipeline_flush(true);
+    let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
+    let graceful = GracefulShutdown::new();
+
+    loop {
+        // A place first: what we cannot serve yet waits in the kernel's queue.
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = async {
+                let place = places.clone().acquire_owned().await;
+                (listener.accept().await, place)
+            } => accepted,
+        };
+        let (Ok((stream, peer)), Ok(place)) = accepted else {
+            // Out of file descriptors, mostly: trying again at once would only burn CPU.
+            tracing::warn!("cannot accept connections; check the open-file limit");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let connection = connection(&http, stream, peer.ip(), house.clone());
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // Errors here are clients that went away or spoke no HTTP: nobody can act on them.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(options.shutdown_grace, graceful.shutdown()).await.is_err() {
+        tracing::warn!("closed connections that were still busy at the end of the grace");
+    }
+}
+
+fn connection(
+    http: &http1::Builder,
+    stream: TcpStream,
+    peer: IpAddr,
+    house: Arc<House>,
+) -> http1::Connection<
+    TokioIo<TcpStream>,
+    impl hyper::service::Service<
+        Request<Incoming>,
+        Response = Response<ResponseBody>,
+        Error = Infallible,
+        Future: Send,
+    > + use<>,
+> {
+    // Small answers must not wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request| {
+        let house = house.clone();
+        async move { Ok::<_, Infallible>(house.answer(request, peer).await) }
+    });
+    http.serve_connection(TokioIo::new(stream), service)
+}

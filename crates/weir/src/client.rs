@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use weir_core::config::Config;
+
+use crate::failure::{Explain, Failure};
+use crate::project::Project;
+
+/// A running server, as a command sees it.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+/// What a running server says about itself in `.weir/server.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) pid: u32,
+    pub(crate) url: String,
+}
+
+/// An answer of the API that is no success.
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Client {
+    /// Returns a client for the server of `project`, which may or may not run.
+    pub(crate) fn new(project: &Project, config: &Config) -> Result<Self, Failure> {
+        Ok(Self { http: http_client()?, url: server_url(project, config), token: project.owner_token()? })
+    }
+
+    /// Returns a client for a server whose address and token are known.
+    pub(crate) fn to(url: String, token: String) -> Result<Self, Failure> {
+        Ok(Self { http: http_client()?, url, token })
+    }
+
+    /// Returns the server's address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Begins a request that carries the owner's token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    /// Whether a server answers.
+    pub(crate) async fn is_running(&self) -> bool {
+        let live = self.http.get(format!("{}/health/live", self.url));
+        let answer = live.timeout(Duration::from_secs(2)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Sends a request and returns its successful answer.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<reqwest::Response, Failure> {
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let text = answer.text().await.unwrap_or_default();
+        Err(self.refused(status, &text))
+    }
+
+    /// Sends a request and reads its answer as JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<T, Failure> {
+        let answer = self.send(request).await?;
+        answer.json().await.explain(|| "the server's answer cannot be read".into())
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let failure = Failure::new(format!("no server answers at {}", self.url)).because(error);
+        failure.with_hint("start one with `weir up`, or name another with WEIR_URL")
+    }
+
+    fn refused(&self, status: StatusCode, text: &str) -> Failure {
+        match serde_json::from_str::<Refusal>(text) {
+            Ok(refusal) => Failure::new(refusal.message).with_hint_if(refusal.hint),
+            Err(_) => Failure::new(format!("the server at {} answered {status}", self.url)),
+        }
+    }
+}
+
+fn http_client() -> Result<reqwest::Client, Failure> {
+    reqwest::Client::builder()
+        // A server on this machine is never behind the proxy of the environment.
+        .no_proxy()
+        .connect_timeout(Duration::from_secs(5))
+        .build()
+        .explain(|| "cannot start an HTTP client".into())
+}
+
+/// Returns the address of the project's server: what the environment says, what a running server
+/// wrote down, or what the configuration says.
+fn server_url(project: &Project, config: &Config) -> String {
+    if let Some(url) = std::env::var("WEIR_URL").ok().filter(|url| !url.is_empty()) {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let running = std::fs::read_to_string(project.server_path())
+        .ok()
+        .and_then(|text| serde_json::from_str::<Running>(&text).ok());
+    match running {
+        Some(running) => running.url,
+        None => local_url(config.server.listen),
+    }
+}
+
+/// Returns the URL by which this machine reaches a listener.
+pub(crate) fn local_url(mut address: std::net::SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        match address {
+            std::net::SocketAddr::V4(_) => address.set_ip([127, 0, 0, 1].into()),
+            std::net::SocketAddr::V6(_) => address.set_ip(std::net::Ipv6Addr::LOCALHOST.into()),
+        }
+    }
+    format!("http://{address}")
+}

@@ -1,0 +1,98 @@
+//! The commands: one file each, an `Args` whose documentation is the help, then `run`.
+
+mod bench_load;
+mod compact;
+mod demo;
+mod docs;
+mod doctor;
+mod init;
+mod keys;
+mod sql;
+mod tail;
+mod up;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Explain, Failure};
+use crate::project::Project;
+use crate::ui::Ui;
+
+pub(crate) use init::create_project;
+
+/// Weir: a startup's data infrastructure in one binary.
+#[derive(Parser)]
+#[command(name = "weir", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 something you can fix, 2 wrong usage, 255 a bug in Weir.
+The answer goes to stdout, everything else to stderr.";
+
+/// Options of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Global {
+    /// The project's folder; by default the next one upwards with a `weir.toml`
+    #[arg(long, global = true, env = "WEIR_PROJECT", value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Write answers and errors as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Global {
+    /// Finds the project that the command is about.
+    pub(crate) fn project(&self) -> Result<Project, Failure> {
+        Project::find(self.project.as_deref())
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Args),
+    Up(up::Args),
+    Demo(demo::Args),
+    Sql(sql::Args),
+    Tail(tail::Args),
+    Keys(keys::Args),
+    Compact(compact::Args),
+    Doctor(doctor::Args),
+    #[command(hide = true)]
+    Docs(docs::Args),
+    #[command(hide = true)]
+    BenchLoad(bench_load::Args),
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
+    let global = arguments.global;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("weir-house")
+        .enable_all()
+        .build()
+        .explain(|| "cannot start threads".into())?;
+    let done = runtime.block_on(async {
+        match arguments.command {
+            Command::Init(args) => args.run(&global, ui).await,
+            Command::Up(args) => args.run(&global, ui).await,
+            Command::Demo(args) => args.run(&global, ui).await,
+            Command::Sql(args) => args.run(&global, ui).await,
+            Command::Tail(args) => args.run(&global, ui).await,
+            Command::Keys(args) => args.run(&global, ui).await,
+            Command::Compact(args) => args.run(&global, ui).await,
+            Command::Doctor(args) => args.run(&global, ui).await,
+            Command::Docs(args) => args.run(ui),
+            Command::BenchLoad(args) => args.run(ui).await,
+        }
+    });
+    // A blocked read of the terminal must not hold up the end of the process.
+    runtime.shutdown_background();
+    done
+}

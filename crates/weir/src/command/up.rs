@@ -1,0 +1,43 @@
+use serde::Serialize;
+
+use super::Global;
+use crate::failure::Failure;
+use crate::house::{House, bind, stop_signal};
+use crate::log;
+use crate::ui::Ui;
+
+/// Start the server: take events, keep the lake, answer queries
+///
+/// Runs until SIGTERM or SIGINT, then stops accepting, answers what is under way, commits, and
+/// exits with 0. A second signal ends it at once; nothing acknowledged is lost either way.
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+#[derive(Serialize)]
+struct Started<'a> {
+    url: &'a str,
+    pid: u32,
+}
+
+impl Args {
+    pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
+        let project = global.project()?;
+        let config = project.config(ui)?;
+        log::start(&config.log);
+        let listener = bind(config.server.listen)?;
+        let lake = project.lake_url(&config);
+        let serving = House::open(project.clone(), config, ui).await?.serve(listener)?;
+        if ui.is_json() {
+            ui.answer_json(&Started { url: serving.url(), pid: std::process::id() });
+        } else {
+            ui.headed("Listening on", serving.url());
+            ui.status(format!("Owner's token: {}", project.token_path().display()));
+            ui.status(format!("Lake: {lake}"));
+        }
+        stop_signal().await?;
+        ui.status("Stopping: answering what is under way, then committing.");
+        serving.stop().await?;
+        ui.status("Stopped; everything is committed.");
+        Ok(())
+    }
+}

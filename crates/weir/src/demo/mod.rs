@@ -1,0 +1,182 @@
+//! `weir demo`: a server, and a made-up company that sends it events and asks it questions.
+
+mod company;
+mod questions;
+mod send;
+mod stream;
+mod visit;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::Utc;
+use weir_core::SourceName;
+use weir_core::config::{Log, LogFormat};
+
+use crate::client::Client;
+use crate::command::create_project;
+use crate::failure::{Explain, Failure};
+use crate::house::{House, Serving, bind, stop_signal};
+use crate::project::{CONFIG_FILE, Project};
+use crate::ui::Ui;
+use crate::{failure, log};
+
+use self::send::{Sender, Sent};
+
+pub(crate) use self::stream::Stream;
+pub(crate) use self::visit::time;
+
+const SOURCE: &str = "shop";
+/// How often new events are sent.
+const TICK: Duration = Duration::from_millis(250);
+/// How often the flow is reported.
+const REPORT: Duration = Duration::from_secs(15);
+
+pub(crate) struct Options {
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) port: u16,
+    pub(crate) seed: u64,
+    pub(crate) history: usize,
+    pub(crate) rate: f64,
+    pub(crate) once: bool,
+}
+
+/// Runs the demo until it is stopped.
+pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
+    log::start(&Log { level: "warn", format: LogFormat::Text });
+    let (project, key, serving) = open(&options, ui).await?;
+    ui.headed("Weir is running at", serving.url());
+    ui.status(format!("Moss & Ladder, a made-up plant shop, opens its books in {}.", project.dir().display()));
+
+    let work = async {
+        let mut company = Company::new(&options, serving.url(), &key)?;
+        company.tell_history(options.history, ui).await?;
+        let token = project.owner_token()?;
+        let client = Client::to(serving.url().to_owned(), token)?;
+        serving.house().wait_visible().await;
+        questions::ask_all(&client, ui).await?;
+        show_the_way(&project, serving.url(), &key, ui);
+        if options.once {
+            return Ok(());
+        }
+        company.live(ui).await
+    };
+    let done = tokio::select! {
+        done = work => done,
+        stopped = stop_signal() => stopped,
+    };
+    ui.status("Stopping: committing what is in memory.");
+    serving.stop().await?;
+    done
+}
+
+/// Makes the project and serves it.
+async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), Failure> {
+    let address = SocketAddr::from(([127, 0, 0, 1], options.port));
+    let listener = bind(address).map_err(|failure| {
+        failure.with_hint("name another port with `--port`, or a free one with `--port 0`")
+    })?;
+    let dir = match &options.dir {
+        Some(dir) => std::path::absolute(dir).explain(|| format!("cannot find `{}`", dir.display()))?,
+        None => std::env::temp_dir().join(format!("weir-demo-{}", std::process::id())),
+    };
+    let project = Project::at(&dir);
+    let source = SourceName::new(SOURCE).explain(|| "the demo's source cannot be made".into())?;
+    let key = if dir.join(CONFIG_FILE).exists() {
+        // The demo again, in the same folder: the old key is hashed and gone, a fresh one is made.
+        let catalog = project.open_catalog().await?;
+        let new = catalog.create_key(&source, "made by weir demo").await;
+        catalog.close().await;
+        let new = failure::ExplainHinted::explain_hinted(new, || {
+            format!("`{}` holds another project", dir.display())
+        })?;
+        new.key.reveal().to_owned()
+    } else {
+        create_project(&project, &source, ui).await?
+    };
+    let config = project.config(ui)?;
+    let serving = House::open(project.clone(), config, ui).await?.serve(listener)?;
+    Ok((project, key, serving))
+}
+
+struct Company {
+    stream: Stream,
+    sender: Sender,
+    sent: Sent,
+    rate: f64,
+}
+
+impl Company {
+    fn new(options: &Options, url: &str, key: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            stream: Stream::new(options.seed),
+            sender: Sender::new(url, key)?,
+            sent: Sent::default(),
+            rate: options.rate,
+        })
+    }
+
+    /// Sends the events of the last two weeks, as an import, and a few accidents of today.
+    async fn tell_history(&mut self, events: usize, ui: &Ui) -> Result<(), Failure> {
+        let start = std::time::Instant::now();
+        let now = Utc::now();
+        let made = self.stream.history(events, now - chrono::Duration::days(14), now);
+        let count = made.len();
+        self.sender.send_history(made, &mut self.sent).await?;
+        for _ in 0..30 {
+            let now = Utc::now();
+            let made = self.stream.history(4, now - chrono::Duration::minutes(10), now);
+            self.sender.send_live(made, self.stream.rng(), &mut self.sent).await?;
+        }
+        ui.status(format!(
+            "Sent {count} events of two weeks over HTTP in {:.1} s; every answer meant: on disk.",
+            start.elapsed().as_secs_f64()
+        ));
+        Ok(())
+    }
+
+    /// Sends events as they happen, for ever.
+    async fn live(&mut self, ui: &Ui) -> Result<(), Failure> {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut since = Utc::now();
+        let mut reported = tokio::time::Instant::now();
+        loop {
+            ticks.tick().await;
+            let now = Utc::now();
+            let made = self.stream.until(since, now, self.rate);
+            since = now;
+            self.sender.send_live(made, self.stream.rng(), &mut self.sent).await?;
+            if reported.elapsed() >= REPORT {
+                reported = tokio::time::Instant::now();
+                let Sent { requests, events, refused, duplicates, late, malformed } = self.sent;
+                ui.status(format!(
+                    "Sent so far: {events} events in {requests} requests; {duplicates} of them twice, \
+                     {late} late, {malformed} malformed requests, {refused} refused."
+                ));
+            }
+        }
+    }
+}
+
+fn show_the_way(project: &Project, url: &str, key: &str, ui: &Ui) {
+    let token = project.token_path();
+    let dir = project.dir().display();
+    ui.heading("Send an event of your own");
+    ui.command(&format!(
+        "curl -u {key}: -d '{{\"event\":\"Hello Weir\",\"userId\":\"me\",\"properties\":{{\"answer\":42}}}}' {url}/v1/track"
+    ));
+    ui.heading("Ask for it");
+    ui.command(&format!("weir --project {dir} sql \"SELECT user_id, answer, received_at FROM shop.hello_weir\""));
+    ui.command(&format!(
+        "curl -H \"Authorization: Bearer $(cat {})\" --data-binary \"SELECT event, count(*) FROM shop.tracks GROUP BY event\" \
+         -H 'content-type: text/plain' '{url}/api/v1/query?format=csv'",
+        token.display()
+    ));
+    ui.heading("Where things lie");
+    ui.status(format!("  {dir}/lake            the tables: Parquet files with a Delta log, open to other engines"));
+    ui.status(format!("  {dir}/.weir/wal       what was acknowledged and is not in the lake yet"));
+    ui.status(format!("  {}    the owner's token", token.display()));
+    ui.status("\nEvents keep flowing until you press Ctrl-C.");
+}

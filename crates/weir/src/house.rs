@@ -1,0 +1,279 @@
+//! The rooms, opened and joined: what `weir up` and `weir demo` serve.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use weir_catalog::{Catalog, Upserted};
+use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
+use weir_core::config::Config;
+use weir_lake::Lake;
+use weir_query::{Engine, EngineOptions};
+use weir_serve::{ServeOptions, Services};
+
+use crate::client::{Running, local_url};
+use crate::failure::{Explain, ExplainHinted, Failure};
+use crate::project::{Project, write_private};
+use crate::ui::Ui;
+
+/// How often the server looks for keys and sources that a command changed.
+const CATALOG_REFRESH: Duration = Duration::from_millis(500);
+/// Connections that may wait in the kernel while all places are taken.
+const BACKLOG: u32 = 4096;
+
+/// A project with all its rooms open.
+pub(crate) struct House {
+    project: Project,
+    config: Config,
+    services: Services,
+}
+
+/// A server that accepts connections.
+pub(crate) struct Serving {
+    house: House,
+    url: String,
+    shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+    /// Events have a runtime of their own, so that nothing else delays their answers.
+    intake: Runtime,
+}
+
+impl House {
+    /// Opens catalog, lake and engine.
+    pub(crate) async fn open(project: Project, config: Config, ui: &Ui) -> Result<House, Failure> {
+        let catalog = project.open_catalog().await?;
+        ensure_owner(&project, &catalog, ui).await?;
+        apply_sources(&project, &catalog).await?;
+        let applied = ApplyCounts::default();
+        let lake = Lake::open(project.lake_options(&config), event_apply(&applied))
+            .await
+            .explain_hinted(|| "cannot open the lake".into())?;
+        let engine = Engine::new(lake.clone(), catalog.clone(), engine_options(&project, &config))
+            .explain(|| "cannot start the query engine".into())?;
+        let live = LiveEvents::new();
+        let collector =
+            Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
+        let services = Services { lake, catalog, collector, applied, live, engine };
+        Ok(House { project, config, services })
+    }
+
+    /// Waits until everything that was acknowledged can be read.
+    pub(crate) async fn wait_visible(&self) {
+        // Rows become visible in the order of the log: seconds at most, even after an import.
+        while self.services.lake.status().queued_bytes > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Starts to serve on `listener`, and says where in `.weir/server.json`.
+    pub(crate) fn serve(self, listener: TcpListener) -> Result<Serving, Failure> {
+        let address = listener.local_addr().explain(|| "cannot tell the server's address".into())?;
+        let url = local_url(address);
+        let running = Running { pid: std::process::id(), url: url.clone() };
+        let path = self.project.server_path();
+        write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
+            .explain(|| format!("cannot write `{}`", path.display()))?;
+        raise_open_file_limit();
+
+        let intake = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("weir-intake")
+            .enable_all()
+            .build()
+            .explain(|| "cannot start threads".into())?;
+        let shutdown = CancellationToken::new();
+        tokio::spawn(follow_catalog(self.services.catalog.clone(), shutdown.clone()));
+        let listener = listener.into_std().explain(|| "cannot hand over the listener".into())?;
+        let (services, options) = (self.services.clone(), serve_options(&self.config));
+        let stop = shutdown.clone();
+        let serving = intake.spawn(async move {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => weir_serve::serve(listener, services, options, stop).await,
+                Err(error) => tracing::error!(%error, "cannot serve"),
+            }
+        });
+        Ok(Serving { house: self, url, shutdown, serving, intake })
+    }
+}
+
+impl Serving {
+    /// Returns the address by which this machine reaches the server.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Stops accepting, lets requests end, commits what is in memory.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.shutdown.cancel();
+        let _ = self.serving.await;
+        self.intake.shutdown_background();
+        let closed = self.house.services.lake.close().await;
+        self.house.services.catalog.close().await;
+        let _ = std::fs::remove_file(self.house.project.server_path());
+        closed.explain_hinted(|| {
+            "the lake did not commit everything; it is in the log and will be at the next start"
+                .into()
+        })
+    }
+}
+
+/// Binds the listener, before anything slow is opened.
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|error: std::io::Error| {
+        let failure = Failure::new(format!("cannot listen on {address}")).because(&error);
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => failure.with_hint(
+                "another process listens there; stop it, or set `server.listen` or \
+                 WEIR_SERVER_LISTEN to another port",
+            ),
+            _ => failure.with_hint("check `server.listen` in weir.toml"),
+        }
+    })
+}
+
+/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
+pub(crate) async fn stop_signal() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // What was acknowledged is in the log; the next start takes it from there.
+        std::process::exit(1);
+    });
+    Ok(())
+}
+
+/// Makes the owner's token if there is none that anybody knows.
+pub(crate) async fn ensure_owner(
+    project: &Project,
+    catalog: &Catalog,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    let path = project.token_path();
+    let known = std::fs::read_to_string(&path).is_ok_and(|token| catalog.is_owner(token.trim()));
+    if known {
+        return Ok(());
+    }
+    if catalog.has_owner() && path.exists() {
+        ui.warn(format!(
+            "the token in `{}` is not the owner's; delete the file to have a new one made",
+            path.display()
+        ));
+        return Ok(());
+    }
+    let token =
+        catalog.create_owner_token().await.explain_hinted(|| "cannot make the owner's token".into())?;
+    write_private(&path, &format!("{}\n", token.reveal()))
+        .explain(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Brings the catalog to what `sources/*.yml` say.
+pub(crate) async fn apply_sources(project: &Project, catalog: &Catalog) -> Result<(), Failure> {
+    for file in project.sources()? {
+        let (_, done) = catalog
+            .upsert_source(&file.name, file.enabled, &file.settings)
+            .await
+            .explain_hinted(|| format!("cannot store source `{}`", file.name))?;
+        if done != Upserted::Unchanged {
+            tracing::info!(source = %file.name, ?done, "took over the source's description");
+        }
+    }
+    Ok(())
+}
+
+async fn follow_catalog(catalog: Catalog, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(CATALOG_REFRESH);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let refreshed = catalog.refresh().await;
+        match &refreshed {
+            Err(error) if !failing => tracing::warn!(%error, "cannot follow the catalog"),
+            Ok(true) => tracing::info!("took over changes of the catalog"),
+            _ => {}
+        }
+        failing = refreshed.is_err();
+    }
+}
+
+fn serve_options(config: &Config) -> ServeOptions {
+    ServeOptions {
+        public_url: config.server.public_url.clone(),
+        max_connections: config.server.max_connections,
+        header_timeout: config.server.header_timeout,
+        body_timeout: config.server.body_timeout,
+        max_body: config.collect.max_batch_size.bytes(),
+        shutdown_grace: config.server.shutdown_grace,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    // Bursts of a few seconds are how batching clients behave.
+    let rate = |per_second: u64| match per_second {
+        0 => Rate { per_second: 1e12, burst: 1e12 },
+        rate => Rate { per_second: rate as f64, burst: rate as f64 * 4.0 },
+    };
+    let body = config.collect.max_batch_size.as_usize();
+    Limits {
+        body_bytes: body,
+        decompressed_bytes: body,
+        event_bytes: config.collect.max_event_size.as_usize(),
+        batch_events: usize::try_from(config.collect.max_batch_events).unwrap_or(usize::MAX),
+        key_rate: rate(config.collect.key_rate),
+        ip_rate: rate(config.collect.ip_rate),
+        path_prefix: config.collect.path_prefix.clone(),
+        ..Limits::default()
+    }
+}
+
+fn engine_options(project: &Project, config: &Config) -> EngineOptions {
+    let mut options = EngineOptions::default();
+    options.memory_bytes = config.query.memory.as_usize();
+    // One query may take most of it, so that two of them do not both fail.
+    options.query_memory_bytes = config.query.memory.as_usize() / 4 * 3;
+    options.temp_dir = project.state_dir().join("tmp");
+    options.temp_bytes = config.query.temp_size.bytes();
+    options.timeout = config.query.timeout;
+    options.running = config.query.concurrency;
+    if config.query.threads > 0 {
+        options.threads = config.query.threads;
+    }
+    options
+}
+
+/// Raises the soft limit of open files to the hard one: connections and files need it.
+fn raise_open_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "cannot raise the open-file limit");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use weir_core::config::{Log, LogFormat};
+
+/// Crates whose log is ours; others speak up from `warn`.
+const OURS: [&str; 7] = [
+    "weir",
+    "weir_catalog",
+    "weir_collect",
+    "weir_core",
+    "weir_lake",
+    "weir_query",
+    "weir_serve",
+];
+
+/// Starts logging to stderr, once per process.
+pub(crate) fn start(log: &Log) {
+    let mut filter = "warn".to_owned();
+    for name in OURS {
+        filter.push_str(&format!(",{name}={}", log.level));
+    }
+    if log.level != "debug" && log.level != "trace" {
+        // delta-rs warns about every table that has no checkpoint yet.
+        filter.push_str(",deltalake_core=error,buoyant_kernel=error");
+    }
+    let terminal = std::io::stderr().is_terminal();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal && !plain);
+    let text = match log.format {
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => terminal,
+    };
+    // A second start (tests in one process) keeps the first.
+    let _ = if text { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
+}
+
+/// Starts logging for a command that is not a server: warnings only, as text.
+pub(crate) fn start_quiet() {
+    start(&Log { level: "warn", format: LogFormat::Text });
+}
