@@ -236,7 +236,8 @@ async fn every_way_to_give_a_key() {
     let in_body = format!(r#"{{"batch":[{TRACK}],"writeKey":"{key}"}}"#);
     let without = format!(r#"{{"batch":[{TRACK}]}}"#);
     let query = format!("/beacon/v1/batch?writeKey={key}");
-    let cases: [(&str, &[(&str, &str)], &str, u16); 10] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+    let cases: [Case<'_>; 10] = [
         ("/v1/batch", &[("authorization", &basic)], &without, 200),
         ("/v1/batch", &[("authorization", &bearer)], &without, 200),
         (

@@ -58,7 +58,10 @@ pub(crate) fn judge<'a>(element: Element<'a>, expected: Expected, limits: &Limit
     }
     let Ok(text) = simdutf8::basic::from_utf8(raw) else {
         let valid = std::str::from_utf8(raw).map_or_else(|error| error.valid_up_to(), str::len);
-        return aside(Reason::InvalidUtf8, format!("not UTF-8 from byte {valid} on"));
+        return aside(
+            Reason::InvalidUtf8,
+            format!("not UTF-8 from byte {valid} on"),
+        );
     };
     match element {
         Element::Unsound(bad, _) => aside(reason_of(bad), bad.to_string()),
@@ -67,7 +70,7 @@ pub(crate) fn judge<'a>(element: Element<'a>, expected: Expected, limits: &Limit
             Ok((kind, message_id)) => Judged::Accepted {
                 kind,
                 message_id,
-                head: Box::new(head),
+                head,
                 raw: text,
             },
             Err((reason, detail)) => {

@@ -20,7 +20,7 @@ pub(crate) struct Parts<'a> {
 #[derive(Debug)]
 pub(crate) enum Element<'a> {
     /// A sound object.
-    Object(Head<'a>, &'a [u8]),
+    Object(Box<Head<'a>>, &'a [u8]),
     /// A sound value of another kind.
     Other(&'a [u8]),
     /// No JSON, with the position in it that shows why.
@@ -176,7 +176,7 @@ fn elements<'a>(
 fn element<'a>(cursor: &mut Cursor<'a>, start: usize, limits: &Limits) -> Result<Element<'a>, Bad> {
     let element = if cursor.next() == b'{' {
         let head = Head::read(cursor, limits.depth, start)?;
-        Element::Object(head, cursor.slice(start, cursor.at()))
+        Element::Object(Box::new(head), cursor.slice(start, cursor.at()))
     } else {
         cursor.skip_value(limits.depth)?;
         Element::Other(cursor.slice(start, cursor.at()))

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use weir_core::{NameError, Seq, SourceName};
 use weir_lake::{Apply, ColumnId, DedupKey, Record, Rows, Seen, TableId};
 
+use super::facts::Envelope;
 use super::raw::{Origin, RawEvent, RawTables, Summary, id_text};
 use super::sink::Sink;
-use super::typer::{Envelope, Typer, WEBHOOK_EVENT};
+use super::typer::{Typer, WEBHOOK_EVENT};
 use crate::json::Head;
 use crate::record::{self, Event, Kind, Protocol, Request};
 

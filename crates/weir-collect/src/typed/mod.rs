@@ -5,6 +5,7 @@
 //! rows of `raw_<source>.events` in their order, give the same tables again.
 
 mod apply;
+mod facts;
 mod flatten;
 mod layout;
 mod names;

@@ -1,5 +1,7 @@
 //! What becomes of one request, decided without waiting for anything.
 
+mod writing;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,19 +10,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
-use weir_catalog::{ClockPolicy, Source};
+use weir_catalog::Source;
 
-use crate::address::keep;
 use crate::collector::Inner;
 use crate::door::{
-    Element, Expected, Inflated, Judged, Parts, Reason, inflate, judge, member, split, write_key_of,
+    Element, Expected, Inflated, Judged, Parts, Reason, inflate, judge, split, write_key_of,
 };
 use crate::front::{Form, Keys, Reply};
-use crate::json::{Bad, BadKind, Head, RawValue};
+use crate::json::{Bad, BadKind, Head};
 use crate::live::LiveEvent;
 use crate::metrics::Counters;
-use crate::record::{self, Clock, Event, Protocol, Request};
-use crate::typed::summary;
+use crate::record::Protocol;
 
 /// Of a body too large to be kept, this much is.
 const KEPT_OF_TOO_LARGE: usize = 64 << 10;
@@ -155,7 +155,7 @@ impl Job {
             _ if single => match Head::parse(trimmed, limits.depth) {
                 Ok(head) => {
                     parts = Parts::default();
-                    vec![Element::Object(head, trimmed)]
+                    vec![Element::Object(Box::new(head), trimmed)]
                 }
                 Err(
                     bad @ Bad {
@@ -319,193 +319,6 @@ impl Job {
         }
         (!envelope.is_empty()).then(|| envelope + "}")
     }
-
-    /// Makes the record, the verdicts and what listeners see.
-    fn record(&self, source: &Source, found: &Found<'_>, decompressed: usize) -> Prepared {
-        let sdk = self.sdk(found);
-        let ip = keep(self.peer, source.settings.ip);
-        let ids: Vec<Option<String>> = found.judged.iter().map(made_up_id).collect();
-        let mut events = Vec::with_capacity(found.judged.len() + found.aside.len());
-        for (judged, made_up) in found.judged.iter().zip(&ids) {
-            events.push(match judged {
-                Judged::Accepted {
-                    kind,
-                    message_id,
-                    raw,
-                    ..
-                } => Event::Accepted {
-                    kind: *kind,
-                    message_id: made_up
-                        .as_deref()
-                        .or(message_id.as_deref())
-                        .unwrap_or_default(),
-                    generated: made_up.is_some(),
-                    raw,
-                },
-                Judged::Quarantined {
-                    reason,
-                    detail,
-                    message_id,
-                    raw,
-                } => Event::Quarantined {
-                    reason: reason.as_str(),
-                    detail,
-                    message_id: message_id.as_deref().unwrap_or_default(),
-                    raw,
-                },
-            });
-        }
-        events.extend(
-            found
-                .aside
-                .iter()
-                .map(|(reason, detail, raw)| Event::Quarantined {
-                    reason: reason.as_str(),
-                    detail,
-                    message_id: "",
-                    raw,
-                }),
-        );
-        let verdicts = self.verdicts.then(|| {
-            events
-                .iter()
-                .take(found.judged.len())
-                .enumerate()
-                .map(verdict)
-                .collect()
-        });
-        let live = match self.live {
-            true => self.live_events(source, found, &events),
-            false => Vec::new(),
-        };
-        let accepted = events
-            .iter()
-            .filter(|event| matches!(event, Event::Accepted { .. }))
-            .count();
-        let request = Request {
-            source_id: source.id,
-            source: source.name.as_str(),
-            received_at: self.received_at,
-            protocol: self.protocol,
-            clock: match source.settings.clock {
-                ClockPolicy::Correct => Clock::Correct,
-                ClockPolicy::Trust => Clock::Trust,
-            },
-            sdk: &sdk,
-            ip: &ip,
-            request_id: self.request_id,
-            envelope: found.envelope.as_deref(),
-            events,
-        };
-        let rows = request.events.len();
-        Prepared {
-            // A body of a few megabytes cannot hold more.
-            rows: u32::try_from(rows).unwrap_or(u32::MAX),
-            payload: record::encode(&request),
-            accepted: accepted as u64,
-            quarantined: (rows - accepted) as u64,
-            decompressed,
-            live,
-            verdicts,
-            refusal: found.refusal.clone(),
-        }
-    }
-
-    /// Returns the library that sent the request: what its first event says, or its user agent.
-    fn sdk(&self, found: &Found<'_>) -> String {
-        let head = found.judged.iter().find_map(|judged| match judged {
-            Judged::Accepted { head, .. } => Some(head),
-            Judged::Quarantined { .. } => None,
-        });
-        let envelope = found
-            .envelope
-            .as_deref()
-            .map(|text| RawValue(text.as_bytes()));
-        let shared = envelope.and_then(|envelope| member(envelope, "context"));
-        let library = [head.and_then(|head| head.context), shared]
-            .into_iter()
-            .flatten()
-            .find_map(|context| member(context, "library"));
-        let text = |name| {
-            let value = member(library?, name)?.string()?.decode().0;
-            (!value.is_empty()).then(|| value.into_owned())
-        };
-        let mut sdk = match (text("name"), text("version")) {
-            (Some(name), Some(version)) => format!("{name}/{version}"),
-            (Some(name), None) => name,
-            _ => self
-                .user_agent
-                .split(' ')
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        };
-        if let Some((cut, _)) = sdk.char_indices().nth(120) {
-            sdk.truncate(cut);
-        }
-        sdk
-    }
-
-    fn live_events(
-        &self,
-        source: &Source,
-        found: &Found<'_>,
-        events: &[Event<'_>],
-    ) -> Vec<(u64, LiveEvent)> {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let heads = found.judged.iter().map(Some).chain(std::iter::repeat(None));
-        let told = events
-            .iter()
-            .zip(heads)
-            .enumerate()
-            .map(|(offset, (event, judged))| {
-                let mut live = LiveEvent {
-                    seq: 0,
-                    received_at: self.received_at,
-                    source: source.name.as_str().to_owned(),
-                    protocol: self.protocol.as_str(),
-                    verdict: "rejected",
-                    reason: None,
-                    detail: None,
-                    kind: None,
-                    event: None,
-                    user_id: None,
-                    anonymous_id: None,
-                    message_id: None,
-                    raw: String::from_utf8_lossy(event.raw()).into_owned(),
-                };
-                match *event {
-                    Event::Accepted {
-                        kind, message_id, ..
-                    } => {
-                        live.verdict = "accepted";
-                        live.kind = Some(kind.as_str());
-                        live.message_id = text(message_id);
-                        if let Some(Judged::Accepted { head, .. }) = judged {
-                            let summary = summary(kind, head);
-                            live.event = summary.event.map(Cow::into_owned);
-                            live.user_id = summary.user_id.map(Cow::into_owned);
-                            live.anonymous_id = summary.anonymous_id.map(Cow::into_owned);
-                        }
-                    }
-                    Event::Quarantined {
-                        reason,
-                        detail,
-                        message_id,
-                        ..
-                    } => {
-                        live.reason = Reason::ALL
-                            .iter()
-                            .map(|r| r.as_str())
-                            .find(|r| *r == reason);
-                        live.detail = text(detail);
-                        live.message_id = text(message_id);
-                    }
-                }
-                (offset as u64, live)
-            });
-        told.collect()
-    }
 }
 
 /// A webhook may be a list of objects: made a batch, it is taken apart like one.
@@ -528,34 +341,4 @@ fn left_over<'a>(parts: &mut Parts<'a>) -> Vec<(Reason, String, &'a [u8])> {
         aside.push((Reason::BatchBroken, detail, raw));
     }
     aside
-}
-
-/// Returns a message id for an accepted event that has none.
-fn made_up_id(judged: &Judged<'_>) -> Option<String> {
-    match judged {
-        Judged::Accepted {
-            message_id: None, ..
-        } => Some(format!("weir-{}", uuid::Uuid::now_v7().simple())),
-        _ => None,
-    }
-}
-
-fn verdict((index, event): (usize, &Event<'_>)) -> Value {
-    match event {
-        Event::Accepted { message_id, .. } => {
-            json!({ "index": index, "messageId": message_id, "status": "accepted" })
-        }
-        Event::Quarantined {
-            reason,
-            detail,
-            message_id,
-            ..
-        } => json!({
-            "index": index,
-            "messageId": message_id,
-            "status": "quarantined",
-            "reason": reason,
-            "detail": detail,
-        }),
-    }
 }
