@@ -21,8 +21,8 @@ pub(crate) fn start(log: &Log) {
         filter.push_str(&format!(",{name}={}", log.level));
     }
     if log.level != "debug" && log.level != "trace" {
-        // delta-rs warns about every table that has no checkpoint yet.
-        filter.push_str(",deltalake_core=error,buoyant_kernel=error");
+        // delta-rs and its kernel call it an error that a new table has no log yet.
+        filter.push_str(",deltalake_core=error,buoyant_kernel=off");
     }
     let terminal = std::io::stderr().is_terminal();
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

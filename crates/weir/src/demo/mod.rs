@@ -129,6 +129,9 @@ impl Company {
             let made = self.stream.history(4, now - chrono::Duration::minutes(10), now);
             self.sender.send_live(made, self.stream.rng(), &mut self.sent).await?;
         }
+        let now = Utc::now();
+        let twice = self.stream.history(3, now - chrono::Duration::minutes(5), now);
+        self.sender.send_accidents(twice, &mut self.sent).await?;
         ui.status(format!(
             "Sent {count} events of two weeks over HTTP in {:.1} s; every answer meant: on disk.",
             start.elapsed().as_secs_f64()
@@ -162,13 +165,14 @@ impl Company {
 
 fn show_the_way(project: &Project, url: &str, key: &str, ui: &Ui) {
     let token = project.token_path();
+    let weir = own_command();
     let dir = project.dir().display();
     ui.heading("Send an event of your own");
     ui.command(&format!(
         "curl -u {key}: -d '{{\"event\":\"Hello Weir\",\"userId\":\"me\",\"properties\":{{\"answer\":42}}}}' {url}/v1/track"
     ));
     ui.heading("Ask for it");
-    ui.command(&format!("weir --project {dir} sql \"SELECT user_id, answer, received_at FROM shop.hello_weir\""));
+    ui.command(&format!("{weir} --project {dir} sql \"SELECT user_id, answer, received_at FROM shop.hello_weir\""));
     ui.command(&format!(
         "curl -H \"Authorization: Bearer $(cat {})\" --data-binary \"SELECT event, count(*) FROM shop.tracks GROUP BY event\" \
          -H 'content-type: text/plain' '{url}/api/v1/query?format=csv'",
@@ -179,4 +183,16 @@ fn show_the_way(project: &Project, url: &str, key: &str, ui: &Ui) {
     ui.status(format!("  {dir}/.weir/wal       what was acknowledged and is not in the lake yet"));
     ui.status(format!("  {}    the owner's token", token.display()));
     ui.status("\nEvents keep flowing until you press Ctrl-C.");
+}
+
+/// Returns how to call this program: by its name where that finds it, else by its path.
+fn own_command() -> String {
+    let Ok(own) = std::env::current_exe() else { return "weir".to_owned() };
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).map(|dir| dir.join("weir")).find(|path| path.is_file());
+    if found.and_then(|path| path.canonicalize().ok()) == own.canonicalize().ok() {
+        return "weir".to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    own.strip_prefix(&here).unwrap_or(&own).display().to_string()
 }

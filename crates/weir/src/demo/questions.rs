@@ -39,8 +39,8 @@ GROUP BY first_product ORDER BY orders DESC LIMIT 5",
     ),
     (
         "What became of every event that was sent?",
-        "SELECT outcome, reason, count(*) AS events
-FROM weir.event_fate GROUP BY outcome, reason ORDER BY events DESC",
+        "SELECT fate, reason, count(*) AS events
+FROM weir.event_fate GROUP BY fate, reason ORDER BY events DESC",
     ),
 ];
 
@@ -69,7 +69,9 @@ pub(super) async fn ask_all(client: &Client, ui: &Ui) -> Result<(), Failure> {
         for line in table(&answer) {
             ui.answer(line);
         }
-        ui.status(format!("({} rows in {:.0} ms)", answer.rows.len(), took.as_secs_f64() * 1e3));
+        let rows = if answer.rows.len() == 1 { "row" } else { "rows" };
+        let ms = took.as_secs_f64() * 1e3;
+        ui.status(format!("  ({} {rows} in {ms:.0} ms)", answer.rows.len()));
     }
     Ok(())
 }

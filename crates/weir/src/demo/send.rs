@@ -48,7 +48,13 @@ impl Sender {
     }
 
     /// Sends old events in large batches, as an import does.
-    pub(super) async fn send_history(&self, made: Vec<Made>, sent: &mut Sent) -> Result<(), Failure> {
+    pub(super) async fn send_history(
+        &self,
+        mut made: Vec<Made>,
+        sent: &mut Sent,
+    ) -> Result<(), Failure> {
+        // A request comes from one SDK.
+        made.sort_by_key(|made| made.channel);
         for batch in made.chunks(100) {
             let events: Vec<_> = batch.iter().map(|made| made.event.clone()).collect();
             self.post(&batch_request(events)?, sent).await?;
@@ -78,10 +84,44 @@ impl Sender {
             }
         }
         if rng.random_bool(0.04) {
-            sent.malformed += 1;
-            self.post(&malformed(rng)?, sent).await?;
+            self.send_malformed(MALFORMED[rng.random_range(0..MALFORMED.len())], sent).await?;
         }
         Ok(())
+    }
+
+    /// Sends one of everything that goes wrong.
+    pub(super) async fn send_accidents(
+        &self,
+        made: Vec<Made>,
+        sent: &mut Sent,
+    ) -> Result<(), Failure> {
+        for body in MALFORMED {
+            self.send_malformed(body, sent).await?;
+        }
+        let events: Vec<_> = made.into_iter().map(|made| made.event).collect();
+        sent.duplicates += events.len() as u64;
+        let request = batch_request(events.clone())?;
+        self.post(&request, sent).await?;
+        self.post(&request, sent).await?;
+        // The same id on another payload: a client that makes its ids badly.
+        let changed = events.into_iter().take(1).map(|mut event| {
+            event.insert("properties".into(), json!({ "changed": true }));
+            event
+        });
+        self.post(&batch_request(changed.collect())?, sent).await
+    }
+
+    async fn send_malformed(&self, body: &str, sent: &mut Sent) -> Result<(), Failure> {
+        sent.malformed += 1;
+        let request = Request {
+            path: "/v1/batch",
+            content_type: "application/json",
+            basic: true,
+            gzip: false,
+            body: body.as_bytes().to_vec(),
+            events: 1,
+        };
+        self.post(&request, sent).await
     }
 
     /// An app that had no network: the event happened hours ago and is sent now.
@@ -167,24 +207,12 @@ fn batch_request(events: Vec<Map<String, Value>>) -> Result<Request, Failure> {
     })
 }
 
-/// What a broken client sends: no event name, an unknown type, half a JSON document.
-fn malformed(rng: &mut StdRng) -> Result<Request, Failure> {
-    let batch = match rng.random_range(0..3) {
-        0 => json!([{ "type": "track", "anonymousId": "broken", "properties": {} }]),
-        1 => json!([{ "type": "trakc", "event": "Typo", "anonymousId": "broken" }]),
-        _ => json!([{ "type": "track", "event": "Nobody" }]),
-    };
-    let mut body = serde_json::to_vec(&json!({ "batch": batch }))
-        .explain(|| "cannot write an event".into())?;
-    if rng.random_bool(0.2) {
-        body.truncate(body.len() / 2);
-    }
-    Ok(Request {
-        path: "/v1/batch",
-        content_type: "application/json",
-        basic: true,
-        gzip: false,
-        body,
-        events: 1,
-    })
-}
+/// What broken clients send: no event name, an unknown type, nobody it happened to, no object,
+/// half a JSON document.
+const MALFORMED: [&str; 5] = [
+    r#"{"batch":[{"type":"track","anonymousId":"broken","properties":{}}]}"#,
+    r#"{"batch":[{"type":"trakc","event":"Typo","anonymousId":"broken"}]}"#,
+    r#"{"batch":[{"type":"track","event":"Nobody"}]}"#,
+    r#"{"batch":["Order Completed"]}"#,
+    r#"{"batch":[{"type":"track","event":"Half a"#,
+];

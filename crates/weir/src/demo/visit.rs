@@ -9,7 +9,7 @@ use super::company::{
 };
 
 /// Where an event comes from, which decides how it is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Channel {
     Web,
     Mobile,

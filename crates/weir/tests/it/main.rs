@@ -1,5 +1,6 @@
 //! The running binary: commands with their exit codes and streams, and the server behind `weir up`.
 
 mod commands;
+mod crash;
 mod env;
 mod server;
