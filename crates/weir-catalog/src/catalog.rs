@@ -155,10 +155,17 @@ impl Catalog {
         {
             return Ok((source.clone(), Upserted::Unchanged));
         }
-        self.inner.store.put_source(name, enabled, settings, Utc::now()).await?;
+        self.inner
+            .store
+            .put_source(name, enabled, settings, Utc::now())
+            .await?;
         self.reload().await?;
         let source = self.source(name).ok_or_else(|| no_source(name))?;
-        let done = if before.is_some() { Upserted::Changed } else { Upserted::Created };
+        let done = if before.is_some() {
+            Upserted::Changed
+        } else {
+            Upserted::Created
+        };
         Ok((source, done))
     }
 
@@ -188,7 +195,11 @@ impl Catalog {
         let key = WriteKey::generate();
         let now = Utc::now();
         let hash = hash_secret(key.reveal());
-        let id = self.inner.store.insert_key(&source, label, key.prefix(), hash, now).await?;
+        let id = self
+            .inner
+            .store
+            .insert_key(&source, label, key.prefix(), hash, now)
+            .await?;
         self.reload().await?;
         let info = KeyInfo {
             id,
@@ -211,7 +222,9 @@ impl Catalog {
         let keys = self.keys().await?;
         let prefix = name.get(..WriteKey::PREFIX).unwrap_or(name);
         let id = name.parse::<i64>().ok();
-        let mut found = keys.into_iter().filter(|key| Some(key.id) == id || key.prefix == prefix);
+        let mut found = keys
+            .into_iter()
+            .filter(|key| Some(key.id) == id || key.prefix == prefix);
         let key = match (found.next(), found.next()) {
             (Some(key), None) => key,
             (Some(_), Some(_)) => {
@@ -223,20 +236,28 @@ impl Catalog {
             }
             (None, _) => {
                 // The argument may be a key in clear, so it is not repeated.
-                return Err(CatalogError::new(CatalogErrorKind::NotFound, "no such write key")
-                    .with_hint("`weir keys list` shows the keys there are"));
+                return Err(
+                    CatalogError::new(CatalogErrorKind::NotFound, "no such write key")
+                        .with_hint("`weir keys list` shows the keys there are"),
+                );
             }
         };
         self.inner.store.revoke_key(key.id, Utc::now()).await?;
         self.reload().await?;
         let keys = self.keys().await?;
-        Ok(keys.into_iter().find(|other| other.id == key.id).unwrap_or(key))
+        Ok(keys
+            .into_iter()
+            .find(|other| other.id == key.id)
+            .unwrap_or(key))
     }
 
     /// Makes a new owner's token; the one before stops working.
     pub async fn create_owner_token(&self) -> Result<OwnerToken, CatalogError> {
         let token = OwnerToken::generate();
-        self.inner.store.put_owner_token(hash_secret(token.reveal()), Utc::now()).await?;
+        self.inner
+            .store
+            .put_owner_token(hash_secret(token.reveal()), Utc::now())
+            .await?;
         self.reload().await?;
         Ok(token)
     }
@@ -256,6 +277,11 @@ impl Catalog {
 }
 
 fn no_source(name: &SourceName) -> CatalogError {
-    CatalogError::new(CatalogErrorKind::NotFound, format!("there is no source `{name}`"))
-        .with_hint(format!("describe it in `sources/{name}.yml` and run `weir up`"))
+    CatalogError::new(
+        CatalogErrorKind::NotFound,
+        format!("there is no source `{name}`"),
+    )
+    .with_hint(format!(
+        "describe it in `sources/{name}.yml` and run `weir up`"
+    ))
 }

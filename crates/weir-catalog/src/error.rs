@@ -31,7 +31,12 @@ pub enum CatalogErrorKind {
 
 impl CatalogError {
     pub(crate) fn new(kind: CatalogErrorKind, action: impl Into<String>) -> Self {
-        Self { kind, action: action.into(), hint: None, source: None }
+        Self {
+            kind,
+            action: action.into(),
+            hint: None,
+            source: None,
+        }
     }
 
     pub(crate) fn because(
@@ -39,7 +44,12 @@ impl CatalogError {
         action: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, action: action.into(), hint: None, source: Some(source.into()) }
+        Self {
+            kind,
+            action: action.into(),
+            hint: None,
+            source: Some(source.into()),
+        }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -52,7 +62,9 @@ impl CatalogError {
         use sqlx::error::DatabaseError;
         let code = source.as_database_error().and_then(DatabaseError::code);
         // SQLite's primary result codes: 5 BUSY, 6 LOCKED, 11 CORRUPT, 26 NOTADB.
-        let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
+        let primary = code
+            .and_then(|code| code.parse::<u32>().ok())
+            .map(|code| code & 0xff);
         let (kind, hint) = match primary {
             Some(5 | 6) => (
                 CatalogErrorKind::Busy,

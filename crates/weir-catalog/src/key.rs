@@ -25,7 +25,12 @@ pub(crate) fn hash_secret(secret: &str) -> SecretHash {
 pub(crate) fn random_secret(prefix: &str, length: usize) -> String {
     let mut secret = String::with_capacity(prefix.len() + length);
     secret.push_str(prefix);
-    secret.extend(rand::rng().sample_iter(Alphanumeric).take(length).map(char::from));
+    secret.extend(
+        rand::rng()
+            .sample_iter(Alphanumeric)
+            .take(length)
+            .map(char::from),
+    );
     secret
 }
 
@@ -105,7 +110,12 @@ mod tests {
 
         assert_ne!(first, second);
         assert!(first.reveal().len() >= 32);
-        assert!(first.reveal().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+        assert!(
+            first
+                .reveal()
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        );
     }
 
     #[test]

@@ -75,7 +75,9 @@ fn without_location(message: &str) -> String {
 /// the whole mapping.
 fn place_of_problem(text: &str, problem: &str) -> Option<(usize, usize)> {
     let key = match problem.strip_prefix("unknown ") {
-        Some(rest) => rest.strip_prefix("key `").or(rest.strip_prefix("policy for `"))?,
+        Some(rest) => rest
+            .strip_prefix("key `")
+            .or(rest.strip_prefix("policy for `"))?,
         None if problem.starts_with("source name ") => "name",
         None => problem.strip_prefix("the key `")?,
     };
@@ -106,7 +108,11 @@ fn known<E: de::Error>(what: &str, word: &str, known: &[&'static str]) -> Result
     if let Some(&word) = known.iter().find(|known| **known == word) {
         return Ok(Word(word));
     }
-    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let list = known
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
     Err(E::custom(match weir_core::did_you_mean(word, known) {
         Some(better) => format!("unknown {what} `{word}`; did you mean `{better}`?"),
         None => format!("unknown {what} `{word}`; expected one of {list}"),
@@ -142,7 +148,11 @@ impl<'de> Deserialize<'de> for Clock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
         let word = known("policy for `clock`", &word, &["correct", "trust"])?;
-        Ok(Clock(if word.0 == "trust" { ClockPolicy::Trust } else { ClockPolicy::Correct }))
+        Ok(Clock(if word.0 == "trust" {
+            ClockPolicy::Trust
+        } else {
+            ClockPolicy::Correct
+        }))
     }
 }
 
@@ -203,10 +213,9 @@ mod tests {
 
     #[test]
     fn all_keys_are_read() {
-        let source = parse(
-            "name: web\nenabled: false\nip: keep\nclock: trust\ndescription: The web shop\n",
-        )
-        .unwrap();
+        let source =
+            parse("name: web\nenabled: false\nip: keep\nclock: trust\ndescription: The web shop\n")
+                .unwrap();
 
         assert_eq!(source.name.as_str(), "web");
         assert!(!source.enabled);
@@ -225,9 +234,21 @@ mod tests {
             parse("name: shop\nip: trunkate\n").unwrap_err(),
             "sources/shop.yml:2:1: unknown policy for `ip` `trunkate`; did you mean `truncate`?"
         );
-        assert!(parse("enabled: perhaps\n").unwrap_err().starts_with("sources/shop.yml:1:10: "));
-        assert!(parse("name: [\n").unwrap_err().starts_with("sources/shop.yml:"));
-        assert!(parse("- a\n").unwrap_err().contains("expected keys such as"));
+        assert!(
+            parse("enabled: perhaps\n")
+                .unwrap_err()
+                .starts_with("sources/shop.yml:1:10: ")
+        );
+        assert!(
+            parse("name: [\n")
+                .unwrap_err()
+                .starts_with("sources/shop.yml:")
+        );
+        assert!(
+            parse("- a\n")
+                .unwrap_err()
+                .contains("expected keys such as")
+        );
         assert!(parse("ip: keep\nip: drop\n").is_err());
         assert_eq!(
             parse("ip: keep\nname: Shop\n").unwrap_err(),

@@ -77,12 +77,18 @@ impl Store {
             .with_hint("use the newer Weir, or restore the catalog from before the upgrade"));
         }
         for migration in &MIGRATIONS[done..] {
-            sqlx::raw_sql(*migration).execute(&mut *tx).await.map_err(failed)?;
+            sqlx::raw_sql(*migration)
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
         }
         if done < MIGRATIONS.len() {
             // PRAGMA takes no parameters; the value is a constant of this file.
             let set = format!("PRAGMA user_version = {}", MIGRATIONS.len());
-            sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut *tx).await.map_err(failed)?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(set))
+                .execute(&mut *tx)
+                .await
+                .map_err(failed)?;
         }
         tx.commit().await.map_err(failed)
     }
@@ -139,9 +145,14 @@ impl Store {
         let mut keys = HashMap::with_capacity(rows.len());
         for row in rows {
             let source: i64 = row.try_get(1).map_err(failed)?;
-            let Some(source) = by_id.get(&source).cloned() else { continue };
+            let Some(source) = by_id.get(&source).cloned() else {
+                continue;
+            };
             let revoked = row.try_get(2).map_err(failed)?;
-            keys.insert(decode_hash(row.try_get(0).map_err(failed)?)?, KeyState { source, revoked });
+            keys.insert(
+                decode_hash(row.try_get(0).map_err(failed)?)?,
+                KeyState { source, revoked },
+            );
         }
 
         let owner_token = sqlx::query_scalar::<_, Vec<u8>>("SELECT hash FROM owner_token")
@@ -162,7 +173,13 @@ impl Store {
         .collect();
 
         tx.commit().await.map_err(failed)?;
-        Ok(State { generation, sources, keys, owner_token, views })
+        Ok(State {
+            generation,
+            sources,
+            keys,
+            owner_token,
+            views,
+        })
     }
 
     pub(crate) async fn put_source(
@@ -267,7 +284,11 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn put_view(&self, view: &View, now: DateTime<Utc>) -> Result<(), CatalogError> {
+    pub(crate) async fn put_view(
+        &self,
+        view: &View,
+        now: DateTime<Utc>,
+    ) -> Result<(), CatalogError> {
         sqlx::query(
             "INSERT INTO views (schema, name, sql, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?4)
@@ -301,7 +322,12 @@ impl Store {
 /// Creates the file for the owner's eyes only; SQLite gives its `-wal` and `-shm` the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),
     }
@@ -314,7 +340,10 @@ fn decode_source(
     settings: &str,
 ) -> Result<Source, CatalogError> {
     let corrupt = |what: &str| {
-        CatalogError::new(CatalogErrorKind::Corrupt, format!("source `{name}` has {what}"))
+        CatalogError::new(
+            CatalogErrorKind::Corrupt,
+            format!("source `{name}` has {what}"),
+        )
     };
     Ok(Source {
         id: u32::try_from(id).map_err(|_| corrupt("an id out of range"))?,
@@ -331,8 +360,12 @@ fn decode_name(name: &str) -> Result<SourceName, CatalogError> {
 }
 
 fn decode_hash(bytes: Vec<u8>) -> Result<SecretHash, CatalogError> {
-    SecretHash::try_from(bytes)
-        .map_err(|_| CatalogError::new(CatalogErrorKind::Corrupt, "a stored hash has a wrong length"))
+    SecretHash::try_from(bytes).map_err(|_| {
+        CatalogError::new(
+            CatalogErrorKind::Corrupt,
+            "a stored hash has a wrong length",
+        )
+    })
 }
 
 fn decode_time(micros: i64) -> DateTime<Utc> {

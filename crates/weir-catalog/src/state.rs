@@ -34,7 +34,9 @@ impl State {
     }
 
     pub(crate) fn is_owner(&self, token: &str) -> bool {
-        let Some(stored) = &self.owner_token else { return false };
+        let Some(stored) = &self.owner_token else {
+            return false;
+        };
         hash_secret(token).ct_eq(stored).into()
     }
 }

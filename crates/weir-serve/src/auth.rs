@@ -44,7 +44,8 @@ impl Failures {
     fn record(&mut self, address: IpAddr, now: Instant) {
         if self.of.len() >= REMEMBERED {
             let drained = WAIT * ATTEMPTS;
-            self.of.retain(|_, (_, since)| now.duration_since(*since) < drained);
+            self.of
+                .retain(|_, (_, since)| now.duration_since(*since) < drained);
             if self.of.len() >= REMEMBERED {
                 self.of.clear();
             }
@@ -63,7 +64,10 @@ impl Failures {
 
 impl Door {
     pub(crate) fn new(catalog: Catalog) -> Self {
-        Self { catalog, failures: Arc::default() }
+        Self {
+            catalog,
+            failures: Arc::default(),
+        }
     }
 
     /// Checks the token of a request from `address`.

@@ -33,13 +33,20 @@ pub(crate) enum BodyError {
 
 impl BodyBudget {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { used: Arc::default(), limit }
+        Self {
+            used: Arc::default(),
+            limit,
+        }
     }
 
     fn take(&self, memory: &mut BodyMemory, bytes: u64) -> Result<(), BodyError> {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         memory.bytes += bytes;
-        if before + bytes > self.limit { Err(BodyError::NoMemory) } else { Ok(()) }
+        if before + bytes > self.limit {
+            Err(BodyError::NoMemory)
+        } else {
+            Ok(())
+        }
     }
 
     /// Returns the bytes in use.
@@ -64,7 +71,10 @@ pub(crate) async fn read_body(
     timeout: Duration,
     budget: &BodyBudget,
 ) -> Result<(Bytes, BodyMemory), BodyError> {
-    let mut memory = BodyMemory { used: budget.used.clone(), bytes: 0 };
+    let mut memory = BodyMemory {
+        used: budget.used.clone(),
+        bytes: 0,
+    };
     if body.is_end_stream() {
         return Ok((Bytes::new(), memory));
     }
@@ -73,12 +83,16 @@ pub(crate) async fn read_body(
         return Err(BodyError::TooLarge);
     }
     let read = async {
-        let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
+        let Some(first) = next(&mut body).await? else {
+            return Ok(Bytes::new());
+        };
         budget.take(&mut memory, first.len() as u64)?;
         if first.len() as u64 > limit {
             return Err(BodyError::TooLarge);
         }
-        let Some(second) = next(&mut body).await? else { return Ok(first) };
+        let Some(second) = next(&mut body).await? else {
+            return Ok(first);
+        };
         // Room for what was announced, but not before some of it has come.
         let room = announced.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0));
         let mut whole = BytesMut::with_capacity(room.max(first.len() + second.len()));

@@ -29,7 +29,13 @@ struct Body<'a> {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), hint: None, retry_after: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            hint: None,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -43,8 +49,12 @@ impl ApiError {
     }
 
     pub(crate) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "this needs the owner's token")
-            .with_hint("send `Authorization: Bearer TOKEN`; the token is in `.weir/owner.token`")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "this needs the owner's token",
+        )
+        .with_hint("send `Authorization: Bearer TOKEN`; the token is in `.weir/owner.token`")
     }
 
     pub(crate) fn too_many_attempts(seconds: u64) -> Self {
@@ -68,7 +78,11 @@ impl ApiError {
     }
 
     pub(crate) fn body_too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "the body did not arrive in time")
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "the body did not arrive in time",
+        )
     }
 
     pub(crate) fn busy(message: &'static str) -> Self {
@@ -78,7 +92,11 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = Body { code: self.code, message: &self.message, hint: self.hint.as_deref() };
+        let body = Body {
+            code: self.code,
+            message: &self.message,
+            hint: self.hint.as_deref(),
+        };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {

@@ -31,9 +31,20 @@ pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json
     } else {
         None
     };
-    let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if reason.is_none() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let oldest_uncommitted_seconds = oldest_uncommitted(&status).as_secs_f64();
-    (code, Json(Ready { ready: reason.is_none(), reason, oldest_uncommitted_seconds }))
+    (
+        code,
+        Json(Ready {
+            ready: reason.is_none(),
+            reason,
+            oldest_uncommitted_seconds,
+        }),
+    )
 }
 
 /// Returns how long the oldest row outside the files may have waited: the time since the last
@@ -42,7 +53,9 @@ pub(crate) fn oldest_uncommitted(status: &LakeStatus) -> Duration {
     if status.visible <= status.committed {
         return Duration::ZERO;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     match status.last_commit_ms {
         0 => Duration::ZERO,
         last => now.saturating_sub(Duration::from_millis(last)),

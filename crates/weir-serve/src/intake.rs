@@ -71,7 +71,8 @@ impl Intake {
             }
             Err(error) => (0, self.refuse(error, head.headers.get(header::ORIGIN))),
         };
-        self.metrics.intake(response.status(), bytes, start.elapsed());
+        self.metrics
+            .intake(response.status(), bytes, start.elapsed());
         response
     }
 

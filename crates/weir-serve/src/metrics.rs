@@ -15,8 +15,9 @@ use crate::{Services, process};
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// Upper bounds of the histograms, in seconds: group commits take 1 to 20 ms on an honest disk.
-const SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 /// Statuses of intake answers that are counted apart; others count as `other`.
 const STATUSES: [u16; 9] = [200, 204, 400, 401, 403, 408, 413, 429, 503];
@@ -59,10 +60,16 @@ impl Metrics {
         let mut registry = Registry::default();
         let by_status = Family::<StatusLabel, Counter>::default();
         let intake_requests = std::array::from_fn(|index| {
-            let status = STATUSES.get(index).map_or("other".to_owned(), u16::to_string);
+            let status = STATUSES
+                .get(index)
+                .map_or("other".to_owned(), u16::to_string);
             by_status.get_or_create_owned(&StatusLabel { status })
         });
-        registry.register("weir_intake_requests", "Requests to intake routes by status", by_status);
+        registry.register(
+            "weir_intake_requests",
+            "Requests to intake routes by status",
+            by_status,
+        );
         let intake_bytes = Counter::default();
         registry.register_with_unit(
             "weir_intake_body",
@@ -78,7 +85,11 @@ impl Metrics {
             intake_seconds.clone(),
         );
         let requests = Family::<RouteLabels, Counter>::default();
-        registry.register("weir_http_requests", "Requests to other routes", requests.clone());
+        registry.register(
+            "weir_http_requests",
+            "Requests to other routes",
+            requests.clone(),
+        );
         let gauges = Gauges::default();
         gauges.register(&mut registry);
         Self {
@@ -96,7 +107,10 @@ impl Metrics {
     /// Counts one answered intake request.
     pub(crate) fn intake(&self, status: StatusCode, bytes: usize, took: Duration) {
         let status = status.as_u16();
-        let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len());
+        let index = STATUSES
+            .iter()
+            .position(|known| *known == status)
+            .unwrap_or(STATUSES.len());
         self.intake_requests[index].inc();
         self.intake_bytes.inc_by(bytes as u64);
         self.intake_seconds.observe(took.as_secs_f64());
@@ -104,8 +118,10 @@ impl Metrics {
 
     /// Counts one answered request to any other route.
     pub(crate) fn request(&self, route: &str, status: StatusCode) {
-        let labels =
-            RouteLabels { route: route.to_owned(), status: status.as_u16().to_string() };
+        let labels = RouteLabels {
+            route: route.to_owned(),
+            status: status.as_u16().to_string(),
+        };
         self.requests.get_or_create(&labels).inc();
     }
 
@@ -143,7 +159,11 @@ impl Gauges {
             Unit::Seconds,
             self.cpu.clone(),
         );
-        registry.register("process_open_fds", "Open files and sockets", self.open_files.clone());
+        registry.register(
+            "process_open_fds",
+            "Open files and sockets",
+            self.open_files.clone(),
+        );
         registry.register_with_unit(
             "weir_intake_body_memory",
             "Memory of request bodies being received or stored",
@@ -154,12 +174,16 @@ impl Gauges {
 
     fn read(&self, budget: &BodyBudget) {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.resident.set(number(process::resident_bytes().unwrap_or(0)));
-        self.open_files.set(number(process::open_files().unwrap_or(0)));
+        self.resident
+            .set(number(process::resident_bytes().unwrap_or(0)));
+        self.open_files
+            .set(number(process::open_files().unwrap_or(0)));
         self.body_memory.set(number(budget.used()));
         if let Some(seconds) = process::cpu_seconds() {
             let bits = seconds.to_bits();
-            self.cpu.inner().store(bits, std::sync::atomic::Ordering::Relaxed);
+            self.cpu
+                .inner()
+                .store(bits, std::sync::atomic::Ordering::Relaxed);
         }
     }
 }

@@ -13,13 +13,19 @@ type Line = (&'static str, Kind, &'static str, f64);
 
 /// Writes the gauges and counters that the rooms keep themselves: nothing is copied between looks.
 pub(crate) fn write(page: &mut String, services: &Services) {
-    let lines = intake(services).into_iter().chain(lake(services)).chain(query(services));
+    let lines = intake(services)
+        .into_iter()
+        .chain(lake(services))
+        .chain(query(services));
     for (name, kind, help, value) in lines {
         let (family, kind) = match kind {
             Kind::Gauge => (name, "gauge"),
             Kind::Counter => (name.trim_end_matches("_total"), "counter"),
         };
-        let _ = write!(page, "# HELP {family} {help}.\n# TYPE {family} {kind}\n{name} {value}\n");
+        let _ = write!(
+            page,
+            "# HELP {family} {help}.\n# TYPE {family} {kind}\n{name} {value}\n"
+        );
     }
 }
 
@@ -28,10 +34,30 @@ fn intake(services: &Services) -> Vec<Line> {
     let counts = services.collector.counts();
     let applied = &services.applied;
     vec![
-        ("weir_events_accepted_total", Counter, "Events taken and durable", number(counts.accepted)),
-        ("weir_events_quarantined_total", Counter, "Events set aside and durable", number(counts.quarantined)),
-        ("weir_events_applied_total", Counter, "Events that became rows", number(applied.applied())),
-        ("weir_events_duplicate_total", Counter, "Events that had come before", number(applied.duplicates())),
+        (
+            "weir_events_accepted_total",
+            Counter,
+            "Events taken and durable",
+            number(counts.accepted),
+        ),
+        (
+            "weir_events_quarantined_total",
+            Counter,
+            "Events set aside and durable",
+            number(counts.quarantined),
+        ),
+        (
+            "weir_events_applied_total",
+            Counter,
+            "Events that became rows",
+            number(applied.applied()),
+        ),
+        (
+            "weir_events_duplicate_total",
+            Counter,
+            "Events that had come before",
+            number(applied.duplicates()),
+        ),
         (
             "weir_events_conflicting_total",
             Counter,
@@ -50,10 +76,30 @@ fn intake(services: &Services) -> Vec<Line> {
             "Requests without a good write key",
             number(counts.unauthorised),
         ),
-        ("weir_intake_disabled_total", Counter, "Requests for disabled sources", number(counts.disabled)),
-        ("weir_intake_throttled_total", Counter, "Requests answered 429", number(counts.throttled)),
-        ("weir_intake_unavailable_total", Counter, "Requests answered 503", number(counts.unavailable)),
-        ("weir_intake_refused_total", Counter, "Requests not understood", number(counts.refused)),
+        (
+            "weir_intake_disabled_total",
+            Counter,
+            "Requests for disabled sources",
+            number(counts.disabled),
+        ),
+        (
+            "weir_intake_throttled_total",
+            Counter,
+            "Requests answered 429",
+            number(counts.throttled),
+        ),
+        (
+            "weir_intake_unavailable_total",
+            Counter,
+            "Requests answered 503",
+            number(counts.unavailable),
+        ),
+        (
+            "weir_intake_refused_total",
+            Counter,
+            "Requests not understood",
+            number(counts.refused),
+        ),
         (
             "weir_intake_retried_total",
             Counter,
@@ -74,10 +120,30 @@ fn lake(services: &Services) -> Vec<Line> {
     let lake = services.lake.status();
     let uncommitted = crate::health::oldest_uncommitted(&lake);
     vec![
-        ("weir_lake_visible_seq", Gauge, "Rows up to here are readable", number(lake.visible)),
-        ("weir_lake_committed_seq", Gauge, "Rows up to here are in files", number(lake.committed)),
-        ("weir_lake_tables", Gauge, "Tables", number(lake.tables as u64)),
-        ("weir_lake_writable", Gauge, "1 if rows can be taken", flag(lake.writable)),
+        (
+            "weir_lake_visible_seq",
+            Gauge,
+            "Rows up to here are readable",
+            number(lake.visible),
+        ),
+        (
+            "weir_lake_committed_seq",
+            Gauge,
+            "Rows up to here are in files",
+            number(lake.committed),
+        ),
+        (
+            "weir_lake_tables",
+            Gauge,
+            "Tables",
+            number(lake.tables as u64),
+        ),
+        (
+            "weir_lake_writable",
+            Gauge,
+            "1 if rows can be taken",
+            flag(lake.writable),
+        ),
         (
             "weir_lake_recovering",
             Gauge,
@@ -90,20 +156,60 @@ fn lake(services: &Services) -> Vec<Line> {
             "Age of the oldest row that is not in files yet, at most",
             uncommitted.as_secs_f64(),
         ),
-        ("weir_hot_bytes", Gauge, "Memory of rows not in files yet", number(lake.hot_bytes)),
-        ("weir_hot_queued_bytes", Gauge, "Durable rows not readable yet", number(lake.queued_bytes)),
-        ("weir_dedup_keys", Gauge, "Message ids remembered", number(lake.dedup_keys)),
-        ("weir_wal_bytes", Gauge, "Size of the log on disk", number(lake.wal_bytes)),
-        ("weir_wal_records_total", Counter, "Records written", number(lake.wal_records)),
-        ("weir_wal_written_bytes_total", Counter, "Bytes written", number(lake.wal_written_bytes)),
-        ("weir_wal_syncs_total", Counter, "Syncs of the log", number(lake.wal_syncs)),
+        (
+            "weir_hot_bytes",
+            Gauge,
+            "Memory of rows not in files yet",
+            number(lake.hot_bytes),
+        ),
+        (
+            "weir_hot_queued_bytes",
+            Gauge,
+            "Durable rows not readable yet",
+            number(lake.queued_bytes),
+        ),
+        (
+            "weir_dedup_keys",
+            Gauge,
+            "Message ids remembered",
+            number(lake.dedup_keys),
+        ),
+        (
+            "weir_wal_bytes",
+            Gauge,
+            "Size of the log on disk",
+            number(lake.wal_bytes),
+        ),
+        (
+            "weir_wal_records_total",
+            Counter,
+            "Records written",
+            number(lake.wal_records),
+        ),
+        (
+            "weir_wal_written_bytes_total",
+            Counter,
+            "Bytes written",
+            number(lake.wal_written_bytes),
+        ),
+        (
+            "weir_wal_syncs_total",
+            Counter,
+            "Syncs of the log",
+            number(lake.wal_syncs),
+        ),
         (
             "weir_wal_sync_seconds_total",
             Counter,
             "Time spent in syncs of the log",
             number(lake.wal_sync_micros) / 1e6,
         ),
-        ("weir_wal_failures_total", Counter, "Failed writes or syncs", number(lake.wal_failures)),
+        (
+            "weir_wal_failures_total",
+            Counter,
+            "Failed writes or syncs",
+            number(lake.wal_failures),
+        ),
         (
             "weir_wal_damaged_ranges",
             Gauge,
@@ -111,7 +217,12 @@ fn lake(services: &Services) -> Vec<Line> {
             number(lake.wal_damaged as u64),
         ),
         ("weir_flush_total", Counter, "Flushes", number(lake.flushes)),
-        ("weir_flush_failures_total", Counter, "Failed flushes", number(lake.flush_failures)),
+        (
+            "weir_flush_failures_total",
+            Counter,
+            "Failed flushes",
+            number(lake.flush_failures),
+        ),
         (
             "weir_flush_last_commit_timestamp_seconds",
             Gauge,
@@ -125,9 +236,24 @@ fn query(services: &Services) -> Vec<Line> {
     use Kind::Gauge;
     let engine = &services.engine;
     vec![
-        ("weir_query_running", Gauge, "Queries running now", number(engine.running() as u64)),
-        ("weir_query_memory_bytes", Gauge, "Memory queries hold", number(engine.memory_used() as u64)),
-        ("weir_query_temp_bytes", Gauge, "Disk space queries hold", number(engine.disk_used())),
+        (
+            "weir_query_running",
+            Gauge,
+            "Queries running now",
+            number(engine.running() as u64),
+        ),
+        (
+            "weir_query_memory_bytes",
+            Gauge,
+            "Memory queries hold",
+            number(engine.memory_used() as u64),
+        ),
+        (
+            "weir_query_temp_bytes",
+            Gauge,
+            "Disk space queries hold",
+            number(engine.disk_used()),
+        ),
     ]
 }
 

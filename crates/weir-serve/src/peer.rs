@@ -12,10 +12,15 @@ pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAdd
         return peer;
     }
     let mut client = peer;
-    let lists: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let lists: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     for entry in lists.iter().rev().flat_map(|list| list.rsplit(',')) {
-        let Some(address) = parse(entry) else { return client };
+        let Some(address) = parse(entry) else {
+            return client;
+        };
         client = address;
         if !trusted.contains(&address) {
             return client;
@@ -29,7 +34,11 @@ fn parse(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim();
     let address = entry
         .parse::<IpAddr>()
-        .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
+        .or_else(|_| {
+            entry
+                .parse::<std::net::SocketAddr>()
+                .map(|address| address.ip())
+        })
         .or_else(|_| entry.trim_start_matches('[').trim_end_matches(']').parse());
     address.ok().map(|address| address.to_canonical())
 }
@@ -55,8 +64,14 @@ mod tests {
     #[test]
     fn a_trusted_proxy_is_believed_about_the_hop_before_it() {
         assert_eq!(client("10.0.0.1", &["6.6.6.6, 1.2.3.4"]), "1.2.3.4");
-        assert_eq!(client("10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
-        assert_eq!(client("10.0.0.1", &["6.6.6.6", "[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(
+            client("10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.0.0.2"]),
+            "1.2.3.4"
+        );
+        assert_eq!(
+            client("10.0.0.1", &["6.6.6.6", "[2001:db8::1]:443"]),
+            "2001:db8::1"
+        );
     }
 
     #[test]

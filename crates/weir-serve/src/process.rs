@@ -22,5 +22,7 @@ pub(crate) fn cpu_seconds() -> Option<f64> {
 
 /// Number of open files and sockets, where the system tells.
 pub(crate) fn open_files() -> Option<u64> {
-    std::fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64)
+    std::fs::read_dir("/proc/self/fd")
+        .ok()
+        .map(|entries| entries.count() as u64)
 }

@@ -84,7 +84,9 @@ pub async fn serve(
         .max_headers(100)
         .max_buf_size(64 << 10)
         .pipeline_flush(true);
-    let places = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
+    let places = Arc::new(Semaphore::new(
+        options.max_connections.min(Semaphore::MAX_PERMITS),
+    ));
     let graceful = GracefulShutdown::new();
 
     loop {
@@ -112,7 +114,10 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(options.shutdown_grace, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(options.shutdown_grace, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("closed connections that were still busy at the end of the grace");
     }
 }

@@ -55,7 +55,9 @@ async fn tail(
         source: wanted.source,
         event: wanted.event,
         user: wanted.user,
-        accepted: wanted.verdict.map(|verdict| matches!(verdict, Verdict::Accepted)),
+        accepted: wanted
+            .verdict
+            .map(|verdict| matches!(verdict, Verdict::Accepted)),
     };
     let listener = services.live.listen(filter);
     let events = stream::unfold((listener, shutdown), |(mut listener, shutdown)| async {
@@ -75,10 +77,13 @@ async fn next(listener: &mut LiveStream, shutdown: &CancellationToken) -> Option
         LiveItem::Event(event) => {
             // A line break inside JSON is always escaped, so one `data:` line holds it.
             let json = serde_json::to_string(&*event).ok()?;
-            Some(Event::default().event("event").id(event.seq.to_string()).data(json))
+            Some(
+                Event::default()
+                    .event("event")
+                    .id(event.seq.to_string())
+                    .data(json),
+            )
         }
-        LiveItem::Missed(missed) => {
-            Some(Event::default().event("missed").data(missed.to_string()))
-        }
+        LiveItem::Missed(missed) => Some(Event::default().event("missed").data(missed.to_string())),
     }
 }

@@ -32,12 +32,20 @@ struct Refusal {
 impl Client {
     /// Returns a client for the server of `project`, which may or may not run.
     pub(crate) fn new(project: &Project, config: &Config) -> Result<Self, Failure> {
-        Ok(Self { http: http_client()?, url: server_url(project, config), token: project.owner_token()? })
+        Ok(Self {
+            http: http_client()?,
+            url: server_url(project, config),
+            token: project.owner_token()?,
+        })
     }
 
     /// Returns a client for a server whose address and token are known.
     pub(crate) fn to(url: String, token: String) -> Result<Self, Failure> {
-        Ok(Self { http: http_client()?, url, token })
+        Ok(Self {
+            http: http_client()?,
+            url,
+            token,
+        })
     }
 
     /// Returns the server's address.
@@ -47,7 +55,9 @@ impl Client {
 
     /// Begins a request that carries the owner's token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
+        self.http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.token)
     }
 
     /// Whether a server answers.
@@ -59,7 +69,10 @@ impl Client {
 
     /// Sends a request and returns its successful answer.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<reqwest::Response, Failure> {
-        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -74,7 +87,10 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<T, Failure> {
         let answer = self.send(request).await?;
-        answer.json().await.explain(|| "the server's answer cannot be read".into())
+        answer
+            .json()
+            .await
+            .explain(|| "the server's answer cannot be read".into())
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

@@ -33,7 +33,12 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Fixable, message: message.into(), causes: Vec::new(), hint: None }
+        Self {
+            exit: Exit::Fixable,
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
     }
 
     /// Adds an error and everything behind it.
@@ -95,12 +100,20 @@ pub(crate) trait ExplainHinted<T> {
 
 impl<T> ExplainHinted<T> for Result<T, weir_catalog::CatalogError> {
     fn explain_hinted(self, message: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(message()).because(&error).with_hint_if(error.hint()))
+        self.map_err(|error| {
+            Failure::new(message())
+                .because(&error)
+                .with_hint_if(error.hint())
+        })
     }
 }
 
 impl<T> ExplainHinted<T> for Result<T, weir_lake::LakeError> {
     fn explain_hinted(self, message: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(message()).because(&error).with_hint_if(error.hint()))
+        self.map_err(|error| {
+            Failure::new(message())
+                .because(&error)
+                .with_hint_if(error.hint())
+        })
     }
 }

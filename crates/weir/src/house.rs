@@ -50,13 +50,28 @@ impl House {
         let lake = Lake::open(project.lake_options(&config), event_apply(&applied))
             .await
             .explain_hinted(|| "cannot open the lake".into())?;
-        let engine = Engine::new(lake.clone(), catalog.clone(), engine_options(&project, &config))
-            .explain(|| "cannot start the query engine".into())?;
+        let engine = Engine::new(
+            lake.clone(),
+            catalog.clone(),
+            engine_options(&project, &config),
+        )
+        .explain(|| "cannot start the query engine".into())?;
         let live = LiveEvents::new();
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
-        let services = Services { lake, catalog, collector, applied, live, engine };
-        Ok(House { project, config, services })
+        let services = Services {
+            lake,
+            catalog,
+            collector,
+            applied,
+            live,
+            engine,
+        };
+        Ok(House {
+            project,
+            config,
+            services,
+        })
     }
 
     /// Waits until everything that was acknowledged can be read.
@@ -69,9 +84,14 @@ impl House {
 
     /// Starts to serve on `listener`, and says where in `.weir/server.json`.
     pub(crate) fn serve(self, listener: TcpListener) -> Result<Serving, Failure> {
-        let address = listener.local_addr().explain(|| "cannot tell the server's address".into())?;
+        let address = listener
+            .local_addr()
+            .explain(|| "cannot tell the server's address".into())?;
         let url = local_url(address);
-        let running = Running { pid: std::process::id(), url: url.clone() };
+        let running = Running {
+            pid: std::process::id(),
+            url: url.clone(),
+        };
         let path = self.project.server_path();
         write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
             .explain(|| format!("cannot write `{}`", path.display()))?;
@@ -83,8 +103,13 @@ impl House {
             .build()
             .explain(|| "cannot start threads".into())?;
         let shutdown = CancellationToken::new();
-        tokio::spawn(follow_catalog(self.services.catalog.clone(), shutdown.clone()));
-        let listener = listener.into_std().explain(|| "cannot hand over the listener".into())?;
+        tokio::spawn(follow_catalog(
+            self.services.catalog.clone(),
+            shutdown.clone(),
+        ));
+        let listener = listener
+            .into_std()
+            .explain(|| "cannot hand over the listener".into())?;
         let (services, options) = (self.services.clone(), serve_options(&self.config));
         let stop = shutdown.clone();
         let serving = intake.spawn(async move {
@@ -93,7 +118,13 @@ impl House {
                 Err(error) => tracing::error!(%error, "cannot serve"),
             }
         });
-        Ok(Serving { house: self, url, shutdown, serving, intake })
+        Ok(Serving {
+            house: self,
+            url,
+            shutdown,
+            serving,
+            intake,
+        })
     }
 }
 
@@ -125,7 +156,11 @@ impl Serving {
 /// Binds the listener, before anything slow is opened.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     let bind = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -181,8 +216,10 @@ pub(crate) async fn ensure_owner(
         ));
         return Ok(());
     }
-    let token =
-        catalog.create_owner_token().await.explain_hinted(|| "cannot make the owner's token".into())?;
+    let token = catalog
+        .create_owner_token()
+        .await
+        .explain_hinted(|| "cannot make the owner's token".into())?;
     write_private(&path, &format!("{}\n", token.reveal()))
         .explain(|| format!("cannot write `{}`", path.display()))
 }
@@ -235,8 +272,14 @@ fn serve_options(config: &Config) -> ServeOptions {
 fn limits(config: &Config) -> Limits {
     // Bursts of a few seconds are how batching clients behave.
     let rate = |per_second: u64| match per_second {
-        0 => Rate { per_second: 1e12, burst: 1e12 },
-        rate => Rate { per_second: rate as f64, burst: rate as f64 * 4.0 },
+        0 => Rate {
+            per_second: 1e12,
+            burst: 1e12,
+        },
+        rate => Rate {
+            per_second: rate as f64,
+            burst: rate as f64 * 4.0,
+        },
     };
     let body = config.collect.max_batch_size.as_usize();
     Limits {

@@ -36,10 +36,17 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Auto => terminal,
     };
     // A second start (tests in one process) keeps the first.
-    let _ = if text { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
+    let _ = if text {
+        builder.try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
 }
 
 /// Starts logging for a command that is not a server: warnings only, as text.
 pub(crate) fn start_quiet() {
-    start(&Log { level: "warn", format: LogFormat::Text });
+    start(&Log {
+        level: "warn",
+        format: LogFormat::Text,
+    });
 }

@@ -70,14 +70,20 @@ impl Project {
         use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
         let dir = self.state_dir();
         let action = || format!("cannot create `{}`", dir.display());
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).explain(action)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .explain(action)?;
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).explain(action)
     }
 
     /// Opens the catalog, creating it in a new project.
     pub(crate) async fn open_catalog(&self) -> Result<Catalog, Failure> {
         self.create_state_dir()?;
-        Catalog::open(&self.catalog_path()).await.explain_hinted(|| "cannot open the catalog".into())
+        Catalog::open(&self.catalog_path())
+            .await
+            .explain_hinted(|| "cannot open the catalog".into())
     }
 
     /// Reads the configuration, with the process's environment.
@@ -85,8 +91,9 @@ impl Project {
         let path = self.dir.join(CONFIG_FILE);
         let text = std::fs::read_to_string(&path)
             .explain(|| format!("cannot read `{}`", path.display()))?;
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         match Config::parse(&shortened(&path), &text, variables) {
             Ok(loaded) => {
                 for warning in loaded.warnings {
@@ -111,7 +118,10 @@ impl Project {
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.explain(action)?.path();
-            if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "yml" || extension == "yaml")
+            {
                 paths.push(path);
             }
         }
@@ -120,7 +130,10 @@ impl Project {
         for path in paths {
             let text = std::fs::read_to_string(&path)
                 .explain(|| format!("cannot read `{}`", path.display()))?;
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy())
+                .unwrap_or_default();
             let source = SourceFile::parse(&shortened(&path), &stem, &text)
                 .explain(|| "a source is described wrongly".into())?;
             if sources.iter().any(|other| other.name == source.name) {
@@ -137,8 +150,9 @@ impl Project {
         let store = config.lake.store.iter();
         let mut options = LakeOptions::new(self.state_dir(), self.lake_url(config));
         options.wal_dir = self.dir.join(&config.wal.dir);
-        options.store_options =
-            store.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        options.store_options = store
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
         options.flush_interval = config.flush.interval;
         options.flush_bytes = config.flush.bytes.bytes();
         options.hot_limit_bytes = config.hot.limit.bytes();
@@ -161,14 +175,20 @@ impl Project {
 
     /// Returns the owner's token from the variable or the file.
     pub(crate) fn owner_token(&self) -> Result<String, Failure> {
-        if let Some(token) = std::env::var("WEIR_TOKEN").ok().filter(|token| !token.is_empty()) {
+        if let Some(token) = std::env::var("WEIR_TOKEN")
+            .ok()
+            .filter(|token| !token.is_empty())
+        {
             return Ok(token);
         }
         let path = self.token_path();
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::new(format!("cannot read the owner's token in `{}`", path.display()))
-                .because(&error)
-                .with_hint("`weir up` makes one at its first start")
+            Failure::new(format!(
+                "cannot read the owner's token in `{}`",
+                path.display()
+            ))
+            .because(&error)
+            .with_hint("`weir up` makes one at its first start")
         })?;
         Ok(text.trim().to_owned())
     }
@@ -180,8 +200,11 @@ pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&new, path)
@@ -194,5 +217,8 @@ fn absolute(dir: &Path) -> Result<PathBuf, Failure> {
 /// Returns a path relative to the current folder where that is shorter to read.
 fn shortened(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }

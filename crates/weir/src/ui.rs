@@ -24,7 +24,10 @@ impl Ui {
     pub(crate) fn new(json: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { json, colour: !plain && std::io::stderr().is_terminal() }
+        Self {
+            json,
+            colour: !plain && std::io::stderr().is_terminal(),
+        }
     }
 
     /// Whether the terminal may be coloured.
@@ -62,7 +65,11 @@ impl Ui {
 
     /// Says what is going on, with a heading.
     pub(crate) fn headed(&self, head: &str, line: impl AsRef<str>) {
-        to_stderr(&format!("{} {}", self.paint(Style::Green, head), line.as_ref()));
+        to_stderr(&format!(
+            "{} {}",
+            self.paint(Style::Green, head),
+            line.as_ref()
+        ));
     }
 
     /// Writes a heading of its own.
@@ -76,7 +83,11 @@ impl Ui {
     }
 
     pub(crate) fn warn(&self, line: impl AsRef<str>) {
-        to_stderr(&format!("{}: {}", self.paint(Style::Yellow, "warning"), line.as_ref()));
+        to_stderr(&format!(
+            "{}: {}",
+            self.paint(Style::Yellow, "warning"),
+            line.as_ref()
+        ));
     }
 
     /// Says why a command failed: what, its causes, the way out.
@@ -97,7 +108,11 @@ impl Ui {
             to_stderr(&serde_json::to_string(&line).unwrap_or_default());
             return;
         }
-        to_stderr(&format!("{}: {}", self.paint(Style::Red, "error"), failure.message()));
+        to_stderr(&format!(
+            "{}: {}",
+            self.paint(Style::Red, "error"),
+            failure.message()
+        ));
         for cause in failure.causes() {
             for line in cause.lines() {
                 to_stderr(&format!("  caused by: {line}"));
@@ -111,7 +126,9 @@ impl Ui {
     /// Says that Weir itself is wrong.
     pub(crate) fn bug(&self) {
         let error = self.paint(Style::Red, "error");
-        to_stderr(&format!("{error}: this is a bug in Weir; what is printed above tells where"));
+        to_stderr(&format!(
+            "{error}: this is a bug in Weir; what is printed above tells where"
+        ));
     }
 
     fn paint(&self, style: Style, text: &str) -> String {

@@ -14,7 +14,9 @@ struct Env {
 
 impl Env {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -31,7 +33,10 @@ fn shop() -> SourceName {
 }
 
 async fn with_shop(catalog: &Catalog) {
-    catalog.upsert_source(&shop(), true, &SourceSettings::default()).await.unwrap();
+    catalog
+        .upsert_source(&shop(), true, &SourceSettings::default())
+        .await
+        .unwrap();
 }
 
 fn found(lookup: &KeyLookup) -> bool {
@@ -49,11 +54,17 @@ async fn a_key_works_until_it_is_revoked() {
         panic!("the key is not found");
     };
     assert_eq!(source.name, shop());
-    assert!(matches!(catalog.source_for_key("wk_guess"), KeyLookup::Unknown));
+    assert!(matches!(
+        catalog.source_for_key("wk_guess"),
+        KeyLookup::Unknown
+    ));
 
     let revoked = catalog.revoke_key(&new.info.prefix).await.unwrap();
     assert!(revoked.revoked_at.is_some());
-    assert!(matches!(catalog.source_for_key(new.key.reveal()), KeyLookup::Revoked));
+    assert!(matches!(
+        catalog.source_for_key(new.key.reveal()),
+        KeyLookup::Revoked
+    ));
 
     let again = catalog.revoke_key(&new.info.id.to_string()).await.unwrap();
     assert_eq!(again.revoked_at, revoked.revoked_at);
@@ -72,7 +83,9 @@ async fn secrets_are_not_in_the_file() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         for secret in [key.reveal(), token.reveal()] {
-            let holds = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            let holds = bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
             assert!(!holds, "{} holds a secret", path.display());
         }
     }
@@ -122,14 +135,25 @@ async fn a_key_made_a_moment_ago_is_found_without_waiting() {
 async fn a_source_keeps_its_id() {
     let env = Env::new();
     let catalog = env.open().await;
-    let (first, done) =
-        catalog.upsert_source(&shop(), true, &SourceSettings::default()).await.unwrap();
+    let (first, done) = catalog
+        .upsert_source(&shop(), true, &SourceSettings::default())
+        .await
+        .unwrap();
     assert_eq!(done, Upserted::Created);
 
-    let settings = SourceSettings { ip: IpPolicy::Drop, ..SourceSettings::default() };
-    let (second, done) = catalog.upsert_source(&shop(), false, &settings).await.unwrap();
+    let settings = SourceSettings {
+        ip: IpPolicy::Drop,
+        ..SourceSettings::default()
+    };
+    let (second, done) = catalog
+        .upsert_source(&shop(), false, &settings)
+        .await
+        .unwrap();
     assert_eq!(done, Upserted::Changed);
-    let (_, done) = catalog.upsert_source(&shop(), false, &settings).await.unwrap();
+    let (_, done) = catalog
+        .upsert_source(&shop(), false, &settings)
+        .await
+        .unwrap();
     assert_eq!(done, Upserted::Unchanged);
     assert_eq!(first.id, second.id);
     catalog.close().await;
@@ -156,7 +180,11 @@ async fn the_owner_is_known_by_one_token_at_a_time() {
 async fn views_are_kept() {
     let env = Env::new();
     let catalog = env.open().await;
-    let view = View { schema: "main".into(), name: "orders".into(), sql: "SELECT 1".into() };
+    let view = View {
+        schema: "main".into(),
+        name: "orders".into(),
+        sql: "SELECT 1".into(),
+    };
     catalog.put_view(&view).await.unwrap();
     catalog.close().await;
 
@@ -195,7 +223,10 @@ async fn a_newer_catalog_is_refused() {
     env.open().await.close().await;
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(env.path());
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    sqlx::raw_sql("PRAGMA user_version = 99").execute(&pool).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 99")
+        .execute(&pool)
+        .await
+        .unwrap();
     pool.close().await;
 
     let error = Catalog::open(&env.path()).await.err().unwrap();

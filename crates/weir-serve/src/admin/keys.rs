@@ -1,6 +1,6 @@
 use axum::Json;
-use axum::extract::{Path, State};
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use weir_catalog::KeyInfo;
@@ -31,7 +31,9 @@ pub(crate) struct CreatedKey {
 }
 
 pub(crate) async fn list(State(services): State<Services>) -> Result<Json<Keys>, ApiError> {
-    Ok(Json(Keys { keys: services.catalog.keys().await? }))
+    Ok(Json(Keys {
+        keys: services.catalog.keys().await?,
+    }))
 }
 
 pub(crate) async fn create(
@@ -42,7 +44,10 @@ pub(crate) async fn create(
         body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     let new = services.catalog.create_key(&source, &label).await?;
     tracing::info!(source = %source, prefix = new.info.prefix, "created write key");
-    let created = CreatedKey { key: new.key.reveal().to_owned(), info: new.info };
+    let created = CreatedKey {
+        key: new.key.reveal().to_owned(),
+        info: new.info,
+    };
     Ok((StatusCode::CREATED, Json(created)))
 }
 

@@ -30,7 +30,9 @@ pub(crate) async fn status(State(services): State<Services>) -> Json<LakeStatus>
 }
 
 pub(crate) async fn flush(State(services): State<Services>) -> Result<Json<Flushed>, ApiError> {
-    Ok(Json(Flushed { committed: services.lake.flush().await? }))
+    Ok(Json(Flushed {
+        committed: services.lake.flush().await?,
+    }))
 }
 
 pub(crate) async fn compact(
@@ -44,7 +46,9 @@ pub(crate) async fn compact(
     // must not stop it half-way.
     let (lake, runtime) = (services.lake.clone(), tokio::runtime::Handle::current());
     let work = tokio::task::spawn_blocking(move || runtime.block_on(lake.compact(table.as_ref())));
-    let compacted = work.await.map_err(|_| ApiError::busy("the compaction was interrupted"))??;
+    let compacted = work
+        .await
+        .map_err(|_| ApiError::busy("the compaction was interrupted"))??;
     Ok(Json(CompactedTables { compacted }))
 }
 

@@ -26,7 +26,9 @@ pub(crate) struct PutSource {
 }
 
 pub(crate) async fn list(State(services): State<Services>) -> Json<Sources> {
-    Json(Sources { sources: services.catalog.sources() })
+    Json(Sources {
+        sources: services.catalog.sources(),
+    })
 }
 
 pub(crate) async fn put(
@@ -37,14 +39,23 @@ pub(crate) async fn put(
     let name = SourceName::new(&name).map_err(|error| ApiError::invalid(error.to_string()))?;
     let Json(change) = body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     let before = services.catalog.source(&name);
-    let old = before.as_ref().map(|source| source.settings.clone()).unwrap_or_default();
+    let old = before
+        .as_ref()
+        .map(|source| source.settings.clone())
+        .unwrap_or_default();
     let settings = SourceSettings {
         ip: change.ip.unwrap_or(old.ip),
         clock: change.clock.unwrap_or(old.clock),
         description: change.description.unwrap_or(old.description),
     };
-    let enabled = change.enabled.or(before.map(|source| source.enabled)).unwrap_or(true);
-    let (source, done) = services.catalog.upsert_source(&name, enabled, &settings).await?;
+    let enabled = change
+        .enabled
+        .or(before.map(|source| source.enabled))
+        .unwrap_or(true);
+    let (source, done) = services
+        .catalog
+        .upsert_source(&name, enabled, &settings)
+        .await?;
     tracing::info!(source = %name, ?done, "stored source");
     Ok(Json((*source).clone()))
 }

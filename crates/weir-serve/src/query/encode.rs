@@ -27,9 +27,18 @@ pub(super) struct Encoder {
 }
 
 enum Form {
-    Json { plain: SchemaRef, head: String, tail: String },
-    JsonLines { plain: SchemaRef },
-    Csv { plain: SchemaRef, schema: SchemaRef },
+    Json {
+        plain: SchemaRef,
+        head: String,
+        tail: String,
+    },
+    JsonLines {
+        plain: SchemaRef,
+    },
+    Csv {
+        plain: SchemaRef,
+        schema: SchemaRef,
+    },
     Arrow(Box<StreamWriter<Vec<u8>>>),
 }
 
@@ -48,21 +57,40 @@ impl Encoder {
                 let columns: Vec<_> = schema
                     .fields()
                     .iter()
-                    .map(|field| Column { name: field.name(), kind: type_name(field.data_type()) })
+                    .map(|field| Column {
+                        name: field.name(),
+                        kind: type_name(field.data_type()),
+                    })
                     .collect();
                 let json = |value: serde_json::Result<String>| {
                     value.map_err(|error| ArrowError::JsonError(error.to_string()))
                 };
                 let columns = json(serde_json::to_string(&columns))?;
                 let versions = json(serde_json::to_string(&result.versions))?;
-                let head = format!("{{\"query_id\":\"{}\",\"columns\":{columns},\"rows\":[", result.id);
-                Form::Json { plain: plain(&schema, false), head, tail: format!(",\"versions\":{versions}}}\n") }
+                let head = format!(
+                    "{{\"query_id\":\"{}\",\"columns\":{columns},\"rows\":[",
+                    result.id
+                );
+                Form::Json {
+                    plain: plain(&schema, false),
+                    head,
+                    tail: format!(",\"versions\":{versions}}}\n"),
+                }
             }
-            Format::JsonLines => Form::JsonLines { plain: plain(&schema, false) },
-            Format::Csv => Form::Csv { plain: plain(&schema, true), schema: schema.clone() },
+            Format::JsonLines => Form::JsonLines {
+                plain: plain(&schema, false),
+            },
+            Format::Csv => Form::Csv {
+                plain: plain(&schema, true),
+                schema: schema.clone(),
+            },
             Format::Arrow => Form::Arrow(Box::new(StreamWriter::try_new(Vec::new(), &schema)?)),
         };
-        Ok(Self { form, started: result.started, rows: 0 })
+        Ok(Self {
+            form,
+            started: result.started,
+            rows: 0,
+        })
     }
 
     /// Returns what comes before the first row.
@@ -89,11 +117,13 @@ impl Encoder {
                 let lines = json_lines(&to_plain(batch, plain)?, StructMode::ListOnly)?;
                 Ok(Bytes::from(separated(&lines, first)))
             }
-            Form::JsonLines { plain } => {
-                Ok(Bytes::from(json_lines(&to_plain(batch, plain)?, StructMode::ObjectOnly)?))
-            }
+            Form::JsonLines { plain } => Ok(Bytes::from(json_lines(
+                &to_plain(batch, plain)?,
+                StructMode::ObjectOnly,
+            )?)),
             Form::Csv { plain, .. } => {
-                let mut writer: CsvWriter<Vec<u8>> = CsvBuilder::new().with_header(false).build(Vec::new());
+                let mut writer: CsvWriter<Vec<u8>> =
+                    CsvBuilder::new().with_header(false).build(Vec::new());
                 writer.write(&to_plain(batch, plain)?)?;
                 Ok(Bytes::from(writer.into_inner()))
             }
@@ -138,7 +168,9 @@ impl Encoder {
 
 /// Writes one line per row. Line breaks inside values are escaped, so a line is a row.
 fn json_lines(batch: &RecordBatch, mode: StructMode) -> Result<Vec<u8>, ArrowError> {
-    let builder = JsonBuilder::new().with_explicit_nulls(true).with_struct_mode(mode);
+    let builder = JsonBuilder::new()
+        .with_explicit_nulls(true)
+        .with_struct_mode(mode);
     let mut writer = builder.build::<_, LineDelimited>(Vec::with_capacity(batch.num_rows() * 64));
     writer.write(batch)?;
     writer.finish()?;
@@ -149,7 +181,10 @@ fn json_lines(batch: &RecordBatch, mode: StructMode) -> Result<Vec<u8>, ArrowErr
 fn separated(lines: &[u8], first: bool) -> Vec<u8> {
     let mut items = Vec::with_capacity(lines.len() + 16);
     let mut first = first;
-    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let _ = items.write_all(if first { b"\n" } else { b",\n" });
         let _ = items.write_all(line);
         first = false;
@@ -172,23 +207,38 @@ fn text(field: &Field) -> Field {
 }
 
 fn schema_of_text(schema: &SchemaRef) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(|field| text(field)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        schema
+            .fields()
+            .iter()
+            .map(|field| text(field))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.columns().iter().zip(plain.fields()).map(|(column, field)| {
-        if column.data_type() == field.data_type() {
-            return Ok(column.clone());
-        }
-        if column.data_type().is_nested() && !matches!(column.data_type(), DataType::Union(..)) {
-            return nested_text(column);
-        }
-        let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())?;
-        let values = (0..column.len()).map(|row| {
-            if column.is_null(row) { None } else { Some(formatter.value(row).to_string()) }
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(plain.fields())
+        .map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                return Ok(column.clone());
+            }
+            if column.data_type().is_nested() && !matches!(column.data_type(), DataType::Union(..))
+            {
+                return nested_text(column);
+            }
+            let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())?;
+            let values = (0..column.len()).map(|row| {
+                if column.is_null(row) {
+                    None
+                } else {
+                    Some(formatter.value(row).to_string())
+                }
+            });
+            Ok(Arc::new(values.collect::<StringArray>()) as ArrayRef)
         });
-        Ok(Arc::new(values.collect::<StringArray>()) as ArrayRef)
-    });
     let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(plain.clone(), columns, &options)
@@ -199,11 +249,17 @@ fn nested_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let field = Field::new("value", column.data_type().clone(), true);
     let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()])?;
     let lines = json_lines(&batch, StructMode::ListOnly)?;
-    let values = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
-        // Each line is a list of one value.
-        let value = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]")).unwrap_or(line);
-        (value != b"null").then(|| String::from_utf8_lossy(value).into_owned())
-    });
+    let values = lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            // Each line is a list of one value.
+            let value = line
+                .strip_prefix(b"[")
+                .and_then(|line| line.strip_suffix(b"]"))
+                .unwrap_or(line);
+            (value != b"null").then(|| String::from_utf8_lossy(value).into_owned())
+        });
     Ok(Arc::new(values.collect::<StringArray>()))
 }
 
@@ -231,6 +287,9 @@ mod tests {
         let flat = to_plain(&batch, &plain(&batch.schema(), true)).unwrap();
         let mut writer: CsvWriter<Vec<u8>> = CsvBuilder::new().with_header(false).build(Vec::new());
         writer.write(&flat).unwrap();
-        assert_eq!(String::from_utf8(writer.into_inner()).unwrap(), "7,\"[1,null]\"\n8,\n");
+        assert_eq!(
+            String::from_utf8(writer.into_inner()).unwrap(),
+            "7,\"[1,null]\"\n8,\n"
+        );
     }
 }

@@ -33,7 +33,10 @@ impl From<&QueryError> for Failure {
             sqlstate: error.sqlstate(),
             message: error.message().to_owned(),
             hint: error.advice().map(str::to_owned),
-            position: error.position().map(|p| Place { line: p.line, column: p.column }),
+            position: error.position().map(|p| Place {
+                line: p.line,
+                column: p.column,
+            }),
             status: status(error.kind()),
         }
     }
@@ -44,7 +47,9 @@ impl IntoResponse for Failure {
         let busy = self.status == StatusCode::TOO_MANY_REQUESTS;
         let mut response = (self.status, Json(self)).into_response();
         if busy {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }

@@ -34,13 +34,15 @@ impl Format {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .find_map(|kind| match kind.split(';').next().unwrap_or_default().trim() {
-                "application/json" => Some(Format::Json),
-                "application/x-ndjson" | "application/jsonl" => Some(Format::JsonLines),
-                "text/csv" => Some(Format::Csv),
-                "application/vnd.apache.arrow.stream" => Some(Format::Arrow),
-                _ => None,
-            })
+            .find_map(
+                |kind| match kind.split(';').next().unwrap_or_default().trim() {
+                    "application/json" => Some(Format::Json),
+                    "application/x-ndjson" | "application/jsonl" => Some(Format::JsonLines),
+                    "text/csv" => Some(Format::Csv),
+                    "application/vnd.apache.arrow.stream" => Some(Format::Arrow),
+                    _ => None,
+                },
+            )
             .unwrap_or(Format::Json)
     }
 
@@ -59,15 +61,25 @@ mod tests {
     use super::*;
 
     fn accepted(value: &'static str) -> Format {
-        Format::accepted(&HeaderMap::from_iter([(header::ACCEPT, http::HeaderValue::from_static(value))]))
+        Format::accepted(&HeaderMap::from_iter([(
+            header::ACCEPT,
+            http::HeaderValue::from_static(value),
+        )]))
     }
 
     #[test]
     fn the_first_known_kind_wins() {
         assert_eq!(accepted("text/html, text/csv;q=0.9"), Format::Csv);
-        assert_eq!(accepted("application/vnd.apache.arrow.stream"), Format::Arrow);
+        assert_eq!(
+            accepted("application/vnd.apache.arrow.stream"),
+            Format::Arrow
+        );
         assert_eq!(accepted("*/*"), Format::Json);
         assert_eq!(Format::accepted(&HeaderMap::new()), Format::Json);
-        assert!(Format::NAMES.iter().all(|name| Format::named(name).is_some()));
+        assert!(
+            Format::NAMES
+                .iter()
+                .all(|name| Format::named(name).is_some())
+        );
     }
 }

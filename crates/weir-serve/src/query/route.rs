@@ -74,7 +74,11 @@ async fn ask(State(engine): State<Engine>, request: Request) -> Response {
             }
         },
     };
-    let door = if headers.contains_key("weir-cli") { "cli" } else { "http" };
+    let door = if headers.contains_key("weir-cli") {
+        "cli"
+    } else {
+        "http"
+    };
     let request = QueryRequest {
         sql: question.sql,
         params: question.params,
@@ -92,7 +96,12 @@ async fn question(request: Request) -> Result<Question, ApiError> {
     let url = axum::extract::Query::<UrlQuestion>::try_from_uri(&parts.uri)
         .map_err(|error| ApiError::invalid(error.body_text()))?
         .0;
-    let from_url = |sql: String, params| Question { sql, params, format: url.format.clone(), timeout_ms: url.timeout_ms };
+    let from_url = |sql: String, params| Question {
+        sql,
+        params,
+        format: url.format.clone(),
+        timeout_ms: url.timeout_ms,
+    };
     let params = match url.params.as_deref() {
         None => Vec::new(),
         Some(text) => serde_json::from_str(text)
@@ -101,7 +110,8 @@ async fn question(request: Request) -> Result<Question, ApiError> {
     if parts.method != Method::POST {
         return match url.sql.clone() {
             Some(sql) => Ok(from_url(sql, params)),
-            None => Err(ApiError::invalid("there is no `sql`").with_hint("GET /api/v1/query?sql=SELECT%201")),
+            None => Err(ApiError::invalid("there is no `sql`")
+                .with_hint("GET /api/v1/query?sql=SELECT%201")),
         };
     }
     let body = to_bytes(body, MAX_REQUEST).await.map_err(|_| {
@@ -112,18 +122,23 @@ async fn question(request: Request) -> Result<Question, ApiError> {
         )
     })?;
     if is_text(&parts.headers) {
-        let sql = String::from_utf8(body.to_vec()).map_err(|_| ApiError::invalid("the statement is not UTF-8"))?;
+        let sql = String::from_utf8(body.to_vec())
+            .map_err(|_| ApiError::invalid("the statement is not UTF-8"))?;
         return Ok(from_url(sql, params));
     }
     serde_json::from_slice(&body).map_err(|error| {
-        ApiError::invalid(format!("the body is not what this takes: {error}"))
-            .with_hint("send {\"sql\": \"SELECT 1\"} as application/json, or bare SQL as text/plain")
+        ApiError::invalid(format!("the body is not what this takes: {error}")).with_hint(
+            "send {\"sql\": \"SELECT 1\"} as application/json, or bare SQL as text/plain",
+        )
     })
 }
 
 /// Whether the body is bare SQL.
 fn is_text(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     kind.starts_with("text/plain") || kind.starts_with("application/sql")
 }
 
@@ -141,13 +156,21 @@ async fn answer(engine: &Engine, mut result: QueryResult, format: Format) -> Res
     let id = result.id.to_string();
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     // Writing rows out costs as much as reading them: on the queries' threads, not on intake's.
-    engine.executor().spawn(write(result, first, encoder, sender));
+    engine
+        .executor()
+        .spawn(write(result, first, encoder, sender));
     let chunks = stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|chunk: Result<Bytes, QueryError>| (chunk, receiver))
+        receiver
+            .recv()
+            .await
+            .map(|chunk: Result<Bytes, QueryError>| (chunk, receiver))
     });
     let mut response = Response::new(Body::from_stream(chunks));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(format.content_type()),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(QUERY_ID, id);
@@ -202,7 +225,9 @@ async fn write(
         chunk = match batch {
             Some(Ok(batch)) => encoder.batch(&batch).map_err(|error| error.to_string()),
             Some(Err(error)) => {
-                let last = encoder.broken(&Failure::from(&error)).map_or(Err(error), Ok);
+                let last = encoder
+                    .broken(&Failure::from(&error))
+                    .map_or(Err(error), Ok);
                 let _ = sender.send(last).await;
                 return;
             }
@@ -226,5 +251,9 @@ async fn cancel(State(engine): State<Engine>, Path(id): Path<String>) -> Respons
     if engine.cancel(&id) {
         return Json(serde_json::json!({ "query_id": id, "state": "cancelling" })).into_response();
     }
-    ApiError::not_found(format!("no query `{}` runs", id.chars().take(64).collect::<String>())).into_response()
+    ApiError::not_found(format!(
+        "no query `{}` runs",
+        id.chars().take(64).collect::<String>()
+    ))
+    .into_response()
 }

@@ -30,14 +30,19 @@ impl Args {
             && client.is_running().await
         {
             let body = json!({ "table": table.as_ref().map(ToString::to_string) });
-            let request = client.request(Method::POST, "/api/v1/lake/compact").json(&body);
+            let request = client
+                .request(Method::POST, "/api/v1/lake/compact")
+                .json(&body);
             let answer: serde_json::Value = client.json(request).await?;
             return report(&answer, ui);
         }
         log::start_quiet();
-        let lake = Lake::open(project.lake_options(&config), event_apply(&ApplyCounts::default()))
-            .await
-            .explain_hinted(|| "cannot open the lake".into())?;
+        let lake = Lake::open(
+            project.lake_options(&config),
+            event_apply(&ApplyCounts::default()),
+        )
+        .await
+        .explain_hinted(|| "cannot open the lake".into())?;
         lake.recovered().await;
         let compacted = lake.compact(table.as_ref()).await;
         let closed = lake.close().await;
@@ -50,9 +55,9 @@ impl Args {
 }
 
 fn table_name(text: &str) -> Result<TableName, Failure> {
-    let (schema, table) = text
-        .split_once('.')
-        .ok_or_else(|| Failure::new(format!("`{text}` is no table")).with_hint("write `schema.table`"))?;
+    let (schema, table) = text.split_once('.').ok_or_else(|| {
+        Failure::new(format!("`{text}` is no table")).with_hint("write `schema.table`")
+    })?;
     TableName::new(schema, table).explain(|| format!("`{text}` is no table"))
 }
 
@@ -61,7 +66,10 @@ fn report(answer: &serde_json::Value, ui: &Ui) -> Result<(), Failure> {
         ui.answer_json(answer);
         return Ok(());
     }
-    let compacted = answer["compacted"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let compacted = answer["compacted"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if compacted.is_empty() {
         ui.status("Nothing to merge.");
     }

@@ -27,7 +27,10 @@ impl Args {
 
 /// Returns the generated pages: file name and text.
 pub(crate) fn pages() -> [(&'static str, String); 2] {
-    [("configuration.md", weir_core::config::reference()), ("cli.md", cli())]
+    [
+        ("configuration.md", weir_core::config::reference()),
+        ("cli.md", cli()),
+    ]
 }
 
 const CLI_HEAD: &str = "\
@@ -62,11 +65,22 @@ fn cli() -> String {
 
 fn help(command: &clap::Command, above: &str, level: usize, page: &mut String) {
     let name = format!("{above} {}", command.get_name());
-    let mut command = command.clone().term_width(90).bin_name(&name).disable_help_flag(true);
+    let mut command = command
+        .clone()
+        .term_width(90)
+        .bin_name(&name)
+        .disable_help_flag(true);
     let text = command.render_long_help().to_string();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    page.push_str(&format!("\n{} `{name}`\n\n```text\n{}\n```\n", "#".repeat(level), lines.join("\n").trim()));
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+    page.push_str(&format!(
+        "\n{} `{name}`\n\n```text\n{}\n```\n",
+        "#".repeat(level),
+        lines.join("\n").trim()
+    ));
+    for sub in command
+        .get_subcommands()
+        .filter(|sub| sub.get_name() != "help")
+    {
         help(sub, &name, level + 1, page);
     }
 }
@@ -78,7 +92,10 @@ mod tests {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
         for (name, page) in super::pages() {
             let committed = std::fs::read_to_string(docs.join(name)).unwrap_or_default();
-            assert!(committed == page, "docs/{name} is out of date: run `make docs`");
+            assert!(
+                committed == page,
+                "docs/{name} is out of date: run `make docs`"
+            );
         }
     }
 }

@@ -22,9 +22,15 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
         let project = global.project()?;
         let findings = examine(&project, ui).await;
-        let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
+        let wrong = findings
+            .iter()
+            .filter(|finding| finding.verdict == Verdict::Wrong)
+            .count();
         if ui.is_json() {
-            ui.answer_json(&Answer { healthy: wrong == 0, findings: &findings });
+            ui.answer_json(&Answer {
+                healthy: wrong == 0,
+                findings: &findings,
+            });
         } else {
             for finding in &findings {
                 let mark = match finding.verdict {

@@ -30,7 +30,8 @@ struct Answer<'a> {
 
 impl Args {
     pub(crate) async fn run(self, _: &Global, ui: &Ui) -> Result<(), Failure> {
-        let source = SourceName::new(&self.source).explain(|| "this source cannot be made".into())?;
+        let source =
+            SourceName::new(&self.source).explain(|| "this source cannot be made".into())?;
         let dir = std::path::absolute(&self.dir)
             .explain(|| format!("cannot find `{}`", self.dir.display()))?;
         if dir.join(CONFIG_FILE).exists() {
@@ -51,13 +52,19 @@ impl Args {
         ui.status(format!("Made a project in {}", dir.display()));
         ui.status(format!("Write key of source `{source}`, shown this once:"));
         ui.answer(&key);
-        ui.status(format!("Owner's token, for queries and administration: {}", project.token_path().display()));
+        ui.status(format!(
+            "Owner's token, for queries and administration: {}",
+            project.token_path().display()
+        ));
         ui.heading("Next");
         ui.command(&format!("weir --project {} up", self.dir.display()));
         ui.command(&format!(
             "curl -u {key}: -d '{{\"event\":\"Hello\",\"anonymousId\":\"me\"}}' http://127.0.0.1:8080/v1/track"
         ));
-        ui.command(&format!("weir --project {} sql 'SELECT * FROM {source}.tracks'", self.dir.display()));
+        ui.command(&format!(
+            "weir --project {} sql 'SELECT * FROM {source}.tracks'",
+            self.dir.display()
+        ));
         Ok(())
     }
 }

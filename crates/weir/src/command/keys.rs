@@ -48,7 +48,8 @@ impl Args {
         let catalog = project.open_catalog().await?;
         match self.action {
             Action::Create { source, label } => {
-                let source = SourceName::new(&source).explain(|| "there is no such source".into())?;
+                let source =
+                    SourceName::new(&source).explain(|| "there is no such source".into())?;
                 if catalog.source(&source).is_none() {
                     // Described in a file since the server last started.
                     apply_sources(&project, &catalog).await?;
@@ -58,14 +59,20 @@ impl Args {
                     .await
                     .explain_hinted(|| "cannot make a key".into())?;
                 if ui.is_json() {
-                    ui.answer_json(&Created { key: new.key.reveal(), info: &new.info });
+                    ui.answer_json(&Created {
+                        key: new.key.reveal(),
+                        info: &new.info,
+                    });
                 } else {
                     ui.status(format!("Write key of source `{source}`, shown this once:"));
                     ui.answer(new.key.reveal());
                 }
             }
             Action::List => {
-                let keys = catalog.keys().await.explain_hinted(|| "cannot list the keys".into())?;
+                let keys = catalog
+                    .keys()
+                    .await
+                    .explain_hinted(|| "cannot list the keys".into())?;
                 list(&keys, ui);
             }
             Action::Revoke { key } => {
@@ -76,7 +83,10 @@ impl Args {
                 if ui.is_json() {
                     ui.answer_json(&info);
                 } else {
-                    ui.status(format!("Revoked key {} of source `{}`.", info.prefix, info.source));
+                    ui.status(format!(
+                        "Revoked key {} of source `{}`.",
+                        info.prefix, info.source
+                    ));
                 }
             }
         }
@@ -94,7 +104,10 @@ fn list(keys: &[KeyInfo], ui: &Ui) {
         ui.status("There are no keys; `weir keys create SOURCE` makes one");
         return;
     }
-    ui.answer(format!("{:>4}  {:<11}{:<20}{:<18}{:<18}{}", "id", "prefix", "source", "created", "revoked", "label"));
+    ui.answer(format!(
+        "{:>4}  {:<11}{:<20}{:<18}{:<18}{}",
+        "id", "prefix", "source", "created", "revoked", "label"
+    ));
     for key in keys {
         let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M").to_string();
         let line = format!(

@@ -55,7 +55,10 @@ impl Args {
         if let Some(query) = &self.query {
             return session.run_all(query, ui).await;
         }
-        let stdin = self.file.as_ref().is_some_and(|file| file.as_os_str() == "-");
+        let stdin = self
+            .file
+            .as_ref()
+            .is_some_and(|file| file.as_os_str() == "-");
         if let Some(file) = self.file.filter(|_| !stdin) {
             let text = std::fs::read_to_string(&file);
             let text = text.explain(|| format!("cannot read `{}`", file.display()))?;
@@ -63,11 +66,19 @@ impl Args {
         }
         if stdin || !std::io::stdin().is_terminal() {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).explain(|| "cannot read stdin".into())?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .explain(|| "cannot read stdin".into())?;
             return session.run_all(&text, ui).await;
         }
         let names_from = Client::new(&project, &config)?;
-        interactive(session, names_from, project.state_dir().join("sql_history"), ui).await
+        interactive(
+            session,
+            names_from,
+            project.state_dir().join("sql_history"),
+            ui,
+        )
+        .await
     }
 }
 

@@ -47,10 +47,16 @@ impl Args {
         let config = project.config(ui)?;
         let client = Client::new(&project, &config)?;
         let verdict = self.rejected.then(|| "rejected".to_owned());
-        let filters =
-            [("source", self.source), ("event", self.event), ("user", self.user), ("verdict", verdict)];
-        let filters: Vec<(&str, String)> =
-            filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let filters = [
+            ("source", self.source),
+            ("event", self.event),
+            ("user", self.user),
+            ("verdict", verdict),
+        ];
+        let filters: Vec<(&str, String)> = filters
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
         let request = client.request(Method::GET, "/api/v1/tail").query(&filters);
         let mut chunks = client.send(request).await?.bytes_stream();
         ui.status(format!("Watching {}; Ctrl-C ends it.", client.url()));
@@ -69,7 +75,10 @@ impl Args {
 
 fn show(message: &Message, ui: &Ui) {
     if message.event == "missed" {
-        ui.warn(format!("{} events went by unseen: they come faster than they can be shown", message.data));
+        ui.warn(format!(
+            "{} events went by unseen: they come faster than they can be shown",
+            message.data
+        ));
         return;
     }
     if ui.is_json() {
@@ -86,7 +95,11 @@ fn line(seen: &Seen) -> String {
     let time = chrono::DateTime::from_timestamp_micros(seen.received_at)
         .map(|at| at.format("%H:%M:%S%.3f").to_string())
         .unwrap_or_default();
-    let user = seen.user_id.as_deref().or(seen.anonymous_id.as_deref()).unwrap_or("-");
+    let user = seen
+        .user_id
+        .as_deref()
+        .or(seen.anonymous_id.as_deref())
+        .unwrap_or("-");
     let kind = seen.kind.as_deref().unwrap_or("-");
     let mut line = format!(
         "{time}  {:<8}  {:<12}  {:<8}  {:<24}  {user}",
@@ -133,7 +146,9 @@ impl Lines {
                 if !self.message.data.is_empty() {
                     self.message.data.push('\n');
                 }
-                self.message.data.push_str(data.strip_prefix(' ').unwrap_or(data));
+                self.message
+                    .data
+                    .push_str(data.strip_prefix(' ').unwrap_or(data));
             } else if let Some(event) = line.strip_prefix("event:") {
                 self.message.event = event.trim().to_owned();
             }
@@ -148,14 +163,17 @@ mod tests {
 
     #[test]
     fn messages_are_whole_however_they_are_cut() {
-        let stream = b": alive\n\nevent: event\nid: 7\ndata: {\"a\":1}\n\nevent: missed\ndata: 3\n\n";
+        let stream =
+            b": alive\n\nevent: event\nid: 7\ndata: {\"a\":1}\n\nevent: missed\ndata: 3\n\n";
         for cut in 0..stream.len() {
             let mut lines = Lines::default();
             let mut messages = lines.push(&stream[..cut]);
             messages.extend(lines.push(&stream[cut..]));
 
-            let wanted = [("event", "{\"a\":1}"), ("missed", "3")]
-                .map(|(event, data)| Message { event: event.into(), data: data.into() });
+            let wanted = [("event", "{\"a\":1}"), ("missed", "3")].map(|(event, data)| Message {
+                event: event.into(),
+                data: data.into(),
+            });
             assert_eq!(messages, wanted, "cut at {cut}");
         }
     }

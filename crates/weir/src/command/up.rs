@@ -26,9 +26,14 @@ impl Args {
         log::start(&config.log);
         let listener = bind(config.server.listen)?;
         let lake = project.lake_url(&config);
-        let serving = House::open(project.clone(), config, ui).await?.serve(listener)?;
+        let serving = House::open(project.clone(), config, ui)
+            .await?
+            .serve(listener)?;
         if ui.is_json() {
-            ui.answer_json(&Started { url: serving.url(), pid: std::process::id() });
+            ui.answer_json(&Started {
+                url: serving.url(),
+                pid: std::process::id(),
+            });
         } else {
             ui.headed("Listening on", serving.url());
             ui.status(format!("Owner's token: {}", project.token_path().display()));

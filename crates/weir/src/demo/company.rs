@@ -13,7 +13,12 @@ const fn product(
     category: &'static str,
     cents: u32,
 ) -> Product {
-    Product { sku, name, category, cents }
+    Product {
+        sku,
+        name,
+        category,
+        cents,
+    }
 }
 
 pub(super) const PRODUCTS: [Product; 12] = [
@@ -37,8 +42,18 @@ pub(super) const FIRST_NAMES: [&str; 16] = [
 ];
 
 pub(super) const LAST_NAMES: [&str; 12] = [
-    "Almeida", "Brandt", "Costa", "Dupont", "Eriksen", "Fischer", "García", "Haddad", "Ivanova",
-    "Jensen", "Kowalski", "Lindqvist",
+    "Almeida",
+    "Brandt",
+    "Costa",
+    "Dupont",
+    "Eriksen",
+    "Fischer",
+    "García",
+    "Haddad",
+    "Ivanova",
+    "Jensen",
+    "Kowalski",
+    "Lindqvist",
 ];
 
 /// Place, language and time zone, as browsers send them.

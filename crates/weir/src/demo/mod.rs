@@ -44,10 +44,16 @@ pub(crate) struct Options {
 
 /// Runs the demo until it is stopped.
 pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
-    log::start(&Log { level: "warn", format: LogFormat::Text });
+    log::start(&Log {
+        level: "warn",
+        format: LogFormat::Text,
+    });
     let (project, key, serving) = open(&options, ui).await?;
     ui.headed("Weir is running at", serving.url());
-    ui.status(format!("Moss & Ladder, a made-up plant shop, opens its books in {}.", project.dir().display()));
+    ui.status(format!(
+        "Moss & Ladder, a made-up plant shop, opens its books in {}.",
+        project.dir().display()
+    ));
 
     let work = async {
         let mut company = Company::new(&options, serving.url(), &key)?;
@@ -78,7 +84,9 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
         failure.with_hint("name another port with `--port`, or a free one with `--port 0`")
     })?;
     let dir = match &options.dir {
-        Some(dir) => std::path::absolute(dir).explain(|| format!("cannot find `{}`", dir.display()))?,
+        Some(dir) => {
+            std::path::absolute(dir).explain(|| format!("cannot find `{}`", dir.display()))?
+        }
         None => std::env::temp_dir().join(format!("weir-demo-{}", std::process::id())),
     };
     let project = Project::at(&dir);
@@ -96,7 +104,9 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
         create_project(&project, &source, ui).await?
     };
     let config = project.config(ui)?;
-    let serving = House::open(project.clone(), config, ui).await?.serve(listener)?;
+    let serving = House::open(project.clone(), config, ui)
+        .await?
+        .serve(listener)?;
     Ok((project, key, serving))
 }
 
@@ -121,16 +131,24 @@ impl Company {
     async fn tell_history(&mut self, events: usize, ui: &Ui) -> Result<(), Failure> {
         let start = std::time::Instant::now();
         let now = Utc::now();
-        let made = self.stream.history(events, now - chrono::Duration::days(14), now);
+        let made = self
+            .stream
+            .history(events, now - chrono::Duration::days(14), now);
         let count = made.len();
         self.sender.send_history(made, &mut self.sent).await?;
         for _ in 0..30 {
             let now = Utc::now();
-            let made = self.stream.history(4, now - chrono::Duration::minutes(10), now);
-            self.sender.send_live(made, self.stream.rng(), &mut self.sent).await?;
+            let made = self
+                .stream
+                .history(4, now - chrono::Duration::minutes(10), now);
+            self.sender
+                .send_live(made, self.stream.rng(), &mut self.sent)
+                .await?;
         }
         let now = Utc::now();
-        let twice = self.stream.history(3, now - chrono::Duration::minutes(5), now);
+        let twice = self
+            .stream
+            .history(3, now - chrono::Duration::minutes(5), now);
         self.sender.send_accidents(twice, &mut self.sent).await?;
         ui.status(format!(
             "Sent {count} events of two weeks over HTTP in {:.1} s; every answer meant: on disk.",
@@ -150,10 +168,19 @@ impl Company {
             let now = Utc::now();
             let made = self.stream.until(since, now, self.rate);
             since = now;
-            self.sender.send_live(made, self.stream.rng(), &mut self.sent).await?;
+            self.sender
+                .send_live(made, self.stream.rng(), &mut self.sent)
+                .await?;
             if reported.elapsed() >= REPORT {
                 reported = tokio::time::Instant::now();
-                let Sent { requests, events, refused, duplicates, late, malformed } = self.sent;
+                let Sent {
+                    requests,
+                    events,
+                    refused,
+                    duplicates,
+                    late,
+                    malformed,
+                } = self.sent;
                 ui.status(format!(
                     "Sent so far: {events} events in {requests} requests; {duplicates} of them twice, \
                      {late} late, {malformed} malformed requests, {refused} refused."
@@ -172,27 +199,40 @@ fn show_the_way(project: &Project, url: &str, key: &str, ui: &Ui) {
         "curl -u {key}: -d '{{\"event\":\"Hello Weir\",\"userId\":\"me\",\"properties\":{{\"answer\":42}}}}' {url}/v1/track"
     ));
     ui.heading("Ask for it");
-    ui.command(&format!("{weir} --project {dir} sql \"SELECT user_id, answer, received_at FROM shop.hello_weir\""));
+    ui.command(&format!(
+        "{weir} --project {dir} sql \"SELECT user_id, answer, received_at FROM shop.hello_weir\""
+    ));
     ui.command(&format!(
         "curl -H \"Authorization: Bearer $(cat {})\" --data-binary \"SELECT event, count(*) FROM shop.tracks GROUP BY event\" \
          -H 'content-type: text/plain' '{url}/api/v1/query?format=csv'",
         token.display()
     ));
     ui.heading("Where things lie");
-    ui.status(format!("  {dir}/lake            the tables: Parquet files with a Delta log, open to other engines"));
-    ui.status(format!("  {dir}/.weir/wal       what was acknowledged and is not in the lake yet"));
+    ui.status(format!(
+        "  {dir}/lake            the tables: Parquet files with a Delta log, open to other engines"
+    ));
+    ui.status(format!(
+        "  {dir}/.weir/wal       what was acknowledged and is not in the lake yet"
+    ));
     ui.status(format!("  {}    the owner's token", token.display()));
     ui.status("\nEvents keep flowing until you press Ctrl-C.");
 }
 
 /// Returns how to call this program: by its name where that finds it, else by its path.
 fn own_command() -> String {
-    let Ok(own) = std::env::current_exe() else { return "weir".to_owned() };
+    let Ok(own) = std::env::current_exe() else {
+        return "weir".to_owned();
+    };
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths).map(|dir| dir.join("weir")).find(|path| path.is_file());
+    let found = std::env::split_paths(&paths)
+        .map(|dir| dir.join("weir"))
+        .find(|path| path.is_file());
     if found.and_then(|path| path.canonicalize().ok()) == own.canonicalize().ok() {
         return "weir".to_owned();
     }
     let here = std::env::current_dir().unwrap_or_default();
-    own.strip_prefix(&here).unwrap_or(&own).display().to_string()
+    own.strip_prefix(&here)
+        .unwrap_or(&own)
+        .display()
+        .to_string()
 }

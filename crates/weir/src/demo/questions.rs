@@ -64,12 +64,18 @@ pub(super) async fn ask_all(client: &Client, ui: &Ui) -> Result<(), Failure> {
         }
         let start = std::time::Instant::now();
         let body = json!({ "sql": sql, "format": "json" });
-        let answer: Answer = client.json(client.request(Method::POST, "/api/v1/query").json(&body)).await?;
+        let answer: Answer = client
+            .json(client.request(Method::POST, "/api/v1/query").json(&body))
+            .await?;
         let took = start.elapsed();
         for line in table(&answer) {
             ui.answer(line);
         }
-        let rows = if answer.rows.len() == 1 { "row" } else { "rows" };
+        let rows = if answer.rows.len() == 1 {
+            "row"
+        } else {
+            "rows"
+        };
         let ms = took.as_secs_f64() * 1e3;
         ui.status(format!("  ({} {rows} in {ms:.0} ms)", answer.rows.len()));
     }
@@ -78,26 +84,50 @@ pub(super) async fn ask_all(client: &Client, ui: &Ui) -> Result<(), Failure> {
 
 /// Lays rows out in columns.
 fn table(answer: &Answer) -> Vec<String> {
-    let head = answer.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+    let head = answer
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect::<Vec<_>>();
     let cells: Vec<Vec<String>> = answer
         .rows
         .iter()
         .map(|row| row.iter().map(cell).collect())
         .collect();
     let numeric: Vec<bool> = (0..head.len())
-        .map(|column| answer.rows.iter().all(|row| row.get(column).is_none_or(|v| v.is_number() || v.is_null())))
+        .map(|column| {
+            answer
+                .rows
+                .iter()
+                .all(|row| row.get(column).is_none_or(|v| v.is_number() || v.is_null()))
+        })
         .collect();
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
-            let rows = cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            rows.chain([head[column].chars().count()]).max().unwrap_or(0)
+            let rows = cells
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
+            rows.chain([head[column].chars().count()])
+                .max()
+                .unwrap_or(0)
         })
         .collect();
     let line = |row: &[String]| {
-        let cells = row.iter().zip(&widths).zip(&numeric).map(|((cell, width), numeric)| {
-            if *numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-        });
-        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .zip(&numeric)
+            .map(|((cell, width), numeric)| {
+                if *numeric {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
+        format!("  {}", cells.collect::<Vec<_>>().join("  "))
+            .trim_end()
+            .to_owned()
     };
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
     let mut lines = vec![line(&head), line(&rule)];
@@ -120,13 +150,23 @@ mod tests {
     #[test]
     fn numbers_are_aligned_to_the_right_and_text_to_the_left() {
         let answer = Answer {
-            columns: ["plan", "sign_ups"].map(|name| Column { name: name.into() }).into(),
-            rows: vec![vec![json!("studio"), json!(7)], vec![json!(null), json!(1234)]],
+            columns: ["plan", "sign_ups"]
+                .map(|name| Column { name: name.into() })
+                .into(),
+            rows: vec![
+                vec![json!("studio"), json!(7)],
+                vec![json!(null), json!(1234)],
+            ],
         };
 
         assert_eq!(
             table(&answer),
-            ["  plan    sign_ups", "  ------  --------", "  studio         7", "  -           1234"]
+            [
+                "  plan    sign_ups",
+                "  ------  --------",
+                "  studio         7",
+                "  -           1234"
+            ]
         );
     }
 }

@@ -44,7 +44,11 @@ impl Sender {
             .no_proxy()
             .build()
             .explain(|| "cannot start an HTTP client".into())?;
-        Ok(Self { http, url: url.to_owned(), key: key.to_owned() })
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+            key: key.to_owned(),
+        })
     }
 
     /// Sends old events in large batches, as an import does.
@@ -73,18 +77,23 @@ impl Sender {
         let (mut mobile, mut server) = (Vec::new(), Vec::new());
         for made in made {
             match made.channel {
-                Channel::Web => self.send_twice_sometimes(self.web_request(made)?, rng, sent).await?,
+                Channel::Web => {
+                    self.send_twice_sometimes(self.web_request(made)?, rng, sent)
+                        .await?
+                }
                 Channel::Mobile => mobile.push(self.offline_for_a_while(made, rng, sent)),
                 Channel::Server => server.push(made.event),
             }
         }
         for events in [mobile, server] {
             if !events.is_empty() {
-                self.send_twice_sometimes(batch_request(events)?, rng, sent).await?;
+                self.send_twice_sometimes(batch_request(events)?, rng, sent)
+                    .await?;
             }
         }
         if rng.random_bool(0.04) {
-            self.send_malformed(MALFORMED[rng.random_range(0..MALFORMED.len())], sent).await?;
+            self.send_malformed(MALFORMED[rng.random_range(0..MALFORMED.len())], sent)
+                .await?;
         }
         Ok(())
     }
@@ -125,7 +134,12 @@ impl Sender {
     }
 
     /// An app that had no network: the event happened hours ago and is sent now.
-    fn offline_for_a_while(&self, made: Made, rng: &mut StdRng, sent: &mut Sent) -> Map<String, Value> {
+    fn offline_for_a_while(
+        &self,
+        made: Made,
+        rng: &mut StdRng,
+        sent: &mut Sent,
+    ) -> Map<String, Value> {
         let mut event = made.event;
         if rng.random_bool(0.05) {
             sent.late += 1;
@@ -161,7 +175,14 @@ impl Sender {
             _ => "/v1/t",
         };
         let body = serde_json::to_vec(&event).explain(|| "cannot write an event".into())?;
-        Ok(Request { path, content_type: "text/plain", basic: false, gzip: false, body, events: 1 })
+        Ok(Request {
+            path,
+            content_type: "text/plain",
+            basic: false,
+            gzip: false,
+            body,
+            events: 1,
+        })
     }
 
     async fn post(&self, request: &Request, sent: &mut Sent) -> Result<(), Failure> {
@@ -176,7 +197,10 @@ impl Sender {
         if request.gzip {
             post = post.header("content-encoding", "gzip");
         }
-        let answer = post.send().await.explain(|| "cannot send events to the server".into())?;
+        let answer = post
+            .send()
+            .await
+            .explain(|| "cannot send events to the server".into())?;
         sent.requests += 1;
         sent.events += request.events;
         if !answer.status().is_success() {

@@ -68,7 +68,8 @@ impl Stream {
         let mut made = Vec::with_capacity(events + 32);
         while made.len() < events {
             let start = from + Duration::seconds(self.rng.random_range(0..span));
-            let hour = f64::from(u32::try_from(start.timestamp().rem_euclid(86_400)).unwrap_or(0)) / 3600.0;
+            let hour = f64::from(u32::try_from(start.timestamp().rem_euclid(86_400)).unwrap_or(0))
+                / 3600.0;
             // Quiet at four in the morning, busy at four in the afternoon.
             let busy = 0.5 - 0.5 * ((hour - 4.0) / 24.0 * std::f64::consts::TAU).cos();
             if self.rng.random_bool(0.15 + 0.85 * busy) {
@@ -81,7 +82,12 @@ impl Stream {
     }
 
     /// Lets visits begin at about `per_second` until `now`, and returns what happened by then.
-    pub(crate) fn until(&mut self, since: DateTime<Utc>, now: DateTime<Utc>, per_second: f64) -> Vec<Made> {
+    pub(crate) fn until(
+        &mut self,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+        per_second: f64,
+    ) -> Vec<Made> {
         let expected = (now - since).num_milliseconds() as f64 / 1000.0 * per_second;
         let mut visits = expected as u32;
         if self.rng.random_bool(expected.fract().clamp(0.0, 1.0)) {
@@ -90,11 +96,19 @@ impl Stream {
         for _ in 0..visits {
             for made in self.visit(now, 0.2) {
                 self.count += 1;
-                self.ahead.push(Reverse(Ahead { at: made.at, order: self.count, made }));
+                self.ahead.push(Reverse(Ahead {
+                    at: made.at,
+                    order: self.count,
+                    made,
+                }));
             }
         }
         let mut due = Vec::new();
-        while self.ahead.peek().is_some_and(|Reverse(ahead)| ahead.at <= now) {
+        while self
+            .ahead
+            .peek()
+            .is_some_and(|Reverse(ahead)| ahead.at <= now)
+        {
             due.extend(self.ahead.pop().map(|Reverse(ahead)| ahead.made));
         }
         due

@@ -4,9 +4,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::{Map, Value, json};
 
-use super::company::{
-    CAMPAIGNS, FIRST_NAMES, HOST, LAST_NAMES, PLACES, PLANS, PRODUCTS, Product,
-};
+use super::company::{CAMPAIGNS, FIRST_NAMES, HOST, LAST_NAMES, PLACES, PLANS, PRODUCTS, Product};
 
 /// Where an event comes from, which decides how it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +34,9 @@ pub(super) struct Visitor {
 
 impl Visitor {
     pub(super) fn new(rng: &mut StdRng) -> Self {
-        let pick = |rng: &mut StdRng, list: &[&str]| list.choose(rng).copied().unwrap_or_default().to_owned();
+        let pick = |rng: &mut StdRng, list: &[&str]| {
+            list.choose(rng).copied().unwrap_or_default().to_owned()
+        };
         Self {
             anonymous_id: uuid(rng),
             user_id: None,
@@ -48,7 +48,13 @@ impl Visitor {
 
     /// Makes the events of one visit that begins at `start`; `pace` stretches its pauses.
     pub(super) fn visit(&mut self, rng: &mut StdRng, start: DateTime<Utc>, pace: f64) -> Vec<Made> {
-        let mut visit = Visit { visitor: self, rng, at: start, pace, made: Vec::new() };
+        let mut visit = Visit {
+            visitor: self,
+            rng,
+            at: start,
+            pace,
+            made: Vec::new(),
+        };
         visit.run();
         visit.made
     }
@@ -71,7 +77,10 @@ impl Visit<'_> {
         let mut cart: Vec<(&'static Product, u32)> = Vec::new();
         for _ in 0..self.rng.random_range(1..=4) {
             let product = &PRODUCTS[self.rng.random_range(0..PRODUCTS.len())];
-            self.open(product.name, &format!("/products/{}", product.sku.to_lowercase()));
+            self.open(
+                product.name,
+                &format!("/products/{}", product.sku.to_lowercase()),
+            );
             self.track("Product Viewed", product_json(product));
             if self.rng.random_bool(0.35) {
                 let quantity = self.rng.random_range(1..=3);
@@ -89,7 +98,10 @@ impl Visit<'_> {
     fn sign_up(&mut self) {
         let user_id = format!("u_{}", self.rng.random_range(10_000..99_999));
         let plan = PLANS[self.rng.random_range(0..PLANS.len())];
-        let email = format!("{}@example.com", self.visitor.name.to_lowercase().replace(' ', "."));
+        let email = format!(
+            "{}@example.com",
+            self.visitor.name.to_lowercase().replace(' ', ".")
+        );
         self.visitor.user_id = Some(user_id);
         let traits = json!({
             "name": self.visitor.name,
@@ -110,8 +122,14 @@ impl Visit<'_> {
     }
 
     fn check_out(&mut self, cart: &[(&Product, u32)]) {
-        let value: u32 = cart.iter().map(|(product, quantity)| product.cents * quantity).sum();
-        self.track("Checkout Started", json!({ "value": money(value), "currency": "EUR" }));
+        let value: u32 = cart
+            .iter()
+            .map(|(product, quantity)| product.cents * quantity)
+            .sum();
+        self.track(
+            "Checkout Started",
+            json!({ "value": money(value), "currency": "EUR" }),
+        );
         if !self.rng.random_bool(0.7) {
             return;
         }
@@ -134,8 +152,16 @@ impl Visit<'_> {
             "products": products,
         });
         // The order is reported by the shop's server, which knows the user but not the browser.
-        let channel = if self.visitor.user_id.is_some() { Channel::Server } else { self.channel() };
-        self.make_on(channel, "track", [("event", json!("Order Completed")), ("properties", order)]);
+        let channel = if self.visitor.user_id.is_some() {
+            Channel::Server
+        } else {
+            self.channel()
+        };
+        self.make_on(
+            channel,
+            "track",
+            [("event", json!("Order Completed")), ("properties", order)],
+        );
     }
 
     fn open(&mut self, title: &str, path: &str) {
@@ -145,19 +171,31 @@ impl Visit<'_> {
             "url": format!("{HOST}{path}"),
             "referrer": self.one_of(&["", "https://www.google.com/", "https://www.instagram.com/"]),
         });
-        let kind = if self.visitor.mobile { "screen" } else { "page" };
+        let kind = if self.visitor.mobile {
+            "screen"
+        } else {
+            "page"
+        };
         self.make(kind, [("name", json!(title)), ("properties", properties)]);
     }
 
     fn track(&mut self, event: &str, properties: Value) {
-        self.make("track", [("event", json!(event)), ("properties", properties)]);
+        self.make(
+            "track",
+            [("event", json!(event)), ("properties", properties)],
+        );
     }
 
     fn make<const N: usize>(&mut self, kind: &str, fields: [(&str, Value); N]) {
         self.make_on(self.channel(), kind, fields);
     }
 
-    fn make_on<const N: usize>(&mut self, channel: Channel, kind: &str, fields: [(&str, Value); N]) {
+    fn make_on<const N: usize>(
+        &mut self,
+        channel: Channel,
+        kind: &str,
+        fields: [(&str, Value); N],
+    ) {
         let pause = self.rng.random_range(0.5..12.0) * self.pace;
         self.at += Duration::milliseconds((pause * 1000.0) as i64);
         let mut event = Map::new();
@@ -174,7 +212,11 @@ impl Visit<'_> {
         }
         event.insert("context".into(), self.context(channel));
         event.insert("timestamp".into(), json!(time(self.at)));
-        self.made.push(Made { at: self.at, channel, event });
+        self.made.push(Made {
+            at: self.at,
+            channel,
+            event,
+        });
     }
 
     fn context(&mut self, channel: Channel) -> Value {
@@ -209,7 +251,11 @@ impl Visit<'_> {
     }
 
     fn channel(&self) -> Channel {
-        if self.visitor.mobile { Channel::Mobile } else { Channel::Web }
+        if self.visitor.mobile {
+            Channel::Mobile
+        } else {
+            Channel::Web
+        }
     }
 
     fn one_of(&mut self, list: &[&'static str]) -> &'static str {
@@ -237,5 +283,7 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
 
 /// Makes a random (version 4) UUID from the seeded generator.
 pub(crate) fn uuid(rng: &mut StdRng) -> String {
-    uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(rng.random())
+        .into_uuid()
+        .to_string()
 }

@@ -28,12 +28,16 @@ const FUSE: i64 = 0x6573_5546;
 /// Whether secrets are for the owner's eyes only.
 pub(super) fn private_files(project: &Project) -> Vec<Finding> {
     let state = project.state_dir();
-    let paths =
-        [(state.clone(), 0o077), (project.catalog_path(), 0o077), (project.token_path(), 0o077)];
+    let paths = [
+        (state.clone(), 0o077),
+        (project.catalog_path(), 0o077),
+        (project.token_path(), 0o077),
+    ];
     let open: Vec<String> = paths
         .iter()
         .filter(|(path, others)| {
-            path.metadata().is_ok_and(|meta| meta.permissions().mode() & others != 0)
+            path.metadata()
+                .is_ok_and(|meta| meta.permissions().mode() & others != 0)
         })
         .map(|(path, _)| path.display().to_string())
         .collect();
@@ -41,7 +45,10 @@ pub(super) fn private_files(project: &Project) -> Vec<Finding> {
         return vec![Finding::good("private files", "none yet")];
     }
     if open.is_empty() {
-        return vec![Finding::good("private files", "readable by their owner only")];
+        return vec![Finding::good(
+            "private files",
+            "readable by their owner only",
+        )];
     }
     vec![Finding::wrong(
         "private files",
@@ -103,13 +110,19 @@ fn space(dir: &Path, config: &Config) -> Option<Finding> {
     Some(if free < needed {
         Finding::wrong(
             "disk space",
-            format!("{human} free, and below {} events are refused", config.wal.min_free),
+            format!(
+                "{human} free, and below {} events are refused",
+                config.wal.min_free
+            ),
             "free some space, or move `wal.dir`",
         )
     } else if free < config.wal.max_size.bytes() {
         Finding::doubtful(
             "disk space",
-            format!("{human} free, less than the log may take ({})", config.wal.max_size),
+            format!(
+                "{human} free, less than the log may take ({})",
+                config.wal.max_size
+            ),
             "free some space, or lower `wal.max_size`",
         )
     } else {
@@ -137,7 +150,8 @@ fn judge_syncs(times: &[Duration]) -> Finding {
     let (median, slow) = (at(50), at(95));
     let found = format!("{SYNCS} syncs: median {median:.1?}, 95th percentile {slow:.1?}");
     if median < SUSPICIOUS {
-        let found = format!("{found}: too fast to be true; this disk may not keep what it is told to sync");
+        let found =
+            format!("{found}: too fast to be true; this disk may not keep what it is told to sync");
         let fix = "check that write barriers are on and that the disk's cache is protected; \
                    virtual machines often map a sync to nothing";
         return Finding::doubtful("log sync", found, fix);
@@ -158,7 +172,11 @@ struct Probe {
 impl Probe {
     fn create(dir: &Path) -> std::io::Result<Self> {
         let path = dir.join(format!("doctor-{}.probe", std::process::id()));
-        let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&path)?;
         Ok(Self { file, path })
     }
 }

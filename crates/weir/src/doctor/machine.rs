@@ -13,11 +13,16 @@ const OTHER_FILES: u64 = 512;
 
 /// The clock, open files and memory.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
-    [Some(clock()), Some(open_files(config)), memory(config)].into_iter().flatten().collect()
+    [Some(clock()), Some(open_files(config)), memory(config)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn clock() -> Finding {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let shown = chrono::Utc::now().format("%Y-%m-%d %H:%M:%S UTC");
     if now.as_secs() < PAST {
         return Finding::wrong(
@@ -44,7 +49,10 @@ fn open_files(config: &Config) -> Finding {
 
 /// Compares what Weir may take with what the machine, or its container, has.
 fn memory(config: &Config) -> Option<Finding> {
-    let available = [machine_memory(), container_memory()].into_iter().flatten().min()?;
+    let available = [machine_memory(), container_memory()]
+        .into_iter()
+        .flatten()
+        .min()?;
     let wanted = config.hot.limit.bytes() + config.query.memory.bytes();
     let found = format!(
         "{} in all; rows in memory may take {}, queries {}",
@@ -68,5 +76,9 @@ fn machine_memory() -> Option<u64> {
 }
 
 fn container_memory() -> Option<u64> {
-    std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok()?.trim().parse().ok()
+    std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }

@@ -33,17 +33,32 @@ pub(crate) enum Verdict {
 
 impl Finding {
     fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Good, found: found.into(), fix: None }
+        Self {
+            what,
+            verdict: Verdict::Good,
+            found: found.into(),
+            fix: None,
+        }
     }
 
     fn doubtful(what: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
         let fix = Some(fix.into());
-        Self { what, verdict: Verdict::Doubtful, found: found.into(), fix }
+        Self {
+            what,
+            verdict: Verdict::Doubtful,
+            found: found.into(),
+            fix,
+        }
     }
 
     fn wrong(what: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
         let fix = Some(fix.into());
-        Self { what, verdict: Verdict::Wrong, found: found.into(), fix }
+        Self {
+            what,
+            verdict: Verdict::Wrong,
+            found: found.into(),
+            fix,
+        }
     }
 }
 
@@ -57,14 +72,21 @@ pub(crate) async fn examine(project: &Project, ui: &Ui) -> Vec<Finding> {
         }
         Err(failure) => {
             let causes = failure.causes().join("; ");
-            findings.push(Finding::wrong("configuration", causes, "see docs/configuration.md"));
+            findings.push(Finding::wrong(
+                "configuration",
+                causes,
+                "see docs/configuration.md",
+            ));
             return findings;
         }
     };
     findings.push(sources(project));
     findings.push(server(project, &config).await);
     findings.extend(disk::private_files(project));
-    findings.extend(disk::log_disk(&project.dir().join(&config.wal.dir), &config));
+    findings.extend(disk::log_disk(
+        &project.dir().join(&config.wal.dir),
+        &config,
+    ));
     findings.extend(store::probe(&project.lake_url(&config), &config).await);
     findings.extend(machine::examine(&config));
     findings
@@ -92,6 +114,9 @@ async fn server(project: &Project, config: &Config) -> Finding {
     if client.is_running().await {
         Finding::good("server", format!("running at {}", client.url()))
     } else {
-        Finding::good("server", format!("not running (would be at {})", client.url()))
+        Finding::good(
+            "server",
+            format!("not running (would be at {})", client.url()),
+        )
     }
 }

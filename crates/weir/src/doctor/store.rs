@@ -18,7 +18,11 @@ pub(super) async fn probe(url: &str, config: &Config) -> Vec<Finding> {
     let store = match open(url, config) {
         Ok(store) => store,
         Err(error) => {
-            return vec![Finding::wrong("lake", error, "check the `[lake]` section of weir.toml")];
+            return vec![Finding::wrong(
+                "lake",
+                error,
+                "check the `[lake]` section of weir.toml",
+            )];
         }
     };
     match tokio::time::timeout(PATIENCE, steps(&*store.0, &store.1)).await {
@@ -30,7 +34,11 @@ pub(super) async fn probe(url: &str, config: &Config) -> Vec<Finding> {
                 }
                 _ => "check `lake.url`, the credentials and the way to the store",
             };
-            vec![Finding::wrong("lake", format!("cannot {step} a file: {error}"), fix)]
+            vec![Finding::wrong(
+                "lake",
+                format!("cannot {step} a file: {error}"),
+                fix,
+            )]
         }
         Err(_) => vec![Finding::wrong(
             "lake",
@@ -47,7 +55,11 @@ fn open(url: &str, config: &Config) -> Result<(Box<dyn ObjectStore>, Path), Stri
         std::fs::create_dir_all(url).map_err(|error| format!("`{url}` cannot be made: {error}"))?;
         Url::from_directory_path(url).map_err(|()| format!("`{url}` is no absolute path"))?
     };
-    let options = config.lake.store.iter().map(|(name, value)| (*name, value.as_str()));
+    let options = config
+        .lake
+        .store
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
     object_store::parse_url_opts(&url, options).map_err(|error| error.to_string())
 }
 
@@ -55,7 +67,9 @@ async fn steps(
     store: &dyn ObjectStore,
     root: &Path,
 ) -> Result<Vec<Finding>, (&'static str, Error)> {
-    let path = root.clone().join(format!("doctor-{}.probe", std::process::id()));
+    let path = root
+        .clone()
+        .join(format!("doctor-{}.probe", std::process::id()));
     let payload = || PutPayload::from_static(b"weir doctor");
     let start = Instant::now();
     let _ = store.delete(&path).await;
@@ -65,13 +79,19 @@ async fn steps(
     let read = store.get(&path).await.map_err(|error| ("read", error))?;
     let modified = read.meta.last_modified;
     let bytes = read.bytes().await.map_err(|error| ("read", error))?;
-    store.delete(&path).await.map_err(|error| ("delete", error))?;
+    store
+        .delete(&path)
+        .await
+        .map_err(|error| ("delete", error))?;
     let took = start.elapsed();
 
     let mut findings = Vec::new();
     findings.push(match again {
         Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) if bytes.len() == 11 => {
-            Finding::good("lake", format!("written, read and deleted a file in {took:.1?}"))
+            Finding::good(
+                "lake",
+                format!("written, read and deleted a file in {took:.1?}"),
+            )
         }
         Err(error) => Finding::wrong(
             "lake",

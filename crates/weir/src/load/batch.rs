@@ -37,6 +37,7 @@ impl IdPrefix {
 /// In the compressed form each id stands in a stored block of its own, between compressed blocks
 /// that end on whole bytes. The compressor was shown unique bytes in place of the ids, so no
 /// later block refers back to them; only the checksum at the end has to be computed again.
+#[derive(Clone)]
 pub(super) struct Batch {
     /// Head and body, as they are sent.
     request: Vec<u8>,
@@ -49,9 +50,9 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Makes a request of the company's events of the last minutes.
-    pub(super) fn new(options: &Options, worker: usize) -> Self {
+    pub(super) fn new(options: &Options, turn: usize) -> Self {
         let now = Utc::now();
-        let seed = options.seed.wrapping_add(worker as u64);
+        let seed = options.seed.wrapping_add(turn as u64);
         let mut stream = Stream::new(seed);
         let mut events = stream.history(options.batch, now - chrono::Duration::minutes(2), now);
         events.truncate(options.batch);
@@ -69,7 +70,10 @@ impl Batch {
                 let path = format!("/v1/{}", event["type"].as_str().unwrap_or("track"));
                 (path, event.clone())
             }
-            _ => ("/v1/batch".to_owned(), json!({ "batch": events, "sentAt": time(now) })),
+            _ => (
+                "/v1/batch".to_owned(),
+                json!({ "batch": events, "sentAt": time(now) }),
+            ),
         };
         let plain = body.to_string().into_bytes();
         let plain_places: Vec<usize> = (0..options.batch)
@@ -79,14 +83,30 @@ impl Batch {
         if options.gzip {
             let (body, offsets) = compress(&plain, &plain_places);
             let mut request = head(body.len());
-            let places = offsets.iter().map(|offset| request.len() + offset).collect();
+            let places = offsets
+                .iter()
+                .map(|offset| request.len() + offset)
+                .collect();
             request.extend_from_slice(&body);
-            return Self { request, places, plain, plain_places };
+            return Self {
+                request,
+                places,
+                plain,
+                plain_places,
+            };
         }
         let mut request = head(plain.len());
-        let places = plain_places.iter().map(|offset| request.len() + offset).collect();
+        let places = plain_places
+            .iter()
+            .map(|offset| request.len() + offset)
+            .collect();
         request.extend_from_slice(&plain);
-        Self { request, places, plain: Vec::new(), plain_places: Vec::new() }
+        Self {
+            request,
+            places,
+            plain: Vec::new(),
+            plain_places: Vec::new(),
+        }
     }
 
     /// Gives the events the ids from `first` on.
@@ -118,13 +138,18 @@ fn placeholder(index: usize) -> String {
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    text.windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 fn head(options: &Options, path: &str, length: usize) -> Vec<u8> {
     use base64::Engine;
     let key = base64::engine::general_purpose::STANDARD.encode(format!("{}:", options.key));
-    let encoding = if options.gzip { "Content-Encoding: gzip\r\n" } else { "" };
+    let encoding = if options.gzip {
+        "Content-Encoding: gzip\r\n"
+    } else {
+        ""
+    };
     format!(
         "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {key}\r\nContent-Type: \
          application/json\r\n{encoding}Content-Length: {length}\r\n\r\n",
@@ -140,7 +165,12 @@ fn compress(plain: &[u8], places: &[usize]) -> (Vec<u8>, Vec<usize>) {
     let mut offsets = Vec::with_capacity(places.len());
     let mut from = 0;
     for (index, place) in places.iter().enumerate() {
-        deflate(&mut compress, &plain[from..*place], FlushCompress::Sync, &mut out);
+        deflate(
+            &mut compress,
+            &plain[from..*place],
+            FlushCompress::Sync,
+            &mut out,
+        );
         // The compressor sees bytes that occur nowhere else; what it makes of them is dropped, and
         // a stored block of the same length stands in its place.
         let unique: Vec<u8> = (0..ID).map(|at| unique_byte(index, at)).collect();
@@ -153,7 +183,12 @@ fn compress(plain: &[u8], places: &[usize]) -> (Vec<u8>, Vec<usize>) {
         out.extend_from_slice(&plain[*place..place + ID]);
         from = place + ID;
     }
-    deflate(&mut compress, &plain[from..], FlushCompress::Finish, &mut out);
+    deflate(
+        &mut compress,
+        &plain[from..],
+        FlushCompress::Finish,
+        &mut out,
+    );
     // The checksum is written with the ids.
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(plain.len() as u32).to_le_bytes());
@@ -176,7 +211,11 @@ fn deflate(compress: &mut Compress, bytes: &[u8], flush: FlushCompress, out: &mu
         let ended = match flush {
             FlushCompress::Finish => matches!(status, Ok(flate2::Status::StreamEnd) | Err(_)),
             // All taken and room left over: the flush is complete.
-            _ => status.is_err() || (done == bytes.len() && out.len() < out.capacity()) || out.len() == before,
+            _ => {
+                status.is_err()
+                    || (done == bytes.len() && out.len() < out.capacity())
+                    || out.len() == before
+            }
         };
         if ended {
             return;
@@ -214,7 +253,9 @@ mod tests {
             return serde_json::from_slice(body).unwrap();
         }
         let mut text = String::new();
-        flate2::read::GzDecoder::new(body).read_to_string(&mut text).unwrap();
+        flate2::read::GzDecoder::new(body)
+            .read_to_string(&mut text)
+            .unwrap();
         serde_json::from_str(&text).unwrap()
     }
 

@@ -12,8 +12,12 @@ pub(super) struct Connection {
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Acknowledged { keep: bool },
-    Refused { keep: bool },
+    Acknowledged {
+        keep: bool,
+    },
+    Refused {
+        keep: bool,
+    },
     /// Nobody knows whether it arrived.
     Broken,
 }
@@ -22,7 +26,10 @@ impl Connection {
     pub(super) async fn open(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, answer: Vec::with_capacity(4096) })
+        Ok(Self {
+            stream,
+            answer: Vec::with_capacity(4096),
+        })
     }
 
     pub(super) async fn send(&mut self, request: &[u8]) -> Outcome {
@@ -51,7 +58,9 @@ fn read_answer(bytes: &[u8]) -> Option<Outcome> {
     let mut length = 0;
     let mut keep = true;
     for line in lines {
-        let Some((name, value)) = line.split_once(':') else { continue };
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok()?;
         } else if name.eq_ignore_ascii_case("connection") {
@@ -77,7 +86,10 @@ mod tests {
         for cut in 0..answer.len() {
             assert_eq!(read_answer(&answer[..cut]), None);
         }
-        assert_eq!(read_answer(answer), Some(Outcome::Acknowledged { keep: true }));
+        assert_eq!(
+            read_answer(answer),
+            Some(Outcome::Acknowledged { keep: true })
+        );
         let busy = b"HTTP/1.1 429 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(read_answer(busy), Some(Outcome::Refused { keep: false }));
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use rand::Rng;
 
 use crate::failure::{Explain, Failure};
@@ -23,8 +24,12 @@ use self::batch::{Batch, IdPrefix};
 use self::connection::{Connection, Outcome};
 use self::report::{Acknowledged, Latencies, Report};
 
-/// A batch is made anew after so long, so that its times are not from the past.
-const RENEW: Duration = Duration::from_secs(5);
+/// One of the templates is made anew after so long, so that times are not from the past.
+const RENEW: Duration = Duration::from_secs(2);
+/// Requests that differ in their events; connections take them in turn.
+const TEMPLATES: usize = 4;
+/// Requests after which a connection takes the next template.
+const TURN: u64 = 32;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -51,6 +56,8 @@ struct Run {
     started: Instant,
     until: Instant,
     prefix: u32,
+    /// Made in the background, one at a time: making one takes as long as many answers.
+    templates: [ArcSwap<Batch>; TEMPLATES],
     acknowledged: Acknowledged,
     /// Answers that were no success, and connections that broke.
     refused: AtomicU64,
@@ -61,25 +68,33 @@ struct Run {
 pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
     let acknowledged = Acknowledged::open(options.ids.as_deref())
         .explain(|| "cannot write the ids that were acknowledged".into())?;
+    let templates = std::array::from_fn(|index| ArcSwap::from_pointee(Batch::new(&options, index)));
     let started = Instant::now();
     let run = Arc::new(Run {
         until: started + options.duration,
         started,
+        templates,
         prefix: rand::rng().random(),
         acknowledged,
         refused: AtomicU64::new(0),
         broken: AtomicU64::new(0),
         options,
     });
+    let renewing = tokio::spawn(renew(run.clone()));
     let workers: Vec<_> = (0..run.options.connections)
         .map(|worker| tokio::spawn(work(run.clone(), worker)))
         .collect();
     let mut latencies = Latencies::default();
     for worker in workers {
-        let of_worker = worker.await.explain(|| "a connection's task ended early".into())??;
+        let of_worker = worker
+            .await
+            .explain(|| "a connection's task ended early".into())??;
         latencies.merge(of_worker);
     }
-    run.acknowledged.finish().explain(|| "cannot write the ids that were acknowledged".into())?;
+    renewing.abort();
+    run.acknowledged
+        .finish()
+        .explain(|| "cannot write the ids that were acknowledged".into())?;
     let report = Report::new(
         &latencies,
         run.started.elapsed(),
@@ -91,12 +106,31 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
     Ok(())
 }
 
+impl Run {
+    /// Returns a copy of a template to write ids into.
+    fn template(&self, worker: usize, turn: u64) -> Batch {
+        let index = (worker as u64 + turn) % TEMPLATES as u64;
+        Batch::clone(&self.templates[index as usize].load())
+    }
+}
+
+/// Keeps the templates fresh.
+async fn renew(run: Arc<Run>) {
+    for turn in 0.. {
+        tokio::time::sleep(RENEW).await;
+        let making = run.clone();
+        let made = tokio::task::spawn_blocking(move || Batch::new(&making.options, turn)).await;
+        if let Ok(batch) = made {
+            run.templates[turn % TEMPLATES].store(Arc::new(batch));
+        }
+    }
+}
+
 /// One connection: sends, waits, notes, until the time is up.
 async fn work(run: Arc<Run>, worker: usize) -> Result<Latencies, Failure> {
     let options = &run.options;
     let prefix = IdPrefix::new(run.prefix, worker);
-    let mut batch = Batch::new(options, worker);
-    let mut renewed = Instant::now();
+    let mut batch = run.template(worker, 0);
     let mut latencies = Latencies::default();
     let mut connection: Option<Connection> = None;
     let mut next_id: u64 = 0;
@@ -104,7 +138,10 @@ async fn work(run: Arc<Run>, worker: usize) -> Result<Latencies, Failure> {
         Duration::from_secs_f64(options.batch as f64 * options.connections as f64 / rate)
     });
     // Connections take turns instead of all sending at the same moment.
-    let mut due = run.started + pause.unwrap_or_default().mul_f64(worker as f64 / options.connections as f64);
+    let mut due = run.started
+        + pause
+            .unwrap_or_default()
+            .mul_f64(worker as f64 / options.connections as f64);
 
     while Instant::now() < run.until {
         if let Some(pause) = pause {
@@ -113,9 +150,9 @@ async fn work(run: Arc<Run>, worker: usize) -> Result<Latencies, Failure> {
         }
         // An answer that comes late because the one before was late counts from when it was due.
         let begun = pause.map_or_else(Instant::now, |pause| due - pause);
-        if renewed.elapsed() > RENEW {
-            batch = Batch::new(options, worker);
-            renewed = Instant::now();
+        let turn = next_id / options.batch as u64;
+        if turn.is_multiple_of(TURN) {
+            batch = run.template(worker, turn / TURN);
         }
         batch.write_ids(&prefix, next_id);
         let first = next_id;

@@ -21,7 +21,9 @@ pub(super) struct Latencies {
 
 impl Latencies {
     pub(super) fn record(&mut self, latency: Duration) {
-        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1);
+        let micros = u64::try_from(latency.as_micros())
+            .unwrap_or(u64::MAX)
+            .max(1);
         let bucket = bucket_of(micros);
         if self.buckets.len() <= bucket {
             self.buckets.resize(bucket + 1, 0);
@@ -58,7 +60,11 @@ impl Latencies {
 
 fn bucket_of(micros: u64) -> usize {
     let power = micros.ilog2();
-    let within = if power >= 5 { (micros >> (power - 5)) & 31 } else { (micros << (5 - power)) & 31 };
+    let within = if power >= 5 {
+        (micros >> (power - 5)) & 31
+    } else {
+        (micros << (5 - power)) & 31
+    };
     (power * STEPS) as usize + within as usize
 }
 
@@ -159,8 +165,16 @@ mod tests {
         }
         all.merge(half);
 
-        assert!((all.percentile(0.5) - 5.0).abs() < 0.2, "{}", all.percentile(0.5));
-        assert!((all.percentile(0.99) - 9.9).abs() < 0.3, "{}", all.percentile(0.99));
+        assert!(
+            (all.percentile(0.5) - 5.0).abs() < 0.2,
+            "{}",
+            all.percentile(0.5)
+        );
+        assert!(
+            (all.percentile(0.99) - 9.9).abs() < 0.3,
+            "{}",
+            all.percentile(0.99)
+        );
         assert_eq!(all.count, 10_000);
     }
 }

@@ -79,7 +79,10 @@ pub(super) async fn ask(client: &Client, ui: &Ui, ask: &Ask<'_>) -> Result<(), F
             }
             if ask.timing {
                 let total = started.elapsed().as_millis();
-                ui.status(format!("Time: {total} ms ({} ms in the server)", answer.elapsed_ms));
+                ui.status(format!(
+                    "Time: {total} ms ({} ms in the server)",
+                    answer.elapsed_ms
+                ));
             }
             failed_late(answer.error, ask.sql)
         }
@@ -95,8 +98,14 @@ pub(super) async fn ask(client: &Client, ui: &Ui, ask: &Ask<'_>) -> Result<(), F
 
 /// Sends a statement whose answer is wanted whole.
 pub(super) async fn fetch(client: &Client, sql: &str, params: &[Value]) -> Result<Answer, Failure> {
-    let question =
-        Ask { sql, params, format: Format::Table, timeout_ms: None, summary: false, timing: false };
+    let question = Ask {
+        sql,
+        params,
+        format: Format::Table,
+        timeout_ms: None,
+        summary: false,
+        timing: false,
+    };
     let response = send(client, &question).await?;
     let mut answer = whole(response, sql).await?;
     failed_late(answer.error.take(), sql)?;
@@ -108,7 +117,10 @@ async fn send(client: &Client, ask: &Ask<'_>) -> Result<Response, Failure> {
     if let Some(timeout) = ask.timeout_ms {
         body["timeout_ms"] = timeout.into();
     }
-    let request = client.request(Method::POST, "/api/v1/query").header("weir-cli", "1").json(&body);
+    let request = client
+        .request(Method::POST, "/api/v1/query")
+        .header("weir-cli", "1")
+        .json(&body);
     let response = request.send().await.map_err(|error| {
         Failure::new(format!("no server answers at {}", client.url()))
             .because(&error)
@@ -126,9 +138,17 @@ async fn send(client: &Client, ask: &Ask<'_>) -> Result<Response, Failure> {
 }
 
 async fn whole(response: Response, sql: &str) -> Result<Answer, Failure> {
-    let text = response.bytes().await.explain(|| "the answer broke off".into())?;
+    let text = response
+        .bytes()
+        .await
+        .explain(|| "the answer broke off".into())?;
     let read = serde_json::from_slice(&text);
-    read.explain(|| format!("the answer to `{}` cannot be read", sql.chars().take(60).collect::<String>()))
+    read.explain(|| {
+        format!(
+            "the answer to `{}` cannot be read",
+            sql.chars().take(60).collect::<String>()
+        )
+    })
 }
 
 /// Fails when the server ran into an error after the first rows.
@@ -136,7 +156,9 @@ fn failed_late(error: Option<Value>, sql: &str) -> Result<(), Failure> {
     let Some(error) = error else { return Ok(()) };
     match serde_json::from_value::<Refusal>(error) {
         Ok(refusal) => Err(refused(refusal, sql)),
-        Err(_) => Err(Failure::new("the query failed before all rows were written")),
+        Err(_) => Err(Failure::new(
+            "the query failed before all rows were written",
+        )),
     }
 }
 
@@ -145,7 +167,11 @@ const TAIL: usize = 16 << 10;
 
 async fn stream(mut response: Response, ui: &Ui, ask: &Ask<'_>) -> Result<(), Failure> {
     let mut tail: Vec<u8> = Vec::new();
-    while let Some(chunk) = response.chunk().await.explain(|| "the answer broke off: rows are missing".into())? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .explain(|| "the answer broke off: rows are missing".into())?
+    {
         ui.answer_bytes(&chunk);
         tail.extend_from_slice(&chunk);
         if tail.len() > 2 * TAIL {
@@ -154,12 +180,22 @@ async fn stream(mut response: Response, ui: &Ui, ask: &Ask<'_>) -> Result<(), Fa
     }
     let tail = String::from_utf8_lossy(&tail);
     let end = match ask.format {
-        Format::Json => tail.rfind("],\"row_count\":").map(|at| format!("{{{}", &tail[at + 2..])),
-        Format::Ndjson => tail.trim_end().lines().last().filter(|l| l.starts_with("{\"error\":{\"code\":")).map(str::to_owned),
+        Format::Json => tail
+            .rfind("],\"row_count\":")
+            .map(|at| format!("{{{}", &tail[at + 2..])),
+        Format::Ndjson => tail
+            .trim_end()
+            .lines()
+            .last()
+            .filter(|l| l.starts_with("{\"error\":{\"code\":"))
+            .map(str::to_owned),
         _ => None,
     };
     let end = end.and_then(|end| serde_json::from_str::<Value>(&end).ok());
-    failed_late(end.and_then(|mut end| end.get_mut("error").map(Value::take)), ask.sql)
+    failed_late(
+        end.and_then(|mut end| end.get_mut("error").map(Value::take)),
+        ask.sql,
+    )
 }
 
 fn refused(refusal: Refusal, sql: &str) -> Failure {
@@ -178,7 +214,12 @@ fn pointed(line: &str, column: usize) -> String {
     const AROUND: usize = 60;
     let at = column.saturating_sub(1);
     let from = at.saturating_sub(AROUND);
-    let part: String = line.chars().skip(from).take(2 * AROUND).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let part: String = line
+        .chars()
+        .skip(from)
+        .take(2 * AROUND)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     format!("\n  {part}\n  {}^", " ".repeat(at - from))
 }
 

@@ -33,7 +33,9 @@ const COMMITS: &str = "SELECT version, committed_at, operation, writer, rows_add
 /// Runs the command after the `\`.
 pub(super) async fn run(session: &mut Session, command: &str, ui: &Ui) -> Result<Flow, Failure> {
     let command = command.trim().trim_end_matches(';');
-    let (name, argument) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let (name, argument) = command
+        .split_once(char::is_whitespace)
+        .unwrap_or((command, ""));
     let argument = argument.trim();
     let (sql, params) = match (name, argument) {
         ("q" | "quit", _) => return Ok(Flow::Quit),
@@ -43,13 +45,23 @@ pub(super) async fn run(session: &mut Session, command: &str, ui: &Ui) -> Result
         }
         ("x", _) => {
             let blocks = switched(session.format == Format::Vertical, argument);
-            session.format = if blocks { Format::Vertical } else { Format::Table };
-            ui.status(format!("Rows are written as {}.", if blocks { "blocks" } else { "a table" }));
+            session.format = if blocks {
+                Format::Vertical
+            } else {
+                Format::Table
+            };
+            ui.status(format!(
+                "Rows are written as {}.",
+                if blocks { "blocks" } else { "a table" }
+            ));
             return Ok(Flow::Go);
         }
         ("timing", _) => {
             session.timing = switched(session.timing, argument);
-            ui.status(format!("Timing is {}.", if session.timing { "on" } else { "off" }));
+            ui.status(format!(
+                "Timing is {}.",
+                if session.timing { "on" } else { "off" }
+            ));
             return Ok(Flow::Go);
         }
         ("d", "") => (TABLES, Vec::new()),
@@ -59,11 +71,23 @@ pub(super) async fn run(session: &mut Session, command: &str, ui: &Ui) -> Result
         ("d", name) => (COLUMNS, parts(name)),
         ("dc", name) if !name.is_empty() => (COMMITS, parts(name)),
         _ => {
-            return Err(Failure::new(format!("there is no command `\\{name}`")).with_hint("\\? lists the commands"));
+            return Err(Failure::new(format!("there is no command `\\{name}`"))
+                .with_hint("\\? lists the commands"));
         }
     };
-    let format = if session.format == Format::Vertical { Format::Table } else { session.format };
-    let question = Ask { sql, params: &params, format, timeout_ms: None, summary: session.summary, timing: false };
+    let format = if session.format == Format::Vertical {
+        Format::Table
+    } else {
+        session.format
+    };
+    let question = Ask {
+        sql,
+        params: &params,
+        format,
+        timeout_ms: None,
+        summary: session.summary,
+        timing: false,
+    };
     ask(&session.client, ui, &question).await?;
     Ok(Flow::Go)
 }
@@ -79,7 +103,10 @@ fn switched(now: bool, argument: &str) -> bool {
 /// Returns schema and name of `schema.name`.
 fn parts(name: &str) -> Vec<serde_json::Value> {
     let (schema, table) = name.split_once('.').unwrap_or(("main", name));
-    let plain = |part: &str| match part.strip_prefix('"').and_then(|part| part.strip_suffix('"')) {
+    let plain = |part: &str| match part
+        .strip_prefix('"')
+        .and_then(|part| part.strip_suffix('"'))
+    {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => part.to_lowercase(),
     };

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use reedline::{
-    ColumnarMenu, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
-    PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal, ValidationResult, Validator,
-    default_emacs_keybindings,
+    ColumnarMenu, Emacs, FileBackedHistory, KeyCode, KeyModifiers, MenuBuilder, Prompt,
+    PromptEditMode, PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal,
+    ValidationResult, Validator, default_emacs_keybindings,
 };
 
 use super::complete::{NameCompleter, Names};
@@ -27,7 +27,10 @@ pub(crate) async fn interactive(
     history: PathBuf,
     ui: &Ui,
 ) -> Result<(), Failure> {
-    ui.status(format!("Connected to {}. \\? helps, \\q leaves.", session.client.url()));
+    ui.status(format!(
+        "Connected to {}. \\? helps, \\q leaves.",
+        session.client.url()
+    ));
     let names = Arc::new(RwLock::new(Names::default()));
     let mut editor = editor(names.clone(), history, ui);
     let shared = Arc::new(names_from);
@@ -91,7 +94,10 @@ fn editor(names: Arc<RwLock<Names>>, history: PathBuf, ui: &Ui) -> Reedline {
     keys.add_binding(
         KeyModifiers::NONE,
         KeyCode::Tab,
-        ReedlineEvent::UntilFound(vec![ReedlineEvent::Menu("names".to_owned()), ReedlineEvent::MenuNext]),
+        ReedlineEvent::UntilFound(vec![
+            ReedlineEvent::Menu("names".to_owned()),
+            ReedlineEvent::MenuNext,
+        ]),
     );
     let menu = ReedlineMenu::EngineCompleter(Box::new(ColumnarMenu::default().with_name("names")));
     let editor = Reedline::create()

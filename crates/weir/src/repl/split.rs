@@ -69,7 +69,8 @@ fn after_comment(bytes: &[u8], mut at: usize) -> Option<usize> {
 fn dollar_tag(text: &str) -> Option<&str> {
     let end = text[1..].find('$')? + 1;
     let name = &text[1..end];
-    let fits = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    let fits = name.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !name.starts_with(|c: char| c.is_ascii_digit());
     fits.then(|| &text[..=end])
 }
 
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn statements_end_at_their_own_semicolon() {
-        let (done, rest) = split("SELECT ';' -- ;\n, \";\" /* ; /* ; */ */; select $$;$$, $1; SELECT 3");
+        let (done, rest) =
+            split("SELECT ';' -- ;\n, \";\" /* ; /* ; */ */; select $$;$$, $1; SELECT 3");
         assert_eq!(done.len(), 2);
         assert!(done[0].starts_with("SELECT ';'") && done[0].ends_with(';'));
         assert_eq!(done[1], "select $$;$$, $1;");

@@ -25,18 +25,31 @@ pub(super) struct Column {
 impl Column {
     fn is_number(&self) -> bool {
         let kind = self.kind.as_str();
-        matches!(kind, "smallint" | "integer" | "bigint" | "real" | "double precision") || kind.starts_with("numeric")
+        matches!(
+            kind,
+            "smallint" | "integer" | "bigint" | "real" | "double precision"
+        ) || kind.starts_with("numeric")
     }
 }
 
 /// Writes rows under their columns.
 pub(super) fn table(answer: &Answer) -> String {
-    let heads: Vec<String> = answer.columns.iter().map(|column| clean(&column.name)).collect();
-    let rows: Vec<Vec<String>> =
-        answer.rows.iter().map(|row| row.iter().map(|value| cut(clean(&text(value)))).collect()).collect();
+    let heads: Vec<String> = answer
+        .columns
+        .iter()
+        .map(|column| clean(&column.name))
+        .collect();
+    let rows: Vec<Vec<String>> = answer
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|value| cut(clean(&text(value)))).collect())
+        .collect();
     let widths: Vec<usize> = (0..heads.len())
         .map(|i| {
-            let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.width());
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(i))
+                .map(|cell| cell.width());
             cells.chain([heads[i].width()]).max().unwrap_or(0)
         })
         .collect();
@@ -55,14 +68,23 @@ fn line(out: &mut String, cells: &[String], widths: &[usize], right: impl Fn(usi
     for (i, cell) in cells.iter().enumerate() {
         let gap = " ".repeat(widths[i].saturating_sub(cell.width()));
         let before = if i == 0 { " " } else { " │ " };
-        let _ = if right(i) { write!(text, "{before}{gap}{cell}") } else { write!(text, "{before}{cell}{gap}") };
+        let _ = if right(i) {
+            write!(text, "{before}{gap}{cell}")
+        } else {
+            write!(text, "{before}{cell}{gap}")
+        };
     }
     let _ = writeln!(out, "{}", text.trim_end());
 }
 
 /// Writes each row as a block of names and values.
 pub(super) fn blocks(answer: &Answer) -> String {
-    let width = answer.columns.iter().map(|column| column.name.width()).max().unwrap_or(0);
+    let width = answer
+        .columns
+        .iter()
+        .map(|column| column.name.width())
+        .max()
+        .unwrap_or(0);
     let mut out = String::new();
     for (i, row) in answer.rows.iter().enumerate() {
         let _ = writeln!(out, "─ row {} {}", i + 1, "─".repeat(width.max(8)));

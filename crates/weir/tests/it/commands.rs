@@ -30,7 +30,10 @@ fn keys_are_made_listed_and_revoked() {
     assert_eq!(revoked.status.code(), Some(0), "{}", stderr(&revoked));
 
     let list = env.weir(&["--json", "keys", "list"]);
-    assert!(!stdout(&list).contains(&key), "a listed key shows its secret");
+    assert!(
+        !stdout(&list).contains(&key),
+        "a listed key shows its secret"
+    );
     let list: Value = serde_json::from_slice(&list.stdout).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert_eq!(list[1]["label"], "the web site");
@@ -69,12 +72,18 @@ fn exit_codes_tell_usage_from_what_can_be_fixed() {
 #[test]
 fn a_wrong_configuration_names_the_line_and_the_fix() {
     let env = Env::new();
-    env.write("weir.toml", "version = 1\n[server]\nlissen = \"127.0.0.1:0\"\n");
+    env.write(
+        "weir.toml",
+        "version = 1\n[server]\nlissen = \"127.0.0.1:0\"\n",
+    );
 
     let output = env.weir(&["up"]);
     assert_eq!(output.status.code(), Some(1));
     let error = stderr(&output);
-    assert!(error.contains("weir.toml:3:1: unknown key `lissen`"), "{error}");
+    assert!(
+        error.contains("weir.toml:3:1: unknown key `lissen`"),
+        "{error}"
+    );
     assert!(error.contains("did you mean `listen`?"), "{error}");
 }
 
@@ -85,7 +94,11 @@ fn a_wrong_source_names_the_line_and_the_fix() {
 
     let output = env.weir(&["up"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("app.yml:2:1: "), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("app.yml:2:1: "),
+        "{}",
+        stderr(&output)
+    );
     assert!(stderr(&output).contains("did you mean `truncate`?"));
 }
 
@@ -105,12 +118,22 @@ fn doctor_finds_a_new_project_in_order() {
 
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     let findings = answer["findings"].as_array().unwrap();
-    for what in ["configuration", "sources", "private files", "log sync", "lake", "clock", "open files"] {
+    for what in [
+        "configuration",
+        "sources",
+        "private files",
+        "log sync",
+        "lake",
+        "clock",
+        "open files",
+    ] {
         let finding = findings.iter().find(|finding| finding["what"] == what);
         let finding = finding.unwrap_or_else(|| panic!("nothing about {what}"));
         assert_ne!(finding["verdict"], "wrong", "{finding}");
     }
-    let left: Vec<_> = std::fs::read_dir(env.project.join("lake")).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(env.project.join("lake"))
+        .unwrap()
+        .collect();
     assert!(left.is_empty(), "the probe is still there");
 }
 
@@ -123,12 +146,18 @@ fn doctor_sees_what_others_can_read() {
 
     let output = env.weir(&["doctor"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("fix: chmod -R go= "), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("fix: chmod -R go= "),
+        "{}",
+        stdout(&output)
+    );
 }
 
 #[test]
 fn help_is_there_for_every_command() {
-    for command in ["init", "up", "demo", "sql", "tail", "keys", "compact", "doctor"] {
+    for command in [
+        "init", "up", "demo", "sql", "tail", "keys", "compact", "doctor",
+    ] {
         let output = weir(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         assert!(stdout(&output).contains("Usage: weir"), "{command}");

@@ -6,25 +6,44 @@ use weir_testkit::{Load, LoadOptions, Weir, until};
 const BINARY: &str = env!("CARGO_BIN_EXE_weir");
 
 fn cycles() -> usize {
-    std::env::var("WEIR_TORTURE_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(30)
+    std::env::var("WEIR_TORTURE_CYCLES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(30)
 }
 
 fn options(prefix: &str) -> LoadOptions {
-    LoadOptions { clients: 8, batch: 20, prefix: prefix.into() }
+    LoadOptions {
+        clients: 8,
+        batch: 20,
+        prefix: prefix.into(),
+    }
 }
 
 /// Checks that every acknowledged id is in the raw and the typed table once, and no id twice.
 async fn check(weir: &Weir, acknowledged: &std::collections::HashSet<String>) -> Result<()> {
-    for (table, id) in [("raw_app.events", "message_id"), ("app.order_completed", "id")] {
+    for (table, id) in [
+        ("raw_app.events", "message_id"),
+        ("app.order_completed", "id"),
+    ] {
         let wanted = acknowledged.len() as i64;
-        weir.until_count(&format!("select count(distinct {id}) from {table}"), wanted).await?;
-        let twice =
-            format!("select count(*) from (select {id} from {table} group by {id} having count(*) > 1)");
+        weir.until_count(&format!("select count(distinct {id}) from {table}"), wanted)
+            .await?;
+        let twice = format!(
+            "select count(*) from (select {id} from {table} group by {id} having count(*) > 1)"
+        );
         ensure!(weir.count(&twice).await? == 0, "{table} has rows twice");
         let rows = weir.query(&format!("select {id} from {table}")).await?;
-        let found: std::collections::HashSet<&str> = rows.iter().filter_map(|r| r[0].as_str()).collect();
-        let lost = acknowledged.iter().filter(|id| !found.contains(id.as_str())).count();
-        ensure!(lost == 0, "{lost} of {wanted} acknowledged events are not in {table}");
+        let found: std::collections::HashSet<&str> =
+            rows.iter().filter_map(|r| r[0].as_str()).collect();
+        let lost = acknowledged
+            .iter()
+            .filter(|id| !found.contains(id.as_str()))
+            .count();
+        ensure!(
+            lost == 0,
+            "{lost} of {wanted} acknowledged events are not in {table}"
+        );
     }
     Ok(())
 }

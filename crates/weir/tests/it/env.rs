@@ -24,7 +24,11 @@ impl Env {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         let key = answer["write_key"].as_str().unwrap().to_owned();
-        Self { _dir: dir, project, key }
+        Self {
+            _dir: dir,
+            project,
+            key,
+        }
     }
 
     /// Runs a command on the project.
@@ -52,7 +56,9 @@ impl Env {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let started: Value = serde_json::from_str(&line).expect("the server says where it listens");
         let token = std::fs::read_to_string(self.project.join(".weir/owner.token")).unwrap();
         Server {
@@ -72,14 +78,23 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn http(&self) -> reqwest::Client {
-        reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+        reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap()
     }
 
     /// Sends one track event and returns the status.
     pub(crate) async fn track(&self, key: &str, event: &str) -> u16 {
         let body = serde_json::json!({ "event": event, "userId": "ada" }).to_string();
         let post = self.http().post(format!("{}/v1/track", self.url));
-        let answer = post.basic_auth(key, Some("")).body(body).send().await.unwrap();
+        let answer = post
+            .basic_auth(key, Some(""))
+            .body(body)
+            .send()
+            .await
+            .unwrap();
         answer.status().as_u16()
     }
 
@@ -87,8 +102,17 @@ impl Server {
     pub(crate) async fn rows(&self, sql: &str) -> Value {
         let post = self.http().post(format!("{}/api/v1/query", self.url));
         let body = serde_json::json!({ "sql": sql });
-        let answer = post.bearer_auth(&self.token).json(&body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let answer = post
+            .bearer_auth(&self.token)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap()
+        );
         answer.json::<Value>().await.unwrap()["rows"].take()
     }
 
@@ -98,24 +122,40 @@ impl Server {
         loop {
             let post = self.http().post(format!("{}/api/v1/query", self.url));
             let body = serde_json::json!({ "sql": sql });
-            let answer = post.bearer_auth(&self.token).json(&body).send().await.unwrap();
+            let answer = post
+                .bearer_auth(&self.token)
+                .json(&body)
+                .send()
+                .await
+                .unwrap();
             let answer: Value = answer.json().await.unwrap();
             if answer["rows"] == *wanted {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "{sql}: {answer}, wanted {wanted}");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{sql}: {answer}, wanted {wanted}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.http().get(format!("{}{path}", self.url)).send().await.unwrap();
+        let answer = self
+            .http()
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.as_ref().unwrap().id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        let sent = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 

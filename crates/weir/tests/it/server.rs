@@ -13,14 +13,18 @@ async fn an_event_goes_in_and_comes_out_and_survives_a_restart() {
 
     assert_eq!(server.track(&env.key, "Order Completed").await, 200);
     let sql = "SELECT user_id, event FROM app.tracks";
-    server.wait_for_rows(sql, &json!([["ada", "order_completed"]])).await;
+    server
+        .wait_for_rows(sql, &json!([["ada", "order_completed"]]))
+        .await;
 
     server.signal("TERM");
     assert_eq!(server.wait(), Some(0));
     assert!(!env.project.join(".weir/server.json").exists());
 
     let server = env.up();
-    server.wait_for_rows(sql, &json!([["ada", "order_completed"]])).await;
+    server
+        .wait_for_rows(sql, &json!([["ada", "order_completed"]]))
+        .await;
 }
 
 #[tokio::test]
@@ -34,7 +38,9 @@ async fn a_killed_server_loses_nothing_it_acknowledged() {
     server.wait();
 
     let server = env.up();
-    server.wait_for_rows("SELECT count(*) FROM raw_app.events", &json!([[20]])).await;
+    server
+        .wait_for_rows("SELECT count(*) FROM raw_app.events", &json!([[20]]))
+        .await;
 }
 
 #[tokio::test]
@@ -59,12 +65,23 @@ async fn keys_made_and_revoked_by_a_command_count_at_once() {
 async fn only_the_owner_asks_and_administers() {
     let env = Env::new();
     let server = env.up();
-    for path in ["/api/v1/keys", "/api/v1/sources", "/api/v1/lake", "/api/v1/tail", "/api/v1/query"] {
+    for path in [
+        "/api/v1/keys",
+        "/api/v1/sources",
+        "/api/v1/lake",
+        "/api/v1/tail",
+        "/api/v1/query",
+    ] {
         let (status, body) = server.get(path).await;
         assert_eq!(status, 401, "{path}");
         assert!(body.contains("\"code\":\"unauthorized\""), "{body}");
     }
-    let get = |token: &str| server.http().get(format!("{}/api/v1/keys", server.url)).bearer_auth(token);
+    let get = |token: &str| {
+        server
+            .http()
+            .get(format!("{}/api/v1/keys", server.url))
+            .bearer_auth(token)
+    };
     let statuses = async |token: String| get(&token).send().await.unwrap().status().as_u16();
     assert_eq!(statuses(server.token.clone()).await, 200);
     for _ in 0..10 {
@@ -80,7 +97,10 @@ async fn administration_over_http_makes_sources_and_keys() {
     let env = Env::new();
     let server = env.up();
     let request = |method, path: &str| {
-        server.http().request(method, format!("{}{path}", server.url)).bearer_auth(&server.token)
+        server
+            .http()
+            .request(method, format!("{}{path}", server.url))
+            .bearer_auth(&server.token)
     };
     let put = request(reqwest::Method::PUT, "/api/v1/sources/shop").json(&json!({ "ip": "drop" }));
     assert_eq!(put.send().await.unwrap().status().as_u16(), 200);
@@ -92,14 +112,23 @@ async fn administration_over_http_makes_sources_and_keys() {
     let key = created["key"].as_str().unwrap();
     assert_eq!(server.track(key, "Hello").await, 200);
 
-    let revoke = request(reqwest::Method::DELETE, &format!("/api/v1/keys/{}", created["id"]));
+    let revoke = request(
+        reqwest::Method::DELETE,
+        &format!("/api/v1/keys/{}", created["id"]),
+    );
     assert_eq!(revoke.send().await.unwrap().status().as_u16(), 200);
     assert_eq!(server.track(key, "Hello").await, 401);
 
     let put = request(reqwest::Method::PUT, "/api/v1/sources/shop").json(&json!({ "ipp": "drop" }));
     let refused = put.send().await.unwrap();
     assert_eq!(refused.status().as_u16(), 400);
-    assert!(refused.text().await.unwrap().contains("unknown field `ipp`"));
+    assert!(
+        refused
+            .text()
+            .await
+            .unwrap()
+            .contains("unknown field `ipp`")
+    );
 }
 
 #[tokio::test]
@@ -108,7 +137,9 @@ async fn metrics_count_what_came_in() {
     let server = env.up();
     assert_eq!(server.track(&env.key, "Hello").await, 200);
     assert_eq!(server.track("wk_nobody", "Hello").await, 401);
-    server.wait_for_rows("SELECT count(*) FROM raw_app.events", &json!([[1]])).await;
+    server
+        .wait_for_rows("SELECT count(*) FROM raw_app.events", &json!([[1]]))
+        .await;
 
     let (status, page) = server.get("/metrics").await;
     assert_eq!(status, 200);
@@ -119,7 +150,10 @@ async fn metrics_count_what_came_in() {
         "weir_events_applied_total 1",
         "weir_lake_writable 1",
     ] {
-        assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");
+        assert!(
+            page.lines().any(|found| found == line),
+            "{line} is missing in\n{page}"
+        );
     }
     assert!(page.ends_with("# EOF\n"));
     assert!(!page.contains(&env.key));
@@ -129,15 +163,22 @@ async fn metrics_count_what_came_in() {
 async fn tail_shows_events_as_they_come() {
     let env = Env::new();
     let server = env.up();
-    let tail = server.http().get(format!("{}/api/v1/tail?event=Wanted", server.url));
+    let tail = server
+        .http()
+        .get(format!("{}/api/v1/tail?event=Wanted", server.url));
     let mut tail = tail.bearer_auth(&server.token).send().await.unwrap();
     assert_eq!(tail.status().as_u16(), 200);
 
     server.track(&env.key, "Unwanted").await;
     server.track(&env.key, "Wanted").await;
-    let chunk = tokio::time::timeout(crate::env::PATIENCE, tail.chunk()).await.unwrap();
+    let chunk = tokio::time::timeout(crate::env::PATIENCE, tail.chunk())
+        .await
+        .unwrap();
     let text = String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap();
-    assert!(text.contains("\"event\":\"Wanted\"") && text.contains("accepted"), "{text}");
+    assert!(
+        text.contains("\"event\":\"Wanted\"") && text.contains("accepted"),
+        "{text}"
+    );
     assert!(!text.contains("Unwanted"));
 }
 
@@ -151,7 +192,11 @@ async fn an_open_stream_does_not_hold_up_the_stop() {
 
     server.signal("INT");
     assert_eq!(server.wait(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
     drop(tail);
 }
 
@@ -159,7 +204,10 @@ async fn an_open_stream_does_not_hold_up_the_stop() {
 async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let env = Env::new();
     let server = env.up_with(&[("WEIR_COLLECT_MAX_BATCH_SIZE", "64KB")]);
-    let post = server.http().post(format!("{}/v1/batch", server.url)).basic_auth(&env.key, Some(""));
+    let post = server
+        .http()
+        .post(format!("{}/v1/batch", server.url))
+        .basic_auth(&env.key, Some(""));
     let answer = post.body(vec![b' '; 100 << 10]).send().await.unwrap();
 
     assert_eq!(answer.status().as_u16(), 413);
@@ -183,7 +231,11 @@ async fn a_second_server_is_told_who_has_the_log() {
     let second = env.weir(&["up"]);
 
     assert_eq!(second.status.code(), Some(1));
-    assert!(stderr(&second).contains("cannot open the lake"), "{}", stderr(&second));
+    assert!(
+        stderr(&second).contains("cannot open the lake"),
+        "{}",
+        stderr(&second)
+    );
 }
 
 #[tokio::test]
@@ -204,10 +256,17 @@ async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let env = Env::new();
-    env.write("weir.toml", &format!("version = 1\n[server]\nlisten = \"{address}\"\n"));
+    env.write(
+        "weir.toml",
+        &format!("version = 1\n[server]\nlisten = \"{address}\"\n"),
+    );
 
     let output = env.weir(&["up"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains(&format!("cannot listen on {address}")), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(&format!("cannot listen on {address}")),
+        "{}",
+        stderr(&output)
+    );
     assert!(stderr(&output).contains("hint: another process listens there"));
 }
