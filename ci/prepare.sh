@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-test}
-cache=${WEIR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir}
+cache=${TESTKIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weir}
 mkdir -p "$cache"
 
 say() { echo "prepare: $*" >&2; }
@@ -50,21 +50,25 @@ fresh() { # fresh FOLDER FILE...
     return 1
 }
 
-if [ "$what" != build ] && [ -f tests/sdk/package.json ]; then
-    if ! fresh "$cache/node" tests/sdk/package.json tests/sdk/package-lock.json; then
+clients=tests/clients
+if [ "$what" != build ] && [ -f "$clients/package.json" ]; then
+    if ! fresh "$cache/node" "$clients/package.json" "$clients/package-lock.json"; then
         say "installing the SDKs of npm"
         rm -rf "$cache/node" && mkdir -p "$cache/node"
-        cp tests/sdk/package.json tests/sdk/package-lock.json "$cache/node/"
+        cp "$clients/package.json" "$clients/package-lock.json" "$cache/node/"
         npm ci --prefix "$cache/node" --no-audit --no-fund --silent >&2
         mv "$cache/node.sum" "$cache/node/.made-from"
     fi
+    # Modules are looked for next to the scripts that import them.
+    [ -e "$clients/node_modules" ] || ln -sfn "$cache/node/node_modules" "$clients/node_modules"
 fi
-if [ "$what" != build ] && [ -f tests/sdk/requirements.txt ]; then
-    if ! fresh "$cache/python" tests/sdk/requirements.txt; then
+requirements=$clients/requirements.txt
+if [ "$what" != build ] && [ -f "$requirements" ]; then
+    if ! fresh "$cache/python" "$requirements"; then
         say "installing the SDKs of PyPI"
         rm -rf "$cache/python"
         python3 -m venv "$cache/python"
-        "$cache/python/bin/pip" install --quiet --disable-pip-version-check -r tests/sdk/requirements.txt >&2
+        "$cache/python/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" >&2
         mv "$cache/python.sum" "$cache/python/.made-from"
     fi
 fi
