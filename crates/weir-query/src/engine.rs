@@ -111,7 +111,7 @@ impl Engine {
         tokio::select! {
             biased;
             result = self.admit_and_plan(request, ticket, started, deadline, timeout) => result,
-            _ = cancelled.wait_for(|cancelled| *cancelled) => Err(given_up()),
+            () = asked_to_end(&mut cancelled) => Err(given_up()),
             () = tokio::time::sleep_until(deadline.into()) => Err(timed_out(timeout)),
         }
     }
@@ -187,13 +187,13 @@ impl Engine {
             let id = ticket.id();
             let run = Run { plan, task, scope, ticket, permit, sender, deadline, timeout };
             executor.spawn(run.drive());
-            let rows = QueryStream::new(schema.clone(), messages, deadline, timeout);
-            Ok(QueryResult { id, schema, versions, started, rows })
+            Ok((id, schema, versions, messages))
         });
-        match planning.await {
-            Ok(result) => result,
-            Err(error) => Err(QueryError::internal(error)),
-        }
+        let (id, schema, versions, messages) = planning.await.map_err(QueryError::internal)??;
+        // Made here, so that its clock is the reader's: the executor's may stand still while every
+        // one of its threads computes.
+        let rows = QueryStream::new(schema.clone(), messages, deadline, timeout);
+        Ok(QueryResult { id, schema, versions, started, rows })
     }
 
     async fn admit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
@@ -307,7 +307,7 @@ async fn batches(
         let batch = tokio::select! {
             biased;
             () = sender.closed() => return Err(given_up()),
-            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(given_up()),
+            () = asked_to_end(&mut cancelled) => return Err(given_up()),
             batch = stream.next() => batch,
         };
         let batch = match batch {
@@ -319,9 +319,16 @@ async fn batches(
         ticket.count_rows(batch.num_rows());
         tokio::select! {
             biased;
-            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(given_up()),
+            () = asked_to_end(&mut cancelled) => return Err(given_up()),
             sent = sender.send(Message::Batch(batch)) => if sent.is_err() { return Err(given_up()) },
         }
+    }
+}
+
+/// Waits until somebody asks the query to end; for ever when it has ended and nobody did.
+async fn asked_to_end(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

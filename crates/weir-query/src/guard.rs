@@ -4,15 +4,12 @@
 //! tree as deep as the chain is long: enough to overflow a stack, which ends the process and cannot
 //! be caught. Counting here is one loop over tokens with memory bounded by the text.
 
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use crate::dialect::DIALECT;
 use crate::error::{Position, QueryError, QueryErrorKind, syntax};
 use crate::options::EngineOptions;
-
-/// The dialect all SQL is read in.
-pub(crate) const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
 /// A join is planned many times over by rules that look at pairs, so it weighs more than a `+`.
 const JOIN_WEIGHT: usize = 10;
@@ -39,6 +36,9 @@ pub(crate) fn tokens(sql: &str, options: &EngineOptions) -> Result<Vec<TokenWith
     Ok(tokens)
 }
 
+/// Subqueries inside expressions: planning takes twice as long for each further one inside another.
+const SUBQUERY_DEPTH: usize = 8;
+
 /// What is known about one pair of brackets (or the statement itself).
 #[derive(Default)]
 struct Level {
@@ -48,6 +48,10 @@ struct Level {
     with: bool,
     /// Opened by `CASE`, closed by `END`.
     case: bool,
+    /// Stands where a value may, so a `SELECT` in it is a subquery of an expression.
+    value: bool,
+    /// Is such a subquery.
+    subquery: bool,
     begun: bool,
 }
 
@@ -62,10 +66,13 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
         let level = levels.last_mut().expect("the statement's own level stays");
         let first = !std::mem::replace(&mut level.begun, true);
         match token {
-            Token::LParen | Token::LBrace => levels.push(Level::default()),
+            Token::LParen | Token::LBrace => {
+                let value = !level.from;
+                levels.push(Level { value, ..Level::default() });
+            }
             Token::LBracket => {
                 operators += 1;
-                levels.push(Level::default());
+                levels.push(Level { value: true, ..Level::default() });
             }
             Token::RParen | Token::RBracket | Token::RBrace => {
                 while levels.len() > 1 && levels.pop().is_some_and(|level| level.case) {}
@@ -78,7 +85,11 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                 Keyword::END if level.case => {
                     levels.pop();
                 }
-                Keyword::WITH if first => level.with = true,
+                Keyword::WITH if first => {
+                    level.with = true;
+                    level.subquery = level.value;
+                }
+                Keyword::SELECT if first => level.subquery = level.value,
                 Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE if first => level.begun = false,
                 Keyword::FROM => level.from = true,
                 Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT
@@ -116,6 +127,13 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                 position(),
             )
             .hint("name inner parts with WITH"));
+        }
+        if levels.iter().filter(|level| level.subquery).count() > SUBQUERY_DEPTH {
+            return Err(too_complex(
+                format!("subqueries are nested more than {SUBQUERY_DEPTH} levels deep"),
+                position(),
+            )
+            .hint("name inner parts with WITH, or join them"));
         }
         if levels.iter().filter(|level| level.with).count() > WITH_DEPTH {
             return Err(too_complex(
@@ -168,6 +186,7 @@ mod tests {
         check("SELECT a, sum(b) FROM t JOIN u USING (id) WHERE x IN (1, 2) GROUP BY 1").unwrap();
         let list: Vec<String> = (0..10_000).map(|i| i.to_string()).collect();
         check(&format!("SELECT * FROM t WHERE id IN ({})", list.join(","))).unwrap();
+        check(&format!("SELECT * FROM {}t{}", "(SELECT * FROM ".repeat(50), ")".repeat(50))).unwrap();
         check("SELECT CASE WHEN a THEN 1 ELSE 2 END, (CASE x WHEN 1 THEN 2 END)").unwrap();
     }
 
@@ -196,6 +215,8 @@ mod tests {
             format!("SELECT {}", "(".repeat(100_000)),
             format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(300), " END".repeat(300)),
             format!("{}SELECT 1", "WITH a AS (".repeat(7)),
+            format!("SELECT {}1{}", "(SELECT ".repeat(9), ")".repeat(9)),
+            format!("SELECT {}1{}", "EXISTS (SELECT ".repeat(9), ")".repeat(9)),
         ] {
             assert_eq!(check(&sql).unwrap_err().kind(), QueryErrorKind::TooComplex);
         }

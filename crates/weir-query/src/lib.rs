@@ -5,6 +5,7 @@
 
 mod caller;
 mod catalog;
+mod dialect;
 mod engine;
 mod error;
 mod guard;
@@ -20,6 +21,7 @@ mod system;
 mod threads;
 mod travel;
 mod types;
+mod yielding;
 
 pub use caller::Caller;
 pub use engine::{Engine, QueryRequest};

@@ -49,7 +49,7 @@ impl Default for EngineOptions {
             waiting: 64,
             timeout: Duration::from_secs(300),
             sql_bytes: 1 << 20,
-            operators: 2_000,
+            operators: 1_000,
             items: 50_000,
             depth: 60,
             yield_to_intake: true,

@@ -16,6 +16,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion_functions_json::udfs;
 
 use crate::options::EngineOptions;
+use crate::yielding::YieldAfterJoins;
 
 /// The one catalog, as the first part of `weir.shop.tracks`.
 pub(crate) const CATALOG: &str = "weir";
@@ -73,6 +74,7 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     for function in [

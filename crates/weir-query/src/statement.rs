@@ -9,8 +9,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use crate::dialect::DIALECT;
 use crate::error::{QueryError, QueryErrorKind, translate};
-use crate::guard::DIALECT;
 
 /// How deep the parser may recurse; its levels are finer than those of brackets.
 const PARSER_DEPTH: usize = 400;

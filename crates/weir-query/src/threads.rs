@@ -21,7 +21,9 @@ impl QueryThreads {
     pub(crate) fn start(options: &EngineOptions) -> std::io::Result<Self> {
         let nice = options.yield_to_intake;
         let runtime = Builder::new_multi_thread()
-            .worker_threads(options.threads.max(1))
+            // More than there are cores: some computations do not yield for seconds, and the system
+            // shares the cores out between threads where the runtime cannot.
+            .worker_threads(options.threads.max(1) + options.running)
             // Planning holds a thread for as long as it takes, so it gets threads of its own; the
             // rest is for file reads.
             .max_blocking_threads(options.running + 8 * options.threads.max(1))

@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use crate::dialect::DIALECT;
 use crate::error::{Position, QueryError, QueryErrorKind, syntax};
-use crate::guard::DIALECT;
 
 /// The most clauses in one statement; each is one look into the table's history.
 const MAX_CLAUSES: usize = 64;

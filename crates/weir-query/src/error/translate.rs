@@ -185,6 +185,12 @@ fn planning(message: &str, names: &dyn Names) -> QueryError {
     if message.contains("must appear in the GROUP BY") || message.contains("could not be resolved from available columns") {
         return QueryError::new(Kind::Invalid, first_line(message)).with_sqlstate("42803");
     }
+    if let Some(rest) = message.strip_prefix("Projections require unique expression names but the expression \"") {
+        let name = rest.split('"').next().unwrap_or_default();
+        let name = name.rsplit(" AS ").next().unwrap_or(name);
+        return QueryError::new(Kind::Invalid, format!("two columns of the result are called `{name}`"))
+            .hint("give one of them another name with AS");
+    }
     QueryError::new(Kind::Invalid, first_line(message))
 }
 

@@ -43,7 +43,7 @@ async fn a_past_version_stays_as_it_was() {
     let at = |version: u64| format!("SELECT count(*) FROM shop.orders FOR VERSION AS OF {version}");
     assert_eq!(fixture.value(&at(version)).await, "3");
     assert_eq!(fixture.value(&at(version - 1)).await, "2");
-    let sql = "SELECT (SELECT count(*) FROM shop.orders FOR TIMESTAMP AS OF $1), (SELECT count(*) FROM shop.orders)";
+    let sql = "SELECT (SELECT count(*) FROM shop.orders FOR TIMESTAMP AS OF $1) AS then, (SELECT count(*) FROM shop.orders) AS now";
     let rows = fixture.rows_with(sql, vec![json!(before.to_rfc3339())]).await;
     assert_eq!(rows.unwrap(), [["2", "3"]]);
     let error = fixture.rows(&at(version + 1)).await.unwrap_err();

@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coop::CooperativeExec;
+
+/// Makes operators yield that turn few rows into many.
+///
+/// The engine lets tasks yield where they read; a join makes a million rows of one batch read, and
+/// whatever consumes them would neither notice that its query was cancelled nor let others run.
+#[derive(Debug)]
+pub(crate) struct YieldAfterJoins;
+
+impl PhysicalOptimizerRule for YieldAfterJoins {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
+            let multiplies = matches!(
+                plan.name(),
+                "NestedLoopJoinExec"
+                    | "CrossJoinExec"
+                    | "HashJoinExec"
+                    | "SortMergeJoinExec"
+                    | "PiecewiseMergeJoinExec"
+                    | "SymmetricHashJoinExec"
+                    | "UnnestExec"
+            );
+            Ok(if multiplies {
+                Transformed::yes(Arc::new(CooperativeExec::new(plan)) as Arc<dyn ExecutionPlan>)
+            } else {
+                Transformed::no(plan)
+            })
+        })
+        .data()
+    }
+
+    fn name(&self) -> &str {
+        "yield_after_joins"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
