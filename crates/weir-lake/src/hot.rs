@@ -39,6 +39,8 @@ struct HotTable {
     /// Files written but not yet committed.
     staged: Vec<DataFile>,
     cold: Cold,
+    /// Committed and staged files, as readers see them.
+    files: Arc<Vec<DataFile>>,
 }
 
 /// The committed part of a table.
@@ -174,6 +176,7 @@ impl Hot {
                 self.bytes.fetch_sub(freed as u64, Ordering::Relaxed);
                 hot.frozen.clear();
                 hot.staged.push(file.clone());
+                hot.refresh_files();
             }
         }
         self.swap(&tables, files.iter().map(|(name, _)| name), None);
@@ -204,6 +207,7 @@ impl Hot {
         hot.cold.files = log.files.clone();
         hot.cold.committed = log.committed;
         hot.schema = joined(&log.schema, &hot.schema);
+        hot.refresh_files();
         self.swap(&tables, std::iter::once(&log.name), None);
     }
 
@@ -242,6 +246,7 @@ impl HotTable {
             frozen: Vec::new(),
             active: Vec::new(),
             staged: Vec::new(),
+            files: Arc::default(),
             cold: Cold {
                 version: None,
                 files: Arc::default(),
@@ -251,8 +256,8 @@ impl HotTable {
         }
     }
 
-    fn view(&self, name: &TableName, root: &LakeRoot) -> TableView {
-        let files = if self.staged.is_empty() {
+    fn refresh_files(&mut self) {
+        self.files = if self.staged.is_empty() {
             self.cold.files.clone()
         } else {
             Arc::new(
@@ -264,11 +269,14 @@ impl HotTable {
                     .collect(),
             )
         };
+    }
+
+    fn view(&self, name: &TableName, root: &LakeRoot) -> TableView {
         TableView {
             name: name.clone(),
             schema: self.schema.clone(),
             version: self.cold.version,
-            files,
+            files: self.files.clone(),
             hot: self.frozen.iter().chain(&self.active).cloned().collect(),
             store: root.store.clone(),
             store_url: root.url.clone(),

@@ -3,8 +3,13 @@
 //! For tests only. Nothing here is faked: the process is the shipped binary, driven through its
 //! command line and its HTTP doors, and ended the hard way when a test asks for it.
 
+mod clients;
 mod load;
+mod proxy;
 mod weir;
 
+pub use anyhow::{Context, Result, bail, ensure};
+pub use clients::Clients;
 pub use load::{Load, LoadOptions};
+pub use proxy::{Fault, Proxy};
 pub use weir::{Weir, until};

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fs;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tracing::{error, warn};
 use weir_core::Seq;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::run::{Run, RunWriter};
 use super::{DedupKey, Entry, Seen};
@@ -16,7 +17,29 @@ use super::{DedupKey, Entry, Seen};
 const MERGE: usize = 4;
 
 /// Keys taken out of memory, on their way into a file; still looked up meanwhile.
-pub(crate) type FrozenKeys = Arc<HashMap<u128, Entry>>;
+pub(crate) type FrozenKeys = Arc<Keys>;
+
+type Keys = HashMap<u128, Entry, BuildHasherDefault<KeyHasher>>;
+
+/// Keys are hashes already.
+#[derive(Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+}
 
 /// The files of the index, shared by the thread that looks up and the one that writes them.
 pub(crate) struct DedupRuns {
@@ -36,7 +59,7 @@ struct State {
 
 /// The index as the applying thread uses it.
 pub(crate) struct DedupIndex {
-    fresh: HashMap<u128, Entry>,
+    fresh: Keys,
     runs: Arc<DedupRuns>,
 }
 
@@ -199,17 +222,18 @@ impl DedupRuns {
     }
 
     fn key(&self, scope: u32, id: &[u8]) -> u128 {
-        let mut hash = Xxh3::with_seed(self.seed);
-        hash.update(&scope.to_le_bytes());
-        hash.update(id);
-        hash.digest128()
+        // An odd multiple of the scope gives each source a seed of its own.
+        let seed = self
+            .seed
+            .wrapping_add(u64::from(scope).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        xxh3_128_with_seed(id, seed)
     }
 }
 
 impl DedupIndex {
     pub(crate) fn new(runs: Arc<DedupRuns>) -> Self {
         Self {
-            fresh: HashMap::new(),
+            fresh: Keys::default(),
             runs,
         }
     }

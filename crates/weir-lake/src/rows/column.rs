@@ -109,6 +109,7 @@ impl ColumnKind {
 pub(super) struct Column {
     builder: Builder,
     kind: ColumnKind,
+    len: usize,
 }
 
 enum Builder {
@@ -118,19 +119,6 @@ enum Builder {
     Timestamp(TimestampMicrosecondBuilder),
     String(StringBuilder),
     Binary(BinaryBuilder),
-}
-
-macro_rules! each {
-    ($builder:expr, $b:ident => $body:expr) => {
-        match $builder {
-            Builder::Boolean($b) => $body,
-            Builder::Integer($b) => $body,
-            Builder::Float($b) => $body,
-            Builder::Timestamp($b) => $body,
-            Builder::String($b) => $body,
-            Builder::Binary($b) => $body,
-        }
-    };
 }
 
 impl Column {
@@ -145,7 +133,11 @@ impl Column {
             ColumnKind::String => Builder::String(StringBuilder::new()),
             ColumnKind::Binary => Builder::Binary(BinaryBuilder::new()),
         };
-        Self { builder, kind }
+        Self {
+            builder,
+            kind,
+            len: 0,
+        }
     }
 
     pub(super) fn kind(&self) -> ColumnKind {
@@ -153,8 +145,7 @@ impl Column {
     }
 
     pub(super) fn len(&self) -> usize {
-        use arrow::array::ArrayBuilder;
-        each!(&self.builder, b => b.len())
+        self.len
     }
 
     /// Appends nulls until the column has `len` values.
@@ -163,6 +154,7 @@ impl Column {
         if missing == 0 {
             return;
         }
+        self.len = len;
         match &mut self.builder {
             Builder::Boolean(b) => b.append_nulls(missing),
             Builder::Integer(b) => b.append_nulls(missing),
@@ -190,6 +182,7 @@ impl Column {
                 // A fixed integer column takes every integer.
                 if let (Builder::Integer(b), Value::Integer(i)) = (&mut self.builder, value) {
                     b.append_value(i);
+                    self.len += 1;
                 }
                 Placed::Kept
             }
@@ -223,6 +216,7 @@ impl Column {
             },
             _ => return false,
         }
+        self.len += 1;
         true
     }
 
@@ -231,6 +225,7 @@ impl Column {
         if to.data_type() != self.kind.data_type() && self.len() == 0 {
             *self = Column::new(to);
         } else if to.data_type() != self.kind.data_type() {
+            let len = self.len;
             let values = self.take();
             let wide = widen_array(&values, to);
             let mut next = Column::new(to);
@@ -241,6 +236,7 @@ impl Column {
                 }
                 _ => unreachable!("only floats and text are wider than anything"),
             }
+            next.len = len;
             *self = next;
         }
         self.kind = to;
@@ -248,6 +244,7 @@ impl Column {
 
     /// Takes the values out, leaving the column empty and of the same kind.
     pub(super) fn take(&mut self) -> ArrayRef {
+        self.len = 0;
         match &mut self.builder {
             Builder::Boolean(b) => Arc::new(b.finish()),
             Builder::Integer(b) => Arc::new(b.finish()),

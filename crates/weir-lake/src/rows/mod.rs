@@ -58,6 +58,11 @@ impl Rows<'_> {
         self.tables.open(name, spec)
     }
 
+    /// Tells whether the table `name` exists, now or from before this process.
+    pub fn has(&self, name: &TableName) -> bool {
+        self.tables.by_name.contains_key(name) || self.tables.known.contains_key(name)
+    }
+
     /// Returns the rows of an opened table.
     pub fn table(&mut self, id: TableId) -> &mut TableRows {
         self.tables.get_mut(id)

@@ -1,6 +1,6 @@
 //! Promise one, from outside: what was acknowledged is there exactly once, whatever happened.
 
-use anyhow::{Result, ensure};
+use weir_testkit::{Result, ensure};
 use weir_testkit::{Load, LoadOptions, Weir, until};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir");

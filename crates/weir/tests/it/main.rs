@@ -3,4 +3,5 @@
 mod commands;
 mod crash;
 mod env;
+mod sdk;
 mod server;

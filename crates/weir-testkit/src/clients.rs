@@ -1,0 +1,104 @@
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// The longest a driver may take, with a browser's start and an SDK's waits between retries.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// The programs in other languages that tests drive, and the scripts that drive them.
+pub struct Clients {
+    installed: PathBuf,
+    scripts: PathBuf,
+}
+
+impl Clients {
+    /// Finds what `tests/clients/setup` installed; says to run it when it is not there or is old.
+    pub fn find() -> Result<Self> {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients");
+        let scripts = scripts.canonicalize().context("tests/clients")?;
+        let installed = match std::env::var_os("WEIR_CLIENTS") {
+            Some(folder) => PathBuf::from(folder),
+            None => cache()?.join("weir/clients"),
+        };
+        for (wanted, stamp) in [
+            ("package-lock.json", "node/.installed"),
+            ("requirements.txt", "python/.installed"),
+        ] {
+            let wanted = std::fs::read(scripts.join(wanted))?;
+            let found = std::fs::read(installed.join(stamp)).unwrap_or_default();
+            ensure!(
+                wanted == found,
+                "the SDKs and engines in {} are missing or of other versions: run tests/clients/setup",
+                installed.display()
+            );
+        }
+        Ok(Self { installed, scripts })
+    }
+
+    /// Runs a script of `tests/clients` by Node or Python; returns the JSON it prints last.
+    pub async fn run(&self, script: &str, variables: &[(&str, &str)]) -> Result<Value> {
+        let path = self.scripts.join(script);
+        let mut command = match path.extension().and_then(OsStr::to_str) {
+            Some("mjs") => Command::new("node"),
+            Some("py") => Command::new(self.python("python")),
+            _ => bail!("{script} is neither of Node nor of Python"),
+        };
+        command
+            .arg(path)
+            .env("WEIR_CLIENTS", &self.installed)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output());
+        let output = output
+            .await
+            .with_context(|| format!("{script} does not end"))??;
+        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{script} failed: {said}{complained}"
+        );
+        let last = said.lines().last().unwrap_or_default();
+        serde_json::from_str(last).with_context(|| format!("{script} said {said}{complained}"))
+    }
+
+    /// Starts a server that came from PyPI; it ends with the answer.
+    pub fn serve(&self, program: &str, arguments: &[&OsStr], log: &Path) -> Result<Child> {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)?;
+        let mut command = Command::new(self.python(program));
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
+        command
+            .spawn()
+            .with_context(|| format!("cannot start {program}"))
+    }
+
+    fn python(&self, program: &str) -> PathBuf {
+        self.installed.join("python/bin").join(program)
+    }
+}
+
+fn cache() -> Result<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache
+        .or_else(home)
+        .context("neither XDG_CACHE_HOME nor HOME is set")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
