@@ -10,7 +10,7 @@ help: ## Show this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
 build: ## Build the binary for daily use
-	@ci/prepare.sh build >/dev/null
+	@ci/prepare.sh build
 	@cargo build --workspace --bin weir --locked
 
 demo: build ## Start Weir with a made-up company; show queries and their answers
@@ -20,11 +20,11 @@ test: ## Build everything and run every test
 	@ci/test.sh
 
 bench: ## Measure, and write a table with ratios
-	@ci/prepare.sh bench >/dev/null
+	@ci/prepare.sh bench
 	@if [ -x benches/run ]; then benches/run; else echo "there are no benchmarks yet" >&2; exit 1; fi
 
 torture: ## Crash, starve and corrupt it, for long
-	@ci/prepare.sh test >/dev/null
+	@ci/prepare.sh test
 	@if [ -x tests/torture/run ]; then tests/torture/run; else echo "there are no torture tests yet" >&2; exit 1; fi
 
 lint: ## Formatting, clippy, absences, licences

@@ -191,6 +191,8 @@ async fn deliver(run: &Run, batch: &Batch, connection: &mut Option<Connection>) 
             Outcome::Broken => {
                 run.broken.fetch_add(1, Ordering::Relaxed);
                 *connection = None;
+                // A server that is being started again is not helped by a storm.
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
         if !run.options.retry || Instant::now() >= run.until {
