@@ -21,7 +21,7 @@ impl Clients {
     pub fn find() -> Result<Self> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients");
         let scripts = scripts.canonicalize().context("tests/clients")?;
-        let installed = match std::env::var_os("WEIR_CLIENTS") {
+        let installed = match std::env::var_os("TESTKIT_CLIENTS") {
             Some(folder) => PathBuf::from(folder),
             None => cache()?.join("weir/clients"),
         };
@@ -50,7 +50,7 @@ impl Clients {
         };
         command
             .arg(path)
-            .env("WEIR_CLIENTS", &self.installed)
+            .env("TESTKIT_CLIENTS", &self.installed)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What befalls one `POST`.
+/// What befalls one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing: it is forwarded, and so is the answer.
@@ -36,7 +36,7 @@ pub struct Proxy {
 
 struct State {
     upstream: SocketAddr,
-    script: Mutex<VecDeque<Fault>>,
+    script: Mutex<VecDeque<(&'static str, Fault)>>,
     met: AtomicUsize,
     delay: Mutex<Duration>,
     down: AtomicBool,
@@ -75,9 +75,10 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Says what the next `POST`s meet, in order; those after them meet nothing.
-    pub fn script(&self, faults: &[Fault]) {
-        self.state.script.lock().expect("lock").extend(faults);
+    /// Says what the next requests of a method meet, in order; those after them meet nothing.
+    pub fn script(&self, method: &'static str, faults: &[Fault]) {
+        let mut script = self.state.script.lock().expect("lock");
+        script.extend(faults.iter().map(|&fault| (method, fault)));
     }
 
     /// Returns how many faults of the script were met.
@@ -125,14 +126,17 @@ impl State {
     }
 
     fn fault(&self, request: &[u8]) -> Fault {
-        if !request.starts_with(b"POST ") {
+        let mut script = self.script.lock().expect("lock");
+        let next = script.front().copied();
+        let Some((_, fault)) = next.filter(|(method, _)| request.starts_with(method.as_bytes()))
+        else {
             return Fault::None;
-        }
-        let fault = self.script.lock().expect("lock").pop_front();
-        if matches!(fault, Some(fault) if fault != Fault::None) {
+        };
+        script.pop_front();
+        if fault != Fault::None {
             self.met.fetch_add(1, Ordering::SeqCst);
         }
-        fault.unwrap_or(Fault::None)
+        fault
     }
 
     async fn forward(&self, request: &[u8]) -> Result<Vec<u8>> {

@@ -211,13 +211,32 @@ impl Weir {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
+    /// Commits everything that was acknowledged to the lake's files.
+    pub async fn flush(&self) -> Result<()> {
+        let request = self
+            .http
+            .post(format!("{}/api/v1/lake/flush", self.url))
+            .bearer_auth(self.token()?);
+        let answer = request.send().await?;
+        ensure!(
+            answer.status().is_success(),
+            "flush: {}",
+            answer.text().await?
+        );
+        Ok(())
+    }
+
+    fn token(&self) -> Result<String> {
+        let token = std::fs::read_to_string(self.dir.join(".weir/owner.token"))?;
+        Ok(token.trim().to_owned())
+    }
+
     /// Answers a query: its rows.
     pub async fn query(&self, sql: &str) -> Result<Vec<Vec<Value>>> {
-        let token = std::fs::read_to_string(self.dir.join(".weir/owner.token"))?;
         let request = self
             .http
             .post(format!("{}/api/v1/query", self.url))
-            .bearer_auth(token.trim());
+            .bearer_auth(self.token()?);
         let answer: Value = request
             .json(&json!({"sql": sql}))
             .send()

@@ -15,7 +15,7 @@ const server = createServer((request, response) => {
   const path = normalize(new URL(request.url, "http://page").pathname);
   const modules = "/node_modules/";
   const file = path.startsWith(modules)
-    ? join(process.env.WEIR_CLIENTS, "node", path)
+    ? join(process.env.TESTKIT_CLIENTS, "node", path)
     : join(here, path);
   if (!existsSync(file)) return response.writeHead(404).end();
   response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream" });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 /** Loads a package from where `setup` put them. */
-export const load = createRequire(`${process.env.WEIR_CLIENTS}/node/package.json`);
+export const load = createRequire(`${process.env.TESTKIT_CLIENTS}/node/package.json`);
 
 const { properties, traits } = JSON.parse(
   readFileSync(new URL("../story.json", import.meta.url), "utf8"),

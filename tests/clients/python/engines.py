@@ -21,8 +21,9 @@ def plain(value):
     """The forms that Weir's own JSON has."""
     if isinstance(value, datetime.datetime):
         value = value.astimezone(datetime.timezone.utc)
-        fraction = f"{value.microsecond:06}".rstrip("0") if value.microsecond else ""
-        return value.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}" if fraction else "") + "Z"
+        micros = value.microsecond
+        spec = "seconds" if not micros else "microseconds" if micros % 1000 else "milliseconds"
+        return value.isoformat(timespec=spec).replace("+00:00", "Z")
     if isinstance(value, decimal.Decimal):
         return str(value)
     return value
@@ -32,7 +33,7 @@ def rows(found):
     return [[plain(value) for value in row] for row in found]
 
 
-folder = f"{os.environ['WEIR_CLIENTS']}/python/duckdb"
+folder = f"{os.environ['TESTKIT_CLIENTS']}/python/duckdb"
 connection = duckdb.connect(config={"extension_directory": folder})
 duckdb_extensions.import_extension("delta", con=connection)
 connection.execute("LOAD delta")

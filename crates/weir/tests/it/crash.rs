@@ -1,7 +1,7 @@
 //! Promise one, from outside: what was acknowledged is there exactly once, whatever happened.
 
-use weir_testkit::{Result, ensure};
 use weir_testkit::{Load, LoadOptions, Weir, until};
+use weir_testkit::{Result, ensure};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir");
 
@@ -12,7 +12,7 @@ fn cycles() -> usize {
         .unwrap_or(30)
 }
 
-fn options(prefix: &str) -> LoadOptions {
+pub(crate) fn options(prefix: &str) -> LoadOptions {
     LoadOptions {
         clients: 8,
         batch: 20,
@@ -21,7 +21,10 @@ fn options(prefix: &str) -> LoadOptions {
 }
 
 /// Checks that every acknowledged id is in the raw and the typed table once, and no id twice.
-async fn check(weir: &Weir, acknowledged: &std::collections::HashSet<String>) -> Result<()> {
+pub(crate) async fn check(
+    weir: &Weir,
+    acknowledged: &std::collections::HashSet<String>,
+) -> Result<()> {
     for (table, id) in [
         ("raw_app.events", "message_id"),
         ("app.order_completed", "id"),

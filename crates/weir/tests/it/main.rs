@@ -2,6 +2,10 @@
 
 mod commands;
 mod crash;
+mod disk;
+mod engines;
 mod env;
 mod sdk;
 mod server;
+mod store;
+mod syscalls;

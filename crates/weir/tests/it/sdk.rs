@@ -214,7 +214,7 @@ async fn arrives_in_spite_of_faults(sdk: Sdk) -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
     weir.start().await?;
     let proxy = Proxy::start(weir.url()).await?;
-    proxy.script(&FAULTS);
+    proxy.script("POST", &FAULTS);
     let sent = sdk.send(&weir, &proxy.url(), COUNT).await?;
     ensure!(proxy.met() == 5, "the SDK met {} of 5 faults", proxy.met());
     sdk.check(&weir, &sent, COUNT).await?;

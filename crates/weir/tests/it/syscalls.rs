@@ -1,0 +1,135 @@
+//! Reads what `strace -f -y` wrote and proves an order of system calls.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use weir_testkit::{Context, Result, ensure};
+
+/// A system call, with the lines of the trace where it began and ended.
+#[derive(Debug)]
+struct Call<'a> {
+    name: &'a str,
+    arguments: &'a str,
+    began: usize,
+    ended: usize,
+}
+
+/// What a trace showed.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    /// Segments of the log that were removed.
+    pub(crate) segments: usize,
+    /// Data files that had to be, and were, on disk before one of them.
+    pub(crate) data_files: usize,
+    /// Commits that had to be, and were.
+    pub(crate) commits: usize,
+}
+
+/// Checks at each removal of a segment of the log that every file which had its name in the lake by
+/// then was synced by then, and after it had its name, its directory.
+pub(crate) fn prove(trace: &str, project: &Path) -> Result<Proof> {
+    let calls = calls(trace);
+    let (log, lake) = (project.join(".weir/wal"), project.join("lake"));
+    let mut proof = Proof::default();
+    for removal in calls.iter().filter(|call| call.name.starts_with("unlink")) {
+        let path = Path::new(last_path(removal)?);
+        if !path.starts_with(&log) || path.extension().is_none_or(|kind| kind != "wal") {
+            continue;
+        }
+        proof.segments += 1;
+        let (mut data_files, mut commits) = (0, 0);
+        for named in calls
+            .iter()
+            .filter(|call| names(call) && call.ended < removal.began)
+        {
+            let file = Path::new(last_path(named)?);
+            if !file.starts_with(&lake) {
+                continue;
+            }
+            let kind = file
+                .extension()
+                .and_then(|kind| kind.to_str())
+                .unwrap_or_default();
+            match kind {
+                "parquet" => data_files += 1,
+                "json" => commits += 1,
+                _ => continue,
+            }
+            let synced = |wanted: &Path, from: usize| {
+                calls.iter().any(|call| {
+                    matches!(call.name, "fsync" | "fdatasync")
+                        && open_path(call) == wanted.to_str()
+                        && from < call.began
+                        && call.ended < removal.began
+                })
+            };
+            let folder = file.parent().context("a folder")?;
+            let what = format!("before {} went, nobody synced", path.display());
+            ensure!(synced(file, 0), "{what} {}", file.display());
+            ensure!(
+                synced(folder, named.ended),
+                "{what} {} after {} got its name there",
+                folder.display(),
+                file.display()
+            );
+        }
+        proof.data_files = proof.data_files.max(data_files);
+        proof.commits = proof.commits.max(commits);
+    }
+    Ok(proof)
+}
+
+/// Whether a call gave a file the name it keeps.
+fn names(call: &Call<'_>) -> bool {
+    call.name.starts_with("rename")
+        || call.name.starts_with("link")
+        || (call.name == "openat" && call.arguments.contains("O_CREAT"))
+}
+
+/// Returns the calls that succeeded, in the order in which they ended.
+fn calls(trace: &str) -> Vec<Call<'_>> {
+    let mut open: HashMap<&str, (usize, &str)> = HashMap::new();
+    let mut calls = Vec::new();
+    for (line, text) in trace.lines().enumerate() {
+        let Some((thread, rest)) = text.split_once(' ') else {
+            continue;
+        };
+        let rest = rest.trim_start();
+        let (began, head, tail) = if let Some(head) = rest.strip_suffix(" <unfinished ...>") {
+            open.insert(thread, (line, head));
+            continue;
+        } else if rest.starts_with("<... ") {
+            let Some((began, head)) = open.remove(thread) else {
+                continue;
+            };
+            (began, head, rest)
+        } else {
+            (line, rest, rest)
+        };
+        let failed = tail
+            .rsplit_once(" = ")
+            .is_none_or(|(_, result)| result.starts_with('-'));
+        if let Some((name, arguments)) = head.split_once('(').filter(|_| !failed) {
+            calls.push(Call {
+                name,
+                arguments,
+                began,
+                ended: line,
+            });
+        }
+    }
+    calls
+}
+
+/// Returns the path of the descriptor a call is about: `fsync(7</path>)`.
+fn open_path<'a>(call: &Call<'a>) -> Option<&'a str> {
+    let (_, rest) = call.arguments.split_once('<')?;
+    rest.split_once('>').map(|(path, _)| path)
+}
+
+/// Returns the last path among a call's arguments: the new name of a file.
+fn last_path<'a>(call: &Call<'a>) -> Result<&'a str> {
+    let mut quoted = call.arguments.split('"');
+    let last = std::iter::from_fn(|| quoted.nth(1)).last();
+    last.with_context(|| format!("no path in {call:?}"))
+}
