@@ -245,6 +245,9 @@ impl Collector {
 
     async fn store(&self, job: Job) -> Reply {
         let inner = &self.inner;
+        if let Err(refusal) = inner.log.admits() {
+            return inner.refused(refusal);
+        }
         let mut job = Arc::new(job);
         let mut prepared = self.prepare(&job).await;
         if let Err(Failure::UnknownKey(keys)) = &prepared {

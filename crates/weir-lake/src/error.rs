@@ -19,6 +19,8 @@ pub enum LakeErrorKind {
     Locked,
     /// There is no such table, version or file.
     NotFound,
+    /// What was asked for makes no sense.
+    Invalid,
     /// The configuration cannot work.
     Config,
     /// The disk or the object store failed; trying again may help.
@@ -58,7 +60,7 @@ impl LakeError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.kind {
             LakeErrorKind::Locked => "stop the other process, or use its HTTP API",
-            LakeErrorKind::NotFound => return None,
+            LakeErrorKind::NotFound | LakeErrorKind::Invalid => return None,
             LakeErrorKind::Config => "check the `lake` section of weir.toml",
             LakeErrorKind::Storage => "check free space and permissions; `weir doctor` tests both",
             LakeErrorKind::Corrupt => "keep the file for inspection; it was set aside, not deleted",

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use fail::fail_point;
@@ -21,10 +22,13 @@ use crate::applier::{Barrier, Request};
 use crate::dedup::{DedupRuns, FrozenKeys};
 use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, encode, read_batches};
 use crate::error::{LakeError, LakeErrorKind};
-use crate::hot::{Hot, Staged, joined};
+use crate::hot::{Hot, Staged, StagedFile, joined};
 use crate::store::LakeRoot;
 use crate::view::{DataFile, widen_batch};
 use crate::wal::{Segments, write_checkpoint};
+
+/// As many keys may wait in memory for their file.
+const KEYS_IN_MEMORY: usize = 200_000;
 
 /// The logs of all tables; each is locked while it is committed to.
 pub(crate) struct Logs {
@@ -73,6 +77,8 @@ pub(crate) struct Flusher {
     pub(crate) committed: Seq,
     /// Held while commits are made; a rebuild holds it to have the tables to itself.
     pub(crate) gate: Arc<AsyncMutex<()>>,
+    /// Whether the last commit brought all tables to one position, which a rebuild starts from.
+    pub(crate) settled: Arc<AtomicBool>,
     /// Keys not yet in files of the index.
     pub(crate) keys: Vec<FrozenKeys>,
 }
@@ -84,6 +90,9 @@ impl Flusher {
             return Ok(self.staged);
         };
         self.keys.push(keys);
+        if self.keys.iter().map(|keys| keys.len()).sum::<usize>() >= KEYS_IN_MEMORY {
+            self.persist_keys()?;
+        }
         fail_point!("stage-begin");
         let mut files = Vec::with_capacity(tables.len());
         for table in tables {
@@ -100,7 +109,8 @@ impl Flusher {
                 .await
                 .map_err(|e| fail(e.into()))?;
             fail_point!("stage-stored");
-            files.push((table.name.clone(), file));
+            let schema = table.schema.clone();
+            files.push((table.name.clone(), StagedFile { file, schema }));
         }
         // All tables at one instant, and only once all are written: a failed attempt is repeated
         // whole, and its files stay unreferenced.
@@ -121,17 +131,19 @@ impl Flusher {
     /// Commits the staged files, table by table, then lets go of the log.
     pub(crate) async fn commit(&mut self) -> Result<Seq, LakeError> {
         let _gate = self.gate.clone().lock_owned().await;
+        self.settled.store(false, Ordering::Release);
         let seq = self.staged;
         let waiting = self.hot.to_commit();
         let tables = waiting.len();
         let mut rows = 0;
         for table in waiting {
-            rows += table.files.iter().map(|f| f.rows).sum::<u64>();
+            rows += table.files.iter().map(|f| f.file.rows).sum::<u64>();
             fail_point!("commit-table");
             self.commit_table(table, seq).await?;
             fail_point!("commit-table-done");
         }
         if seq == self.committed {
+            self.settled.store(true, Ordering::Release);
             return Ok(seq);
         }
         // The keys before the checkpoint: once the log is gone they cannot be had from it.
@@ -150,7 +162,21 @@ impl Flusher {
             info!(rows, tables, seq = seq.0, "committed");
         }
         self.committed = seq;
+        self.settled.store(true, Ordering::Release);
         Ok(seq)
+    }
+
+    /// Moves keys from memory into files of the index. Safe at any time: a key there answers its
+    /// own row, replayed after a crash, as it did the first time.
+    fn persist_keys(&mut self) -> Result<(), LakeError> {
+        while let Some(keys) = self.keys.first() {
+            self.dedup.persist(keys).map_err(|e| {
+                LakeError::new(LakeErrorKind::Storage, "write the index of", "keys").because(e)
+            })?;
+            self.keys.remove(0);
+            fail_point!("keys-persisted");
+        }
+        Ok(())
     }
 
     async fn commit_table(&self, table: Staged, seq: Seq) -> Result<(), LakeError> {
@@ -179,7 +205,7 @@ impl Flusher {
                     to: seq.0,
                 }],
                 code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
-                rows_added: table.files.iter().map(|f| f.rows).sum(),
+                rows_added: table.files.iter().map(|f| f.file.rows).sum(),
                 rows_removed: 0,
             },
             ..Change::default()
@@ -197,15 +223,16 @@ impl Flusher {
                 change.receipt.rows_added += file.rows;
                 change.receipt.rows_removed += file.rows;
             }
-            for file in &table.files {
-                change.add.push(
-                    self.rewrite(file, &schema, &table.options, &table.name)
-                        .await?,
-                );
-            }
             change.remove = old.as_ref().clone();
-        } else {
-            change.add = table.files;
+        }
+        for staged in table.files {
+            // Written before the column got its type, by a row or by a rebuild.
+            change.add.push(if widens(&staged.schema, &schema) {
+                self.rewrite(&staged.file, &schema, &table.options, &table.name)
+                    .await?
+            } else {
+                staged.file
+            });
         }
         if *schema != *log.schema {
             change.schema = Some(schema);

@@ -37,7 +37,7 @@ struct HotTable {
     /// Batches that still grow.
     active: Vec<RecordBatch>,
     /// Files written but not yet committed.
-    staged: Vec<DataFile>,
+    staged: Vec<StagedFile>,
     cold: Cold,
     /// Committed and staged files, as readers see them.
     files: Arc<Vec<DataFile>>,
@@ -64,7 +64,15 @@ pub(crate) struct Staged {
     pub(crate) name: TableName,
     pub(crate) schema: SchemaRef,
     pub(crate) options: FileOptions,
-    pub(crate) files: Vec<DataFile>,
+    pub(crate) files: Vec<StagedFile>,
+}
+
+/// A file that waits for a commit, and the columns it was written with: they may have become
+/// wider since.
+#[derive(Clone)]
+pub(crate) struct StagedFile {
+    pub(crate) file: DataFile,
+    pub(crate) schema: SchemaRef,
 }
 
 impl Hot {
@@ -164,7 +172,7 @@ impl Hot {
     }
 
     /// Puts files in the place of the frozen batches they hold, at one instant.
-    pub(crate) fn staged(&self, files: Vec<(TableName, DataFile)>) {
+    pub(crate) fn staged(&self, files: Vec<(TableName, StagedFile)>) {
         let mut tables = self.tables.lock();
         for (name, file) in &files {
             if let Some(hot) = tables.get_mut(name) {
@@ -264,7 +272,7 @@ impl HotTable {
                 self.cold
                     .files
                     .iter()
-                    .chain(&self.staged)
+                    .chain(self.staged.iter().map(|staged| &staged.file))
                     .cloned()
                     .collect(),
             )

@@ -53,6 +53,8 @@ struct Inner {
     applier: crossbeam_channel::Sender<crate::applier::Request>,
     /// Held while commits of rows are made.
     gate: Arc<tokio::sync::Mutex<()>>,
+    /// Whether the last commit brought all tables to one position.
+    settled: Arc<AtomicBool>,
     root: LakeRoot,
     /// The position after the log's end at the start: the replay is done once it is visible.
     replay_until: Seq,
@@ -180,6 +182,7 @@ impl Lake {
         let progress = Arc::new(Progress::default());
         progress.committed.store(checkpoint.0, Ordering::Relaxed);
         let gate = Arc::new(tokio::sync::Mutex::new(()));
+        let settled = Arc::new(AtomicBool::new(false));
         let flusher = Flusher {
             root: root.clone(),
             hot: hot.clone(),
@@ -189,6 +192,7 @@ impl Lake {
             wal_dir: options.wal_dir.clone(),
             applier: applier_requests.clone(),
             gate: gate.clone(),
+            settled: settled.clone(),
             run_id: format!("collect-{}", uuid::Uuid::new_v4()),
             staged: checkpoint,
             committed: checkpoint,
@@ -224,6 +228,7 @@ impl Lake {
             progress,
             applier: applier_requests,
             gate,
+            settled,
             root,
             replay_until: until,
             damaged,
@@ -235,23 +240,15 @@ impl Lake {
         })
     }
 
-    /// Appends one record of `rows` rows. Returns its first position once the record is durable;
-    /// after an error nothing of it is kept.
-    pub async fn append(&self, rows: u32, payload: Vec<u8>) -> Result<Seq, AppendError> {
+    /// Tells whether rows would be taken now, at no cost: asked before a request is even unpacked.
+    pub fn admits(&self) -> Result<(), AppendError> {
         let inner = &self.inner;
-        if payload.len() > MAX_PAYLOAD || rows == 0 {
-            return Err(AppendError::new(
-                AppendErrorKind::TooLarge,
-                "the record is too large",
-            ));
-        }
         let full = |reason| {
             let retry_after = Duration::from_secs(1);
             AppendError::new(AppendErrorKind::Full { retry_after }, reason)
         };
-        if inner.queued.load(Ordering::Relaxed) + inner.hot.bytes() > inner.options.hot_limit_bytes
-        {
-            let _ = inner.flush.try_send(None);
+        let waiting = inner.queued.load(Ordering::Relaxed) + inner.hot.bytes();
+        if waiting > inner.options.hot_limit_bytes {
             return Err(full("rows come faster than they can be written into files"));
         }
         if inner.segments.bytes() > inner.options.wal_limit_bytes {
@@ -265,6 +262,20 @@ impl Lake {
                 "the disk is nearly full",
             ));
         }
+        Ok(())
+    }
+
+    /// Appends one record of `rows` rows. Returns its first position once the record is durable;
+    /// after an error nothing of it is kept.
+    pub async fn append(&self, rows: u32, payload: Vec<u8>) -> Result<Seq, AppendError> {
+        let inner = &self.inner;
+        if payload.len() > MAX_PAYLOAD || rows == 0 {
+            return Err(AppendError::new(
+                AppendErrorKind::TooLarge,
+                "the record is too large",
+            ));
+        }
+        self.admits()?;
         let bytes = record_bytes(payload.len());
         inner.queued.fetch_add(bytes, Ordering::Relaxed);
         let wal = inner.wal.read().await;
@@ -416,15 +427,22 @@ impl Lake {
         options: RebuildOptions,
         derive: Box<dyn Derive>,
     ) -> Result<Vec<Rebuilt>, LakeError> {
+        // Rows of the log that a crash left between two tables' commits are in both only then.
+        self.recovered().await;
         self.flush().await?;
         let inner = &self.inner;
         let _gate = inner.gate.lock().await;
-        let rebuilder = Rebuilder {
-            root: &inner.root,
-            logs: &inner.logs,
-            hot: &inner.hot,
-            applier: inner.applier.clone(),
-        };
+        if !inner.settled.load(Ordering::Acquire) {
+            let error = LakeError::new(
+                LakeErrorKind::Storage,
+                "rebuild the tables of",
+                &options.schema,
+            );
+            return Err(
+                error.because("the last commit did not reach all tables; try again once one did")
+            );
+        }
+        let rebuilder = Rebuilder::new(&inner.root, &inner.logs, &inner.hot, inner.applier.clone());
         rebuilder.run(&options, derive).await
     }
 

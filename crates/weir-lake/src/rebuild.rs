@@ -7,11 +7,16 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use chrono::Utc;
+use datafusion::common::{Column, DataFusionError, ScalarValue};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{Expr, col, lit};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::functions_aggregate::expr_fn::sum;
+use datafusion::logical_expr::{Expr, col, lit, when};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use parking_lot::Mutex;
 use weir_core::TableName;
 
 use crate::applier::Request;
@@ -23,6 +28,8 @@ use crate::read::LakeTable;
 use crate::rows::{Derive, Rows, Tables};
 use crate::store::LakeRoot;
 use crate::view::{DataFile, TableView, widen_batch};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The column that ties a derived row to the row it came from.
 const SEQ: &str = "weir_seq";
@@ -61,10 +68,12 @@ pub struct Rebuilt {
 }
 
 pub(crate) struct Rebuilder<'a> {
-    pub(crate) root: &'a LakeRoot,
-    pub(crate) logs: &'a Logs,
-    pub(crate) hot: &'a Arc<Hot>,
-    pub(crate) applier: crossbeam_channel::Sender<Request>,
+    root: &'a LakeRoot,
+    logs: &'a Logs,
+    hot: &'a Arc<Hot>,
+    applier: crossbeam_channel::Sender<Request>,
+    /// Files written that no version of a table refers to yet.
+    loose: Mutex<HashSet<Path>>,
 }
 
 /// Rows of one table on their way into files.
@@ -78,6 +87,7 @@ struct Output {
 }
 
 impl RebuildOptions {
+    /// Whether some rows stay as they are.
     fn is_partial(&self) -> bool {
         self.received_from.is_some() || self.received_to.is_some() || self.condition.is_some()
     }
@@ -87,24 +97,57 @@ impl RebuildOptions {
     }
 }
 
-impl Rebuilder<'_> {
+impl<'a> Rebuilder<'a> {
+    pub(crate) fn new(
+        root: &'a LakeRoot,
+        logs: &'a Logs,
+        hot: &'a Arc<Hot>,
+        applier: crossbeam_channel::Sender<Request>,
+    ) -> Self {
+        Self {
+            root,
+            logs,
+            hot,
+            applier,
+            loose: Mutex::default(),
+        }
+    }
+
     /// Derives the tables. The caller keeps others from committing meanwhile.
     pub(crate) async fn run(
         &self,
         options: &RebuildOptions,
+        derive: Box<dyn Derive>,
+    ) -> Result<Vec<Rebuilt>, LakeError> {
+        let done = self.derive(options, derive).await;
+        self.tidy().await;
+        done
+    }
+
+    async fn derive(
+        &self,
+        options: &RebuildOptions,
         mut derive: Box<dyn Derive>,
     ) -> Result<Vec<Rebuilt>, LakeError> {
-        let storage = |e: Box<dyn std::error::Error + Send + Sync>| {
-            options.error(LakeErrorKind::Storage).because(e)
-        };
+        let storage = |e: BoxError| options.error(LakeErrorKind::Storage).because(e);
         let (raw, raw_version) = self.committed(&options.from).await?;
         let context = context(&raw).map_err(|e| storage(e.into()))?;
         let mut rows = context
             .table("source")
             .await
             .map_err(|e| storage(e.into()))?;
-        for filter in filters(options, &rows)? {
-            rows = rows.filter(filter).map_err(|e| storage(e.into()))?;
+        // What a row becomes depends on the rows before it, so those are derived as well, and only
+        // what comes of the selected ones is taken.
+        let selected = match options.is_partial() {
+            true => Some(selected(options, rows.clone()).await?),
+            false => None,
+        };
+        if let Some(selected) = &selected {
+            let Some(last) = selected.iter().max() else {
+                return Ok(Vec::new());
+            };
+            let until = rows.filter(col(SEQ).lt_eq(lit(*last)));
+            rows = until.map_err(|e| storage(e.into()))?;
         }
         let rows = rows
             .sort(vec![col(SEQ).sort(true, false)])
@@ -113,14 +156,8 @@ impl Rebuilder<'_> {
 
         let mut tables = Tables::default();
         let mut outputs: BTreeMap<TableName, Output> = BTreeMap::new();
-        let mut selected: HashSet<i64> = HashSet::new();
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|e| storage(e.into()))?;
-            if options.is_partial()
-                && let Some(seqs) = batch.column_by_name(SEQ)
-            {
-                selected.extend(seqs.as_primitive::<Int64Type>().iter().flatten());
-            }
             derive.derive(
                 &batch,
                 &mut Rows {
@@ -128,13 +165,10 @@ impl Rebuilder<'_> {
                     dedup: None,
                 },
             );
-            self.take(&mut tables, &mut outputs)
+            self.take(&mut tables, &mut outputs, selected.as_ref())
                 .await
                 .map_err(storage)?;
         }
-        self.take(&mut tables, &mut outputs)
-            .await
-            .map_err(storage)?;
 
         // A table that gets no rows any more is emptied, not forgotten.
         for name in self.logs.names() {
@@ -144,6 +178,7 @@ impl Rebuilder<'_> {
         }
         outputs.retain(|name, _| name.schema() == options.schema);
         let mut done = Vec::new();
+        let selected = selected.as_ref();
         for (name, output) in outputs {
             let log = self.logs.get(&name);
             let mut log = log.lock().await;
@@ -151,7 +186,7 @@ impl Rebuilder<'_> {
                 log.load().await?;
             }
             let report = self
-                .replace(options, &name, output, &selected, &mut log, raw_version)
+                .replace(options, &name, output, selected, &mut log, raw_version)
                 .await?;
             done.extend(report);
         }
@@ -191,7 +226,8 @@ impl Rebuilder<'_> {
         &self,
         tables: &mut Tables,
         outputs: &mut BTreeMap<TableName, Output>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        selected: Option<&HashSet<i64>>,
+    ) -> Result<(), BoxError> {
         for table in tables.iter_mut().filter(|t| !t.is_empty()) {
             let Some(batch) = table.take() else { continue };
             let name = table.name().clone();
@@ -202,13 +238,73 @@ impl Rebuilder<'_> {
                 sort_by: table.spec().sort_by,
                 bloom: table.spec().bloom.clone(),
             };
-            output.bytes += batch.get_array_memory_size();
-            output.batches.push(batch);
-            if output.bytes >= FILE_BYTES {
-                output.write(self.root, &folder).await?;
+            let batch = match selected {
+                Some(selected) => rows_from(&batch, selected, true)?,
+                None => batch,
+            };
+            if batch.num_rows() > 0 {
+                self.add(output, batch, &folder).await?;
             }
         }
         Ok(())
+    }
+
+    /// Adds rows to those waiting, and writes them into a file when they are many.
+    async fn add(
+        &self,
+        output: &mut Output,
+        rows: RecordBatch,
+        folder: &Path,
+    ) -> Result<(), BoxError> {
+        output.bytes += rows.get_array_memory_size();
+        output.batches.push(rows);
+        match output.bytes >= FILE_BYTES {
+            true => self.write(output, folder).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the waiting rows into a file.
+    async fn write(&self, output: &mut Output, folder: &Path) -> Result<(), BoxError> {
+        let Some(schema) = output.schema.clone().filter(|_| !output.batches.is_empty()) else {
+            return Ok(());
+        };
+        let file = self
+            .store(&output.batches, &schema, &output.options, folder)
+            .await?;
+        output.files.push((file, schema));
+        output.batches.clear();
+        output.bytes = 0;
+        Ok(())
+    }
+
+    async fn store(
+        &self,
+        batches: &[RecordBatch],
+        schema: &SchemaRef,
+        options: &FileOptions,
+        folder: &Path,
+    ) -> Result<DataFile, BoxError> {
+        let encoded = encode(batches, schema, options)?;
+        let file = encoded.store(self.root.store.as_ref(), folder).await?;
+        self.loose.lock().insert(file.path.clone());
+        Ok(file)
+    }
+
+    /// Deletes the files that belong to no version now, rather than with a vacuum.
+    async fn tidy(&self) {
+        let loose = std::mem::take(&mut *self.loose.lock());
+        for path in loose {
+            if let Err(error) = self.root.store.delete(&path).await {
+                tracing::debug!(%path, %error, "a file stays until the vacuum");
+            }
+            // The folder of a table that does not exist goes as well; another's is not empty.
+            if self.root.url.scheme() == "file"
+                && let Some(folder) = std::path::Path::new(&format!("/{path}")).parent()
+            {
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
     }
 
     /// Puts the derived rows (and the kept ones of a partial run) in the place of a table's rows.
@@ -217,13 +313,12 @@ impl Rebuilder<'_> {
         options: &RebuildOptions,
         name: &TableName,
         mut output: Output,
-        selected: &HashSet<i64>,
+        selected: Option<&HashSet<i64>>,
         log: &mut TableLog,
         raw_version: u64,
     ) -> Result<Option<Rebuilt>, LakeError> {
-        let storage = |e: Box<dyn std::error::Error + Send + Sync>| {
-            LakeError::new(LakeErrorKind::Storage, "rebuild table", name).because(e)
-        };
+        let storage =
+            |e: BoxError| LakeError::new(LakeErrorKind::Storage, "rebuild table", name).because(e);
         let (folder, _) = self.root.table(name);
         let derived = output.schema.clone();
         let old_files = log.files.as_ref().clone();
@@ -233,32 +328,29 @@ impl Rebuilder<'_> {
         if output.options.sort_by.is_none() {
             output.options = self.hot.file_options(name);
         }
-        let mut schema = derived.unwrap_or_else(|| log.schema.clone());
-        if options.is_partial() {
-            schema = joined(&log.schema, &schema);
-            output.schema = Some(schema.clone());
+        // Columns no row fills any more stay, empty: others may ask for them by name.
+        let schema = match derived {
+            Some(derived) => joined(&log.schema, &derived),
+            None => log.schema.clone(),
+        };
+        output.schema = Some(schema.clone());
+        if let Some(selected) = selected {
             for file in &old_files {
                 let mut stream = read_batches(&self.root.store, file)
                     .await
                     .map_err(|e| storage(e.into()))?;
                 while let Some(batch) = stream.try_next().await.map_err(|e| storage(e.into()))? {
-                    let kept = without(&batch, selected).map_err(|e| storage(e.into()))?;
+                    let kept = rows_from(&batch, selected, false).map_err(|e| storage(e.into()))?;
                     if kept.num_rows() > 0 {
                         let kept = widen_batch(&kept, &schema, None);
-                        output.bytes += kept.get_array_memory_size();
-                        output.batches.push(kept);
-                    }
-                    if output.bytes >= FILE_BYTES {
-                        output.write(self.root, &folder).await.map_err(storage)?;
+                        self.add(&mut output, kept, &folder)
+                            .await
+                            .map_err(storage)?;
                     }
                 }
             }
-        } else {
-            // Columns no row fills any more stay, empty: others may ask for them by name.
-            schema = joined(&log.schema, &schema);
-            output.schema = Some(schema.clone());
         }
-        output.write(self.root, &folder).await.map_err(storage)?;
+        self.write(&mut output, &folder).await.map_err(storage)?;
         let mut files = Vec::new();
         for (file, written) in std::mem::take(&mut output.files) {
             let narrower = written.fields().iter().any(|f| {
@@ -287,12 +379,12 @@ impl Rebuilder<'_> {
             rows_removed: removed,
         };
         if options.dry_run || (added == 0 && removed == 0) {
-            // The written files belong to no version; they go now rather than with a vacuum.
-            for file in &files {
-                let _ = object_store::ObjectStoreExt::delete(&self.root.store, &file.path).await;
-            }
             return Ok(Some(report));
         }
+        // Whatever the answer of the commit is, a version may refer to them from now on.
+        self.loose
+            .lock()
+            .retain(|path| files.iter().all(|file| file.path != *path));
         log.commit(Change {
             add: files,
             remove: old_files,
@@ -336,114 +428,133 @@ impl Rebuilder<'_> {
         file: &DataFile,
         schema: &SchemaRef,
         options: &FileOptions,
-        folder: &object_store::path::Path,
-    ) -> Result<DataFile, Box<dyn std::error::Error + Send + Sync>> {
+        folder: &Path,
+    ) -> Result<DataFile, BoxError> {
         let batches: Vec<RecordBatch> = read_batches(&self.root.store, file)
             .await?
+            .map_ok(|batch| widen_batch(&batch, schema, None))
             .try_collect()
             .await?;
-        let encoded = encode(&batches, schema, options)?;
-        Ok(encoded.store(self.root.store.as_ref(), folder).await?)
+        self.store(&batches, schema, options, folder).await
     }
 }
 
-impl Output {
-    async fn write(
-        &mut self,
-        root: &LakeRoot,
-        folder: &object_store::path::Path,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let Some(schema) = self.schema.clone().filter(|_| !self.batches.is_empty()) else {
-            return Ok(());
-        };
-        let encoded = encode(&self.batches, &schema, &self.options)?;
-        let file = encoded.store(root.store.as_ref(), folder).await?;
-        self.files.push((file, schema));
-        self.batches.clear();
-        self.bytes = 0;
-        Ok(())
-    }
-}
-
-fn context(raw: &TableView) -> datafusion::common::Result<SessionContext> {
+fn session() -> datafusion::common::Result<SessionContext> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(SORT_BYTES)))
         .build_arc()?;
     let config = SessionConfig::new()
         .with_target_partitions(1)
         .with_batch_size(4096);
-    let context = SessionContext::new_with_config_rt(config, runtime);
+    Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+fn context(raw: &TableView) -> datafusion::common::Result<SessionContext> {
+    let context = session()?;
     context.register_object_store(&raw.store_url, raw.store.clone());
     context.register_table("source", Arc::new(LakeTable::new(Arc::new(raw.clone()))))?;
     Ok(context)
 }
 
-fn filters(
-    options: &RebuildOptions,
-    rows: &datafusion::dataframe::DataFrame,
-) -> Result<Vec<Expr>, LakeError> {
+/// Returns the positions of the rows that the options name.
+async fn selected(options: &RebuildOptions, rows: DataFrame) -> Result<HashSet<i64>, LakeError> {
+    let storage = |e: DataFusionError| options.error(LakeErrorKind::Storage).because(e);
     let instant = |micros: i64| {
-        lit(datafusion::common::ScalarValue::TimestampMicrosecond(
-            Some(micros),
-            Some("UTC".into()),
-        ))
+        let zone = Some("UTC".into());
+        lit(ScalarValue::TimestampMicrosecond(Some(micros), zone))
     };
-    let mut filters = Vec::new();
-    filters.extend(
-        options
-            .received_from
-            .map(|at| col("received_at").gt_eq(instant(at))),
-    );
-    filters.extend(
-        options
-            .received_to
-            .map(|at| col("received_at").lt(instant(at))),
-    );
-    if let Some(condition) = &options.condition {
-        let parsed = rows.parse_sql_expr(condition).map_err(|e| {
-            LakeError::new(LakeErrorKind::Config, "understand the condition", condition).because(e)
-        })?;
-        filters.push(parsed);
+    let from = options
+        .received_from
+        .map(|at| col("received_at").gt_eq(instant(at)));
+    let to = options
+        .received_to
+        .map(|at| col("received_at").lt(instant(at)));
+    let mut rows = rows;
+    for filter in from.into_iter().chain(to) {
+        rows = rows.filter(filter).map_err(storage)?;
     }
-    Ok(filters)
+    if let Some(condition) = &options.condition {
+        let invalid = |e: DataFusionError| {
+            LakeError::new(
+                LakeErrorKind::Invalid,
+                "understand the condition",
+                condition,
+            )
+            .because(e)
+        };
+        let parsed = rows.parse_sql_expr(condition).map_err(invalid)?;
+        rows = rows.filter(parsed).map_err(invalid)?;
+    }
+    let rows = rows.select(vec![col(SEQ)]).map_err(storage)?;
+    let mut stream = rows.execute_stream().await.map_err(storage)?;
+    let mut selected = HashSet::new();
+    while let Some(batch) = stream.try_next().await.map_err(storage)? {
+        selected.extend(batch.column(0).as_primitive::<Int64Type>().iter().flatten());
+    }
+    Ok(selected)
 }
 
-/// Returns the rows of `batch` that do not come from the selected positions.
-fn without(
+/// Returns the rows of `batch` that come from the selected positions, or those that do not.
+fn rows_from(
     batch: &RecordBatch,
     selected: &HashSet<i64>,
+    wanted: bool,
 ) -> Result<RecordBatch, arrow::error::ArrowError> {
     let Some(seqs) = batch.column_by_name(SEQ) else {
         return Ok(batch.clone());
     };
     let seqs = seqs.as_primitive::<Int64Type>();
     let keep: BooleanArray = (0..seqs.len())
-        .map(|at| Some(seqs.is_null(at) || !selected.contains(&seqs.value(at))))
+        .map(|at| Some((seqs.is_valid(at) && selected.contains(&seqs.value(at))) == wanted))
         .collect();
     filter_record_batch(batch, &keep)
 }
 
-/// Counts the rows that are only in `new`, and those only in `old`.
+/// Counts the rows that `new` has more often than `old`, and the other way round.
 async fn differences(old: TableView, new: TableView) -> datafusion::common::Result<(u64, u64)> {
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(SORT_BYTES)))
-        .build_arc()?;
-    let config = SessionConfig::new().with_target_partitions(1);
-    let context = SessionContext::new_with_config_rt(config, runtime);
+    // Names no column of a table has.
+    const SIDE: &str = "weir side";
+    const MORE: &str = "weir more";
+    // Grouping goes to disk when memory ends, which a join could not.
+    let context = session()?;
     context.register_object_store(&old.store_url, old.store.clone());
     let columns: Vec<Expr> = new
         .schema
         .fields()
         .iter()
-        .map(|f| Expr::Column(datafusion::common::Column::new_unqualified(f.name())))
+        .map(|f| Expr::Column(Column::new_unqualified(f.name())))
         .collect();
-    let table = |view: TableView| context.read_table(Arc::new(LakeTable::new(Arc::new(view))));
-    let (old, new) = (
-        table(old)?.select(columns.clone())?,
-        table(new)?.select(columns)?,
-    );
-    let count = |frame: datafusion::dataframe::DataFrame| async move { frame.count().await };
-    let added = count(new.clone().except(old.clone())?).await?;
-    let removed = count(old.except(new)?).await?;
-    Ok((added as u64, removed as u64))
+    let side = |view: TableView, sign: i64| {
+        let marked = columns.iter().cloned().chain([lit(sign).alias(SIDE)]);
+        context
+            .read_table(Arc::new(LakeTable::new(Arc::new(view))))?
+            .select(marked.collect::<Vec<_>>())
+    };
+    let more = || Expr::Column(Column::new_unqualified(MORE));
+    let zero = || lit(0i64);
+    let counts = side(old, -1)?
+        .union(side(new, 1)?)?
+        .aggregate(
+            columns.clone(),
+            vec![sum(Expr::Column(Column::new_unqualified(SIDE))).alias(MORE)],
+        )?
+        .select(vec![more()])?
+        .aggregate(
+            Vec::new(),
+            vec![
+                sum(when(more().gt(zero()), more()).otherwise(zero())?).alias("added"),
+                sum(when(more().lt(zero()), -more()).otherwise(zero())?).alias("removed"),
+            ],
+        )?
+        .collect()
+        .await?;
+    let count = |column: usize| {
+        counts
+            .iter()
+            .map(|batch| batch.column(column).as_primitive::<Int64Type>())
+            .flat_map(|counts| counts.iter().flatten().collect::<Vec<_>>())
+            .sum::<i64>()
+            .unsigned_abs()
+    };
+    Ok((count(0), count(1)))
 }

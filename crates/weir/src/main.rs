@@ -6,7 +6,6 @@ mod demo;
 mod doctor;
 mod failure;
 mod house;
-mod load;
 mod log;
 mod project;
 mod repl;

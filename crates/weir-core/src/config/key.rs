@@ -266,14 +266,14 @@ pub static KEYS: &[Key] = &[
         section: "flush",
         name: "bytes",
         kind: Kind::Size(size(64 * KB), size(16 * GB), |c, v| c.flush.bytes = v),
-        default: "48MB",
+        default: "32MB",
         doc: "Rows in memory, all tables together, that make a flush begin at once.",
     },
     Key {
         section: "hot",
         name: "limit",
         kind: Kind::Size(size(MB), size(1 << 40), |c, v| c.hot.limit = v),
-        default: "160MB",
+        default: "112MB",
         doc: "Memory for rows that are not in files yet. When it is full, events are refused with \
               `429` until a flush has made room. At least `flush.bytes`.",
     },

@@ -63,6 +63,11 @@ impl Rows<'_> {
         self.tables.by_name.contains_key(name) || self.tables.known.contains_key(name)
     }
 
+    /// Returns the number of tables in `schema`, now or from before this process.
+    pub fn count(&self, schema: &str) -> usize {
+        self.tables.counts.get(schema).copied().unwrap_or(0)
+    }
+
     /// Returns the rows of an opened table.
     pub fn table(&mut self, id: TableId) -> &mut TableRows {
         self.tables.get_mut(id)
@@ -94,14 +99,21 @@ pub(crate) struct Tables {
     by_name: HashMap<TableName, TableId>,
     /// What the tables found at start have: their columns, and the rows up to a position.
     known: HashMap<TableName, (SchemaRef, Seq)>,
+    /// How many tables each schema has, opened or known.
+    counts: HashMap<String, usize>,
 }
 
 impl Tables {
     pub(crate) fn new(known: HashMap<TableName, (SchemaRef, Seq)>) -> Self {
-        Self {
-            known,
-            ..Self::default()
+        let mut tables = Self::default();
+        for name in known.keys() {
+            tables.count(name);
         }
+        Self { known, ..tables }
+    }
+
+    fn count(&mut self, name: &TableName) {
+        *self.counts.entry(name.schema().to_owned()).or_default() += 1;
     }
 
     fn open(&mut self, name: &TableName, spec: &dyn Fn() -> TableSpec) -> TableId {
@@ -113,8 +125,11 @@ impl Tables {
             Some((schema, committed)) => (Some(schema.as_ref()), *committed),
             None => (None, Seq::ZERO),
         };
-        self.list
-            .push(TableRows::new(name.clone(), spec(), schema, committed));
+        let rows = TableRows::new(name.clone(), spec(), schema, committed);
+        if !self.known.contains_key(name) {
+            self.count(name);
+        }
+        self.list.push(rows);
         self.by_name.insert(name.clone(), id);
         id
     }
@@ -132,7 +147,10 @@ impl Tables {
         match self.by_name.get(name) {
             Some(id) => self.list[id.0 as usize].adopt(schema),
             None => {
-                self.known.insert(name.clone(), (schema.clone(), Seq::ZERO));
+                let adopted = (schema.clone(), Seq::ZERO);
+                if self.known.insert(name.clone(), adopted).is_none() {
+                    self.count(name);
+                }
             }
         }
     }

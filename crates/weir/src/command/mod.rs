@@ -1,6 +1,5 @@
 //! The commands: one file each, an `Args` whose documentation is the help, then `run`.
 
-mod bench_load;
 mod compact;
 mod demo;
 mod docs;
@@ -65,8 +64,6 @@ enum Command {
     Doctor(doctor::Args),
     #[command(hide = true)]
     Docs(docs::Args),
-    #[command(hide = true)]
-    BenchLoad(bench_load::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -89,7 +86,6 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Compact(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
             Command::Docs(args) => args.run(ui),
-            Command::BenchLoad(args) => args.run(ui).await,
         }
     });
     // A blocked read of the terminal must not hold up the end of the process.

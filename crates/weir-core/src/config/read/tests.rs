@@ -133,7 +133,7 @@ fn mistakes_name_the_place_and_the_fix() {
     );
     assert_eq!(
         problem("version = 1\n[hot]\nlimit = \"1MB\"\n"),
-        "weir.toml:3:9: `hot.limit` must be at least `flush.bytes`, which is 48MB"
+        "weir.toml:3:9: `hot.limit` must be at least `flush.bytes`, which is 32MB"
     );
 }
 
