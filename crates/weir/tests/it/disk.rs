@@ -67,7 +67,11 @@ impl Drop for Disk {
 }
 
 /// Sends one event and returns the status; an acknowledged one is added to `acknowledged`.
-async fn single(weir: &Weir, n: usize, acknowledged: &mut HashSet<String>) -> Result<u16> {
+pub(crate) async fn single(
+    weir: &Weir,
+    n: usize,
+    acknowledged: &mut HashSet<String>,
+) -> Result<u16> {
     let id = format!("single-{n}");
     let event = json!({
         "type": "track", "event": "Order Completed", "messageId": id, "anonymousId": "someone",
@@ -83,7 +87,8 @@ async fn single(weir: &Weir, n: usize, acknowledged: &mut HashSet<String>) -> Re
 /// Fills the disk under load, asks, frees it, and counts.
 async fn full_disk(min_free: &str) -> Result<()> {
     let disk = Disk::mount()?;
-    disk.fill(24)?;
+    // What is left is little, so that it is full soon.
+    disk.fill(44)?;
     let mut weir = Weir::init_at(BINARY, &disk.folder.path().join("project"))?;
     weir.set("WEIR_FLUSH_INTERVAL", "500ms")
         .set("WEIR_WAL_SEGMENT_SIZE", "2MB")

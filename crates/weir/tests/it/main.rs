@@ -5,6 +5,8 @@ mod crash;
 mod disk;
 mod engines;
 mod env;
+mod planted;
+mod rebuild;
 mod sdk;
 mod server;
 mod store;

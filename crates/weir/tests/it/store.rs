@@ -1,5 +1,6 @@
 //! The lake on S3: servers that speak its protocol, run by the tests, killed and slowed.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,9 +8,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::process::Child;
-use weir_testkit::{Clients, Context, Fault, Load, Proxy, Result, Weir, ensure, until};
+use weir_testkit::{Clients, Context, Fault, Load, Proxy, Result, Weir, bail, ensure, until};
 
 use crate::crash::{check, options};
+use crate::disk::single;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_weir");
 
@@ -184,6 +186,35 @@ async fn an_outage_of_the_store_delays_commits_and_nothing_else() -> Result<()> 
     check(&weir, &acknowledged).await?;
     weir.stop().await?;
     weir.start().await?;
+    check(&weir, &acknowledged).await?;
+    weir.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_outage_pushes_back_before_memory_runs_out() -> Result<()> {
+    let mut s3 = S3::start().await?;
+    let mut weir = weir_on(&s3.url())?;
+    weir.set("WEIR_HOT_LIMIT", "16MB")
+        .set("WEIR_FLUSH_BYTES", "4MB");
+    weir.start().await?;
+    let load = Load::start(weir.url(), &weir.key, &options("long"))?;
+    more(&load, 2_000).await?;
+    s3.kill().await?;
+    let mut acknowledged = HashSet::new();
+    for n in 0.. {
+        match single(&weir, n, &mut acknowledged).await? {
+            200 => {}
+            429 => break,
+            status => bail!("a store that is away is told with {status}"),
+        }
+    }
+    ensure!(
+        weir.count("select count(*) from raw_app.events").await? > 0,
+        "queries go on"
+    );
+    s3.again().await?;
+    more(&load, 2_000).await?;
+    acknowledged.extend(load.stop().await?);
     check(&weir, &acknowledged).await?;
     weir.stop().await
 }

@@ -133,3 +133,58 @@ fn last_path<'a>(call: &Call<'a>) -> Result<&'a str> {
     let last = std::iter::from_fn(|| quoted.nth(1)).last();
     last.with_context(|| format!("no path in {call:?}"))
 }
+
+const TRACE: &str = r#"7 openat(AT_FDCWD</p>, "/p/lake/t/a.parquet#1", O_RDWR|O_CREAT, 0666) = 3</p/lake/t/a.parquet#1>
+7 rename("/p/lake/t/a.parquet#1", "/p/lake/t/a.parquet") = 0
+8 fsync(3</p/lake/t/a.parquet> <unfinished ...>
+7 fdatasync(9</p/.weir/wal/2.wal>) = 0
+8 <... fsync resumed>)              = 0
+8 fsync(4</p/lake/t>)               = 0
+7 unlink("/p/.weir/wal/1.wal") = 0
+"#;
+
+#[test]
+fn a_good_order_is_proved() -> Result<()> {
+    let proof = prove(TRACE, Path::new("/p"))?;
+    ensure!((proof.segments, proof.data_files) == (1, 1), "{proof:?}");
+    Ok(())
+}
+
+#[test]
+fn a_missing_or_late_sync_is_found() {
+    let without = |part: &str| {
+        TRACE
+            .lines()
+            .filter(|l| !l.contains(part))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(
+        prove(&without("fsync(4"), Path::new("/p")).is_err(),
+        "the directory"
+    );
+    assert!(
+        prove(&without("fsync resumed"), Path::new("/p")).is_err(),
+        "the file"
+    );
+    let failed = TRACE.replace(
+        "fsync(4</p/lake/t>)               = 0",
+        "fsync(4</p/lake/t>) = -1 EIO",
+    );
+    assert!(
+        prove(&failed, Path::new("/p")).is_err(),
+        "a sync that failed"
+    );
+    let mut lines: Vec<&str> = TRACE.lines().collect();
+    lines.swap(5, 6);
+    assert!(
+        prove(&lines.join("\n"), Path::new("/p")).is_err(),
+        "a sync that came late"
+    );
+    lines.swap(5, 6);
+    lines.swap(1, 5);
+    assert!(
+        prove(&lines.join("\n"), Path::new("/p")).is_err(),
+        "a directory synced too early"
+    );
+}
