@@ -163,7 +163,8 @@ async fn files_are_synced_before_the_log_goes() -> Result<()> {
     ];
     let trace_path = trace.to_str().context("a path of text")?;
     weir.start_under(&[&strace[..], &[trace_path]].concat())
-        .await?;
+        .await
+        .context("start under strace, which tests/clients/setup installs")?;
     let pid = weir.pid().context("a process")?;
     let load = Load::start(weir.url(), &weir.key, &options("trace"))?;
     until(|| async { Ok((load.count() >= 20_000).then_some(())) }).await?;
