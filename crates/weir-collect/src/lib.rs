@@ -26,7 +26,9 @@ pub use door::Reason;
 pub use limits::{Limits, Rate};
 pub use live::{LiveEvent, LiveEvents, LiveFilter, LiveItem, LiveStream};
 pub use metrics::IntakeCounts;
-pub use typed::{ApplyCounts, EventApply, RawEvent, Sink, Typer, event_apply};
+pub use typed::{
+    ApplyCounts, EventApply, EventDerive, RawEvent, Sink, Typer, event_apply, event_derive,
+};
 
 /// What the fuzzers call: the decoders of foreign bytes, without a server around them.
 #[doc(hidden)]

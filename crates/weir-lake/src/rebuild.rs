@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parking_lot::Mutex;
-use weir_core::TableName;
+use weir_core::{SourceName, TableName};
 
 use crate::applier::Request;
 use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, encode, read_batches};
@@ -87,6 +87,21 @@ struct Output {
 }
 
 impl RebuildOptions {
+    /// Returns what derives all tables of `source` from all of its events.
+    pub fn of_source(source: &SourceName) -> Result<Self, LakeError> {
+        let from = TableName::new(format!("raw_{source}"), "events").map_err(|error| {
+            LakeError::new(LakeErrorKind::Invalid, "rebuild the tables of", source).because(error)
+        })?;
+        Ok(Self {
+            from,
+            schema: source.as_str().to_owned(),
+            received_from: None,
+            received_to: None,
+            condition: None,
+            dry_run: false,
+        })
+    }
+
     /// Whether some rows stay as they are.
     fn is_partial(&self) -> bool {
         self.received_from.is_some() || self.received_to.is_some() || self.condition.is_some()

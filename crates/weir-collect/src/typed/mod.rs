@@ -5,6 +5,7 @@
 //! rows of `raw_<source>.events` in their order, give the same tables again.
 
 mod apply;
+mod derive;
 mod facts;
 mod flatten;
 mod layout;
@@ -18,6 +19,7 @@ mod typer;
 
 pub use apply::{ApplyCounts, EventApply, event_apply};
 pub(crate) use apply::{hex, summary};
+pub use derive::{EventDerive, event_derive};
 pub use raw::RawEvent;
 pub use sink::Sink;
 pub use typer::Typer;

@@ -5,7 +5,7 @@
 const LONGEST: usize = 127;
 
 /// Tables of the layout, which an event's own table must not be.
-const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 11] = [
     "tracks",
     "identifies",
     "users",

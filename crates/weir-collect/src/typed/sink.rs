@@ -13,6 +13,10 @@ pub trait Sink {
 
     /// Returns the table `name`, creating it with the columns of `spec` when it is new.
     fn open(&mut self, name: &TableName, spec: &dyn Fn() -> TableSpec) -> Self::Table;
+    /// Tells whether the table `name` exists, now or from before this process.
+    fn has(&self, name: &TableName) -> bool;
+    /// Returns the number of tables in `schema`, now or from before this process.
+    fn count(&self, schema: &str) -> usize;
     /// Returns the column `name`, adding it when the table lacks it; `None` when it is full.
     fn column(&mut self, table: Self::Table, name: &str, kind: ColumnKind) -> Option<Self::Column>;
     /// Begins the row at `seq`; false when the table has it already.
@@ -31,6 +35,14 @@ impl Sink for Rows<'_> {
 
     fn open(&mut self, name: &TableName, spec: &dyn Fn() -> TableSpec) -> TableId {
         Rows::open(self, name, spec)
+    }
+
+    fn has(&self, name: &TableName) -> bool {
+        Rows::has(self, name)
+    }
+
+    fn count(&self, schema: &str) -> usize {
+        Rows::count(self, schema)
     }
 
     fn column(&mut self, table: TableId, name: &str, kind: ColumnKind) -> Option<ColumnId> {

@@ -41,6 +41,15 @@ impl Sink for Memory {
         self.names.len() - 1
     }
 
+    fn has(&self, name: &TableName) -> bool {
+        self.names.contains(&name.to_string())
+    }
+
+    fn count(&self, schema: &str) -> usize {
+        let in_schema = |name: &&String| name.split_once('.').is_some_and(|(s, _)| s == schema);
+        self.names.iter().filter(in_schema).count()
+    }
+
     fn column(&mut self, table: usize, name: &str, kind: ColumnKind) -> Option<usize> {
         let columns = &mut self.kinds[table];
         if let Some(at) = columns.iter().position(|(n, ..)| n == name) {

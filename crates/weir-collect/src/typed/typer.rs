@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use weir_core::NameError;
+use weir_core::{NameError, TableName};
 use weir_lake::{ColumnId, TableId, Value};
 
 use super::facts::{Envelope, Facts};
 use super::flatten::{Leaf, LeafValue, flatten, text_value};
 use super::layout::{self, Shape};
-use super::names::table_name;
+use super::names::{TABLES, table_name};
 use super::path::{CONTEXT, PROPERTIES, Paths};
 use super::raw::{RawEvent, id_text, instant, position};
 use super::sink::Sink;
@@ -39,6 +39,8 @@ struct Layout<T, C> {
     /// Names of event tables opened, since several event names may spell one.
     by_name: HashMap<Box<str>, usize>,
     discards: DiscardTable<T, C>,
+    /// Names of the tables that are no event's.
+    layout: Vec<TableName>,
 }
 
 #[derive(Clone, Copy)]
@@ -106,6 +108,10 @@ impl<T: Copy, C: Copy + PartialEq> Typer<T, C> {
                 by_event: HashMap::new(),
                 by_name: HashMap::new(),
                 discards: DiscardTable::open(rows, source)?,
+                layout: TABLES
+                    .iter()
+                    .map(|table| TableName::new(source, *table))
+                    .collect::<Result<_, _>>()?,
             };
             self.sources.insert(source.to_owned(), layout);
         }
@@ -287,6 +293,12 @@ impl<T: Copy, C: Copy + PartialEq> Layout<T, C> {
         }
     }
 
+    /// Returns how many tables of the source are not the layout's.
+    fn event_tables<S: Sink<Table = T, Column = C>>(&self, rows: &S) -> usize {
+        let of_layout = self.layout.iter().filter(|name| rows.has(name)).count();
+        rows.count(&self.schema).saturating_sub(of_layout)
+    }
+
     fn open_event_table<S: Sink<Table = T, Column = C>>(
         &mut self,
         event: &str,
@@ -298,7 +310,12 @@ impl<T: Copy, C: Copy + PartialEq> Layout<T, C> {
         if let Some(at) = self.by_name.get(name.as_str()) {
             return EventTable::At(*at);
         }
-        if self.by_name.len() >= MOST_EVENT_TABLES {
+        let Ok(full_name) = TableName::new(&self.schema, &name) else {
+            return EventTable::None("no_name");
+        };
+        // Tables of earlier processes count and stay open, so that a restart, a replay of the log
+        // and a rebuild all decide alike.
+        if !rows.has(&full_name) && self.event_tables(rows) >= MOST_EVENT_TABLES {
             return EventTable::None("too_many_tables");
         }
         match TypedTable::open(rows, &self.schema, &name, Shape::Track) {

@@ -96,3 +96,26 @@ async fn positions_are_not_reused_when_the_log_is_lost() {
     assert_eq!(ids(&lake).await, ["a", "b", "c", "d"]);
     lake.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_table_is_left_out_and_its_rows_wait_in_the_log() {
+    let dir = tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    add(&lake, &["a,x,1"]).await;
+    lake.close().await.unwrap();
+    drop(lake);
+    let log = dir.path().join("lake/test/lines/_delta_log");
+    let whole = fs::read(log.join("00000000000000000001.json")).unwrap();
+    fs::write(log.join("00000000000000000001.json"), b"{ not json").unwrap();
+    let lake = open(dir.path()).await;
+    add(&lake, &["b,x,1"]).await;
+    assert!(lake.flush().await.is_err());
+    assert_eq!(ids(&lake).await, ["b"]);
+    let _ = lake.close().await;
+    drop(lake);
+    fs::write(log.join("00000000000000000001.json"), whole).unwrap();
+    let lake = open(dir.path()).await;
+    lake.flush().await.unwrap();
+    assert_eq!(ids(&lake).await, ["a", "b"]);
+    lake.close().await.unwrap();
+}

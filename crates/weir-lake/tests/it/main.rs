@@ -4,4 +4,5 @@ mod apply;
 mod crash;
 mod damage;
 mod reading;
+mod rebuild;
 mod widening;

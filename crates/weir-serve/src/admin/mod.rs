@@ -2,6 +2,7 @@
 
 mod keys;
 mod lake;
+mod rebuild;
 mod sources;
 
 use axum::Router;
@@ -19,4 +20,5 @@ pub(crate) fn router() -> Router<Services> {
         .route("/api/v1/lake", get(lake::status))
         .route("/api/v1/lake/flush", post(lake::flush))
         .route("/api/v1/lake/compact", post(lake::compact))
+        .route("/api/v1/rebuild", post(rebuild::rebuild))
 }

@@ -6,6 +6,8 @@ mod docs;
 mod doctor;
 mod init;
 mod keys;
+mod rebuild;
+mod replay;
 mod sql;
 mod tail;
 mod up;
@@ -61,6 +63,8 @@ enum Command {
     Tail(tail::Args),
     Keys(keys::Args),
     Compact(compact::Args),
+    Rebuild(rebuild::Args),
+    Replay(replay::Args),
     Doctor(doctor::Args),
     #[command(hide = true)]
     Docs(docs::Args),
@@ -84,6 +88,8 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Tail(args) => args.run(&global, ui).await,
             Command::Keys(args) => args.run(&global, ui).await,
             Command::Compact(args) => args.run(&global, ui).await,
+            Command::Rebuild(args) => args.run(&global, ui).await,
+            Command::Replay(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
             Command::Docs(args) => args.run(ui),
         }
