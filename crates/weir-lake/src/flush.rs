@@ -23,6 +23,7 @@ use crate::dedup::{DedupRuns, FrozenKeys};
 use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, encode, read_batches};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::hot::{Hot, Staged, StagedFile, joined};
+use crate::plant::planted;
 use crate::store::LakeRoot;
 use crate::view::{DataFile, widen_batch};
 use crate::wal::{Segments, write_checkpoint};
@@ -110,6 +111,15 @@ impl Flusher {
                 .map_err(|e| fail(e.into()))?;
             fail_point!("stage-stored");
             let schema = table.schema.clone();
+            if planted("plant-double-flush") {
+                let again = encode(&table.batches, &schema, &table.options);
+                let again = again
+                    .map_err(|e| fail(e.into()))?
+                    .store(self.root.store.as_ref(), &folder)
+                    .await;
+                let (file, schema) = (again.map_err(|e| fail(e.into()))?, schema.clone());
+                files.push((table.name.clone(), StagedFile { file, schema }));
+            }
             files.push((table.name.clone(), StagedFile { file, schema }));
         }
         // All tables at one instant, and only once all are written: a failed attempt is repeated
@@ -182,8 +192,10 @@ impl Flusher {
     async fn commit_table(&self, table: Staged, seq: Seq) -> Result<(), LakeError> {
         let log = self.logs.get(&table.name);
         let mut log = log.lock().await;
-        if log.version().is_none() {
-            log.load().await?;
+        if log.version().is_none() && log.load().await? && log.committed > Seq::ZERO {
+            // Which of its rows are committed was unknown when the log was replayed.
+            return Err(LakeError::new(LakeErrorKind::Corrupt, "commit to table", &table.name)
+                .because("it could not be read at the start, and now it can: restart Weir"));
         }
         if log.committed >= seq {
             // Committed by an attempt whose answer was lost, with these very files or, after a
@@ -192,6 +204,10 @@ impl Flusher {
             return Ok(());
         }
         let staged = table.files.len();
+        if planted("plant-dropped-batch") {
+            self.hot.committed(&log, staged);
+            return Ok(());
+        }
         let schema = joined(&log.schema, &table.schema);
         let mut change = Change {
             committed: Some(seq),
@@ -283,13 +299,18 @@ fn widens(old: &SchemaRef, new: &SchemaRef) -> bool {
     })
 }
 
-/// Logs a failed flush; the next one tries again.
+/// Logs a failure; the next flush tries again.
 pub(crate) fn report(error: &LakeError) {
-    let mut chain = Vec::new();
+    warn!(cause = %chain(error), "cannot flush; rows stay in the log and in memory");
+}
+
+/// Returns an error and what caused it, in one line.
+pub(crate) fn chain(error: &LakeError) -> String {
+    let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        chain.push(cause.to_string());
+        text = format!("{text}: {cause}");
         source = cause.source();
     }
-    warn!(%error, cause = chain.join(": "), "cannot flush; rows stay in the log and in memory");
+    text
 }

@@ -22,6 +22,7 @@ mod failpoints;
 mod flush;
 mod housekeeping;
 mod lake;
+mod plant;
 mod read;
 mod rebuild;
 

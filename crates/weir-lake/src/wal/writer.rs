@@ -17,6 +17,7 @@ use super::Recovered;
 use super::frame::{HEADER, write_frame};
 use super::segment::{Segments, create_segment};
 use crate::error::{AppendError, AppendErrorKind};
+use crate::plant::planted;
 
 /// The largest payload of one record; well above the largest request Weir accepts.
 pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
@@ -166,13 +167,21 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, group: Vec<Append>, durable: &Sender<Durable>) {
+    fn write(&mut self, mut group: Vec<Append>, durable: &Sender<Durable>) {
         let start = self.next;
         let mut seq = start;
         self.buffer.clear();
         for append in &group {
             write_frame(&mut self.buffer, seq, append.rows, &append.payload);
             seq = seq.plus(u64::from(append.rows));
+        }
+        if planted("plant-early-ack") {
+            let mut first = start;
+            for append in &mut group {
+                let done = std::mem::replace(&mut append.done, oneshot::channel().0);
+                let _ = done.send(Ok(first));
+                first = first.plus(u64::from(append.rows));
+            }
         }
         let began = Instant::now();
         match self.write_and_sync() {
@@ -232,7 +241,9 @@ impl Writer {
         )));
         file.write_all_at(&self.buffer, *len)?;
         fail_point!("wal-sync", |_| Err(io::Error::other("failpoint wal-sync")));
-        file.sync_data()?;
+        if !planted("plant-no-sync") {
+            file.sync_data()?;
+        }
         fail_point!("wal-synced");
         *len += self.buffer.len() as u64;
         self.segments.grow(*len);
