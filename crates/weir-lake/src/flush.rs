@@ -194,8 +194,10 @@ impl Flusher {
         let mut log = log.lock().await;
         if log.version().is_none() && log.load().await? && log.committed > Seq::ZERO {
             // Which of its rows are committed was unknown when the log was replayed.
-            return Err(LakeError::new(LakeErrorKind::Corrupt, "commit to table", &table.name)
-                .because("it could not be read at the start, and now it can: restart Weir"));
+            return Err(
+                LakeError::new(LakeErrorKind::Corrupt, "commit to table", &table.name)
+                    .because("it could not be read at the start, and now it can: restart Weir"),
+            );
         }
         if log.committed >= seq {
             // Committed by an attempt whose answer was lost, with these very files or, after a

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
@@ -14,7 +14,7 @@ use crate::compact::{Compacted, compact};
 use crate::dedup::{DedupIndex, DedupRuns};
 use crate::delta::{Commit, TableLog};
 use crate::error::{AppendError, AppendErrorKind, LakeError, LakeErrorKind};
-use crate::flush::{Flusher, Logs, report};
+use crate::flush::{Flusher, Logs, chain, report};
 use crate::hot::Hot;
 use crate::housekeeping::Housekeeper;
 use crate::options::LakeOptions;
@@ -470,21 +470,16 @@ async fn load_tables(root: &LakeRoot) -> Result<Vec<TableLog>, LakeError> {
     let loads = root.list().await?.into_iter().map(|name| async move {
         let mut log = TableLog::new(root, &name);
         match log.load().await {
-            Ok(true) => Ok(Some(log)),
-            Ok(false) => Ok(None),
-            // An unreachable store is no damaged table: starting without its tables would begin
-            // them anew.
-            Err(error) if error.kind() == LakeErrorKind::Storage => Err(error),
+            Ok(true) => Some(log),
+            Ok(false) => None,
+            // The store answers, or the list would have failed: this one table is damaged.
             Err(error) => {
-                error!(table = %name, %error, "table left out; its log cannot be read");
-                Ok(None)
+                error!(table = %name, cause = %chain(&error), "table left out; its log cannot be read");
+                None
             }
         }
     });
-    let loaded: Vec<Option<TableLog>> = stream::iter(loads)
-        .buffer_unordered(16)
-        .try_collect()
-        .await?;
+    let loaded: Vec<Option<TableLog>> = stream::iter(loads).buffer_unordered(16).collect().await;
     Ok(loaded.into_iter().flatten().collect())
 }
 

@@ -25,7 +25,6 @@ use crate::{failure, log};
 use self::send::{Sender, Sent};
 
 pub(crate) use self::stream::Stream;
-pub(crate) use self::visit::time;
 
 const SOURCE: &str = "shop";
 /// How often new events are sent.
