@@ -15,7 +15,7 @@ use crate::store::LakeRoot;
 use crate::view::{DataFile, widen_batch};
 
 /// Files of this size are left alone.
-const TARGET_BYTES: u64 = 128 << 20;
+const TARGET_BYTES: u64 = 64 << 20;
 /// As many neighbours of about one size are joined.
 const FAN_IN: usize = 8;
 

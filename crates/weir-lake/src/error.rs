@@ -25,6 +25,8 @@ pub enum LakeErrorKind {
     Config,
     /// The disk or the object store failed; trying again may help.
     Storage,
+    /// The object store does not answer.
+    Unreachable,
     /// A file holds what Weir did not write.
     Corrupt,
 }
@@ -63,6 +65,9 @@ impl LakeError {
             LakeErrorKind::NotFound | LakeErrorKind::Invalid => return None,
             LakeErrorKind::Config => "check the `lake` section of weir.toml",
             LakeErrorKind::Storage => "check free space and permissions; `weir doctor` tests both",
+            LakeErrorKind::Unreachable => {
+                "check the network, `lake.endpoint` and the credentials; `weir doctor` tests them"
+            }
             LakeErrorKind::Corrupt => "keep the file for inspection; it was set aside, not deleted",
         })
     }

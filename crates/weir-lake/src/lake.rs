@@ -24,6 +24,9 @@ use crate::store::LakeRoot;
 use crate::view::{LakeView, TableView};
 use crate::wal::{DirLock, MAX_PAYLOAD, Wal, WalOptions, read_checkpoint, record_bytes, recover};
 
+/// How long an unreachable object store is waited for at the start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A point in the history of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum At {
@@ -153,6 +156,11 @@ impl Lake {
 
         let dedup = DedupRuns::open(&options.index_dir, options.dedup_window)
             .map_err(io("open the index in", &options.index_dir))?;
+        sync_ancestors(&options.wal_dir);
+        sync_ancestors(&options.index_dir);
+        if let Ok(path) = root.url.to_file_path() {
+            sync_ancestors(&path);
+        }
         let queued = Arc::new(AtomicU64::new(0));
         let (durable, records) = crossbeam_channel::unbounded();
         let wal_options = WalOptions {
@@ -464,10 +472,36 @@ impl Lake {
     }
 }
 
+/// Lists the tables, waiting a while for a store that is away: a restart during a short outage
+/// should not need a second one.
+async fn list_tables(root: &LakeRoot) -> Result<Vec<TableName>, LakeError> {
+    let began = Instant::now();
+    loop {
+        match root.list().await {
+            Err(error)
+                if error.kind() == LakeErrorKind::Unreachable && began.elapsed() < PATIENCE =>
+            {
+                warn!(cause = %chain(&error), "waiting for the object store");
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            listed => return listed,
+        }
+    }
+}
+
+/// Makes the names that lead to `dir` durable, as far as this process may open them.
+fn sync_ancestors(dir: &std::path::Path) {
+    for ancestor in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
+        if let Ok(folder) = std::fs::File::open(ancestor) {
+            let _ = folder.sync_all();
+        }
+    }
+}
+
 /// Reads the logs of all tables of the lake. A table that cannot be read is named and left out;
 /// the rest works.
 async fn load_tables(root: &LakeRoot) -> Result<Vec<TableLog>, LakeError> {
-    let loads = root.list().await?.into_iter().map(|name| async move {
+    let loads = list_tables(root).await?.into_iter().map(|name| async move {
         let mut log = TableLog::new(root, &name);
         match log.load().await {
             Ok(true) => Some(log),

@@ -13,7 +13,10 @@ pub struct Caller {
 impl Caller {
     /// Returns the owner of the project, coming in through `door` (`"http"`, `"cli"`, ...).
     pub fn owner(door: &'static str) -> Self {
-        Self { name: "owner".into(), door }
+        Self {
+            name: "owner".into(),
+            door,
+        }
     }
 
     /// Returns the name the caller is known by.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
-use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
@@ -45,7 +45,12 @@ pub struct QueryRequest {
 impl QueryRequest {
     /// Returns a request without parameters.
     pub fn new(sql: impl Into<String>, caller: Caller) -> Self {
-        Self { sql: sql.into(), params: Vec::new(), caller, timeout: None }
+        Self {
+            sql: sql.into(),
+            params: Vec::new(),
+            caller,
+            timeout: None,
+        }
     }
 }
 
@@ -81,11 +86,12 @@ impl Engine {
             let threads = QueryThreads::start(&options)?;
             Ok((runtime, base, threads))
         };
-        let (runtime, base, threads) = start().map_err(|error: datafusion::common::DataFusionError| {
-            QueryError::new(QueryErrorKind::Internal, "the query engine cannot start")
-                .hint("check that the directory for temporary files can be written")
-                .caused_by(error)
-        })?;
+        let (runtime, base, threads) =
+            start().map_err(|error: datafusion::common::DataFusionError| {
+                QueryError::new(QueryErrorKind::Internal, "the query engine cannot start")
+                    .hint("check that the directory for temporary files can be written")
+                    .caused_by(error)
+            })?;
         let running = Arc::new(Semaphore::new(options.running.max(1)));
         let parts = Arc::new(Parts {
             base: Arc::new(base),
@@ -95,7 +101,14 @@ impl Engine {
             catalog,
             queries: Arc::default(),
         });
-        Ok(Self { inner: Arc::new(Inner { parts, threads, running, waiting: AtomicUsize::new(0) }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                parts,
+                threads,
+                running,
+                waiting: AtomicUsize::new(0),
+            }),
+        })
     }
 
     /// Plans `request` against this instant of the lake and begins to run it.
@@ -104,9 +117,15 @@ impl Engine {
     pub async fn query(&self, request: QueryRequest) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
         let options = &self.inner.parts.options;
-        let timeout = request.timeout.map_or(options.timeout, |timeout| timeout.min(options.timeout));
+        let timeout = request
+            .timeout
+            .map_or(options.timeout, |timeout| timeout.min(options.timeout));
         let deadline = started + timeout;
-        let ticket = self.inner.parts.queries.start(&request.caller, &request.sql);
+        let ticket = self
+            .inner
+            .parts
+            .queries
+            .start(&request.caller, &request.sql);
         let mut cancelled = ticket.cancelled();
         tokio::select! {
             biased;
@@ -167,7 +186,9 @@ impl Engine {
         let planning = self.inner.threads.plan(move || async move {
             // The instant is chosen as late as possible: waiting must not make answers older.
             let view = parts.lake.view();
-            let planned = AssertUnwindSafe(plan::plan(&parts, &request, view)).catch_unwind().await;
+            let planned = AssertUnwindSafe(plan::plan(&parts, &request, view))
+                .catch_unwind()
+                .await;
             let planned = planned.unwrap_or_else(|panic| Err(panicked(&panic)));
             let planned = match planned {
                 Ok(planned) => planned,
@@ -177,15 +198,32 @@ impl Engine {
                     return Err(error);
                 }
             };
-            let Planned { plan, state, versions, scope } = planned;
+            let Planned {
+                plan,
+                state,
+                versions,
+                scope,
+            } = planned;
             let schema = plan.schema();
-            let share = Arc::new(Share::new(parts.runtime.memory_pool.clone(), parts.options.query_memory_bytes));
+            let share = Arc::new(Share::new(
+                parts.runtime.memory_pool.clone(),
+                parts.options.query_memory_bytes,
+            ));
             ticket.track(share.clone());
             ticket.enter(QueryState::Running);
             let task = task_context(&state, &parts.runtime, share, &ticket)?;
             let (sender, messages) = mpsc::channel(BATCHES_AHEAD);
             let id = ticket.id();
-            let run = Run { plan, task, scope, ticket, permit, sender, deadline, timeout };
+            let run = Run {
+                plan,
+                task,
+                scope,
+                ticket,
+                permit,
+                sender,
+                deadline,
+                timeout,
+            };
             executor.spawn(run.drive());
             Ok((id, schema, versions, messages))
         });
@@ -193,7 +231,13 @@ impl Engine {
         // Made here, so that its clock is the reader's: the executor's may stand still while every
         // one of its threads computes.
         let rows = QueryStream::new(schema.clone(), messages, deadline, timeout);
-        Ok(QueryResult { id, schema, versions, started, rows })
+        Ok(QueryResult {
+            id,
+            schema,
+            versions,
+            started,
+            rows,
+        })
     }
 
     async fn admit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
@@ -212,11 +256,19 @@ impl Engine {
         if ahead >= self.inner.parts.options.waiting {
             return Err(QueryError::new(
                 QueryErrorKind::Busy,
-                format!("{} queries run and {ahead} wait already", self.inner.parts.options.running),
+                format!(
+                    "{} queries run and {ahead} wait already",
+                    self.inner.parts.options.running
+                ),
             )
             .hint("try again in a moment; weir.queries shows what runs"));
         }
-        self.inner.running.clone().acquire_owned().await.map_err(QueryError::internal)
+        self.inner
+            .running
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(QueryError::internal)
     }
 }
 
@@ -258,7 +310,16 @@ struct Run {
 
 impl Run {
     async fn drive(self) {
-        let Self { plan, task, scope, ticket, permit, sender, deadline, timeout } = self;
+        let Self {
+            plan,
+            task,
+            scope,
+            ticket,
+            permit,
+            sender,
+            deadline,
+            timeout,
+        } = self;
         let cancelled = ticket.cancelled();
         let work = batches(plan, task, &scope, &ticket, &sender, cancelled);
         let end = tokio::select! {
@@ -269,12 +330,16 @@ impl Run {
         match end {
             Ok(()) => {
                 ticket.done();
-                let _ = sender.try_send(Message::Done).or_else(|full| later(&sender, full));
+                let _ = sender
+                    .try_send(Message::Done)
+                    .or_else(|full| later(&sender, full));
             }
             Err(error) => {
                 report(&ticket, &error);
                 ticket.failed(&error);
-                let _ = sender.try_send(Message::Failed(error)).or_else(|full| later(&sender, full));
+                let _ = sender
+                    .try_send(Message::Failed(error))
+                    .or_else(|full| later(&sender, full));
             }
         }
         drop(permit);
@@ -282,7 +347,10 @@ impl Run {
 }
 
 /// Delivers a last word to a reader that is behind, without holding the query's place for it.
-fn later(sender: &mpsc::Sender<Message>, full: mpsc::error::TrySendError<Message>) -> Result<(), ()> {
+fn later(
+    sender: &mpsc::Sender<Message>,
+    full: mpsc::error::TrySendError<Message>,
+) -> Result<(), ()> {
     match full {
         mpsc::error::TrySendError::Full(message) => {
             let sender = sender.clone();
@@ -347,8 +415,13 @@ fn panicked(panic: &Box<dyn std::any::Any + Send>) -> QueryError {
 
 /// Logs what the asker is not shown: causes of errors that are ours or the lake's.
 fn report(ticket: &Ticket, error: &QueryError) {
-    if matches!(error.kind(), QueryErrorKind::Internal | QueryErrorKind::Lake) {
-        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if matches!(
+        error.kind(),
+        QueryErrorKind::Internal | QueryErrorKind::Lake
+    ) {
+        let cause = std::error::Error::source(error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
         error!(query = %ticket.id(), %error, cause, "query failed");
     }
 }

@@ -21,12 +21,19 @@ const WITH_DEPTH: usize = 5;
 pub(crate) fn tokens(sql: &str, options: &EngineOptions) -> Result<Vec<TokenWithSpan>, QueryError> {
     if sql.len() > options.sql_bytes {
         return Err(too_complex(
-            format!("the statement has {} bytes, more than the {} allowed", sql.len(), options.sql_bytes),
+            format!(
+                "the statement has {} bytes, more than the {} allowed",
+                sql.len(),
+                options.sql_bytes
+            ),
             None,
         ));
     }
     if sql.contains('\0') {
-        return Err(QueryError::new(QueryErrorKind::Syntax, "the statement contains a NUL byte"));
+        return Err(QueryError::new(
+            QueryErrorKind::Syntax,
+            "the statement contains a NUL byte",
+        ));
     }
     let mut tokens = Vec::with_capacity(sql.len() / 4);
     Tokenizer::new(&DIALECT, sql)
@@ -68,11 +75,17 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
         match token {
             Token::LParen | Token::LBrace => {
                 let value = !level.from;
-                levels.push(Level { value, ..Level::default() });
+                levels.push(Level {
+                    value,
+                    ..Level::default()
+                });
             }
             Token::LBracket => {
                 operators += 1;
-                levels.push(Level { value: true, ..Level::default() });
+                levels.push(Level {
+                    value: true,
+                    ..Level::default()
+                });
             }
             Token::RParen | Token::RBracket | Token::RBrace => {
                 while levels.len() > 1 && levels.pop().is_some_and(|level| level.case) {}
@@ -81,7 +94,10 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
             Token::Comma => items += 1,
             Token::SemiColon => *level = Level::default(),
             Token::Word(word) => match word.keyword {
-                Keyword::CASE => levels.push(Level { case: true, ..Level::default() }),
+                Keyword::CASE => levels.push(Level {
+                    case: true,
+                    ..Level::default()
+                }),
                 Keyword::END if level.case => {
                     levels.pop();
                 }
@@ -90,24 +106,48 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                     level.subquery = level.value;
                 }
                 Keyword::SELECT if first => level.subquery = level.value,
-                Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE if first => level.begun = false,
+                Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE if first => {
+                    level.begun = false
+                }
                 Keyword::FROM => level.from = true,
-                Keyword::WHERE | Keyword::GROUP | Keyword::HAVING | Keyword::ORDER | Keyword::LIMIT
-                | Keyword::SELECT | Keyword::WINDOW | Keyword::QUALIFY => level.from = false,
+                Keyword::WHERE
+                | Keyword::GROUP
+                | Keyword::HAVING
+                | Keyword::ORDER
+                | Keyword::LIMIT
+                | Keyword::SELECT
+                | Keyword::WINDOW
+                | Keyword::QUALIFY => level.from = false,
                 Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
                     level.from = false;
                     operators += JOIN_WEIGHT;
                 }
                 Keyword::JOIN | Keyword::LATERAL | Keyword::OVER => operators += JOIN_WEIGHT,
-                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::NOTNULL
-                | Keyword::LIKE | Keyword::ILIKE | Keyword::SIMILAR | Keyword::BETWEEN | Keyword::IN
-                | Keyword::WHEN | Keyword::COLLATE | Keyword::AT | Keyword::XOR => operators += 1,
+                Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::NOTNULL
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::BETWEEN
+                | Keyword::IN
+                | Keyword::WHEN
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::XOR => operators += 1,
                 _ => {}
             },
             token if is_operator(token) => operators += 1,
             _ => {}
         }
-        let position = || Some(Position { line: span.start.line, column: span.start.column });
+        let position = || {
+            Some(Position {
+                line: span.start.line,
+                column: span.start.column,
+            })
+        };
         if operators > options.operators {
             return Err(too_complex(
                 format!("the statement has more than {} operators", options.operators),
@@ -123,7 +163,10 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
         }
         if levels.len() - 1 > options.depth {
             return Err(too_complex(
-                format!("the statement is nested more than {} levels deep", options.depth),
+                format!(
+                    "the statement is nested more than {} levels deep",
+                    options.depth
+                ),
                 position(),
             )
             .hint("name inner parts with WITH"));
@@ -186,7 +229,12 @@ mod tests {
         check("SELECT a, sum(b) FROM t JOIN u USING (id) WHERE x IN (1, 2) GROUP BY 1").unwrap();
         let list: Vec<String> = (0..10_000).map(|i| i.to_string()).collect();
         check(&format!("SELECT * FROM t WHERE id IN ({})", list.join(","))).unwrap();
-        check(&format!("SELECT * FROM {}t{}", "(SELECT * FROM ".repeat(50), ")".repeat(50))).unwrap();
+        check(&format!(
+            "SELECT * FROM {}t{}",
+            "(SELECT * FROM ".repeat(50),
+            ")".repeat(50)
+        ))
+        .unwrap();
         check("SELECT CASE WHEN a THEN 1 ELSE 2 END, (CASE x WHEN 1 THEN 2 END)").unwrap();
     }
 
@@ -213,7 +261,11 @@ mod tests {
         for sql in [
             format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000)),
             format!("SELECT {}", "(".repeat(100_000)),
-            format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(300), " END".repeat(300)),
+            format!(
+                "SELECT {}1{}",
+                "CASE WHEN true THEN ".repeat(300),
+                " END".repeat(300)
+            ),
             format!("{}SELECT 1", "WITH a AS (".repeat(7)),
             format!("SELECT {}1{}", "(SELECT ".repeat(9), ")".repeat(9)),
             format!("SELECT {}1{}", "EXISTS (SELECT ".repeat(9), ")".repeat(9)),

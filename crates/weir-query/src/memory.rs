@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
 
 /// One query's view of the pool all queries share: same pool, a limit of its own, and a count of
 /// what the query held at most.
@@ -18,7 +20,12 @@ pub(crate) struct Share {
 
 impl Share {
     pub(crate) fn new(pool: Arc<dyn MemoryPool>, limit: usize) -> Self {
-        Self { pool, limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+        Self {
+            pool,
+            limit,
+            used: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        }
     }
 
     /// Returns the most bytes held at one time.

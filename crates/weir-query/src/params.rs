@@ -9,7 +9,11 @@ use crate::error::{QueryError, QueryErrorKind};
 ///
 /// Text stays text: where it meets a timestamp or a number, the planner casts it.
 pub(crate) fn bind(params: &[Value]) -> Result<Vec<ScalarValue>, QueryError> {
-    params.iter().enumerate().map(|(i, value)| scalar(value, i + 1)).collect()
+    params
+        .iter()
+        .enumerate()
+        .map(|(i, value)| scalar(value, i + 1))
+        .collect()
 }
 
 pub(crate) fn values(params: Vec<ScalarValue>) -> ParamValues {
@@ -33,21 +37,38 @@ fn scalar(value: &Value, number: usize) -> Result<ScalarValue, QueryError> {
 
 /// A list, for `= ANY($1)` and `array_has($1, x)`: all of its values have one type.
 fn list(values: &[Value], number: usize) -> Result<ScalarValue, QueryError> {
-    let scalars = values.iter().map(|v| scalar(v, number)).collect::<Result<Vec<_>, _>>()?;
-    let data_type = scalars.iter().find(|v| !v.is_null()).map_or(datafusion::arrow::datatypes::DataType::Utf8, ScalarValue::data_type);
+    let scalars = values
+        .iter()
+        .map(|v| scalar(v, number))
+        .collect::<Result<Vec<_>, _>>()?;
+    let data_type = scalars.iter().find(|v| !v.is_null()).map_or(
+        datafusion::arrow::datatypes::DataType::Utf8,
+        ScalarValue::data_type,
+    );
     let scalars = scalars
         .into_iter()
-        .map(|v| if v.is_null() { ScalarValue::try_from(&data_type) } else { Ok(v) })
+        .map(|v| {
+            if v.is_null() {
+                ScalarValue::try_from(&data_type)
+            } else {
+                Ok(v)
+            }
+        })
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| unfit(number, "is a list of lists"))?;
     if scalars.iter().any(|v| v.data_type() != data_type) {
         return Err(unfit(number, "is a list of values of different types"));
     }
-    Ok(ScalarValue::List(ScalarValue::new_list_nullable(&scalars, &data_type)))
+    Ok(ScalarValue::List(ScalarValue::new_list_nullable(
+        &scalars, &data_type,
+    )))
 }
 
 fn unfit(number: usize, why: &str) -> QueryError {
-    QueryError::new(QueryErrorKind::Parameter, format!("parameter ${number} {why}"))
+    QueryError::new(
+        QueryErrorKind::Parameter,
+        format!("parameter ${number} {why}"),
+    )
 }
 
 #[cfg(test)]
@@ -58,7 +79,15 @@ mod tests {
 
     #[test]
     fn json_values_become_values() {
-        let values = bind(&[json!(null), json!(true), json!(7), json!(1.5), json!("x'; DROP"), json!([1, null, 3])]).unwrap();
+        let values = bind(&[
+            json!(null),
+            json!(true),
+            json!(7),
+            json!(1.5),
+            json!("x'; DROP"),
+            json!([1, null, 3]),
+        ])
+        .unwrap();
         assert_eq!(values[2], ScalarValue::Int64(Some(7)));
         assert_eq!(values[4], ScalarValue::Utf8(Some("x'; DROP".into())));
         assert!(matches!(values[5], ScalarValue::List(_)));

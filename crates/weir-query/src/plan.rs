@@ -38,7 +38,11 @@ pub(crate) struct Planned {
 }
 
 /// Plans one request against `view`.
-pub(crate) async fn plan(parts: &Parts, request: &QueryRequest, view: Arc<LakeView>) -> Result<Planned, QueryError> {
+pub(crate) async fn plan(
+    parts: &Parts,
+    request: &QueryRequest,
+    view: Arc<LakeView>,
+) -> Result<Planned, QueryError> {
     let tokens = guard::tokens(&request.sql, &parts.options)?;
     let (tokens, clauses) = travel::cut(tokens)?;
     let mut statement = statement::parse(tokens)?;
@@ -57,18 +61,28 @@ pub(crate) async fn plan(parts: &Parts, request: &QueryRequest, view: Arc<LakeVi
     ));
     let state = scope.state();
     let fail = |error| translate(error, &scope);
-    let logical = state.statement_to_plan(listed(statement)?).await.map_err(fail)?;
+    let logical = state
+        .statement_to_plan(listed(statement)?)
+        .await
+        .map_err(fail)?;
     // The statement was checked by kind already; this holds for whatever the planner made of it.
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false)
         .verify_plan(&logical)
-        .map_err(|error| QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error))?;
+        .map_err(|error| {
+            QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error)
+        })?;
     let logical = with_params(logical, params, &scope)?;
     let logical = presentable(logical).map_err(fail)?;
     let plan = state.create_physical_plan(&logical).await.map_err(fail)?;
-    Ok(Planned { plan, state, versions: scope.pinned.used(), scope })
+    Ok(Planned {
+        plan,
+        state,
+        versions: scope.pinned.used(),
+        scope,
+    })
 }
 
 /// Looks the past versions up that the statement asks for.
@@ -83,18 +97,22 @@ async fn resolve(
     for table in tables {
         let clause = &clauses[table.clause];
         let full = format!("{}.{}", table.schema, table.table);
-        let name = TableName::new(&table.schema, &table.table).ok().filter(|name| view.table(name).is_some());
+        let name = TableName::new(&table.schema, &table.table)
+            .ok()
+            .filter(|name| view.table(name).is_some());
         let Some(name) = name else {
             return Err(QueryError::new(QueryErrorKind::UndefinedTable, format!("no table `{full}` has a history"))
                 .hint("FOR ... AS OF works on tables of the lake; on a view, put it inside the view's query")
                 .at(Some(clause.position)));
         };
-        let at = instant(&parts.base, clause, params).map_err(|error| error.at(Some(clause.position)))?;
+        let at = instant(&parts.base, clause, params)
+            .map_err(|error| error.at(Some(clause.position)))?;
         let snapshot = parts.lake.table_at(&name, at).await.map_err(|error| {
             let (kind, message) = match error.kind() {
-                LakeErrorKind::NotFound => {
-                    (QueryErrorKind::UndefinedVersion, format!("`{full}` has no version {}", clause.value))
-                }
+                LakeErrorKind::NotFound => (
+                    QueryErrorKind::UndefinedVersion,
+                    format!("`{full}` has no version {}", clause.value),
+                ),
                 _ => (QueryErrorKind::Lake, format!("cannot {error}")),
             };
             QueryError::new(kind, message)
@@ -113,7 +131,9 @@ fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Resu
     let invalid = |message: String| QueryError::new(QueryErrorKind::Invalid, message);
     let value = match &clause.value {
         SqlExpr::Value(value) if matches!(&value.value, Value::Placeholder(_)) => {
-            let Value::Placeholder(name) = &value.value else { unreachable!("just matched") };
+            let Value::Placeholder(name) = &value.value else {
+                unreachable!("just matched")
+            };
             let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
             let param = number.and_then(|n| params.get(n.checked_sub(1)?));
             param.cloned().ok_or_else(|| missing_parameter(name))?
@@ -122,7 +142,13 @@ fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Resu
             let fail = |error| translate(error, &NoColumns);
             let empty = DFSchema::empty();
             let expr = base
-                .create_logical_expr_from_sql_expr(ExprWithAlias { expr: value.clone(), alias: None }, &empty)
+                .create_logical_expr_from_sql_expr(
+                    ExprWithAlias {
+                        expr: value.clone(),
+                        alias: None,
+                    },
+                    &empty,
+                )
                 .map_err(fail)?;
             let context = SimplifyContext::builder()
                 .with_schema(Arc::new(DFSchema::empty()))
@@ -130,7 +156,10 @@ fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Resu
                 .with_current_time()
                 .build();
             let simplifier = ExprSimplifier::new(context);
-            let expr = simplifier.coerce(expr, &empty).and_then(|expr| simplifier.simplify(expr)).map_err(fail)?;
+            let expr = simplifier
+                .coerce(expr, &empty)
+                .and_then(|expr| simplifier.simplify(expr))
+                .map_err(fail)?;
             match expr {
                 Expr::Literal(value, _) => value,
                 _ => return Err(invalid(format!("`{value}` is not a constant"))),
@@ -139,13 +168,18 @@ fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Resu
     };
     match clause.unit {
         Unit::Version => match value.cast_to(&DataType::UInt64) {
-            Ok(ScalarValue::UInt64(Some(version))) if !matches!(value, ScalarValue::Float64(_)) => Ok(At::Version(version)),
-            _ => Err(invalid(format!("`{}` is not a version", clause.value)).hint("versions are whole numbers from 0")),
+            Ok(ScalarValue::UInt64(Some(version))) if !matches!(value, ScalarValue::Float64(_)) => {
+                Ok(At::Version(version))
+            }
+            _ => Err(invalid(format!("`{}` is not a version", clause.value))
+                .hint("versions are whole numbers from 0")),
         },
         Unit::Timestamp => {
             let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
             match value.cast_to(&kind) {
-                Ok(ScalarValue::TimestampMicrosecond(Some(micros), _)) if !value.data_type().is_numeric() => {
+                Ok(ScalarValue::TimestampMicrosecond(Some(micros), _))
+                    if !value.data_type().is_numeric() =>
+                {
                     Ok(At::Timestamp(micros))
                 }
                 _ => Err(invalid(format!("`{}` is not an instant", clause.value))
@@ -164,13 +198,22 @@ impl Names for NoColumns {
 }
 
 fn missing_parameter(name: &str) -> QueryError {
-    QueryError::new(QueryErrorKind::Parameter, format!("parameter {name} has no value"))
-        .hint("pass the values in order, as \"params\": [...]")
+    QueryError::new(
+        QueryErrorKind::Parameter,
+        format!("parameter {name} has no value"),
+    )
+    .hint("pass the values in order, as \"params\": [...]")
 }
 
 /// Puts the parameters' values in; each must be used, and each use must have a value.
-fn with_params(plan: LogicalPlan, params: Vec<ScalarValue>, names: &dyn Names) -> Result<LogicalPlan, QueryError> {
-    let used = plan.get_parameter_names().map_err(|error| translate(error, names))?;
+fn with_params(
+    plan: LogicalPlan,
+    params: Vec<ScalarValue>,
+    names: &dyn Names,
+) -> Result<LogicalPlan, QueryError> {
+    let used = plan
+        .get_parameter_names()
+        .map_err(|error| translate(error, names))?;
     let mut highest = 0;
     for name in &used {
         match name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()) {
@@ -181,7 +224,8 @@ fn with_params(plan: LogicalPlan, params: Vec<ScalarValue>, names: &dyn Names) -
     if used.is_empty() {
         return Ok(plan);
     }
-    plan.with_param_values(params::values(params)).map_err(|error| translate(error, names))
+    plan.with_param_values(params::values(params))
+        .map_err(|error| translate(error, names))
 }
 
 /// Replaces `SHOW TABLES` and `SHOW SCHEMAS`, which the engine answers with its own tables mixed
@@ -209,7 +253,12 @@ fn presentable(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
         return described(&describe.schema);
     }
     let is_json = |kind: &DataType| *kind == *JSON_UNION_DATA_TYPE;
-    if !plan.schema().fields().iter().any(|field| is_json(field.data_type())) {
+    if !plan
+        .schema()
+        .fields()
+        .iter()
+        .any(|field| is_json(field.data_type()))
+    {
         return Ok(plan);
     }
     // `raw -> 'a'` gives the engine's own union of JSON's types: fine inside, text outside.
@@ -219,7 +268,9 @@ fn presentable(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
         .map(|(qualifier, field)| {
             let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
             if is_json(field.data_type()) {
-                udfs::json_union_to_text_udf().call(vec![column]).alias(field.name())
+                udfs::json_union_to_text_udf()
+                    .call(vec![column])
+                    .alias(field.name())
             } else {
                 column
             }
@@ -230,15 +281,28 @@ fn presentable(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
 
 /// Returns the answer to `DESCRIBE`, with SQL's names of types.
 fn described(schema: &Schema) -> datafusion::common::Result<LogicalPlan> {
-    let fields = ["column_name", "data_type", "is_nullable"].map(|name| Field::new(name, DataType::Utf8, false));
+    let fields = ["column_name", "data_type", "is_nullable"]
+        .map(|name| Field::new(name, DataType::Utf8, false));
     let answer: SchemaRef = Arc::new(Schema::new(fields.to_vec()));
     let columns = || schema.fields().iter();
     let batch = RecordBatch::try_new(
         answer.clone(),
         vec![
-            Arc::new(columns().map(|f| Some(f.name().as_str())).collect::<StringArray>()),
-            Arc::new(columns().map(|f| Some(type_name(f.data_type()))).collect::<StringArray>()),
-            Arc::new(columns().map(|f| Some(if f.is_nullable() { "YES" } else { "NO" })).collect::<StringArray>()),
+            Arc::new(
+                columns()
+                    .map(|f| Some(f.name().as_str()))
+                    .collect::<StringArray>(),
+            ),
+            Arc::new(
+                columns()
+                    .map(|f| Some(type_name(f.data_type())))
+                    .collect::<StringArray>(),
+            ),
+            Arc::new(
+                columns()
+                    .map(|f| Some(if f.is_nullable() { "YES" } else { "NO" }))
+                    .collect::<StringArray>(),
+            ),
         ],
     )?;
     let table = MemTable::try_new(answer, vec![vec![batch]])?;

@@ -124,7 +124,10 @@ impl Entry {
             started_at: self.started_at,
             elapsed: self.started.elapsed(),
             rows: self.rows.load(Ordering::Relaxed),
-            peak_bytes: progress.share.as_ref().map_or(0, |share| share.peak() as u64),
+            peak_bytes: progress
+                .share
+                .as_ref()
+                .map_or(0, |share| share.peak() as u64),
             error: None,
         }
     }
@@ -143,11 +146,21 @@ impl Queries {
             started_at: Utc::now(),
             started: Instant::now(),
             rows: AtomicU64::new(0),
-            progress: Mutex::new(Progress { state: QueryState::Waiting, share: None }),
+            progress: Mutex::new(Progress {
+                state: QueryState::Waiting,
+                share: None,
+            }),
             cancel: watch::Sender::new(false),
         });
-        self.inner.lock().running.insert(entry.id.clone(), entry.clone());
-        Ticket { queries: self.clone(), entry, ended: false }
+        self.inner
+            .lock()
+            .running
+            .insert(entry.id.clone(), entry.clone());
+        Ticket {
+            queries: self.clone(),
+            entry,
+            ended: false,
+        }
     }
 
     /// Asks a running query to end; returns whether there is one.
@@ -170,7 +183,11 @@ impl Queries {
     /// Returns how many run, ended, and failed.
     pub(crate) fn counts(&self) -> (usize, u64, u64) {
         let running = self.inner.lock().running.len();
-        (running, self.finished.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+        (
+            running,
+            self.finished.load(Ordering::Relaxed),
+            self.failed.load(Ordering::Relaxed),
+        )
     }
 }
 

@@ -46,7 +46,11 @@ fn empty(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         // Only names the engine gives: the directory may be configured, and hold other things.
-        if entry.file_name().to_string_lossy().starts_with("datafusion-") {
+        if entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("datafusion-")
+        {
             std::fs::remove_dir_all(entry.path())?;
         }
     }
@@ -78,7 +82,10 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
         .build();
     datafusion_functions_json::register_all(&mut state)?;
     for function in [
-        udfs::json_length_udf().as_ref().clone().with_aliases(["json_array_length", "jsonb_array_length"]),
+        udfs::json_length_udf()
+            .as_ref()
+            .clone()
+            .with_aliases(["json_array_length", "jsonb_array_length"]),
         udfs::json_as_text_udf()
             .as_ref()
             .clone()

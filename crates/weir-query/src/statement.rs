@@ -40,17 +40,20 @@ fn first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             "ask for CSV, JSON or Arrow instead: `weir sql --csv`, or the Accept header over HTTP",
         )),
         "SET" | "RESET" | "DISCARD" => Err(settings(&word)),
-        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" | "LOCK" => {
-            Err(QueryError::new(QueryErrorKind::Unsupported, "there are no transactions")
-                .hint("each statement reads all tables as of one instant"))
-        }
-        "PREPARE" | "EXECUTE" | "DEALLOCATE" | "DECLARE" | "FETCH" => {
-            Err(QueryError::new(QueryErrorKind::Unsupported, format!("{word} is not supported"))
-                .hint("pass values with \"params\" and read the answer as it streams"))
-        }
-        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "ALTER" | "DROP" | "GRANT" | "REVOKE"
-        | "VACUUM" | "ANALYZE" | "ANALYSE" | "REFRESH" | "COMMENT" | "CALL" | "DO" | "LOAD" | "ATTACH" | "DETACH"
-        | "USE" | "INSTALL" | "OPTIMIZE" | "REINDEX" | "CLUSTER" | "IMPORT" | "EXPORT" => Err(refused(&word)),
+        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE"
+        | "LOCK" => Err(
+            QueryError::new(QueryErrorKind::Unsupported, "there are no transactions")
+                .hint("each statement reads all tables as of one instant"),
+        ),
+        "PREPARE" | "EXECUTE" | "DEALLOCATE" | "DECLARE" | "FETCH" => Err(QueryError::new(
+            QueryErrorKind::Unsupported,
+            format!("{word} is not supported"),
+        )
+        .hint("pass values with \"params\" and read the answer as it streams")),
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "CREATE" | "ALTER" | "DROP"
+        | "GRANT" | "REVOKE" | "VACUUM" | "ANALYZE" | "ANALYSE" | "REFRESH" | "COMMENT"
+        | "CALL" | "DO" | "LOAD" | "ATTACH" | "DETACH" | "USE" | "INSTALL" | "OPTIMIZE"
+        | "REINDEX" | "CLUSTER" | "IMPORT" | "EXPORT" => Err(refused(&word)),
         _ => Ok(()),
     }
 }
@@ -65,11 +68,17 @@ pub(crate) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError>
         .and_then(|mut parser| parser.parse_statements())
         .map_err(|error| translate(error, &NoNames))?;
     let Some(statement) = statements.pop_front() else {
-        return Err(QueryError::new(QueryErrorKind::Syntax, "there is no statement"));
+        return Err(QueryError::new(
+            QueryErrorKind::Syntax,
+            "there is no statement",
+        ));
     };
     if !statements.is_empty() {
-        return Err(QueryError::new(QueryErrorKind::Unsupported, "more than one statement in one query")
-            .hint("send them one after another"));
+        return Err(QueryError::new(
+            QueryErrorKind::Unsupported,
+            "more than one statement in one query",
+        )
+        .hint("send them one after another"));
     }
     Ok(statement)
 }
@@ -80,7 +89,10 @@ pub(crate) fn check(statement: &Statement) -> Result<(), QueryError> {
         Statement::Statement(sql) => check_sql(sql),
         Statement::Explain(explain) => match explain.statement.as_ref() {
             Statement::Statement(sql) if matches!(**sql, Sql::Query(_)) => check_sql(sql),
-            _ => Err(QueryError::new(QueryErrorKind::Unsupported, "EXPLAIN takes a SELECT")),
+            _ => Err(QueryError::new(
+                QueryErrorKind::Unsupported,
+                "EXPLAIN takes a SELECT",
+            )),
         },
         Statement::CopyTo(_) => Err(refused("COPY")),
         Statement::CreateExternalTable(_) => Err(refused("CREATE")),
@@ -100,20 +112,29 @@ fn check_sql(sql: &Sql) -> Result<(), QueryError> {
         | Sql::ShowVariable { .. } => Ok(()),
         Sql::Explain { statement, .. } => match statement.as_ref() {
             Sql::Query(query) => check_query(query),
-            _ => Err(QueryError::new(QueryErrorKind::Unsupported, "EXPLAIN takes a SELECT")),
+            _ => Err(QueryError::new(
+                QueryErrorKind::Unsupported,
+                "EXPLAIN takes a SELECT",
+            )),
         },
         _ => Err(refused("this statement")),
     }
 }
 
 fn refused(statement: &str) -> QueryError {
-    QueryError::new(QueryErrorKind::ReadOnly, format!("{statement} is not allowed: queries only read"))
-        .hint("use SELECT, EXPLAIN, SHOW or DESCRIBE; rows come in through sources")
+    QueryError::new(
+        QueryErrorKind::ReadOnly,
+        format!("{statement} is not allowed: queries only read"),
+    )
+    .hint("use SELECT, EXPLAIN, SHOW or DESCRIBE; rows come in through sources")
 }
 
 fn settings(statement: &str) -> QueryError {
-    QueryError::new(QueryErrorKind::ReadOnly, format!("{statement} is not allowed: settings are the server's"))
-        .hint("change them in weir.toml")
+    QueryError::new(
+        QueryErrorKind::ReadOnly,
+        format!("{statement} is not allowed: settings are the server's"),
+    )
+    .hint("change them in weir.toml")
 }
 
 fn check_query(query: &Query) -> Result<(), QueryError> {
@@ -174,7 +195,8 @@ impl Visitor for Shape {
                 weight = weight.saturating_add(self.weight(&name.to_string()));
                 ControlFlow::<()>::Continue(())
             });
-            self.weights.insert(cte.alias.name.value.to_lowercase(), weight);
+            self.weights
+                .insert(cte.alias.name.value.to_lowercase(), weight);
         }
         ControlFlow::Continue(())
     }
@@ -224,14 +246,29 @@ mod tests {
             ("TRUNCATE t", QueryErrorKind::ReadOnly),
             ("CREATE TABLE t (a int)", QueryErrorKind::ReadOnly),
             ("CREATE VIEW v AS SELECT 1", QueryErrorKind::ReadOnly),
-            ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", QueryErrorKind::ReadOnly),
+            (
+                "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+                QueryErrorKind::ReadOnly,
+            ),
             ("COPY (SELECT 1) TO '/tmp/x.csv'", QueryErrorKind::ReadOnly),
             ("COPY t FROM '/tmp/x.csv'", QueryErrorKind::ReadOnly),
-            ("SET datafusion.execution.batch_size = 1", QueryErrorKind::ReadOnly),
-            ("RESET datafusion.execution.batch_size", QueryErrorKind::ReadOnly),
+            (
+                "SET datafusion.execution.batch_size = 1",
+                QueryErrorKind::ReadOnly,
+            ),
+            (
+                "RESET datafusion.execution.batch_size",
+                QueryErrorKind::ReadOnly,
+            ),
             ("SELECT 1 INTO t", QueryErrorKind::ReadOnly),
-            ("WITH a AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM a", QueryErrorKind::ReadOnly),
-            ("EXPLAIN INSERT INTO t VALUES (1)", QueryErrorKind::Unsupported),
+            (
+                "WITH a AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM a",
+                QueryErrorKind::ReadOnly,
+            ),
+            (
+                "EXPLAIN INSERT INTO t VALUES (1)",
+                QueryErrorKind::Unsupported,
+            ),
             ("BEGIN", QueryErrorKind::Unsupported),
             ("SELECT * FROM t FOR UPDATE", QueryErrorKind::Unsupported),
             ("SELECT 1; SELECT 2", QueryErrorKind::Unsupported),
@@ -246,7 +283,10 @@ mod tests {
     fn with_parts_that_double_are_refused() {
         let mut sql = "WITH a0 AS (SELECT 1 x)".to_owned();
         for i in 1..30 {
-            sql += &format!(", a{i} AS (SELECT a.x FROM a{0} a JOIN a{0} b ON a.x = b.x)", i - 1);
+            sql += &format!(
+                ", a{i} AS (SELECT a.x FROM a{0} a JOIN a{0} b ON a.x = b.x)",
+                i - 1
+            );
         }
         sql += " SELECT * FROM a29";
         assert_eq!(read(&sql).unwrap_err().kind(), QueryErrorKind::TooComplex);

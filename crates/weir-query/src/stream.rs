@@ -70,7 +70,13 @@ impl QueryStream {
         timeout: Duration,
     ) -> Self {
         let deadline = Box::pin(tokio::time::sleep_until((deadline + GRACE).into()));
-        Self { schema, messages, deadline, timeout, ended: false }
+        Self {
+            schema,
+            messages,
+            deadline,
+            timeout,
+            ended: false,
+        }
     }
 
     /// Returns the columns of the result.
@@ -81,7 +87,8 @@ impl QueryStream {
     /// Returns the rows as the engine's own kind of stream.
     pub fn into_record_batches(self) -> SendableRecordBatchStream {
         let schema = self.schema();
-        let batches = self.map(|batch| batch.map_err(|error| DataFusionError::External(Box::new(error))));
+        let batches =
+            self.map(|batch| batch.map_err(|error| DataFusionError::External(Box::new(error))));
         Box::pin(RecordBatchStreamAdapter::new(schema, batches))
     }
 }
@@ -98,7 +105,9 @@ impl Stream for QueryStream {
             Poll::Ready(Some(Message::Done)) => None,
             Poll::Ready(Some(Message::Failed(error))) => Some(Err(error)),
             // The running side always says how it ended, unless it was torn down.
-            Poll::Ready(None) => Some(Err(QueryError::internal("the query's thread ended without a word"))),
+            Poll::Ready(None) => Some(Err(QueryError::internal(
+                "the query's thread ended without a word",
+            ))),
             Poll::Pending => match self.deadline.as_mut().poll(cx) {
                 // A computation that never yields cannot notice its deadline; its reader does.
                 Poll::Ready(()) => Some(Err(timed_out(self.timeout))),
@@ -114,7 +123,10 @@ impl Stream for QueryStream {
 pub(crate) fn timed_out(timeout: Duration) -> QueryError {
     QueryError::new(
         QueryErrorKind::Timeout,
-        format!("the query took longer than the {} it may take", humane(timeout)),
+        format!(
+            "the query took longer than the {} it may take",
+            humane(timeout)
+        ),
     )
     .hint("narrow it with WHERE, or ask with a longer timeout")
 }

@@ -36,21 +36,30 @@ impl QueryThreads {
             })
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Some(runtime) })
+        Ok(Self {
+            runtime: Some(runtime),
+        })
     }
 
     fn handle(&self) -> &Handle {
-        self.runtime.as_ref().expect("the runtime lives as long as we do").handle()
+        self.runtime
+            .as_ref()
+            .expect("the runtime lives as long as we do")
+            .handle()
     }
 
     /// Runs `future` on a thread that may be held for long, with a large stack.
-    pub(crate) fn plan<F>(&self, future: impl FnOnce() -> F + Send + 'static) -> JoinHandle<F::Output>
+    pub(crate) fn plan<F>(
+        &self,
+        future: impl FnOnce() -> F + Send + 'static,
+    ) -> JoinHandle<F::Output>
     where
         F: Future,
         F::Output: Send + 'static,
     {
         let handle = self.handle().clone();
-        self.handle().spawn_blocking(move || handle.block_on(future()))
+        self.handle()
+            .spawn_blocking(move || handle.block_on(future()))
     }
 
     /// Returns where execution is spawned.

@@ -8,7 +8,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor, VisitMut, VisitorMut,
+    Expr as SqlExpr, Ident, ObjectName, ObjectNamePart, TableAlias, TableFactor, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -38,7 +39,9 @@ pub(crate) enum Unit {
 }
 
 /// Cuts the clauses out of `tokens`.
-pub(crate) fn cut(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<Clause>), QueryError> {
+pub(crate) fn cut(
+    tokens: Vec<TokenWithSpan>,
+) -> Result<(Vec<TokenWithSpan>, Vec<Clause>), QueryError> {
     let mut clauses = Vec::new();
     let mut kept = Vec::with_capacity(tokens.len());
     let mut at = 0;
@@ -48,7 +51,10 @@ pub(crate) fn cut(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec
             at += 1;
             continue;
         };
-        let position = Position { line: tokens[at].span.start.line, column: tokens[at].span.start.column };
+        let position = Position {
+            line: tokens[at].span.start.line,
+            column: tokens[at].span.start.column,
+        };
         if clauses.len() == MAX_CLAUSES {
             return Err(QueryError::new(
                 QueryErrorKind::TooComplex,
@@ -56,13 +62,27 @@ pub(crate) fn cut(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec
             )
             .at(Some(position)));
         }
-        let table = kept.iter().rev().find(|t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_)));
-        let Some(table) = table.map(|t| t.span.start) else { return Err(misplaced(position)) };
+        let table = kept
+            .iter()
+            .rev()
+            .find(|t: &&TokenWithSpan| !matches!(t.token, Token::Whitespace(_)));
+        let Some(table) = table.map(|t| t.span.start) else {
+            return Err(misplaced(position));
+        };
         let rest = tokens[value_at..].to_vec();
-        let mut parser = Parser::new(&DIALECT).with_recursion_limit(64).with_tokens_with_locations(rest);
-        let value = parser.parse_expr().map_err(|error| syntax(&error).at(Some(position)))?;
+        let mut parser = Parser::new(&DIALECT)
+            .with_recursion_limit(64)
+            .with_tokens_with_locations(rest);
+        let value = parser
+            .parse_expr()
+            .map_err(|error| syntax(&error).at(Some(position)))?;
         at = value_at + parser.index();
-        clauses.push(Clause { table, position, unit, value });
+        clauses.push(Clause {
+            table,
+            position,
+            unit,
+            value,
+        });
     }
     Ok((kept, clauses))
 }
@@ -72,11 +92,18 @@ fn clause_at(tokens: &[TokenWithSpan], at: usize) -> Option<(Unit, usize)> {
     if matches!(tokens[at].token, Token::Whitespace(_)) {
         return None;
     }
-    let mut words = tokens[at..].iter().enumerate().filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
+    let mut words = tokens[at..]
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| !matches!(t.token, Token::Whitespace(_)));
     let mut word = || match words.next()? {
-        (offset, TokenWithSpan { token: Token::Word(w), .. }) if w.quote_style.is_none() => {
-            Some((offset, w.value.to_ascii_uppercase()))
-        }
+        (
+            offset,
+            TokenWithSpan {
+                token: Token::Word(w),
+                ..
+            },
+        ) if w.quote_style.is_none() => Some((offset, w.value.to_ascii_uppercase())),
         _ => None,
     };
     if word()?.1 != "FOR" {
@@ -95,9 +122,12 @@ fn clause_at(tokens: &[TokenWithSpan], at: usize) -> Option<(Unit, usize)> {
 }
 
 fn misplaced(position: Position) -> QueryError {
-    QueryError::new(QueryErrorKind::Syntax, "FOR ... AS OF does not follow a table's name")
-        .hint("write it between the table and its alias: FROM shop.tracks FOR VERSION AS OF 3 t")
-        .at(Some(position))
+    QueryError::new(
+        QueryErrorKind::Syntax,
+        "FOR ... AS OF does not follow a table's name",
+    )
+    .hint("write it between the table and its alias: FROM shop.tracks FOR VERSION AS OF 3 t")
+    .at(Some(position))
 }
 
 /// A table of the statement that is to be read as it was.
@@ -112,11 +142,17 @@ pub(crate) struct PastTable {
 }
 
 /// Puts pinned names in place of the tables that `clauses` follow.
-pub(crate) fn rename(statement: &mut Statement, clauses: &[Clause]) -> Result<Vec<PastTable>, QueryError> {
+pub(crate) fn rename(
+    statement: &mut Statement,
+    clauses: &[Clause],
+) -> Result<Vec<PastTable>, QueryError> {
     if clauses.is_empty() {
         return Ok(Vec::new());
     }
-    let mut renamer = Renamer { clauses, found: Vec::new() };
+    let mut renamer = Renamer {
+        clauses,
+        found: Vec::new(),
+    };
     let mut inner = statement;
     while let Statement::Explain(explain) = inner {
         inner = &mut explain.statement;
@@ -140,7 +176,13 @@ impl VisitorMut for Renamer<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name: ObjectName(parts), alias, args: None, .. } = factor else {
+        let TableFactor::Table {
+            name: ObjectName(parts),
+            alias,
+            args: None,
+            ..
+        } = factor
+        else {
             return ControlFlow::Continue(());
         };
         let Some(ObjectNamePart::Identifier(last)) = parts.last() else {
@@ -160,21 +202,35 @@ impl VisitorMut for Renamer<'_> {
         let table = normal(&last);
         let pinned = format!("{table}@{clause}");
         if alias.is_none() {
-            *alias = Some(TableAlias { explicit: true, name: last.clone(), columns: Vec::new(), at: None });
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: last.clone(),
+                columns: Vec::new(),
+                at: None,
+            });
         }
         let mut ident = Ident::with_quote('"', pinned.clone());
         ident.span = last.span;
         if let Some(part) = parts.last_mut() {
             *part = ObjectNamePart::Identifier(ident);
         }
-        self.found.push(PastTable { clause, schema, table, pinned });
+        self.found.push(PastTable {
+            clause,
+            schema,
+            table,
+            pinned,
+        });
         ControlFlow::Continue(())
     }
 }
 
 /// Returns the name an identifier means: unquoted ones are lower-case.
 fn normal(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() {
+        ident.value.clone()
+    } else {
+        ident.value.to_lowercase()
+    }
 }
 
 #[cfg(test)]
@@ -204,15 +260,27 @@ mod tests {
         );
         assert_eq!(clauses[0].unit, Unit::Version);
         assert_eq!(clauses[1].unit, Unit::Timestamp);
-        assert_eq!((past[0].schema.as_str(), past[0].table.as_str()), ("shop", "tracks"));
-        assert_eq!((past[1].schema.as_str(), past[1].table.as_str()), ("main", "users"));
+        assert_eq!(
+            (past[0].schema.as_str(), past[0].table.as_str()),
+            ("shop", "tracks")
+        );
+        assert_eq!(
+            (past[1].schema.as_str(), past[1].table.as_str()),
+            ("main", "users")
+        );
     }
 
     #[test]
     fn a_clause_in_the_wrong_place_is_an_error() {
         let error = read("SELECT * FROM t a FOR VERSION AS OF 3").unwrap_err();
         assert_eq!(error.kind(), QueryErrorKind::Syntax);
-        assert_eq!(error.position(), Some(Position { line: 1, column: 19 }));
+        assert_eq!(
+            error.position(),
+            Some(Position {
+                line: 1,
+                column: 19
+            })
+        );
         assert!(read("FOR VERSION AS OF 3").is_err());
     }
 

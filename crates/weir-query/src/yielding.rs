@@ -15,7 +15,11 @@ use datafusion::physical_plan::coop::CooperativeExec;
 pub(crate) struct YieldAfterJoins;
 
 impl PhysicalOptimizerRule for YieldAfterJoins {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        _config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
             let multiplies = matches!(
                 plan.name(),

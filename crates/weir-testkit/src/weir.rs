@@ -91,14 +91,20 @@ impl Weir {
     }
 
     /// Starts the server and waits until it listens.
-    #[expect(clippy::unused_async, reason = "the wait for the server may become one")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the wait for the server may become one"
+    )]
     pub async fn start(&mut self) -> Result<()> {
         let mut command = self.command(&["up", "--json"]);
         self.spawn(&mut command)
     }
 
     /// Starts the server through `program`, which gets the server's command line as arguments.
-    #[expect(clippy::unused_async, reason = "the wait for the server may become one")]
+    #[expect(
+        clippy::unused_async,
+        reason = "the wait for the server may become one"
+    )]
     pub async fn start_under(&mut self, program: &[&str]) -> Result<()> {
         let mut command = Command::new(program[0]);
         command

@@ -19,6 +19,8 @@ use crate::view::{DataFile, widen_batch};
 
 /// Rows handed to the writer at once.
 const CHUNK: usize = 8 * 1024;
+/// Rows of a row group: what is pruned, and buffered, at once.
+const ROW_GROUP: usize = 128 * 1024;
 
 /// How files of a table are written.
 #[derive(Clone, Debug, Default)]
@@ -76,14 +78,17 @@ impl FileWriter {
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_statistics_enabled(EnabledStatistics::Page)
             .set_statistics_truncate_length(Some(64))
-            .set_max_row_group_row_count(Some(256 * 1024))
+            .set_max_row_group_row_count(Some(ROW_GROUP))
             .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned());
         for field in schema.fields() {
             let column = ColumnPath::new(vec![field.name().clone()]);
             if options.bloom.contains(&field.name().as_str()) {
                 properties = properties
                     .set_column_bloom_filter_enabled(column.clone(), true)
-                    .set_column_bloom_filter_max_ndv(column.clone(), rows.max(1) as u64)
+                    .set_column_bloom_filter_max_ndv(
+                        column.clone(),
+                        rows.clamp(1, ROW_GROUP) as u64,
+                    )
                     // Identifiers are all different: a dictionary of them only costs.
                     .set_column_dictionary_enabled(column, false);
             } else if matches!(field.name().as_str(), "raw" | "weir_seq") {

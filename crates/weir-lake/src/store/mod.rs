@@ -75,8 +75,13 @@ impl LakeRoot {
     /// Returns every table whose log exists.
     pub(crate) async fn list(&self) -> Result<Vec<TableName>, LakeError> {
         let fail = |e: object_store::Error| {
+            let remote = !matches!(self.url.scheme(), "file" | "memory");
             LakeError::new(
-                LakeErrorKind::Storage,
+                if remote {
+                    LakeErrorKind::Unreachable
+                } else {
+                    LakeErrorKind::Storage
+                },
                 "list the lake at",
                 redact(self.url.as_str()),
             )

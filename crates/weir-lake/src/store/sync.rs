@@ -1,9 +1,11 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
+use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +14,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+    UploadPart,
 };
 use parking_lot::Mutex;
 
@@ -58,10 +61,32 @@ impl Sync {
         synced
             .map_err(std::io::Error::other)
             .flatten()
-            .map_err(|source| object_store::Error::Generic {
-                store: "SyncedStore",
-                source: Box::new(source),
-            })
+            .map_err(failed)
+    }
+
+    fn put(&self, path: PathBuf, payload: &PutPayload, create: bool) -> std::io::Result<()> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+        std::fs::create_dir_all(folder)?;
+        // A `#` and digits mark what a listing passes over.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!("#{}{number:06}", std::process::id()));
+        let staged = folder.join(name);
+        let put = (|| {
+            let mut file = File::create(&staged)?;
+            payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
+            file.sync_all()?;
+            match create {
+                true => std::fs::hard_link(&staged, &path),
+                false => std::fs::rename(&staged, &path),
+            }
+        })();
+        if create || put.is_err() {
+            let _ = std::fs::remove_file(&staged);
+        }
+        put?;
+        self.sync_path(path)
     }
 
     fn sync_path(&self, path: PathBuf) -> std::io::Result<()> {
@@ -78,6 +103,13 @@ impl Sync {
     }
 }
 
+fn failed(source: std::io::Error) -> object_store::Error {
+    object_store::Error::Generic {
+        store: "SyncedStore",
+        source: Box::new(source),
+    }
+}
+
 impl fmt::Display for SyncedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SyncedStore({})", self.inner)
@@ -86,15 +118,36 @@ impl fmt::Display for SyncedStore {
 
 #[async_trait]
 impl ObjectStore for SyncedStore {
+    /// Writes and syncs under another name first: a name never leads to half a file, whatever
+    /// moment the power goes.
     async fn put_opts(
         &self,
         to: &Path,
         payload: PutPayload,
         opts: PutOptions,
     ) -> Result<PutResult> {
-        let result = self.inner.put_opts(to, payload, opts).await?;
-        self.sync.sync(to).await?;
-        Ok(result)
+        let path = self.inner.path_to_filesystem(to)?;
+        let (sync, name) = (self.sync.clone(), to.to_string());
+        let create = match opts.mode {
+            PutMode::Overwrite => false,
+            PutMode::Create => true,
+            // Nobody here asks a local disk for it; the inner store says that it cannot.
+            PutMode::Update(_) => return self.inner.put_opts(to, payload, opts).await,
+        };
+        let written = tokio::task::spawn_blocking(move || sync.put(path, &payload, create)).await;
+        match written.map_err(std::io::Error::other).flatten() {
+            Ok(()) => Ok(PutResult {
+                e_tag: None,
+                version: None,
+            }),
+            Err(error) if create && error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(object_store::Error::AlreadyExists {
+                    path: name,
+                    source: Box::new(error),
+                })
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     async fn put_multipart_opts(

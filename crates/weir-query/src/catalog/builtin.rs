@@ -15,14 +15,24 @@ pub(super) const EVENT_FATE: &str = "event_fate";
 
 /// Columns of `identifies` that tell about the call and not about the user.
 const CALL_COLUMNS: [&str; 10] = [
-    "id", "user_id", "anonymous_id", "weir_seq", "received_at", "sent_at", "timestamp",
-    "original_timestamp", "uuid_ts", "loaded_at",
+    "id",
+    "user_id",
+    "anonymous_id",
+    "weir_seq",
+    "received_at",
+    "sent_at",
+    "timestamp",
+    "original_timestamp",
+    "uuid_ts",
+    "loaded_at",
 ];
 
 type Tables = BTreeMap<TableName, Arc<TableView>>;
 
 fn table<'a>(tables: &'a Tables, schema: &str, name: &str) -> Option<&'a TableView> {
-    tables.get(&TableName::new(schema, name).ok()?).map(Arc::as_ref)
+    tables
+        .get(&TableName::new(schema, name).ok()?)
+        .map(Arc::as_ref)
 }
 
 fn has(table: &TableView, column: &str) -> bool {
@@ -42,7 +52,10 @@ fn literal(text: &str) -> String {
 /// Returns the query behind `<schema>.users`; none where there are no identify calls.
 pub(super) fn users(tables: &Tables, schema: &str) -> Option<String> {
     let identifies = table(tables, schema, "identifies")?;
-    if !["user_id", "received_at", "weir_seq"].iter().all(|column| has(identifies, column)) {
+    if !["user_id", "received_at", "weir_seq"]
+        .iter()
+        .all(|column| has(identifies, column))
+    {
         return None;
     }
     let mut sql = "SELECT user_id AS id, max(received_at) AS received_at".to_owned();
@@ -85,16 +98,24 @@ const FATE_COLUMNS: [(&str, &str); 12] = [
 pub(super) fn event_fate(tables: &Tables) -> String {
     let mut parts = Vec::new();
     for (name, view) in tables {
-        let Some(source) = name.schema().strip_prefix("raw_") else { continue };
+        let Some(source) = name.schema().strip_prefix("raw_") else {
+            continue;
+        };
         match name.table() {
             "events" => parts.push(fate(source, name, view, &[("fate", "'accepted'")], None)),
-            "quarantine" => parts.push(fate(source, name, view, &[("fate", "'quarantined'")], None)),
+            "quarantine" => {
+                parts.push(fate(source, name, view, &[("fate", "'quarantined'")], None))
+            }
             "duplicates" if has(view, "payload") => {
                 let words = [
-                    ("fate", "CASE payload WHEN 'different' THEN 'conflict' ELSE 'duplicate' END"),
+                    (
+                        "fate",
+                        "CASE payload WHEN 'different' THEN 'conflict' ELSE 'duplicate' END",
+                    ),
                     ("reason", "'message_id seen before, payload ' || payload"),
                 ];
-                let first = has(view, "first_seq").then_some("'first seen at ' || CAST(first_seq AS text)");
+                let first =
+                    has(view, "first_seq").then_some("'first seen at ' || CAST(first_seq AS text)");
                 parts.push(fate(source, name, view, &words, first));
             }
             _ => {}
@@ -113,16 +134,26 @@ pub(super) fn event_fate(tables: &Tables) -> String {
         }
     }
     if parts.is_empty() {
-        let columns = FATE_COLUMNS.map(|(name, kind)| format!("CAST(NULL AS {kind}) AS {}", quoted(name)));
+        let columns =
+            FATE_COLUMNS.map(|(name, kind)| format!("CAST(NULL AS {kind}) AS {}", quoted(name)));
         return format!("SELECT {} WHERE false", columns.join(", "));
     }
     parts.join(" UNION ALL ")
 }
 
 /// Returns one part of the union: columns the table has, `words` for those it does not say itself.
-fn fate(source: &str, name: &TableName, view: &TableView, words: &[(&str, &str)], detail: Option<&str>) -> String {
+fn fate(
+    source: &str,
+    name: &TableName,
+    view: &TableView,
+    words: &[(&str, &str)],
+    detail: Option<&str>,
+) -> String {
     let columns = FATE_COLUMNS.map(|(column, kind)| {
-        let word = words.iter().find(|(name, _)| *name == column).map(|(_, word)| *word);
+        let word = words
+            .iter()
+            .find(|(name, _)| *name == column)
+            .map(|(_, word)| *word);
         let value = match column {
             "source" => literal(source),
             "detail" if detail.is_some() => detail.unwrap_or_default().to_owned(),
@@ -134,5 +165,10 @@ fn fate(source: &str, name: &TableName, view: &TableView, words: &[(&str, &str)]
         };
         format!("CAST({value} AS {kind}) AS {}", quoted(column))
     });
-    format!("SELECT {} FROM {}.{}", columns.join(", "), quoted(name.schema()), quoted(name.table()))
+    format!(
+        "SELECT {} FROM {}.{}",
+        columns.join(", "),
+        quoted(name.schema()),
+        quoted(name.table())
+    )
 }

@@ -61,7 +61,17 @@ impl Pinned {
         view: Arc<LakeView>,
     ) -> Self {
         let runtime = base.runtime_env().clone();
-        Self { base, runtime, options, lake, catalog, queries, view, past, used: Mutex::default() }
+        Self {
+            base,
+            runtime,
+            options,
+            lake,
+            catalog,
+            queries,
+            view,
+            past,
+            used: Mutex::default(),
+        }
     }
 
     /// Returns the tables the query named, with the version it reads of each.
@@ -110,7 +120,10 @@ impl Kind {
 
 impl Scope {
     pub(crate) fn new(pinned: Pinned) -> Self {
-        Self { pinned: Arc::new(pinned), depth: 0 }
+        Self {
+            pinned: Arc::new(pinned),
+            depth: 0,
+        }
     }
 
     /// Returns a session that sees these names.
@@ -123,10 +136,23 @@ impl Scope {
 
     /// Returns all schemas.
     pub(crate) fn schemas(&self) -> BTreeSet<String> {
-        let mut schemas: BTreeSet<String> =
-            self.pinned.view.tables.keys().map(|name| name.schema().to_owned()).collect();
-        schemas.extend(self.pinned.catalog.views().iter().map(|view| view.schema.clone()));
-        schemas.extend([DEFAULT_SCHEMA, system::SCHEMA, system::INFORMATION_SCHEMA].map(str::to_owned));
+        let mut schemas: BTreeSet<String> = self
+            .pinned
+            .view
+            .tables
+            .keys()
+            .map(|name| name.schema().to_owned())
+            .collect();
+        schemas.extend(
+            self.pinned
+                .catalog
+                .views()
+                .iter()
+                .map(|view| view.schema.clone()),
+        );
+        schemas.extend(
+            [DEFAULT_SCHEMA, system::SCHEMA, system::INFORMATION_SCHEMA].map(str::to_owned),
+        );
         schemas
     }
 
@@ -134,14 +160,17 @@ impl Scope {
     pub(crate) fn names(&self, schema: &str) -> BTreeMap<String, Kind> {
         match schema {
             system::SCHEMA => {
-                let mut names: BTreeMap<String, Kind> =
-                    system::TABLES.iter().map(|name| ((*name).to_owned(), Kind::System)).collect();
+                let mut names: BTreeMap<String, Kind> = system::TABLES
+                    .iter()
+                    .map(|name| ((*name).to_owned(), Kind::System))
+                    .collect();
                 names.insert(builtin::EVENT_FATE.to_owned(), Kind::System);
                 names
             }
-            system::INFORMATION_SCHEMA => {
-                system::information::TABLES.iter().map(|name| ((*name).to_owned(), Kind::System)).collect()
-            }
+            system::INFORMATION_SCHEMA => system::information::TABLES
+                .iter()
+                .map(|name| ((*name).to_owned(), Kind::System))
+                .collect(),
             _ => {
                 let views = self.pinned.catalog.views();
                 let mut names: BTreeMap<String, Kind> = views
@@ -152,7 +181,12 @@ impl Scope {
                 if builtin::users(self.tables(), schema).is_some() {
                     names.insert(builtin::USERS.to_owned(), Kind::View);
                 }
-                let tables = self.pinned.view.tables.keys().filter(|name| name.schema() == schema);
+                let tables = self
+                    .pinned
+                    .view
+                    .tables
+                    .keys()
+                    .filter(|name| name.schema() == schema);
                 names.extend(tables.map(|name| (name.table().to_owned(), Kind::Table)));
                 names
             }
@@ -198,7 +232,10 @@ impl Scope {
     /// Returns the query that `schema.name` stands for.
     pub(crate) fn definition(&self, schema: &str, name: &str) -> Option<String> {
         let views = self.pinned.catalog.views();
-        if let Some(view) = views.iter().find(|view| view.schema == schema && view.name == name) {
+        if let Some(view) = views
+            .iter()
+            .find(|view| view.schema == schema && view.name == name)
+        {
             return Some(view.sql.clone());
         }
         match (schema, name) {
@@ -209,24 +246,39 @@ impl Scope {
     }
 
     fn read(&self, table: &Arc<TableView>) -> Arc<dyn TableProvider> {
-        self.pinned.runtime.register_object_store(&table.store_url, table.store.clone());
+        self.pinned
+            .runtime
+            .register_object_store(&table.store_url, table.store.clone());
         let version = PinnedVersion {
             version: table.version,
             rows_in_memory: table.hot.iter().map(|batch| batch.num_rows() as u64).sum(),
         };
-        self.pinned.used.lock().insert(table.name.to_string(), version);
+        self.pinned
+            .used
+            .lock()
+            .insert(table.name.to_string(), version);
         Arc::new(LakeTable::new(table.clone()))
     }
 
-    async fn plan_view(&self, schema: &str, name: &str, sql: &str) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    async fn plan_view(
+        &self,
+        schema: &str,
+        name: &str,
+        sql: &str,
+    ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         let fail = |why: String| {
             let message = format!("view `{schema}.{name}`: {why}");
             DataFusionError::External(Box::new(QueryError::new(QueryErrorKind::Invalid, message)))
         };
         if self.depth >= MAX_VIEW_DEPTH {
-            return Err(fail("views name each other in a circle, or too deeply".to_owned()));
+            return Err(fail(
+                "views name each other in a circle, or too deeply".to_owned(),
+            ));
         }
-        let inside = Scope { pinned: self.pinned.clone(), depth: self.depth + 1 };
+        let inside = Scope {
+            pinned: self.pinned.clone(),
+            depth: self.depth + 1,
+        };
         let statement = crate::guard::tokens(sql, &self.pinned.options)
             .and_then(crate::statement::parse)
             .and_then(|statement| crate::statement::check(&statement).map(|()| statement))
@@ -244,10 +296,16 @@ impl Scope {
         use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
         plan.apply(|_| {
             nodes += 1;
-            Ok(if nodes > MAX_VIEW_NODES { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            Ok(if nodes > MAX_VIEW_NODES {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
         })?;
         if nodes > MAX_VIEW_NODES {
-            return Err(fail("it is too large once the views it names are put in place".to_owned()));
+            return Err(fail(
+                "it is too large once the views it names are put in place".to_owned(),
+            ));
         }
         Ok(Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
     }
@@ -260,18 +318,30 @@ impl Names for Scope {
             .into_iter()
             .flat_map(|schema| {
                 let names = self.names(&schema);
-                names.into_keys().map(move |table| format!("{schema}.{table}"))
+                names
+                    .into_keys()
+                    .map(move |table| format!("{schema}.{table}"))
             })
             .collect();
         let (schema, table) = name.rsplit_once('.').unwrap_or((DEFAULT_SCHEMA, name));
-        let schema = schema.strip_prefix(CATALOG).and_then(|rest| rest.strip_prefix('.')).unwrap_or(schema);
+        let schema = schema
+            .strip_prefix(CATALOG)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .unwrap_or(schema);
         // The right table in the wrong schema is the likeliest slip, one in the table's name next.
-        let same = all.iter().find(|full| full.rsplit_once('.').is_some_and(|(_, t)| t == table));
+        let same = all
+            .iter()
+            .find(|full| full.rsplit_once('.').is_some_and(|(_, t)| t == table));
         let in_schema = || {
-            let tables = all.iter().filter_map(|full| full.split_once('.')).filter(|(s, _)| *s == schema);
+            let tables = all
+                .iter()
+                .filter_map(|full| full.split_once('.'))
+                .filter(|(s, _)| *s == schema);
             closest(table, tables.map(|(_, t)| t)).map(|t| format!("{schema}.{t}"))
         };
-        let anywhere = || closest(&format!("{schema}.{table}"), all.iter().map(String::as_str)).map(str::to_owned);
+        let anywhere = || {
+            closest(&format!("{schema}.{table}"), all.iter().map(String::as_str)).map(str::to_owned)
+        };
         same.cloned().or_else(in_schema).or_else(anywhere)
     }
 }

@@ -36,7 +36,10 @@ impl CatalogProvider for Scope {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         // Whether the schema exists shows when a table is asked of it.
-        Some(Arc::new(ScopedSchema { scope: self.clone(), name: name.to_owned() }))
+        Some(Arc::new(ScopedSchema {
+            scope: self.clone(),
+            name: name.to_owned(),
+        }))
     }
 }
 
@@ -58,10 +61,15 @@ impl SchemaProvider for ScopedSchema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        Ok(self.scope.names(&self.name).get(name).map(|kind| kind.table_type()))
+        Ok(self
+            .scope
+            .names(&self.name)
+            .get(name)
+            .map(|kind| kind.table_type()))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.scope.lake_table(&self.name, name).is_some() || self.scope.names(&self.name).contains_key(name)
+        self.scope.lake_table(&self.name, name).is_some()
+            || self.scope.names(&self.name).contains_key(name)
     }
 }

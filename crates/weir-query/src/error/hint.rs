@@ -1,5 +1,8 @@
 /// Returns the candidate most like `name`, if one is like it enough to be meant.
-pub(crate) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates
         .filter_map(|candidate| {
@@ -20,7 +23,10 @@ mod tests {
     fn suggests_only_what_is_near() {
         let names = ["tracks", "identifies", "order_completed"];
         assert_eq!(closest("track", names.into_iter()), Some("tracks"));
-        assert_eq!(closest("order_complete", names.into_iter()), Some("order_completed"));
+        assert_eq!(
+            closest("order_complete", names.into_iter()),
+            Some("order_completed")
+        );
         assert_eq!(closest("payments", names.into_iter()), None);
         assert_eq!(closest("", names.into_iter()), None);
     }

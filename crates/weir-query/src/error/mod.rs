@@ -147,7 +147,10 @@ impl QueryError {
 
     /// Returns the error of rows that cannot be written in the format asked for.
     pub fn unwritable() -> Self {
-        Self::new(QueryErrorKind::Internal, "the rows cannot be written in this format")
+        Self::new(
+            QueryErrorKind::Internal,
+            "the rows cannot be written in this format",
+        )
     }
 
     #[must_use]

@@ -19,15 +19,22 @@ pub(crate) fn translate(error: DataFusionError, names: &dyn Names) -> QueryError
     let position = error
         .diagnostic()
         .and_then(|d| d.span)
-        .map(|span| Position { line: span.start.line, column: span.start.column });
+        .map(|span| Position {
+            line: span.start.line,
+            column: span.start.column,
+        });
     inner(error, names).at(position)
 }
 
 fn inner(error: DataFusionError, names: &dyn Names) -> QueryError {
     use QueryErrorKind as Kind;
     match error {
-        DataFusionError::Diagnostic(_, error) | DataFusionError::Context(_, error) => inner(*error, names),
-        DataFusionError::Collection(mut errors) if !errors.is_empty() => inner(errors.swap_remove(0), names),
+        DataFusionError::Diagnostic(_, error) | DataFusionError::Context(_, error) => {
+            inner(*error, names)
+        }
+        DataFusionError::Collection(mut errors) if !errors.is_empty() => {
+            inner(errors.swap_remove(0), names)
+        }
         DataFusionError::Shared(error) => match std::sync::Arc::try_unwrap(error) {
             Ok(error) => inner(error, names),
             Err(shared) => from_text(&shared, names),
@@ -35,10 +42,13 @@ fn inner(error: DataFusionError, names: &dyn Names) -> QueryError {
         DataFusionError::SQL(error, _) => syntax(&error),
         DataFusionError::SchemaError(error, _) => schema(&error),
         DataFusionError::Plan(message) => planning(&message, names),
-        DataFusionError::NotImplemented(message) => {
-            QueryError::new(Kind::Unsupported, format!("not supported: {}", first_line(&message)))
+        DataFusionError::NotImplemented(message) => QueryError::new(
+            Kind::Unsupported,
+            format!("not supported: {}", first_line(&message)),
+        ),
+        DataFusionError::Configuration(message) => {
+            QueryError::new(Kind::Invalid, first_line(&message))
         }
-        DataFusionError::Configuration(message) => QueryError::new(Kind::Invalid, first_line(&message)),
         DataFusionError::ArrowError(error, _) => arrow(*error, names),
         DataFusionError::Execution(message) => execution(&message),
         DataFusionError::ResourcesExhausted(message) => exhausted(&message),
@@ -46,7 +56,8 @@ fn inner(error: DataFusionError, names: &dyn Names) -> QueryError {
         DataFusionError::ObjectStore(error) => unreadable(*error),
         DataFusionError::ParquetError(error) => unreadable(*error),
         DataFusionError::IoError(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-            QueryError::new(Kind::OutOfDisk, "the disk that queries spill to is full").caused_by(error)
+            QueryError::new(Kind::OutOfDisk, "the disk that queries spill to is full")
+                .caused_by(error)
         }
         DataFusionError::IoError(error) => unreadable(error),
         other => QueryError::internal(other),
@@ -57,7 +68,9 @@ fn inner(error: DataFusionError, names: &dyn Names) -> QueryError {
 fn from_text(error: &DataFusionError, names: &dyn Names) -> QueryError {
     match error {
         DataFusionError::Shared(error) => from_text(error, names),
-        DataFusionError::Context(_, error) | DataFusionError::Diagnostic(_, error) => from_text(error, names),
+        DataFusionError::Context(_, error) | DataFusionError::Diagnostic(_, error) => {
+            from_text(error, names)
+        }
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
         DataFusionError::Execution(message) => execution(message),
         DataFusionError::ArrowError(error, _) => value(&error.to_string()),
@@ -75,26 +88,42 @@ fn from_text(error: &DataFusionError, names: &dyn Names) -> QueryError {
 pub(crate) fn syntax(error: &ParserError) -> QueryError {
     let text = match error {
         ParserError::RecursionLimitExceeded => {
-            return QueryError::new(QueryErrorKind::TooComplex, "the statement is nested too deeply")
-                .hint("split it with WITH, or move parts into a view");
+            return QueryError::new(
+                QueryErrorKind::TooComplex,
+                "the statement is nested too deeply",
+            )
+            .hint("split it with WITH, or move parts into a view");
         }
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
     };
     let (message, position) = split_position(text);
-    let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
+    let message = message
+        .strip_prefix("sql parser error: ")
+        .unwrap_or(message);
     let at_end = message.ends_with("found: EOF");
     let message = message.replace("found: EOF", "found the end of the statement");
     let error = QueryError::new(QueryErrorKind::Syntax, lower_first(&message)).at(position);
-    if at_end { error.hint("the statement looks unfinished") } else { error }
+    if at_end {
+        error.hint("the statement looks unfinished")
+    } else {
+        error
+    }
 }
 
 /// Splits ` at Line: 3, Column: 14` off the end of a parser's message.
 fn split_position(text: &str) -> (&str, Option<Position>) {
-    let Some((message, place)) = text.rsplit_once(" at Line: ") else { return (text, None) };
+    let Some((message, place)) = text.rsplit_once(" at Line: ") else {
+        return (text, None);
+    };
     let parse = || {
         let (line, column) = place.split_once(", Column: ")?;
-        let digits = column.find(|c: char| !c.is_ascii_digit()).unwrap_or(column.len());
-        Some(Position { line: line.parse().ok()?, column: column[..digits].parse().ok()? })
+        let digits = column
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(column.len());
+        Some(Position {
+            line: line.parse().ok()?,
+            column: column[..digits].parse().ok()?,
+        })
     };
     match parse() {
         Some(position) if position.line > 0 => (message, Some(position)),
@@ -104,22 +133,32 @@ fn split_position(text: &str) -> (&str, Option<Position>) {
 
 fn schema(error: &SchemaError) -> QueryError {
     match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => {
             let name = display_column(field);
             let message = match &field.relation {
-                Some(relation) => format!("column `{}` does not exist in `{}`", field.name, relation.table()),
+                Some(relation) => format!(
+                    "column `{}` does not exist in `{}`",
+                    field.name,
+                    relation.table()
+                ),
                 None => format!("column `{name}` does not exist"),
             };
-            QueryError::new(QueryErrorKind::UndefinedColumn, message).hint_if(column_hint(field, valid_fields))
+            QueryError::new(QueryErrorKind::UndefinedColumn, message)
+                .hint_if(column_hint(field, valid_fields))
         }
         SchemaError::AmbiguousReference { field } => {
             let message = format!("column `{}` is in more than one of the tables", field.name);
             QueryError::new(QueryErrorKind::AmbiguousColumn, message)
                 .hint("write the table's name or alias before it")
         }
-        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
             let message = format!("two columns of the result are called `{name}`");
-            QueryError::new(QueryErrorKind::Invalid, message).hint("give one of them another name with AS")
+            QueryError::new(QueryErrorKind::Invalid, message)
+                .hint("give one of them another name with AS")
         }
     }
 }
@@ -133,9 +172,16 @@ fn display_column(field: &Column) -> String {
 
 fn column_hint(field: &Column, valid: &[Column]) -> Option<String> {
     // Names the optimiser made up are no use to anybody.
-    let valid = || valid.iter().map(|c| c.name.as_str()).filter(|n| !n.starts_with("__"));
+    let valid = || {
+        valid
+            .iter()
+            .map(|c| c.name.as_str())
+            .filter(|n| !n.starts_with("__"))
+    };
     if let Some(same) = valid().find(|n| n.eq_ignore_ascii_case(&field.name)) {
-        return Some(format!("its name has upper-case letters: write \"{same}\" in double quotes"));
+        return Some(format!(
+            "its name has upper-case letters: write \"{same}\" in double quotes"
+        ));
     }
     if let Some(near) = closest(&field.name, valid()) {
         return Some(format!("did you mean `{near}`?"));
@@ -145,33 +191,51 @@ fn column_hint(field: &Column, valid: &[Column]) -> Option<String> {
     match names.len() {
         0 => None,
         1..=20 => Some(format!("there are: {}", names.join(", "))),
-        _ => Some(format!("there are {} columns; DESCRIBE the table to see them", names.len())),
+        _ => Some(format!(
+            "there are {} columns; DESCRIBE the table to see them",
+            names.len()
+        )),
     }
 }
 
 fn planning(message: &str, names: &dyn Names) -> QueryError {
     use QueryErrorKind as Kind;
-    let message = message.strip_prefix("Error during planning: ").unwrap_or(message);
+    let message = message
+        .strip_prefix("Error during planning: ")
+        .unwrap_or(message);
     if let Some(rest) = message.strip_prefix("table '") {
         let table = rest.split('\'').next().unwrap_or_default();
-        let table = table.strip_prefix("weir.").filter(|t| t.contains('.')).unwrap_or(table);
+        let table = table
+            .strip_prefix("weir.")
+            .filter(|t| t.contains('.'))
+            .unwrap_or(table);
         let shown = table.strip_prefix("main.").unwrap_or(table);
-        return QueryError::new(Kind::UndefinedTable, format!("table `{shown}` does not exist"))
-            .hint(match names.similar_table(table) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "SHOW TABLES lists what there is".to_owned(),
-            });
+        return QueryError::new(
+            Kind::UndefinedTable,
+            format!("table `{shown}` does not exist"),
+        )
+        .hint(match names.similar_table(table) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "SHOW TABLES lists what there is".to_owned(),
+        });
     }
     if message.starts_with("Invalid function") || message.starts_with("table function '") {
         let (head, hint) = match message.split_once(".\nDid you mean ") {
-            Some((head, near)) => {
-                (head, Some(format!("did you mean `{}`?", near.trim_matches(['\'', '?', '.']))))
-            }
+            Some((head, near)) => (
+                head,
+                Some(format!(
+                    "did you mean `{}`?",
+                    near.trim_matches(['\'', '?', '.'])
+                )),
+            ),
             None => (message, None),
         };
         let name = head.split('\'').nth(1).unwrap_or("?");
-        return QueryError::new(Kind::UndefinedFunction, format!("function `{name}` does not exist"))
-            .hint_if(hint);
+        return QueryError::new(
+            Kind::UndefinedFunction,
+            format!("function `{name}` does not exist"),
+        )
+        .hint_if(hint);
     }
     if message.contains("No function matches the given name and argument types")
         || message.contains("Failed to coerce arguments")
@@ -182,25 +246,30 @@ fn planning(message: &str, names: &dyn Names) -> QueryError {
     if message.contains("Placeholder") || message.contains("No value found for placeholder") {
         return QueryError::new(Kind::Parameter, first_line(message));
     }
-    if message.contains("must appear in the GROUP BY") || message.contains("could not be resolved from available columns") {
+    if message.contains("must appear in the GROUP BY")
+        || message.contains("could not be resolved from available columns")
+    {
         return QueryError::new(Kind::Invalid, first_line(message)).with_sqlstate("42803");
     }
-    if let Some(rest) = message.strip_prefix("Projections require unique expression names but the expression \"") {
+    if let Some(rest) =
+        message.strip_prefix("Projections require unique expression names but the expression \"")
+    {
         let name = rest.split('"').next().unwrap_or_default();
         let name = name.rsplit(" AS ").next().unwrap_or(name);
-        return QueryError::new(Kind::Invalid, format!("two columns of the result are called `{name}`"))
-            .hint("give one of them another name with AS");
+        return QueryError::new(
+            Kind::Invalid,
+            format!("two columns of the result are called `{name}`"),
+        )
+        .hint("give one of them another name with AS");
     }
     QueryError::new(Kind::Invalid, first_line(message))
 }
 
 fn arrow(error: ArrowError, names: &dyn Names) -> QueryError {
     match error {
-        ArrowError::DivideByZero => {
-            QueryError::new(QueryErrorKind::Value, "division by zero")
-                .with_sqlstate("22012")
-                .hint("NULLIF(x, 0) as the divisor gives NULL instead")
-        }
+        ArrowError::DivideByZero => QueryError::new(QueryErrorKind::Value, "division by zero")
+            .with_sqlstate("22012")
+            .hint("NULLIF(x, 0) as the divisor gives NULL instead"),
         ArrowError::ExternalError(error) => match error.downcast::<DataFusionError>() {
             Ok(error) => inner(*error, names),
             Err(error) => external(error),
@@ -213,16 +282,24 @@ fn arrow(error: ArrowError, names: &dyn Names) -> QueryError {
 
 fn value(message: &str) -> QueryError {
     let message = first_line(message);
-    let message = ["Cast error: ", "Parser error: ", "Arithmetic overflow: ", "Invalid argument error: ", "Compute error: "]
-        .iter()
-        .find_map(|prefix| message.strip_prefix(prefix))
-        .unwrap_or(&message);
+    let message = [
+        "Cast error: ",
+        "Parser error: ",
+        "Arithmetic overflow: ",
+        "Invalid argument error: ",
+        "Compute error: ",
+    ]
+    .iter()
+    .find_map(|prefix| message.strip_prefix(prefix))
+    .unwrap_or(&message);
     if message.starts_with("Divide by zero") {
         return QueryError::new(QueryErrorKind::Value, "division by zero").with_sqlstate("22012");
     }
     let error = QueryError::new(QueryErrorKind::Value, lower_first(message));
     if message.starts_with("Cannot cast") || message.starts_with("Error parsing") {
-        return error.with_sqlstate("22P02").hint("TRY_CAST gives NULL for values that do not fit");
+        return error
+            .with_sqlstate("22P02")
+            .hint("TRY_CAST gives NULL for values that do not fit");
     }
     error
 }
@@ -236,10 +313,16 @@ fn execution(message: &str) -> QueryError {
 }
 
 fn exhausted(message: &str) -> QueryError {
-    if message.contains("disk") || message.contains("temporary file") || message.contains("temp directory") {
-        return QueryError::new(QueryErrorKind::OutOfDisk, "the query needs more disk space for spilling than queries may use")
-            .hint("narrow it with WHERE, or raise the limit of temporary space")
-            .caused_by(message.to_owned());
+    if message.contains("disk")
+        || message.contains("temporary file")
+        || message.contains("temp directory")
+    {
+        return QueryError::new(
+            QueryErrorKind::OutOfDisk,
+            "the query needs more disk space for spilling than queries may use",
+        )
+        .hint("narrow it with WHERE, or raise the limit of temporary space")
+        .caused_by(message.to_owned());
     }
     QueryError::new(QueryErrorKind::OutOfMemory, "the query needs more memory than queries may use")
         .hint("narrow it with WHERE, select fewer columns, join the smaller table on the right, or raise the memory limit")
@@ -304,7 +387,13 @@ mod tests {
             "Expected: an expression, found: FROM at Line: 3, Column: 14".to_owned(),
         ));
         assert_eq!(error.message(), "expected: an expression, found: FROM");
-        assert_eq!(error.position(), Some(Position { line: 3, column: 14 }));
+        assert_eq!(
+            error.position(),
+            Some(Position {
+                line: 3,
+                column: 14
+            })
+        );
         assert_eq!(error.sqlstate(), "42601");
     }
 
@@ -327,6 +416,9 @@ mod tests {
         assert_eq!(error.kind(), QueryErrorKind::Internal);
         assert!(!error.message().contains("secret"));
         let error = unreadable("bad footer in /srv/lake/a/b/part-1.parquet: EOF");
-        assert_eq!(error.message(), "the lake's file `part-1.parquet` cannot be read");
+        assert_eq!(
+            error.message(),
+            "the lake's file `part-1.parquet` cannot be read"
+        );
     }
 }

@@ -17,11 +17,21 @@ use crate::session::CATALOG;
 use crate::types::type_name;
 
 /// The tables of `information_schema`.
-pub(crate) const TABLES: [&str; 7] =
-    ["columns", "df_settings", "parameters", "routines", "schemata", "tables", "views"];
+pub(crate) const TABLES: [&str; 7] = [
+    "columns",
+    "df_settings",
+    "parameters",
+    "routines",
+    "schemata",
+    "tables",
+    "views",
+];
 
 /// Returns `information_schema.<name>`.
-pub(crate) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+pub(crate) async fn table(
+    scope: &Scope,
+    name: &str,
+) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
     let table = match name {
         "columns" => columns(scope),
         "tables" => tables(scope),
@@ -29,7 +39,8 @@ pub(crate) async fn table(scope: &Scope, name: &str) -> Result<Option<Arc<dyn Ta
         "schemata" => schemata(scope),
         "df_settings" | "parameters" | "routines" => {
             let functions: HashMap<_, _> = scope.pinned.base.table_functions().clone();
-            let engine = InformationSchemaProvider::new(Arc::new(scope.clone())).with_table_functions(functions);
+            let engine = InformationSchemaProvider::new(Arc::new(scope.clone()))
+                .with_table_functions(functions);
             return engine.table(name).await;
         }
         _ => return Ok(None),
@@ -53,7 +64,8 @@ fn all(scope: &Scope) -> Vec<(String, String, Kind)> {
 }
 
 fn tables(scope: &Scope) -> VirtualTable {
-    let columns = ["table_catalog", "table_schema", "table_name", "table_type"].map(|c| (c, DataType::Utf8));
+    let columns =
+        ["table_catalog", "table_schema", "table_name", "table_type"].map(|c| (c, DataType::Utf8));
     let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
         let all = all(&scope);
@@ -88,13 +100,18 @@ fn schemata(scope: &Scope) -> VirtualTable {
 }
 
 fn views(scope: &Scope) -> VirtualTable {
-    let columns = ["table_catalog", "table_schema", "table_name", "definition"].map(|c| (c, DataType::Utf8));
+    let columns =
+        ["table_catalog", "table_schema", "table_name", "definition"].map(|c| (c, DataType::Utf8));
     let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
         let views: Vec<_> = all(&scope)
             .into_iter()
             .filter(|(.., kind)| *kind != Kind::Table)
-            .filter_map(|(schema, name, _)| scope.definition(&schema, &name).map(|sql| (schema, name, sql)))
+            .filter_map(|(schema, name, _)| {
+                scope
+                    .definition(&schema, &name)
+                    .map(|sql| (schema, name, sql))
+            })
             .collect();
         let columns = vec![
             texts(views.iter().map(|_| Some(CATALOG))),
@@ -124,10 +141,14 @@ fn columns(scope: &Scope) -> VirtualTable {
         async move {
             let mut fields = Vec::new();
             for (in_schema, name, _) in all(&scope) {
-                if schema.as_ref().is_some_and(|s| *s != in_schema) || table.as_ref().is_some_and(|t| *t != name) {
+                if schema.as_ref().is_some_and(|s| *s != in_schema)
+                    || table.as_ref().is_some_and(|t| *t != name)
+                {
                     continue;
                 }
-                let Some(found) = schema_of(&scope, &in_schema, &name).await else { continue };
+                let Some(found) = schema_of(&scope, &in_schema, &name).await else {
+                    continue;
+                };
                 for (i, field) in found.fields().iter().enumerate() {
                     fields.push((in_schema.clone(), name.clone(), i as i64 + 1, field.clone()));
                 }
@@ -137,10 +158,23 @@ fn columns(scope: &Scope) -> VirtualTable {
                 texts(fields.iter().map(|(schema, ..)| Some(schema))),
                 texts(fields.iter().map(|(_, name, ..)| Some(name))),
                 texts(fields.iter().map(|(.., field)| Some(field.name()))),
-                Arc::new(fields.iter().map(|(_, _, i, _)| Some(*i)).collect::<Int64Array>()) as ArrayRef,
+                Arc::new(
+                    fields
+                        .iter()
+                        .map(|(_, _, i, _)| Some(*i))
+                        .collect::<Int64Array>(),
+                ) as ArrayRef,
                 texts(fields.iter().map(|_| None::<&str>)),
-                texts(fields.iter().map(|(.., field)| Some(if field.is_nullable() { "YES" } else { "NO" }))),
-                texts(fields.iter().map(|(.., field)| Some(type_name(field.data_type())))),
+                texts(
+                    fields
+                        .iter()
+                        .map(|(.., field)| Some(if field.is_nullable() { "YES" } else { "NO" })),
+                ),
+                texts(
+                    fields
+                        .iter()
+                        .map(|(.., field)| Some(type_name(field.data_type()))),
+                ),
             ])
         }
         .boxed()

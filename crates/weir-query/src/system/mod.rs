@@ -17,7 +17,14 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 6] = ["commits", "lake", "queries", "sources", "tables", "write_keys"];
+pub(crate) const TABLES: [&str; 6] = [
+    "commits",
+    "lake",
+    "queries",
+    "sources",
+    "tables",
+    "write_keys",
+];
 
 /// Returns the system table `weir.<name>`.
 pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>> {

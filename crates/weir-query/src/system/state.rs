@@ -25,7 +25,11 @@ fn numbers(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 }
 
 fn instants(micros: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(micros.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    Arc::new(
+        micros
+            .collect::<TimestampMicrosecondArray>()
+            .with_timezone("UTC"),
+    )
 }
 
 fn count(value: u64) -> Option<i64> {
@@ -61,17 +65,20 @@ pub(super) fn tables(scope: &Scope) -> VirtualTable {
             })
             .collect();
         let views = || views.iter().map(Option::as_ref);
-        let columns = vec![
-            texts(names.iter().map(|(schema, ..)| Some(schema))),
-            texts(names.iter().map(|(_, name, _)| Some(name))),
-            texts(names.iter().map(|(.., kind)| Some(kind.as_str()))),
-            numbers(views().map(|v| v.and_then(|v| count(v.schema.fields().len() as u64)))),
-            numbers(views().map(|v| v.and_then(|v| count(v.rows())))),
-            numbers(views().map(|v| v.and_then(|v| count(v.hot.iter().map(|b| b.num_rows() as u64).sum())))),
-            numbers(views().map(|v| v.and_then(|v| count(v.files.len() as u64)))),
-            numbers(views().map(|v| v.and_then(|v| count(v.bytes())))),
-            numbers(views().map(|v| v.and_then(|v| v.version.and_then(count)))),
-        ];
+        let columns =
+            vec![
+                texts(names.iter().map(|(schema, ..)| Some(schema))),
+                texts(names.iter().map(|(_, name, _)| Some(name))),
+                texts(names.iter().map(|(.., kind)| Some(kind.as_str()))),
+                numbers(views().map(|v| v.and_then(|v| count(v.schema.fields().len() as u64)))),
+                numbers(views().map(|v| v.and_then(|v| count(v.rows())))),
+                numbers(views().map(|v| {
+                    v.and_then(|v| count(v.hot.iter().map(|b| b.num_rows() as u64).sum()))
+                })),
+                numbers(views().map(|v| v.and_then(|v| count(v.files.len() as u64)))),
+                numbers(views().map(|v| v.and_then(|v| count(v.bytes())))),
+                numbers(views().map(|v| v.and_then(|v| v.version.and_then(count)))),
+            ];
         async move { Ok(columns) }.boxed()
     })
 }
@@ -96,14 +103,23 @@ pub(super) fn commits(scope: &Scope) -> VirtualTable {
         let lake = scope.pinned.lake.clone();
         let (schema, table) = (wanted.text("schema_name"), wanted.text("table_name"));
         let is_wanted = |name: &&TableName| {
-            schema.as_ref().is_none_or(|s| s == name.schema()) && table.as_ref().is_none_or(|t| t == name.table())
+            schema.as_ref().is_none_or(|s| s == name.schema())
+                && table.as_ref().is_none_or(|t| t == name.table())
         };
-        let names: Vec<TableName> = scope.pinned.view.tables.keys().filter(is_wanted).cloned().collect();
+        let names: Vec<TableName> = scope
+            .pinned
+            .view
+            .tables
+            .keys()
+            .filter(is_wanted)
+            .cloned()
+            .collect();
         async move {
             let mut rows = Vec::new();
             for name in names {
                 let commits = lake.commits(&name, COMMITS).await.map_err(|error| {
-                    QueryError::new(QueryErrorKind::Lake, format!("cannot {error}")).caused_by(error)
+                    QueryError::new(QueryErrorKind::Lake, format!("cannot {error}"))
+                        .caused_by(error)
                 })?;
                 rows.extend(commits.into_iter().map(|commit| (name.clone(), commit)));
             }
@@ -112,7 +128,10 @@ pub(super) fn commits(scope: &Scope) -> VirtualTable {
                 texts(rows.iter().map(|(name, _)| Some(name.schema()))),
                 texts(rows.iter().map(|(name, _)| Some(name.table()))),
                 numbers(rows.iter().map(|(_, commit)| count(commit.version))),
-                instants(rows.iter().map(|(_, commit)| commit.committed_at.checked_mul(1_000))),
+                instants(
+                    rows.iter()
+                        .map(|(_, commit)| commit.committed_at.checked_mul(1_000)),
+                ),
                 texts(rows.iter().map(|(_, commit)| Some(&commit.operation))),
                 texts(receipts().map(|r| r.map(|r| &r.writer))),
                 texts(receipts().map(|r| r.map(|r| &r.run_id))),
@@ -141,9 +160,22 @@ pub(super) fn sources(scope: &Scope) -> VirtualTable {
         let columns = vec![
             numbers(sources.iter().map(|source| Some(i64::from(source.id)))),
             texts(sources.iter().map(|source| Some(source.name.as_str()))),
-            Arc::new(sources.iter().map(|source| Some(source.enabled)).collect::<BooleanArray>()) as ArrayRef,
-            texts(sources.iter().map(|source| Some(&source.settings.description))),
-            texts(sources.iter().map(|source| serde_json::to_string(&source.settings).ok())),
+            Arc::new(
+                sources
+                    .iter()
+                    .map(|source| Some(source.enabled))
+                    .collect::<BooleanArray>(),
+            ) as ArrayRef,
+            texts(
+                sources
+                    .iter()
+                    .map(|source| Some(&source.settings.description)),
+            ),
+            texts(
+                sources
+                    .iter()
+                    .map(|source| serde_json::to_string(&source.settings).ok()),
+            ),
         ];
         async move { Ok(columns) }.boxed()
     })
@@ -169,8 +201,14 @@ pub(super) fn write_keys(scope: &Scope) -> VirtualTable {
                 texts(keys.iter().map(|key| Some(key.source.as_str()))),
                 texts(keys.iter().map(|key| Some(&key.prefix))),
                 texts(keys.iter().map(|key| Some(&key.label))),
-                instants(keys.iter().map(|key| Some(key.created_at.timestamp_micros()))),
-                instants(keys.iter().map(|key| key.revoked_at.map(|at| at.timestamp_micros()))),
+                instants(
+                    keys.iter()
+                        .map(|key| Some(key.created_at.timestamp_micros())),
+                ),
+                instants(
+                    keys.iter()
+                        .map(|key| key.revoked_at.map(|at| at.timestamp_micros())),
+                ),
             ])
         }
         .boxed()
@@ -199,8 +237,14 @@ pub(super) fn queries(scope: &Scope) -> VirtualTable {
             texts(list.iter().map(|query| Some(query.state.as_str()))),
             texts(list.iter().map(|query| Some(query.caller.name()))),
             texts(list.iter().map(|query| Some(query.caller.door()))),
-            instants(list.iter().map(|query| Some(query.started_at.timestamp_micros()))),
-            numbers(list.iter().map(|query| i64::try_from(query.elapsed.as_millis()).ok())),
+            instants(
+                list.iter()
+                    .map(|query| Some(query.started_at.timestamp_micros())),
+            ),
+            numbers(
+                list.iter()
+                    .map(|query| i64::try_from(query.elapsed.as_millis()).ok()),
+            ),
             numbers(list.iter().map(|query| count(query.rows))),
             numbers(list.iter().map(|query| count(query.peak_bytes))),
             texts(list.iter().map(|query| query.error.as_ref())),
@@ -216,13 +260,18 @@ pub(super) fn lake(scope: &Scope) -> VirtualTable {
     let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
         let view = &scope.pinned.view;
-        let sum = |of: &dyn Fn(&weir_lake::TableView) -> u64| view.tables.values().map(|t| of(t)).sum::<u64>();
+        let sum = |of: &dyn Fn(&weir_lake::TableView) -> u64| {
+            view.tables.values().map(|t| of(t)).sum::<u64>()
+        };
         let (running, finished, failed) = scope.pinned.queries.counts();
         let mut values = vec![
             ("tables".to_owned(), view.tables.len() as u64),
             ("visible_seq".to_owned(), view.visible.0),
             ("rows".to_owned(), sum(&weir_lake::TableView::rows)),
-            ("rows_in_memory".to_owned(), sum(&|t| t.hot.iter().map(|b| b.num_rows() as u64).sum())),
+            (
+                "rows_in_memory".to_owned(),
+                sum(&|t| t.hot.iter().map(|b| b.num_rows() as u64).sum()),
+            ),
             ("files".to_owned(), sum(&|t| t.files.len() as u64)),
             ("file_bytes".to_owned(), sum(&weir_lake::TableView::bytes)),
             ("queries_running".to_owned(), running as u64),
@@ -230,7 +279,9 @@ pub(super) fn lake(scope: &Scope) -> VirtualTable {
             ("queries_failed".to_owned(), failed),
         ];
         // Whatever the lake counts, under the names it has in the API and in metrics.
-        if let Ok(serde_json::Value::Object(status)) = serde_json::to_value(scope.pinned.lake.status()) {
+        if let Ok(serde_json::Value::Object(status)) =
+            serde_json::to_value(scope.pinned.lake.status())
+        {
             for (name, value) in status {
                 let value = value.as_u64().or(value.as_bool().map(u64::from));
                 if let Some(value) = value

@@ -26,16 +26,26 @@ pub(super) struct VirtualTable {
 impl VirtualTable {
     pub(super) fn new<F>(columns: &[(&str, DataType)], fill: F) -> Self
     where
-        F: Fn(Wanted) -> BoxFuture<'static, Result<Vec<ArrayRef>, QueryError>> + Send + Sync + 'static,
+        F: Fn(Wanted) -> BoxFuture<'static, Result<Vec<ArrayRef>, QueryError>>
+            + Send
+            + Sync
+            + 'static,
     {
-        let fields = columns.iter().map(|(name, kind)| Field::new(*name, kind.clone(), true));
-        Self { schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())), fill: Box::new(fill) }
+        let fields = columns
+            .iter()
+            .map(|(name, kind)| Field::new(*name, kind.clone(), true));
+        Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            fill: Box::new(fill),
+        }
     }
 }
 
 impl fmt::Debug for VirtualTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VirtualTable").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("VirtualTable")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +59,10 @@ impl TableProvider for VirtualTable {
         TableType::View
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         // Seen here to save work, applied again above.
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
@@ -65,7 +78,8 @@ impl TableProvider for VirtualTable {
             .await
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
-        let exec = MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?;
+        let exec =
+            MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?;
         Ok(exec)
     }
 }
@@ -77,11 +91,17 @@ impl Wanted {
     /// Returns the text `column` must be equal to, if the query says so.
     pub(super) fn text(&self, column: &str) -> Option<String> {
         self.0.iter().find_map(|filter| {
-            let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = filter else {
+            let Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Eq,
+                right,
+            }) = filter
+            else {
                 return None;
             };
             match (left.as_ref(), right.as_ref()) {
-                (Expr::Column(c), Expr::Literal(value, _)) | (Expr::Literal(value, _), Expr::Column(c))
+                (Expr::Column(c), Expr::Literal(value, _))
+                | (Expr::Literal(value, _), Expr::Column(c))
                     if c.name == column =>
                 {
                     value.try_as_str().flatten().map(str::to_owned)

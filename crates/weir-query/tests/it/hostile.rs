@@ -15,7 +15,11 @@ async fn ends(fixture: &Fixture, sql: &str, within: Duration) -> Result<usize, Q
     let result = fixture.rows(sql).await;
     let took = started.elapsed();
     eprintln!("{took:?} for {}", sql.chars().take(60).collect::<String>());
-    assert!(took < within, "{} took {took:?}", sql.chars().take(60).collect::<String>());
+    assert!(
+        took < within,
+        "{} took {took:?}",
+        sql.chars().take(60).collect::<String>()
+    );
     result.map(|rows| rows.len()).map_err(|error| error.kind())
 }
 
@@ -24,12 +28,22 @@ async fn chains_and_nests_are_refused_at_once() {
     let fixture = Fixture::filled().await;
     let deep = 5_000;
     for sql in [
-        format!("SELECT 1 FROM shop.orders WHERE true{}", " OR amount = 1".repeat(20_000)),
+        format!(
+            "SELECT 1 FROM shop.orders WHERE true{}",
+            " OR amount = 1".repeat(20_000)
+        ),
         format!("SELECT 1{}", " + 1".repeat(12_000)),
         format!("SELECT {}1{}", "(".repeat(deep), ")".repeat(deep)),
         format!("SELECT {}1{}", "abs(".repeat(deep), ")".repeat(deep)),
-        format!("SELECT * FROM {}shop.orders{}", "(SELECT * FROM ".repeat(deep), ")".repeat(deep)),
-        format!("SELECT {} 1", "-".repeat(1).to_owned() + &" -".repeat(20_000)),
+        format!(
+            "SELECT * FROM {}shop.orders{}",
+            "(SELECT * FROM ".repeat(deep),
+            ")".repeat(deep)
+        ),
+        format!(
+            "SELECT {} 1",
+            "-".repeat(1).to_owned() + &" -".repeat(20_000)
+        ),
         format!("SELECT 1{}", " UNION SELECT 1".repeat(5_000)),
         format!("SELECT 1 FROM shop.orders{}", ", shop.orders".repeat(3_000)),
         format!("SELECT '{}'", "x".repeat(2 << 20)),
@@ -45,17 +59,38 @@ async fn what_the_guard_lets_through_does_not_overflow_a_stack() {
     let fixture = Fixture::filled().await;
     let limit = weir_query::EngineOptions::default().operators - 10;
     let nested = |open: &str, middle: &str, close: &str| {
-        format!("SELECT {}{middle}{} FROM shop.orders", open.repeat(55), close.repeat(55))
+        format!(
+            "SELECT {}{middle}{} FROM shop.orders",
+            open.repeat(55),
+            close.repeat(55)
+        )
     };
     for sql in [
-        format!("SELECT count(*) FROM shop.orders WHERE false{}", " OR amount = 1".repeat(limit / 2)),
+        format!(
+            "SELECT count(*) FROM shop.orders WHERE false{}",
+            " OR amount = 1".repeat(limit / 2)
+        ),
         format!("SELECT amount{} FROM shop.orders", " + 1".repeat(limit)),
         format!("SELECT user_id{} FROM shop.orders", " || 'x'".repeat(limit)),
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(limit / 10 - 1)),
-        format!("SELECT CASE{} END FROM shop.orders", " WHEN amount = 1 THEN 2".repeat(limit / 2)),
-        format!("SELECT 1 FROM shop.orders{}", " JOIN shop.users USING (weir_seq)".repeat(limit / 10 - 1)),
-        format!("SELECT * FROM {}shop.orders{}", "(".repeat(55), ")".repeat(55)),
-        format!("SELECT * FROM {}shop.orders{}", "(SELECT * FROM ".repeat(55), ")".repeat(55)),
+        format!(
+            "SELECT CASE{} END FROM shop.orders",
+            " WHEN amount = 1 THEN 2".repeat(limit / 2)
+        ),
+        format!(
+            "SELECT 1 FROM shop.orders{}",
+            " JOIN shop.users USING (weir_seq)".repeat(limit / 10 - 1)
+        ),
+        format!(
+            "SELECT * FROM {}shop.orders{}",
+            "(".repeat(55),
+            ")".repeat(55)
+        ),
+        format!(
+            "SELECT * FROM {}shop.orders{}",
+            "(SELECT * FROM ".repeat(55),
+            ")".repeat(55)
+        ),
         nested("(", "1", ")"),
         nested("abs(", "amount", ")"),
         nested("abs(", "", ")"),
@@ -67,9 +102,21 @@ async fn what_the_guard_lets_through_does_not_overflow_a_stack() {
         nested("CAST(", "1", " AS text)"),
         nested("[", "1", "]"),
         nested("ARRAY[", "1", "]"),
-        format!("SELECT {}amount{} FROM shop.orders", "(SELECT ".repeat(8), ")".repeat(8)),
-        format!("SELECT {}1{} FROM shop.orders", "EXISTS (SELECT ".repeat(8), ")".repeat(8)),
-        format!("SELECT 1 FROM shop.orders o WHERE {}1{}", "1 IN (SELECT 1 FROM shop.orders WHERE o.amount > ".repeat(8), ")".repeat(8)),
+        format!(
+            "SELECT {}amount{} FROM shop.orders",
+            "(SELECT ".repeat(8),
+            ")".repeat(8)
+        ),
+        format!(
+            "SELECT {}1{} FROM shop.orders",
+            "EXISTS (SELECT ".repeat(8),
+            ")".repeat(8)
+        ),
+        format!(
+            "SELECT 1 FROM shop.orders o WHERE {}1{}",
+            "1 IN (SELECT 1 FROM shop.orders WHERE o.amount > ".repeat(8),
+            ")".repeat(8)
+        ),
         nested("1 IN (", "1", ")"),
         nested("(1, ", "1", ")"),
         nested("extract(year FROM ", "received_at", ")"),
@@ -92,11 +139,15 @@ async fn what_takes_too_long_is_ended() {
     for sql in [
         format!("SELECT count(*) FROM {SERIES} a, {SERIES} b, {SERIES} c"),
         format!("SELECT count(*) FROM {SERIES} a(x) JOIN {SERIES} b(x) ON a.x < b.x"),
-        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r".to_owned(),
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
+            .to_owned(),
     ] {
         let end = ends(&fixture, &sql, Duration::from_secs(30)).await;
         assert!(
-            matches!(end, Err(QueryErrorKind::Timeout | QueryErrorKind::OutOfMemory)),
+            matches!(
+                end,
+                Err(QueryErrorKind::Timeout | QueryErrorKind::OutOfMemory)
+            ),
             "{sql}: {end:?}"
         );
     }
@@ -107,7 +158,11 @@ async fn what_takes_too_long_is_ended() {
 async fn a_dropped_result_ends_its_query() {
     let fixture = Fixture::new().await;
     let sql = format!("SELECT a.value FROM {SERIES} a, {SERIES} b");
-    let mut result = fixture.engine.query(QueryRequest::new(sql, Caller::owner("test"))).await.unwrap();
+    let mut result = fixture
+        .engine
+        .query(QueryRequest::new(sql, Caller::owner("test")))
+        .await
+        .unwrap();
     assert!(result.rows.next().await.unwrap().unwrap().num_rows() > 0);
 
     drop(result);
@@ -120,7 +175,11 @@ async fn a_dropped_result_ends_its_query() {
 async fn a_query_can_be_cancelled_by_its_id() {
     let fixture = Fixture::new().await;
     let sql = format!("SELECT count(*) FROM {SERIES} a, {SERIES} b");
-    let mut result = fixture.engine.query(QueryRequest::new(sql, Caller::owner("test"))).await.unwrap();
+    let mut result = fixture
+        .engine
+        .query(QueryRequest::new(sql, Caller::owner("test")))
+        .await
+        .unwrap();
 
     assert!(fixture.engine.cancel(result.id.as_str()));
     let error = result.rows.next().await.unwrap().unwrap_err();
@@ -142,7 +201,13 @@ async fn memory_and_disk_are_bounded() {
     let join = "SELECT count(*) FROM generate_series(1, 5000000) a(x) JOIN generate_series(1, 5000000) b(x) ON a.x = b.x";
     for sql in [sort, join] {
         let end = ends(&fixture, sql, Duration::from_secs(30)).await;
-        assert!(matches!(end, Err(QueryErrorKind::OutOfMemory | QueryErrorKind::OutOfDisk)), "{sql}: {end:?}");
+        assert!(
+            matches!(
+                end,
+                Err(QueryErrorKind::OutOfMemory | QueryErrorKind::OutOfDisk)
+            ),
+            "{sql}: {end:?}"
+        );
     }
     settled(&fixture).await;
     assert_eq!(fixture.value("SELECT 1").await, "1");
@@ -157,9 +222,16 @@ async fn too_many_queries_are_turned_away() {
     })
     .await;
     let sql = format!("SELECT count(*) FROM {SERIES} a, {SERIES} b");
-    let running = fixture.engine.query(QueryRequest::new(sql, Caller::owner("test"))).await.unwrap();
+    let running = fixture
+        .engine
+        .query(QueryRequest::new(sql, Caller::owner("test")))
+        .await
+        .unwrap();
 
-    assert_eq!(fixture.rows("SELECT 1").await.unwrap_err().kind(), QueryErrorKind::Busy);
+    assert_eq!(
+        fixture.rows("SELECT 1").await.unwrap_err().kind(),
+        QueryErrorKind::Busy
+    );
 
     drop(running);
     settled(&fixture).await;
@@ -170,12 +242,18 @@ async fn too_many_queries_are_turned_away() {
 async fn settled(fixture: &Fixture) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let (running, memory, disk) =
-            (fixture.engine.running(), fixture.engine.memory_used(), fixture.engine.disk_used());
+        let (running, memory, disk) = (
+            fixture.engine.running(),
+            fixture.engine.memory_used(),
+            fixture.engine.disk_used(),
+        );
         if (running, memory, disk) == (0, 0, 0) {
             return;
         }
-        assert!(Instant::now() < deadline, "still {running} running, {memory} B memory, {disk} B disk");
+        assert!(
+            Instant::now() < deadline,
+            "still {running} running, {memory} B memory, {disk} B disk"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

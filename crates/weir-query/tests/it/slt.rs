@@ -20,7 +20,17 @@ impl AsyncDB for Connection {
         let types = vec![DefaultColumnType::Any; rows.first().map_or(0, Vec::len)];
         let rows = rows
             .into_iter()
-            .map(|row| row.into_iter().map(|cell| if cell.is_empty() { "(empty)".to_owned() } else { cell }).collect())
+            .map(|row| {
+                row.into_iter()
+                    .map(|cell| {
+                        if cell.is_empty() {
+                            "(empty)".to_owned()
+                        } else {
+                            cell
+                        }
+                    })
+                    .collect()
+            })
             .collect();
         Ok(DBOutput::Rows { types, rows })
     }
@@ -37,7 +47,9 @@ impl AsyncDB for Connection {
 }
 
 async fn run(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/slt")
+        .join(name);
     let mut runner = Runner::new(|| async { Ok(Connection(Fixture::filled().await)) });
     if let Err(error) = runner.run_file_async(&path).await {
         panic!("{}", error.display(false));
