@@ -7,7 +7,7 @@ ci/absences.sh
 
 # One selection for building and testing, so that nothing is compiled twice.
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked
+    cargo nextest run --workspace --locked --no-fail-fast
 else
     cargo test --workspace --locked
 fi

@@ -1,5 +1,7 @@
 //! The one thread that turns durable records into visible rows.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ const PUBLISH_BYTES: usize = 4 << 20;
 
 pub(crate) struct Applier {
     pub(crate) apply: Box<dyn Apply>,
+    pub(crate) wal_dir: PathBuf,
     pub(crate) tables: Tables,
     pub(crate) dedup: DedupIndex,
     pub(crate) hot: Arc<Hot>,
@@ -135,7 +138,17 @@ impl Applier {
             tables: &mut self.tables,
             dedup: Some(&mut self.dedup),
         };
-        self.apply.apply(&record, &mut out);
+        let apply = AssertUnwindSafe(|| self.apply.apply(&record, &mut out));
+        if catch_unwind(apply).is_err() {
+            // Our bug, in one record. It must neither stop the others nor vanish.
+            self.tables.end_open_rows();
+            let kept = set_aside(&self.wal_dir, first, payload);
+            error!(
+                seq = first.0,
+                ?kept,
+                "a record could not be turned into rows; please report this"
+            );
+        }
         self.next = first.plus(u64::from(rows));
     }
 
@@ -164,4 +177,14 @@ impl Applier {
             }
         }
     }
+}
+
+/// Keeps a record that no rows could be made of; the log lets go of it with its neighbours.
+fn set_aside(wal_dir: &Path, first: Seq, payload: &[u8]) -> std::io::Result<PathBuf> {
+    let folder = wal_dir.join("damaged");
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join(format!("record-{first}.bin"));
+    std::fs::write(&path, payload)?;
+    std::fs::File::open(&path)?.sync_all()?;
+    Ok(path)
 }

@@ -174,6 +174,7 @@ impl Lake {
         let (applier_requests, asked) = crossbeam_channel::bounded(1);
         let applier = Applier {
             apply,
+            wal_dir: options.wal_dir.clone(),
             tables: Tables::new(known),
             dedup: DedupIndex::new(dedup.clone()),
             hot: hot.clone(),
@@ -340,6 +341,11 @@ impl Lake {
         let wal = self.inner.wal.write().await.take();
         if let Some(mut wal) = wal {
             let _ = tokio::task::spawn_blocking(move || wal.close()).await;
+        }
+        // What is durable becomes rows before the last flush asks for them.
+        let mut visible = self.inner.hot.watch();
+        while self.inner.queued.load(Ordering::Relaxed) > 0 {
+            let _ = tokio::time::timeout(Duration::from_millis(50), visible.changed()).await;
         }
         let flushed = self.flush().await.map(|_| ());
         self.inner.lock.lock().take();

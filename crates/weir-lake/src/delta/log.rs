@@ -338,7 +338,9 @@ impl TableLog {
         table.load().await.map_err(fail)?;
         deltalake::checkpoints::create_checkpoint(&table, None)
             .await
-            .map_err(fail)
+            .map_err(fail)?;
+        // Old entries of the log stay: their receipts are what numbers are explained from.
+        Ok(())
     }
 
     /// Deletes files no version within `retention` needs; returns how many.
@@ -346,6 +348,8 @@ impl TableLog {
         let mut table = DeltaTable::new(self.log_store.clone());
         let fail = |e: DeltaTableError| self.error("vacuum table", e);
         table.load().await.map_err(fail)?;
+        // Files wait for their commit, and queries read on, for less than an hour.
+        let retention = retention.max(std::time::Duration::from_secs(3600));
         let retention = chrono::Duration::from_std(retention).unwrap_or(chrono::Duration::days(7));
         let (_, metrics) = table
             .vacuum()

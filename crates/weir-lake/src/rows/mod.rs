@@ -155,6 +155,11 @@ impl Tables {
         }
     }
 
+    /// Ends rows that were left open; they keep what was set.
+    pub(crate) fn end_open_rows(&mut self) {
+        self.list.iter_mut().for_each(TableRows::end_if_open);
+    }
+
     /// Returns roughly the bytes of rows not yet taken.
     pub(crate) fn bytes(&self) -> usize {
         self.list.iter().map(TableRows::bytes).sum()

@@ -179,6 +179,12 @@ impl TableRows {
         self.rows += 1;
     }
 
+    pub(crate) fn end_if_open(&mut self) {
+        if self.open {
+            self.end();
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows == 0
     }

@@ -43,14 +43,22 @@ async fn crash_and_check(failpoints: &str) -> Result<()> {
     weir.set("WEIR_FAILPOINTS", failpoints);
     weir.start().await?;
     load.follow(weir.url());
+    let repeated = serde_json::json!({"type": "track", "event": "Order Completed", "userId": "u",
+                                      "messageId": "planted-repeated"});
     for _ in 0..4 {
         let seen = load.count();
+        // What an SDK does after every lost answer, here on purpose.
+        let repeat = || async { Ok(weir.send(&[repeated.clone()]).await?.then_some(())) };
+        until(repeat).await?;
         until(|| async { Ok((load.count() >= seen + 500).then_some(())) }).await?;
         weir.kill()?;
         weir.start().await?;
         load.follow(weir.url());
     }
-    let acknowledged = load.stop().await?;
+    let mut acknowledged = load.stop().await?;
+    // The bug is there while rows are committed, not only while they come.
+    weir.flush().await?;
+    acknowledged.insert("planted-repeated".into());
     weir.stop().await?;
     weir.unset("WEIR_FAILPOINTS");
     weir.start().await?;
