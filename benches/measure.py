@@ -32,8 +32,8 @@ parser.add_argument("--seconds", type=int, help="length of the sustained run")
 parser.add_argument("--out", default="benches/results.md")
 options = parser.parse_args()
 SUSTAINED = options.seconds or (30 if options.quick else 600)
-EVENTS = 2_000_000 if options.quick else 10_000_000
-ROUNDS = 5 if options.quick else 7
+EVENTS = 3_000_000 if options.quick else 10_000_000
+ROUNDS = 3 if options.quick else 7
 lines = []
 
 
