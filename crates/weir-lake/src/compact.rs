@@ -101,21 +101,23 @@ pub(crate) async fn compact(
             let out = match &mut writer {
                 Some(writer) => writer,
                 None => writer.insert(
-                    FileWriter::new(&schema, rows as usize, options).map_err(|e| fail(e.into()))?,
+                    FileWriter::new(&root.store, &location, &schema, rows as usize, options)
+                        .map_err(|e| fail(e.into()))?,
                 ),
             };
             out.write(&widen_batch(&batch, &schema, None))
+                .await
                 .map_err(|e| fail(e.into()))?;
-            if out.size() as u64 >= TARGET_BYTES
+            if out.size() >= TARGET_BYTES
                 && let Some(full) = writer.take()
             {
-                added.push(store(full, root, &location, &fail).await?);
+                added.push(full.finish().await.map_err(|e| fail(e.into()))?);
             }
             tokio::task::yield_now().await;
         }
     }
     if let Some(last) = writer {
-        added.push(store(last, root, &location, &fail).await?);
+        added.push(last.finish().await.map_err(|e| fail(e.into()))?);
     }
     fail_point!("compact-stored");
     let written: u64 = added.iter().map(|f| f.rows).sum();
@@ -165,17 +167,4 @@ pub(crate) async fn compact(
     fail_point!("compact-committed");
     hot.committed(&log, 0);
     Ok(Some(report))
-}
-
-async fn store(
-    writer: FileWriter,
-    root: &LakeRoot,
-    location: &object_store::path::Path,
-    fail: &dyn Fn(Box<dyn std::error::Error + Send + Sync>) -> LakeError,
-) -> Result<DataFile, LakeError> {
-    let encoded = writer.finish().map_err(|e| fail(e.into()))?;
-    encoded
-        .store(root.store.as_ref(), location)
-        .await
-        .map_err(|e| fail(e.into()))
 }

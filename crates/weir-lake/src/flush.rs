@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use fail::fail_point;
-use futures::TryStreamExt;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use tracing::{info, warn};
@@ -20,12 +19,12 @@ use weir_core::{Seq, TableName};
 
 use crate::applier::{Barrier, Request};
 use crate::dedup::{DedupRuns, FrozenKeys};
-use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, encode, read_batches};
+use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, rewrite_file, write_file};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::hot::{Hot, Staged, StagedFile, joined};
 use crate::plant::planted;
 use crate::store::LakeRoot;
-use crate::view::{DataFile, widen_batch};
+use crate::view::DataFile;
 use crate::wal::{Segments, write_checkpoint};
 
 /// As many keys may wait in memory for their file.
@@ -101,23 +100,16 @@ impl Flusher {
                 LakeError::new(LakeErrorKind::Storage, "write a file of table", &table.name)
                     .because(e)
             };
-            let encoded = encode(&table.batches, &table.schema, &table.options)
-                .map_err(|e| fail(e.into()))?;
-            fail_point!("stage-encoded");
             let (folder, _) = self.root.table(&table.name);
-            let file = encoded
-                .store(self.root.store.as_ref(), &folder)
-                .await
-                .map_err(|e| fail(e.into()))?;
+            let write = || {
+                let (batches, options) = (&table.batches, &table.options);
+                write_file(&self.root.store, &folder, batches, &table.schema, options)
+            };
+            let file = write().await.map_err(|e| fail(e.into()))?;
             fail_point!("stage-stored");
             let schema = table.schema.clone();
             if planted("plant-double-flush") {
-                let again = encode(&table.batches, &schema, &table.options);
-                let again = again
-                    .map_err(|e| fail(e.into()))?
-                    .store(self.root.store.as_ref(), &folder)
-                    .await;
-                let (file, schema) = (again.map_err(|e| fail(e.into()))?, schema.clone());
+                let (file, schema) = (write().await.map_err(|e| fail(e.into()))?, schema.clone());
                 files.push((table.name.clone(), StagedFile { file, schema }));
             }
             files.push((table.name.clone(), StagedFile { file, schema }));
@@ -271,17 +263,8 @@ impl Flusher {
         let fail = |e: Box<dyn std::error::Error + Send + Sync>| {
             LakeError::new(LakeErrorKind::Storage, "rewrite a file of table", name).because(e)
         };
-        let mut stream = read_batches(&self.root.store, file)
-            .await
-            .map_err(|e| fail(e.into()))?;
-        let mut batches = Vec::new();
-        while let Some(batch) = stream.try_next().await.map_err(|e| fail(e.into()))? {
-            batches.push(widen_batch(&batch, schema, None));
-        }
         let (folder, _) = self.root.table(name);
-        let encoded = encode(&batches, schema, options).map_err(|e| fail(e.into()))?;
-        encoded
-            .store(self.root.store.as_ref(), &folder)
+        rewrite_file(&self.root.store, &folder, file, schema, options)
             .await
             .map_err(|e| fail(e.into()))
     }

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use weir_core::{SourceName, TableName};
 
 use crate::applier::Request;
-use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, encode, read_batches};
+use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, read_batches, rewrite_file, write_file};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::Logs;
 use crate::hot::{Hot, joined};
@@ -284,26 +284,13 @@ impl<'a> Rebuilder<'a> {
         let Some(schema) = output.schema.clone().filter(|_| !output.batches.is_empty()) else {
             return Ok(());
         };
-        let file = self
-            .store(&output.batches, &schema, &output.options, folder)
-            .await?;
+        let (store, options) = (&self.root.store, &output.options);
+        let file = write_file(store, folder, &output.batches, &schema, options).await?;
+        self.loose.lock().insert(file.path.clone());
         output.files.push((file, schema));
         output.batches.clear();
         output.bytes = 0;
         Ok(())
-    }
-
-    async fn store(
-        &self,
-        batches: &[RecordBatch],
-        schema: &SchemaRef,
-        options: &FileOptions,
-        folder: &Path,
-    ) -> Result<DataFile, BoxError> {
-        let encoded = encode(batches, schema, options)?;
-        let file = encoded.store(self.root.store.as_ref(), folder).await?;
-        self.loose.lock().insert(file.path.clone());
-        Ok(file)
     }
 
     /// Deletes the files that belong to no version now, rather than with a vacuum.
@@ -445,12 +432,9 @@ impl<'a> Rebuilder<'a> {
         options: &FileOptions,
         folder: &Path,
     ) -> Result<DataFile, BoxError> {
-        let batches: Vec<RecordBatch> = read_batches(&self.root.store, file)
-            .await?
-            .map_ok(|batch| widen_batch(&batch, schema, None))
-            .try_collect()
-            .await?;
-        self.store(&batches, schema, options, folder).await
+        let rewritten = rewrite_file(&self.root.store, folder, file, schema, options).await?;
+        self.loose.lock().insert(rewritten.path.clone());
+        Ok(rewritten)
     }
 }
 

@@ -4,7 +4,9 @@ mod log;
 mod parquet;
 mod receipt;
 mod stats;
+mod writer;
 
 pub(crate) use log::{Change, TableLog};
-pub(crate) use parquet::{FileOptions, FileWriter, encode, read_batches};
+pub(crate) use parquet::{read_batches, rewrite_file, write_file};
 pub use receipt::{Commit, Input, Receipt};
+pub(crate) use writer::{FileOptions, FileWriter};

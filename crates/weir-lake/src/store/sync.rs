@@ -3,6 +3,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,33 +66,28 @@ impl Sync {
     }
 
     fn put(&self, path: PathBuf, payload: &PutPayload, create: bool) -> std::io::Result<()> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
-        std::fs::create_dir_all(folder)?;
-        // A `#` and digits mark what a listing passes over.
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!("#{}{number:06}", std::process::id()));
-        let staged = folder.join(name);
-        let put = (|| {
-            let mut file = File::create(&staged)?;
-            payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
-            file.sync_all()?;
-            match create {
-                true => std::fs::hard_link(&staged, &path),
-                false => std::fs::rename(&staged, &path),
-            }
-        })();
-        if create || put.is_err() {
-            let _ = std::fs::remove_file(&staged);
+        let mut staged = Staged::create(&path)?;
+        let file = &mut staged.file;
+        payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
+        self.publish(&staged, path, create)
+    }
+
+    /// Gives a finished file its name: the bytes are synced before it, the directories after it.
+    fn publish(&self, staged: &Staged, path: PathBuf, create: bool) -> std::io::Result<()> {
+        staged.file.sync_all()?;
+        match create {
+            true => std::fs::hard_link(&staged.path, &path)?,
+            false => std::fs::rename(&staged.path, &path)?,
         }
-        put?;
-        self.sync_path(path)
+        self.sync_folders(path)
     }
 
     fn sync_path(&self, path: PathBuf) -> std::io::Result<()> {
         File::open(&path)?.sync_all()?;
-        let mut path = path;
+        self.sync_folders(path)
+    }
+
+    fn sync_folders(&self, mut path: PathBuf) -> std::io::Result<()> {
         // The file's own directory always; further up only while an entry may be new.
         while path.pop() && path.starts_with(&self.root) {
             File::open(&path)?.sync_all()?;
@@ -100,6 +96,37 @@ impl Sync {
             }
         }
         Ok(())
+    }
+}
+
+/// A file that does not have its name yet. What is left of it goes when this is dropped.
+#[derive(Debug)]
+struct Staged {
+    file: File,
+    path: PathBuf,
+}
+
+impl Staged {
+    fn create(path: &std::path::Path) -> std::io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let folder = path.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
+        std::fs::create_dir_all(folder)?;
+        // A `#` and digits mark what a listing passes over.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!("#{}{number:06}", std::process::id()));
+        let path = folder.join(name);
+        Ok(Self {
+            file: File::create(&path)?,
+            path,
+        })
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // After a rename there is nothing under this name.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -153,13 +180,15 @@ impl ObjectStore for SyncedStore {
     async fn put_multipart_opts(
         &self,
         to: &Path,
-        opts: PutMultipartOptions,
+        _: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let inner = self.inner.put_multipart_opts(to, opts).await?;
+        let path = self.inner.path_to_filesystem(to)?;
+        let staged = Arc::new(Staged::create(&path).map_err(failed)?);
         Ok(Box::new(SyncedUpload {
-            inner,
             sync: self.sync.clone(),
-            to: to.clone(),
+            path,
+            staged: Some(staged),
+            len: 0,
         }))
     }
 
@@ -197,26 +226,60 @@ impl ObjectStore for SyncedStore {
     }
 }
 
+/// A file written part by part, in the same order as a whole one: bytes, sync, name, directories.
 #[derive(Debug)]
 struct SyncedUpload {
-    inner: Box<dyn MultipartUpload>,
     sync: Arc<Sync>,
-    to: Path,
+    path: PathBuf,
+    /// None once it has its name or was given up.
+    staged: Option<Arc<Staged>>,
+    len: u64,
 }
 
 #[async_trait]
 impl MultipartUpload for SyncedUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.inner.put_part(data)
+        let at = self.len;
+        self.len += data.content_length() as u64;
+        let staged = self.staged.clone();
+        Box::pin(async move {
+            let staged = staged.ok_or_else(|| failed(over()))?;
+            let write = move || {
+                let mut at = at;
+                data.iter().try_for_each(|bytes| {
+                    staged.file.write_all_at(bytes, at)?;
+                    at += bytes.len() as u64;
+                    Ok(())
+                })
+            };
+            let written = tokio::task::spawn_blocking(write).await;
+            written
+                .map_err(std::io::Error::other)
+                .flatten()
+                .map_err(failed)
+        })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let result = self.inner.complete().await?;
-        self.sync.sync(&self.to).await?;
-        Ok(result)
+        let staged = self.staged.take().ok_or_else(|| failed(over()))?;
+        let (sync, path) = (self.sync.clone(), self.path.clone());
+        let named = tokio::task::spawn_blocking(move || sync.publish(&staged, path, false)).await;
+        named
+            .map_err(std::io::Error::other)
+            .flatten()
+            .map_err(failed)?;
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.inner.abort().await
+        self.staged = None;
+        Ok(())
     }
+}
+
+fn over() -> std::io::Error {
+    std::io::Error::other("the upload has ended")
 }
