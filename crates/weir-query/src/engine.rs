@@ -21,10 +21,12 @@ use crate::catalog::Scope;
 use crate::error::{QueryError, QueryErrorKind, translate};
 use crate::memory::Share;
 use crate::options::EngineOptions;
+use crate::params::Parameter;
 use crate::plan::{self, Planned};
 use crate::registry::{Queries, QueryState, QuerySummary, Ticket};
 use crate::session;
-use crate::stream::{Message, QueryResult, QueryStream, timed_out};
+use crate::settings::Settings;
+use crate::stream::{Command, Description, Message, QueryResult, QueryStream, timed_out};
 use crate::threads::QueryThreads;
 
 /// Batches that wait for a slow reader, per query.
@@ -36,8 +38,9 @@ pub struct QueryRequest {
     /// The statement; exactly one.
     pub sql: String,
     /// Values for `$1`, `$2`, ...: bound as values, never spliced into the text.
-    pub params: Vec<serde_json::Value>,
+    pub params: Vec<Parameter>,
     pub caller: Caller,
+    pub settings: Arc<Settings>,
     /// A shorter timeout than the engine's; a longer one is cut to the engine's.
     pub timeout: Option<Duration>,
 }
@@ -49,6 +52,7 @@ impl QueryRequest {
             sql: sql.into(),
             params: Vec::new(),
             caller,
+            settings: Arc::default(),
             timeout: None,
         }
     }
@@ -133,6 +137,27 @@ impl Engine {
             () = asked_to_end(&mut cancelled) => Err(given_up()),
             () = tokio::time::sleep_until(deadline.into()) => Err(timed_out(timeout)),
         }
+    }
+
+    /// Finds what `request` would answer and which parameters it takes, without running it.
+    ///
+    /// Parameters that are given count as typed; for the others the statement is asked.
+    pub async fn describe(&self, request: QueryRequest) -> Result<Description, QueryError> {
+        let timeout = self.inner.parts.options.timeout;
+        let permit = self.admit().await?;
+        let parts = self.inner.parts.clone();
+        let planning = self.inner.threads.plan(move || async move {
+            let _permit = permit;
+            let view = parts.lake.view();
+            AssertUnwindSafe(plan::describe(&parts, &request, view))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| Err(panicked(&panic)))
+        });
+        tokio::time::timeout(timeout, planning)
+            .await
+            .map_err(|_| timed_out(timeout))?
+            .map_err(QueryError::internal)?
     }
 
     /// Asks a running query to end; returns whether there is one.
@@ -235,6 +260,7 @@ impl Engine {
             id,
             schema,
             versions,
+            command: Command::SELECT,
             started,
             rows,
         })

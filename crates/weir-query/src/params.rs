@@ -5,14 +5,36 @@ use serde_json::Value;
 
 use crate::error::{QueryError, QueryErrorKind};
 
-/// Turns JSON values into values for `$1`, `$2`, ...
-///
-/// Text stays text: where it meets a timestamp or a number, the planner casts it.
-pub(crate) fn bind(params: &[Value]) -> Result<Vec<ScalarValue>, QueryError> {
+/// A value for `$1`, `$2`, ...
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parameter {
+    /// A JSON value. Text stays text: where it meets a timestamp or a number, the planner casts it.
+    Json(Value),
+    /// A value with a type.
+    Scalar(ScalarValue),
+}
+
+impl From<Value> for Parameter {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
+}
+
+impl From<ScalarValue> for Parameter {
+    fn from(value: ScalarValue) -> Self {
+        Self::Scalar(value)
+    }
+}
+
+/// Turns parameters into the engine's values.
+pub(crate) fn bind(params: &[Parameter]) -> Result<Vec<ScalarValue>, QueryError> {
     params
         .iter()
         .enumerate()
-        .map(|(i, value)| scalar(value, i + 1))
+        .map(|(i, parameter)| match parameter {
+            Parameter::Json(value) => scalar(value, i + 1),
+            Parameter::Scalar(value) => Ok(value.clone()),
+        })
         .collect()
 }
 
@@ -79,14 +101,17 @@ mod tests {
 
     #[test]
     fn json_values_become_values() {
-        let values = bind(&[
-            json!(null),
-            json!(true),
-            json!(7),
-            json!(1.5),
-            json!("x'; DROP"),
-            json!([1, null, 3]),
-        ])
+        let values = bind(
+            &[
+                json!(null),
+                json!(true),
+                json!(7),
+                json!(1.5),
+                json!("x'; DROP"),
+                json!([1, null, 3]),
+            ]
+            .map(Parameter::Json),
+        )
         .unwrap();
         assert_eq!(values[2], ScalarValue::Int64(Some(7)));
         assert_eq!(values[4], ScalarValue::Utf8(Some("x'; DROP".into())));
@@ -96,7 +121,10 @@ mod tests {
     #[test]
     fn what_has_no_type_is_refused() {
         for bad in [json!({"a": 1}), json!([1, "a"])] {
-            assert_eq!(bind(&[bad]).unwrap_err().kind(), QueryErrorKind::Parameter);
+            assert_eq!(
+                bind(&[bad.into()]).unwrap_err().kind(),
+                QueryErrorKind::Parameter
+            );
         }
     }
 }

@@ -19,15 +19,20 @@ use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
 use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView, TableView};
 
-use crate::catalog::{Pinned, Scope};
+use crate::catalog::{Asker, Pinned, Scope};
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::guard;
 use crate::params;
+use crate::session::PATH;
 use crate::statement;
-use crate::stream::PinnedVersion;
+use crate::stream::{Description, PinnedVersion};
+use crate::system::pg_catalog;
 use crate::travel::{self, Clause, PastTable, Unit};
 use crate::types::type_name;
+
+/// The most parameters a statement may take, as in Postgres' protocol.
+const MAX_PARAMETERS: usize = 65_535;
 
 /// A query ready to run.
 pub(crate) struct Planned {
@@ -37,46 +42,25 @@ pub(crate) struct Planned {
     pub(crate) scope: Scope,
 }
 
+/// A statement planned, with its parameters still open.
+struct Logical {
+    plan: LogicalPlan,
+    state: SessionState,
+    scope: Scope,
+}
+
 /// Plans one request against `view`.
 pub(crate) async fn plan(
     parts: &Parts,
     request: &QueryRequest,
     view: Arc<LakeView>,
 ) -> Result<Planned, QueryError> {
-    let tokens = guard::tokens(&request.sql, &parts.options)?;
-    let (tokens, clauses) = travel::cut(tokens)?;
-    let mut statement = statement::parse(tokens)?;
-    statement::check(&statement)?;
     let params = params::bind(&request.params)?;
-    let past = travel::rename(&mut statement, &clauses)?;
-    let past = resolve(parts, &view, &clauses, past, &params).await?;
-    let scope = Scope::new(Pinned::new(
-        parts.base.clone(),
-        parts.options.clone(),
-        parts.lake.clone(),
-        parts.catalog.clone(),
-        parts.queries.clone(),
-        past,
-        view,
-    ));
-    let state = scope.state();
+    let Logical { plan, state, scope } = logical(parts, request, &params, view).await?;
     let fail = |error| translate(error, &scope);
-    let logical = state
-        .statement_to_plan(listed(statement)?)
-        .await
-        .map_err(fail)?;
-    // The statement was checked by kind already; this holds for whatever the planner made of it.
-    SQLOptions::new()
-        .with_allow_ddl(false)
-        .with_allow_dml(false)
-        .with_allow_statements(false)
-        .verify_plan(&logical)
-        .map_err(|error| {
-            QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error)
-        })?;
-    let logical = with_params(logical, params, &scope)?;
-    let logical = presentable(logical).map_err(fail)?;
-    let plan = state.create_physical_plan(&logical).await.map_err(fail)?;
+    let plan = with_params(plan, params, &scope)?;
+    let plan = presentable(plan).map_err(fail)?;
+    let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
     Ok(Planned {
         plan,
         state,
@@ -85,9 +69,100 @@ pub(crate) async fn plan(
     })
 }
 
+/// Finds what a request would answer.
+pub(crate) async fn describe(
+    parts: &Parts,
+    request: &QueryRequest,
+    view: Arc<LakeView>,
+) -> Result<Description, QueryError> {
+    let params = params::bind(&request.params)?;
+    let Logical { plan, scope, .. } = logical(parts, request, &params, view).await?;
+    let fail = |error| translate(error, &scope);
+    let types = plan.get_parameter_types().map_err(fail)?;
+    let number = |name: &str| name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
+    let mut parameters: Vec<Option<DataType>> = params
+        .iter()
+        .map(|value| (!value.data_type().is_null()).then(|| value.data_type()))
+        .collect();
+    for (name, kind) in types {
+        let Some(at) = number(&name).filter(|n| (1..=MAX_PARAMETERS).contains(n)) else {
+            return Err(missing_parameter(&name));
+        };
+        if parameters.len() < at {
+            parameters.resize(at, None);
+        }
+        let place = &mut parameters[at - 1];
+        *place = place.take().or(kind);
+    }
+    // What is still open answers as text would.
+    let typed = parameters
+        .iter()
+        .map(|kind| ScalarValue::try_from(kind.as_ref().unwrap_or(&DataType::Utf8)))
+        .collect::<datafusion::common::Result<Vec<_>>>()
+        .map_err(fail)?;
+    let plan = match plan.get_parameter_names().map_err(fail)?.is_empty() {
+        true => plan,
+        false => plan
+            .with_param_values(params::values(typed))
+            .map_err(fail)?,
+    };
+    let schema = presentable(plan).map_err(fail)?.schema().inner().clone();
+    Ok(Description {
+        schema: Some(schema),
+        parameters,
+    })
+}
+
+/// Turns a request into a logical plan, every name in it resolved.
+async fn logical(
+    parts: &Parts,
+    request: &QueryRequest,
+    params: &[ScalarValue],
+    view: Arc<LakeView>,
+) -> Result<Logical, QueryError> {
+    let tokens = guard::tokens(&request.sql, &parts.options)?;
+    let (tokens, clauses) = travel::cut(tokens)?;
+    let mut statement = statement::parse(tokens)?;
+    statement::check(&statement)?;
+    pg_catalog::rewrite::rewrite(&mut statement);
+    let past = travel::rename(&mut statement, &clauses)?;
+    let asker = Asker {
+        caller: request.caller.clone(),
+        settings: request.settings.clone(),
+    };
+    let past = resolve(parts, request, &view, &clauses, past, params).await?;
+    let scope = Scope::new(Pinned::new(
+        parts.base.clone(),
+        parts.options.clone(),
+        parts.lake.clone(),
+        parts.catalog.clone(),
+        parts.queries.clone(),
+        asker,
+        past,
+        view,
+    ));
+    let state = scope.state();
+    let fail = |error| translate(error, &scope);
+    let plan = state
+        .statement_to_plan(listed(statement)?)
+        .await
+        .map_err(fail)?;
+    // The statement was checked by kind already; this holds for whatever the planner made of it.
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)
+        .map_err(|error| {
+            QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error)
+        })?;
+    Ok(Logical { plan, state, scope })
+}
+
 /// Looks the past versions up that the statement asks for.
 async fn resolve(
     parts: &Parts,
+    request: &QueryRequest,
     view: &LakeView,
     clauses: &[Clause],
     tables: Vec<PastTable>,
@@ -96,10 +171,26 @@ async fn resolve(
     let mut past = HashMap::with_capacity(tables.len());
     for table in tables {
         let clause = &clauses[table.clause];
-        let full = format!("{}.{}", table.schema, table.table);
-        let name = TableName::new(&table.schema, &table.table)
-            .ok()
-            .filter(|name| view.table(name).is_some());
+        let on_path: Vec<&str> = match table.schema.as_str() {
+            PATH => request
+                .settings
+                .search_path
+                .iter()
+                .map(|schema| match schema.as_str() {
+                    "$user" => request.caller.name(),
+                    schema => schema,
+                })
+                .collect(),
+            schema => vec![schema],
+        };
+        let full = match table.schema.as_str() {
+            PATH => table.table.clone(),
+            schema => format!("{schema}.{}", table.table),
+        };
+        let name = on_path
+            .into_iter()
+            .filter_map(|schema| TableName::new(schema, &table.table).ok())
+            .find(|name| view.table(name).is_some());
         let Some(name) = name else {
             return Err(QueryError::new(QueryErrorKind::UndefinedTable, format!("no table `{full}` has a history"))
                 .hint("FOR ... AS OF works on tables of the lake; on a view, put it inside the view's query")

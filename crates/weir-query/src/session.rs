@@ -24,6 +24,9 @@ pub(crate) const CATALOG: &str = "weir";
 /// The schema of tables written without one.
 pub(crate) const DEFAULT_SCHEMA: &str = "main";
 
+/// Stands for the schemas of a session's search path, as the schema of names written without one.
+pub(crate) const PATH: &str = "$path";
+
 /// Builds what all queries share of memory, disk and caches.
 pub(crate) fn runtime(options: &EngineOptions) -> Result<Arc<RuntimeEnv>> {
     empty(&options.temp_dir)?;
@@ -60,7 +63,7 @@ fn empty(dir: &Path) -> std::io::Result<()> {
 /// Builds the session without tables.
 pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<SessionState> {
     let mut config = SessionConfig::new()
-        .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
+        .with_default_catalog_and_schema(CATALOG, PATH)
         .with_create_default_catalog_and_schema(false)
         // Ours has SQL's names of types instead of Arrow's; see `system::information`.
         .with_information_schema(false)

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -31,6 +31,32 @@ pub struct PinnedVersion {
     pub rows_in_memory: u64,
 }
 
+/// What a statement did, as Postgres says it in a command tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// `SELECT`, `INSERT`, `CREATE TABLE`, ...
+    pub tag: &'static str,
+    /// The rows a writing statement wrote, changed or removed.
+    pub rows: Option<u64>,
+}
+
+impl Command {
+    /// A statement that answers with rows and changes nothing.
+    pub const SELECT: Command = Command {
+        tag: "SELECT",
+        rows: None,
+    };
+}
+
+/// What a statement would answer, found without running it.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The columns of the result; none when the statement returns no rows.
+    pub schema: Option<SchemaRef>,
+    /// The types of `$1`, `$2`, ..., where the statement shows them.
+    pub parameters: Vec<Option<DataType>>,
+}
+
 /// A query that was planned and has begun to run.
 #[derive(Debug)]
 pub struct QueryResult {
@@ -39,6 +65,8 @@ pub struct QueryResult {
     pub schema: SchemaRef,
     /// The tables it reads, as `schema.table`, and the version of each.
     pub versions: BTreeMap<String, PinnedVersion>,
+    /// What it does. A statement that writes has done it when this is returned, and has no rows.
+    pub command: Command,
     /// When the query came in.
     pub started: Instant,
     /// The rows. Dropping it ends the query.

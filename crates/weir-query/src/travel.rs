@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use crate::dialect::DIALECT;
 use crate::error::{Position, QueryError, QueryErrorKind, syntax};
+use crate::session::PATH;
 
 /// The most clauses in one statement; each is one look into the table's history.
 const MAX_CLAUSES: usize = 64;
@@ -192,7 +193,7 @@ impl VisitorMut for Renamer<'_> {
             return ControlFlow::Continue(());
         };
         let schema = match parts.len() {
-            1 => "main".to_owned(),
+            1 => PATH.to_owned(),
             n => match &parts[n - 2] {
                 ObjectNamePart::Identifier(schema) => normal(schema),
                 ObjectNamePart::Function(_) => return ControlFlow::Continue(()),
@@ -266,7 +267,7 @@ mod tests {
         );
         assert_eq!(
             (past[1].schema.as_str(), past[1].table.as_str()),
-            ("main", "users")
+            (PATH, "users")
         );
     }
 

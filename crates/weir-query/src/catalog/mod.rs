@@ -23,10 +23,12 @@ use weir_catalog::Catalog;
 use weir_core::TableName;
 use weir_lake::{Lake, LakeTable, LakeView, TableView};
 
+use crate::caller::Caller;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
 use crate::options::EngineOptions;
 use crate::registry::Queries;
-use crate::session::{CATALOG, DEFAULT_SCHEMA};
+use crate::session::{CATALOG, DEFAULT_SCHEMA, PATH};
+use crate::settings::Settings;
 use crate::stream::PinnedVersion;
 use crate::system;
 
@@ -36,6 +38,12 @@ const MAX_VIEW_DEPTH: usize = 16;
 /// The most nodes the plan of one view may have, everything it names included.
 const MAX_VIEW_NODES: usize = 5_000;
 
+/// Who asks, and with which settings.
+pub(crate) struct Asker {
+    pub(crate) caller: Caller,
+    pub(crate) settings: Arc<Settings>,
+}
+
 /// Everything one query may see, pinned.
 pub(crate) struct Pinned {
     pub(crate) base: Arc<SessionState>,
@@ -44,6 +52,7 @@ pub(crate) struct Pinned {
     pub(crate) lake: Lake,
     pub(crate) catalog: Catalog,
     pub(crate) queries: Arc<Queries>,
+    pub(crate) asker: Asker,
     pub(crate) view: Arc<LakeView>,
     /// Past snapshots by schema and the name given to them in the statement.
     pub(crate) past: HashMap<(String, String), Arc<TableView>>,
@@ -57,6 +66,7 @@ impl Pinned {
         lake: Lake,
         catalog: Catalog,
         queries: Arc<Queries>,
+        asker: Asker,
         past: HashMap<(String, String), Arc<TableView>>,
         view: Arc<LakeView>,
     ) -> Self {
@@ -68,6 +78,7 @@ impl Pinned {
             lake,
             catalog,
             queries,
+            asker,
             view,
             past,
             used: Mutex::default(),
@@ -129,9 +140,36 @@ impl Scope {
     /// Returns a session that sees these names.
     pub(crate) fn state(&self) -> SessionState {
         let mut state = self.pinned.base.as_ref().clone();
+        let zone = &self.pinned.asker.settings.time_zone;
+        state.config_mut().options_mut().execution.time_zone = Some(zone.clone());
         state.register_catalog_list(Arc::new(self.clone()));
+        system::pg_catalog::functions::register(self, &mut state);
         state.mark_start_execution();
         state
+    }
+
+    /// Returns the schemas in which a name without one is looked up, in this order.
+    pub(crate) fn path(&self) -> Vec<String> {
+        let asker = &self.pinned.asker;
+        let mut path = vec![system::pg_catalog::SCHEMA.to_owned()];
+        if self.depth > 0 {
+            // A view means the same whoever asks it.
+            path.push(DEFAULT_SCHEMA.to_owned());
+            return path;
+        }
+        let expand = |schema: &String| match schema.as_str() {
+            "$user" => asker.caller.name().to_owned(),
+            _ => schema.clone(),
+        };
+        path.extend(asker.settings.search_path.iter().map(expand));
+        path
+    }
+
+    /// Returns the schema of the search path that has `name`.
+    pub(crate) fn on_path(&self, name: &str) -> Option<String> {
+        self.path().into_iter().find(|schema| {
+            self.lake_table(schema, name).is_some() || self.names(schema).contains_key(name)
+        })
     }
 
     /// Returns all schemas.
@@ -151,7 +189,13 @@ impl Scope {
                 .map(|view| view.schema.clone()),
         );
         schemas.extend(
-            [DEFAULT_SCHEMA, system::SCHEMA, system::INFORMATION_SCHEMA].map(str::to_owned),
+            [
+                DEFAULT_SCHEMA,
+                system::SCHEMA,
+                system::INFORMATION_SCHEMA,
+                system::pg_catalog::SCHEMA,
+            ]
+            .map(str::to_owned),
         );
         schemas
     }
@@ -170,6 +214,15 @@ impl Scope {
             system::INFORMATION_SCHEMA => system::information::TABLES
                 .iter()
                 .map(|name| ((*name).to_owned(), Kind::System))
+                .collect(),
+            system::pg_catalog::SCHEMA => system::pg_catalog::names()
+                .map(|name| (name.to_owned(), Kind::System))
+                .collect(),
+            PATH => self
+                .path()
+                .iter()
+                .rev()
+                .flat_map(|schema| self.names(schema))
                 .collect(),
             _ => {
                 let views = self.pinned.catalog.views();
@@ -212,6 +265,7 @@ impl Scope {
         match schema {
             system::SCHEMA if name != builtin::EVENT_FATE => return Ok(system::table(self, name)),
             system::INFORMATION_SCHEMA => return system::information::table(self, name).await,
+            system::pg_catalog::SCHEMA => return Ok(system::pg_catalog::table(self, name)),
             _ => {}
         }
         // Names of past versions exist in the statement only, not inside the views it uses.
@@ -219,6 +273,12 @@ impl Scope {
             && let Some(past) = self.pinned.past.get(&(schema.to_owned(), name.to_owned()))
         {
             return Ok(Some(self.read(past)));
+        }
+        if schema == PATH {
+            return match self.on_path(name) {
+                Some(schema) => Box::pin(self.find(&schema, name)).await,
+                None => Ok(None),
+            };
         }
         if let Some(table) = self.lake_table(schema, name) {
             return Ok(Some(self.read(&table.clone())));

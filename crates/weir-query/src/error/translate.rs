@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use weir_lake::LakeError;
 
 use super::{Position, QueryError, QueryErrorKind, closest};
+use crate::session::PATH;
 
 /// Names a query could have meant, for "did you mean".
 pub(crate) trait Names {
@@ -209,7 +210,9 @@ fn planning(message: &str, names: &dyn Names) -> QueryError {
             .strip_prefix("weir.")
             .filter(|t| t.contains('.'))
             .unwrap_or(table);
-        let shown = table.strip_prefix("main.").unwrap_or(table);
+        let bare = table.strip_prefix(PATH).and_then(|t| t.strip_prefix('.'));
+        let table = bare.unwrap_or(table);
+        let shown = table;
         return QueryError::new(
             Kind::UndefinedTable,
             format!("table `{shown}` does not exist"),

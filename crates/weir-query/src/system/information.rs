@@ -183,7 +183,7 @@ fn columns(scope: &Scope) -> VirtualTable {
 
 /// Returns the columns of a name; none for a view that cannot be planned, which must not hide
 /// everything else.
-async fn schema_of(scope: &Scope, schema: &str, name: &str) -> Option<SchemaRef> {
+pub(super) async fn schema_of(scope: &Scope, schema: &str, name: &str) -> Option<SchemaRef> {
     if let Some(table) = scope.lake_table(schema, name) {
         return Some(table.schema.clone());
     }

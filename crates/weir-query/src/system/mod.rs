@@ -1,6 +1,7 @@
 //! Tables about the lake and the server, made when a query reads them.
 
 pub(crate) mod information;
+pub(crate) mod pg_catalog;
 mod state;
 mod virtual_table;
 

@@ -186,7 +186,7 @@ impl Fixture {
         params: Vec<Json>,
     ) -> Result<Vec<Vec<String>>, QueryError> {
         self.ask(QueryRequest {
-            params,
+            params: params.into_iter().map(Into::into).collect(),
             ..QueryRequest::new(sql, Caller::owner("test"))
         })
         .await

@@ -81,7 +81,8 @@ async fn ask(State(engine): State<Engine>, request: Request) -> Response {
     };
     let request = QueryRequest {
         sql: question.sql,
-        params: question.params,
+        params: question.params.into_iter().map(Into::into).collect(),
+        settings: Default::default(),
         caller: Caller::owner(door),
         timeout: question.timeout_ms.map(Duration::from_millis),
     };

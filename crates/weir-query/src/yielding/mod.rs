@@ -1,3 +1,7 @@
+//! Keeps operators from holding a thread: cancelling, deadlines and fairness need tasks that yield.
+
+mod portions;
+
 use std::sync::Arc;
 
 use datafusion::common::Result;
@@ -6,6 +10,9 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+
+use self::portions::PortionsExec;
 
 /// Makes operators yield that turn few rows into many.
 ///
@@ -21,6 +28,7 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
+            let plan = probe_in_portions(plan)?;
             let multiplies = matches!(
                 plan.name(),
                 "NestedLoopJoinExec"
@@ -47,4 +55,18 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Feeds a nested-loop join's probe side in portions: the join compares each probe batch with all
+/// rows of the other side in one go, and does not look up before it finds a match.
+fn probe_in_portions(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    if plan.name() != "NestedLoopJoinExec" {
+        return Ok(plan);
+    }
+    let children = plan.children();
+    let [build, probe] = children.as_slice() else {
+        return Ok(plan);
+    };
+    let (build, probe) = (Arc::clone(build), PortionsExec::over(Arc::clone(probe)));
+    replace_children_if_necessary(plan, vec![build, Arc::new(probe)])
 }

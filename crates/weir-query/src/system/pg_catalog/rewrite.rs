@@ -1,0 +1,283 @@
+//! What only PostgreSQL's own grammar and types say, put in words the engine knows.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
+    SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+};
+
+/// Rewrites a statement.
+pub(crate) fn rewrite(statement: &mut Statement) {
+    let query = match statement {
+        Statement::Statement(sql) => sql,
+        Statement::Explain(explain) => return rewrite(&mut explain.statement),
+        _ => return,
+    };
+    let _ = query.visit(&mut Rewriter);
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(new) = rewritten(expr) {
+            *expr = new;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        } = factor
+        {
+            strip(name);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn last(name: &ObjectName) -> String {
+    match name.0.last() {
+        Some(ObjectNamePart::Identifier(ident)) => ident.value.to_ascii_lowercase(),
+        _ => String::new(),
+    }
+}
+
+/// Takes `pg_catalog.` off a name.
+fn strip(name: &mut ObjectName) {
+    let qualified = name.0.len() == 2
+        && matches!(&name.0[0], ObjectNamePart::Identifier(ident) if ident.value.eq_ignore_ascii_case("pg_catalog"));
+    if qualified {
+        name.0.remove(0);
+    }
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args
+        .into_iter()
+        .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)))
+        .collect();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn rewritten(expr: &mut Expr) -> Option<Expr> {
+    match expr {
+        Expr::Function(function) => {
+            strip(&mut function.name);
+            if let FunctionArguments::Subquery(query) = &mut function.args
+                && last(&function.name) == "array"
+            {
+                return array_of(query);
+            }
+            None
+        }
+        Expr::BinaryOp { op, .. }
+        | Expr::AnyOp { compare_op: op, .. }
+        | Expr::AllOp { compare_op: op, .. } => {
+            if let BinaryOperator::PGCustomBinaryOperator(name) = op {
+                *op = operator(name.last()?)?;
+            }
+            None
+        }
+        // There is one collation: the order of code points.
+        Expr::Collate { expr, .. } => Some(std::mem::replace(expr, Expr::value(Value::Null))),
+        Expr::Cast {
+            expr,
+            data_type,
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            ..
+        } => cast(expr, data_type),
+        Expr::Subquery(query) => {
+            single(query);
+            None
+        }
+        Expr::Array(Array { elem, .. }) if elem.is_empty() => None,
+        _ => None,
+    }
+}
+
+fn operator(name: &str) -> Option<BinaryOperator> {
+    Some(match name {
+        "~" => BinaryOperator::PGRegexMatch,
+        "~*" => BinaryOperator::PGRegexIMatch,
+        "!~" => BinaryOperator::PGRegexNotMatch,
+        "!~*" => BinaryOperator::PGRegexNotIMatch,
+        "~~" => BinaryOperator::PGLikeMatch,
+        "~~*" => BinaryOperator::PGILikeMatch,
+        "!~~" => BinaryOperator::PGNotLikeMatch,
+        "!~~*" => BinaryOperator::PGNotILikeMatch,
+        "=" => BinaryOperator::Eq,
+        "<>" => BinaryOperator::NotEq,
+        "<" => BinaryOperator::Lt,
+        ">" => BinaryOperator::Gt,
+        "<=" => BinaryOperator::LtEq,
+        ">=" => BinaryOperator::GtEq,
+        "+" => BinaryOperator::Plus,
+        "-" => BinaryOperator::Minus,
+        "*" => BinaryOperator::Multiply,
+        "/" => BinaryOperator::Divide,
+        "||" => BinaryOperator::StringConcat,
+        _ => return None,
+    })
+}
+
+fn is_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(
+            value.value,
+            Value::SingleQuotedString(_) | Value::Placeholder(_)
+        ),
+        Expr::Nested(inner) => is_text(inner),
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Text | DataType::Varchar(_)),
+        _ => false,
+    }
+}
+
+/// Casts to the types catalogs use for numbers with names.
+fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
+    let inner = |expr: &mut Expr| std::mem::replace(expr, Expr::value(Value::Null));
+    let name = match data_type {
+        DataType::Regclass => "regclass".to_owned(),
+        DataType::Custom(name, modifiers) if modifiers.is_empty() => {
+            strip(name);
+            last(name)
+        }
+        DataType::Array(def) => {
+            if let datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(item, _) = def
+                && let DataType::Custom(name, _) = item.as_ref()
+                && ["oid", "name", "regclass", "regtype", "char"].contains(&last(name).as_str())
+            {
+                **item = match last(name).as_str() {
+                    "oid" | "regclass" | "regtype" => DataType::BigInt(None),
+                    _ => DataType::Text,
+                };
+            }
+            return None;
+        }
+        _ => return None,
+    };
+    let text = is_text(expr);
+    Some(match name.as_str() {
+        "regclass" if text => call("weir_regclass", vec![inner(expr)]),
+        "regclass" => call("weir_regclass_name", vec![inner(expr)]),
+        "regtype" if text => call("weir_regtype", vec![inner(expr)]),
+        "regtype" => call("weir_regtype_name", vec![inner(expr)]),
+        "regnamespace" if text => call("weir_regnamespace", vec![inner(expr)]),
+        "regnamespace" => call("weir_regnamespace_name", vec![inner(expr)]),
+        "oid" | "xid" | "cid" => {
+            *data_type = DataType::BigInt(None);
+            return None;
+        }
+        "name" | "char" | "regproc" | "regprocedure" | "regrole" | "cstring" | "bpchar"
+        | "citext" | "unknown" | "refcursor" => {
+            *data_type = DataType::Text;
+            return None;
+        }
+        // `pg_catalog.int4` and friends: the prefix is off now.
+        "int2" => retyped(data_type, DataType::SmallInt(None))?,
+        "int4" => retyped(data_type, DataType::Int(None))?,
+        "int8" => retyped(data_type, DataType::BigInt(None))?,
+        "text" | "varchar" => retyped(data_type, DataType::Text)?,
+        "bool" => retyped(data_type, DataType::Boolean)?,
+        "float4" => retyped(data_type, DataType::Real)?,
+        "float8" => retyped(data_type, DataType::DoublePrecision)?,
+        _ => return None,
+    })
+}
+
+/// Changes the type in place, and leaves the expression as it is.
+fn retyped(place: &mut DataType, to: DataType) -> Option<Expr> {
+    *place = to;
+    None
+}
+
+/// `ARRAY(SELECT x ...)` as an aggregate over the same rows.
+fn array_of(query: &mut Query) -> Option<Expr> {
+    let inner = query.clone();
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return None;
+    };
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return None;
+    };
+    let plain = select.distinct.is_none() && inner.limit_clause.is_none() && inner.with.is_none();
+    if !plain {
+        return None;
+    }
+    let old = std::mem::replace(value, Expr::value(Value::Null));
+    let mut aggregate = call("array_agg", vec![old]);
+    if let (Expr::Function(function), Some(order)) = (&mut aggregate, query.order_by.take())
+        && let datafusion::sql::sqlparser::ast::OrderByKind::Expressions(by) = order.kind
+        && let FunctionArguments::List(list) = &mut function.args
+    {
+        // Ordering by a position means nothing inside an aggregate, which has one value anyway.
+        let by = by
+            .into_iter()
+            .filter(|by| !matches!(&by.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))))
+            .collect::<Vec<_>>();
+        if !by.is_empty() {
+            list.clauses
+                .push(datafusion::sql::sqlparser::ast::FunctionArgumentClause::OrderBy(by));
+        }
+    }
+    *value = aggregate;
+    Some(Expr::Subquery(Box::new(query.clone())))
+}
+
+/// Lets a correlated subquery over catalogs be planned, which needs to see that it gives one row:
+/// they are looked up by keys.
+fn single(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
+    let of_catalog = |factor: &TableFactor| {
+        matches!(factor, TableFactor::Table { name, args: None, .. }
+            if last(name).starts_with("pg_"))
+    };
+    let only_catalogs = !select.from.is_empty()
+        && select.from.iter().all(|from| {
+            of_catalog(&from.relation) && from.joins.iter().all(|join| of_catalog(&join.relation))
+        });
+    let grouped = matches!(&select.group_by,
+        datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(by, _) if !by.is_empty());
+    if !only_catalogs || grouped || select.selection.is_none() || select.distinct.is_some() {
+        return;
+    }
+    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+        select.projection.as_mut_slice()
+    else {
+        return;
+    };
+    let aggregated = matches!(value, Expr::Function(function)
+        if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or"].contains(&last(&function.name).as_str()));
+    if aggregated {
+        return;
+    }
+    let old = std::mem::replace(value, Expr::value(Value::Null));
+    *value = call("min", vec![old]);
+    query.order_by = None;
+    query.limit_clause = None;
+}
