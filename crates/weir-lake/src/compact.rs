@@ -64,6 +64,10 @@ pub(crate) async fn compact(
     options: &FileOptions,
     all: bool,
 ) -> Result<Option<Compacted>, LakeError> {
+    let Ok(_turn) = logs.turn(name).try_lock_owned() else {
+        // A statement is changing the files.
+        return Ok(None);
+    };
     let log = logs.get(name);
     let (files, schema, version, location) = {
         let log = log.lock().await;

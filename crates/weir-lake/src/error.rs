@@ -29,6 +29,10 @@ pub enum LakeErrorKind {
     Unreachable,
     /// A file holds what Weir did not write.
     Corrupt,
+    /// Another writer was faster; trying again helps.
+    Conflict,
+    /// The table belongs to the intake: its rows come through the log.
+    ReadOnly,
 }
 
 impl LakeError {
@@ -68,6 +72,8 @@ impl LakeError {
             LakeErrorKind::Unreachable => {
                 "check the network, `lake.endpoint` and the credentials; `weir doctor` tests them"
             }
+            LakeErrorKind::Conflict => "send the statement again",
+            LakeErrorKind::ReadOnly => "write to a table in a schema of your own",
             LakeErrorKind::Corrupt => "keep the file for inspection; it was set aside, not deleted",
         })
     }

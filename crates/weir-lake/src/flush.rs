@@ -34,6 +34,7 @@ const KEYS_IN_MEMORY: usize = 200_000;
 pub(crate) struct Logs {
     root: LakeRoot,
     map: Mutex<BTreeMap<TableName, Arc<AsyncMutex<TableLog>>>>,
+    turns: Mutex<BTreeMap<TableName, Arc<AsyncMutex<()>>>>,
 }
 
 impl Logs {
@@ -41,6 +42,7 @@ impl Logs {
         Self {
             root,
             map: Mutex::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -55,6 +57,12 @@ impl Logs {
         let mut map = self.map.lock();
         let new = || Arc::new(AsyncMutex::new(TableLog::new(&self.root, name)));
         map.entry(name.clone()).or_insert_with(new).clone()
+    }
+
+    /// Returns the turn to change files of a table: a statement holds it from reading to
+    /// committing, the joining of small files takes it only when it is free.
+    pub(crate) fn turn(&self, name: &TableName) -> Arc<AsyncMutex<()>> {
+        self.turns.lock().entry(name.clone()).or_default().clone()
     }
 
     pub(crate) fn names(&self) -> Vec<TableName> {

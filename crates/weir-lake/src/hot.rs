@@ -49,6 +49,7 @@ struct Cold {
     files: Arc<Vec<DataFile>>,
     committed: Seq,
     location: object_store::path::Path,
+    by_statements: bool,
 }
 
 /// Rows of one table on their way into a file.
@@ -214,9 +215,31 @@ impl Hot {
         hot.cold.version = log.version();
         hot.cold.files = log.files.clone();
         hot.cold.committed = log.committed;
+        hot.cold.by_statements = log.is_written_by_statements();
         hot.schema = joined(&log.schema, &hot.schema);
         hot.refresh_files();
         self.swap(&tables, std::iter::once(&log.name), None);
+    }
+
+    /// Takes over what a statement made of its tables, all at one instant.
+    pub(crate) fn by_statement(&self, logs: &[&TableLog]) {
+        let mut tables = self.tables.lock();
+        for log in logs {
+            if log.is_dropped() {
+                tables.remove(&log.name);
+                continue;
+            }
+            let hot = tables
+                .entry(log.name.clone())
+                .or_insert_with(|| HotTable::new(log.location.clone()));
+            hot.cold.version = log.version();
+            hot.cold.files = log.files.clone();
+            hot.cold.by_statements = true;
+            // No rows of another shape wait in memory, so columns may go as well as come.
+            hot.schema = log.schema.clone();
+            hot.refresh_files();
+        }
+        self.swap(&tables, logs.iter().map(|log| &log.name), None);
     }
 
     /// Shows the changed tables to readers; called with the lock held, so changes are in order.
@@ -229,9 +252,10 @@ impl Hot {
         let old = self.view.load();
         let mut shown = BTreeMap::clone(&old.tables);
         for name in changed {
-            if let Some(hot) = tables.get(name) {
-                shown.insert(name.clone(), Arc::new(hot.view(name, &self.root)));
-            }
+            match tables.get(name) {
+                Some(hot) => shown.insert(name.clone(), Arc::new(hot.view(name, &self.root))),
+                None => shown.remove(name),
+            };
         }
         let visible = visible.unwrap_or(old.visible).max(old.visible);
         self.view.store(Arc::new(LakeView {
@@ -260,6 +284,7 @@ impl HotTable {
                 files: Arc::default(),
                 committed: Seq::ZERO,
                 location,
+                by_statements: false,
             },
         }
     }
@@ -291,6 +316,7 @@ impl HotTable {
             location: self.cold.location.clone(),
             committed: self.cold.committed,
             sort_by: self.options.sort_by,
+            by_statements: self.cold.by_statements,
         }
     }
 }

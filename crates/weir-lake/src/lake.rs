@@ -22,6 +22,7 @@ use crate::rebuild::{RebuildOptions, Rebuilder, Rebuilt};
 use crate::rows::{Apply, Derive, Tables};
 use crate::store::LakeRoot;
 use crate::view::{LakeView, TableView};
+use crate::write::finish_renames;
 use crate::wal::{DirLock, MAX_PAYLOAD, Wal, WalOptions, read_checkpoint, record_bytes, recover};
 
 /// How long an unreachable object store is waited for at the start.
@@ -129,10 +130,14 @@ impl Lake {
         let logs = Arc::new(Logs::new(root.clone()));
         let mut known = HashMap::new();
         let mut newest = Seq::ZERO;
-        for log in load_tables(&root).await? {
+        let mut loaded = load_tables(&root).await?;
+        finish_renames(&mut loaded).await;
+        for log in loaded {
             newest = newest.max(log.committed);
-            known.insert(log.name.clone(), (log.schema.clone(), log.committed));
-            hot.committed(&log, 0);
+            if !log.is_dropped() {
+                known.insert(log.name.clone(), (log.schema.clone(), log.committed));
+                hot.committed(&log, 0);
+            }
             logs.insert(log);
         }
 
@@ -429,7 +434,13 @@ impl Lake {
             location: log.location.clone(),
             committed: Seq::ZERO,
             sort_by: None,
+            by_statements: log.is_written_by_statements(),
         }))
+    }
+
+    /// Returns what writing tables takes.
+    pub(crate) fn parts(&self) -> (&LakeRoot, &Logs, &Arc<Hot>) {
+        (&self.inner.root, &self.inner.logs, &self.inner.hot)
     }
 
     /// Derives tables again from the unaltered rows they came from; see [`RebuildOptions`].

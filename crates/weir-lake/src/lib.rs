@@ -25,6 +25,7 @@ mod lake;
 mod plant;
 mod read;
 mod rebuild;
+mod write;
 
 pub use compact::Compacted;
 pub use dedup::{DedupKey, Seen};
@@ -40,3 +41,7 @@ pub use rows::{
 };
 pub use view::{ColumnStats, DataFile, LakeView, TableView};
 pub use wal::{FrameError, read_frame};
+pub use write::{
+    FILE_COLUMN, Matched, ROW_COLUMN, Rewrite, RowSink, StoredRows, TableWriter, TargetTable,
+    stored_columns,
+};

@@ -49,7 +49,7 @@ impl LakeTable {
     }
 
     /// Returns the files that may hold rows the filters ask for.
-    fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<DataFile>> {
+    pub(crate) fn prune(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<DataFile>> {
         let files = &self.view.files;
         let Some(filter) = conjunction(filters.iter().cloned()) else {
             return Ok(files.as_ref().clone());

@@ -200,6 +200,10 @@ impl<'a> Rebuilder<'a> {
             if log.version().is_none() {
                 log.load().await?;
             }
+            if log.is_written_by_statements() {
+                // Not derived from anything here.
+                continue;
+            }
             let report = self
                 .replace(options, &name, output, selected, &mut log, raw_version)
                 .await?;
@@ -233,6 +237,7 @@ impl<'a> Rebuilder<'a> {
             location: log.location.clone(),
             committed: log.committed,
             sort_by: None,
+            by_statements: false,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct TableView {
     pub committed: Seq,
     /// The column rows are usually asked for by, and files are sorted by.
     pub sort_by: Option<&'static str>,
+    /// Whether statements write it; else its rows come through the log.
+    pub by_statements: bool,
 }
 
 /// A Parquet file of a table.

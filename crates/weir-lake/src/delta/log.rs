@@ -31,8 +31,8 @@ const APP_ID: &str = "weir.wal";
 pub(crate) struct TableLog {
     pub(crate) name: TableName,
     pub(crate) location: Path,
-    log_store: LogStoreRef,
-    state: Option<DeltaTableState>,
+    pub(super) log_store: LogStoreRef,
+    pub(super) state: Option<DeltaTableState>,
     pub(crate) files: Arc<Vec<DataFile>>,
     /// The schema as committed.
     pub(crate) schema: SchemaRef,
@@ -108,7 +108,7 @@ impl TableLog {
             .map_err(|e| self.error("look for table", e))
     }
 
-    async fn accept(&mut self, state: DeltaTableState) -> Result<(), LakeError> {
+    pub(super) async fn accept(&mut self, state: DeltaTableState) -> Result<(), LakeError> {
         let committed = state
             .transaction_version(self.log_store.as_ref(), APP_ID)
             .await
@@ -289,7 +289,7 @@ impl TableLog {
             .map_err(|e| DeltaTableError::generic(e.to_string()))
     }
 
-    fn add_action(&self, file: &DataFile, data_change: bool) -> Add {
+    pub(super) fn add_action(&self, file: &DataFile, data_change: bool) -> Add {
         Add {
             path: self.relative(&file.path),
             partition_values: HashMap::new(),
@@ -305,7 +305,7 @@ impl TableLog {
         }
     }
 
-    fn remove_action(&self, file: &DataFile, now: i64, data_change: bool) -> Remove {
+    pub(super) fn remove_action(&self, file: &DataFile, now: i64, data_change: bool) -> Remove {
         Remove {
             path: self.relative(&file.path),
             data_change,

@@ -3,10 +3,12 @@
 mod log;
 mod parquet;
 mod receipt;
+mod statement;
 mod stats;
 mod writer;
 
 pub(crate) use log::{Change, TableLog};
 pub(crate) use parquet::{read_batches, rewrite_file, write_file};
 pub use receipt::{Commit, Input, Receipt};
+pub(crate) use statement::{Operation, StatementCommit};
 pub(crate) use writer::{FileOptions, FileWriter};
