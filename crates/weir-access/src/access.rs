@@ -34,6 +34,8 @@ pub struct AccessParts {
     pub sources: BTreeSet<String>,
     /// Schemas that people made, with who did.
     pub schemas: BTreeMap<String, String>,
+    /// Schemas of users who are gone: nobody inherits them.
+    pub former_schemas: BTreeSet<String>,
     /// Tables and views that somebody made in a schema that is not theirs.
     pub owners: HashMap<(String, String), String>,
     /// Makes answers about unknown users stable; random, kept for good.
@@ -70,7 +72,12 @@ impl Default for Access {
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Access(epoch {}, {} users)", self.epoch, self.users.len())
+        write!(
+            f,
+            "Access(epoch {}, {} users)",
+            self.epoch,
+            self.users.len()
+        )
     }
 }
 
@@ -96,7 +103,11 @@ impl Access {
             owners.entry(schema).or_default().insert(table, owner);
         }
         let mut users = BTreeMap::new();
-        let mut personal = HashMap::new();
+        // Owned by a name that nobody can have.
+        let gone: Arc<str> = "".into();
+        let former = parts.former_schemas.into_iter();
+        let mut personal: HashMap<String, Arc<str>> =
+            former.map(|schema| (schema, gone.clone())).collect();
         for user in parts.users {
             let name: Arc<str> = user.name.as_str().into();
             personal.insert(user.schema.clone(), name.clone());
@@ -244,11 +255,7 @@ impl Access {
     }
 
     /// Says whose token it is. Takes a hash and a look-up.
-    pub fn authenticate_token(
-        &self,
-        token: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Identity, Refusal> {
+    pub fn authenticate_token(&self, token: &str, now: DateTime<Utc>) -> Result<Identity, Refusal> {
         // Timing tells about the hash of a guess, which says nothing about any token.
         let hash = TokenHash::of_sent(token).ok_or(Refusal::Unknown)?;
         let info = self.tokens.get(&hash).ok_or(Refusal::Unknown)?;

@@ -17,7 +17,9 @@ pub struct AuditEntry {
     pub roles: Vec<String>,
     /// How they had proved who they are.
     pub auth: &'static str,
-    /// Where they came from, if through a door.
+    /// The door they came through.
+    pub door: Option<&'static str>,
+    /// The address they came from.
     pub ip: Option<String>,
     /// What was done, such as `user.create`.
     pub action: String,
@@ -62,6 +64,8 @@ struct Json<'a> {
     roles: &'a [String],
     auth: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    door: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<&'a str>,
     action: &'a str,
     object: &'a str,
@@ -84,6 +88,7 @@ impl AuditEntry {
             actor: &self.actor,
             roles: &self.roles,
             auth: self.auth,
+            door: self.door,
             ip: self.ip.as_deref(),
             action: &self.action,
             object: &self.object,
@@ -120,7 +125,9 @@ impl AuditRecord {
             return fail("is no JSON");
         };
         if json["id"].as_i64() != Some(self.id) || json["prev_hash"].as_str() != Some(prev_hash) {
-            return fail("does not belong where it is: one before it was changed, added or removed");
+            return fail(
+                "does not belong where it is: one before it was changed, added or removed",
+            );
         }
         Ok(())
     }
@@ -128,13 +135,13 @@ impl AuditRecord {
 
 fn hex(text: &str) -> String {
     use std::fmt::Write;
-    digest(&SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
+    digest(&SHA256, text.as_bytes()).as_ref().iter().fold(
+        String::with_capacity(64),
+        |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}");
             hex
-        })
+        },
+    )
 }
 
 #[cfg(test)]
@@ -150,6 +157,7 @@ mod tests {
                     actor: "ada".to_owned(),
                     roles: vec!["admin".to_owned()],
                     auth: "password",
+                    door: None,
                     ip: None,
                     action: "user.create".to_owned(),
                     object: format!("user number {id}"),

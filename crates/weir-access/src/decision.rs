@@ -58,7 +58,9 @@ impl fmt::Display for Reason {
             Reason::NoRight => f.write_str("no role and no grant allows it"),
             Reason::Scope => f.write_str("the token's scopes do not include it"),
             Reason::NotSignedIn => f.write_str("the user or token is no longer valid"),
-            Reason::FilledBySource => f.write_str("its rows come from a source and stay as they came"),
+            Reason::FilledBySource => {
+                f.write_str("its rows come from a source and stay as they came")
+            }
             Reason::System => f.write_str("its contents are made by Weir"),
             Reason::Fixed => f.write_str("this schema is always there"),
         }
@@ -124,7 +126,10 @@ impl<'a> Rights<'a> {
         let Some(user) = self.user else {
             return denied(false, Reason::NotSignedIn);
         };
-        if self.token.is_some_and(|token| !token.covers(action, object)) {
+        if self
+            .token
+            .is_some_and(|token| !token.covers(action, object))
+        {
             return denied(self.sees(object), Reason::Scope);
         }
         match self.why(user, action, object) {
@@ -138,6 +143,12 @@ impl<'a> Rights<'a> {
         self.decide(action, object).allowed
     }
 
+    /// Whether somebody may change their own password and tokens: not by a token that may not manage.
+    pub fn may_manage_own(&self) -> bool {
+        let covers = |token: &TokenInfo| token.covers(Action::ManageAccess, &Object::Server);
+        self.local || (self.user.is_some() && self.token.is_none_or(covers))
+    }
+
     /// Whether anybody at all may do this here, through SQL.
     fn impossible(&self, action: Action, object: &Object<'_>) -> Option<Reason> {
         let schema = object.schema()?;
@@ -147,7 +158,9 @@ impl<'a> Rights<'a> {
         match (self.access.schema_kind(schema), object) {
             (SchemaKind::System, _) => Some(Reason::System),
             (SchemaKind::Raw | SchemaKind::Source, _) => Some(Reason::FilledBySource),
-            (SchemaKind::Personal(_), Object::Schema(_)) if action != Action::Create => {
+            (SchemaKind::Personal(user), Object::Schema(_))
+                if action != Action::Create && !user.is_empty() =>
+            {
                 Some(Reason::Fixed)
             }
             (_, Object::Schema(MAIN)) if action != Action::Create => Some(Reason::Fixed),
@@ -157,7 +170,9 @@ impl<'a> Rights<'a> {
 
     /// Returns what allows it.
     fn why(&self, user: &User, action: Action, object: &Object<'_>) -> Option<Reason> {
-        let kind = object.schema().map(|schema| self.access.schema_kind(schema));
+        let kind = object
+            .schema()
+            .map(|schema| self.access.schema_kind(schema));
         if kind == Some(SchemaKind::System) {
             return action.only_reads().then_some(Reason::Public);
         }
@@ -191,7 +206,9 @@ impl<'a> Rights<'a> {
 
     fn owned_table(&self, user: &str, schema: &str, table: &str) -> bool {
         let owners = self.access.owners.get(schema);
-        owners.and_then(|of| of.get(table)).is_some_and(|o| o == user)
+        owners
+            .and_then(|of| of.get(table))
+            .is_some_and(|o| o == user)
     }
 
     fn is_granted(&self, action: Action, object: &Object<'_>) -> bool {
@@ -253,7 +270,8 @@ impl<'a> Rights<'a> {
             Object::Table { schema, .. } => {
                 let whole = Object::Schema(schema);
                 let kind = Some(self.access.schema_kind(schema));
-                let role = |role: &Role| user.has(*role) && by_role(*role, Action::Usage, &whole, kind);
+                let role =
+                    |role: &Role| user.has(*role) && by_role(*role, Action::Usage, &whole, kind);
                 kind == Some(SchemaKind::System)
                     || Role::ALL.iter().any(role)
                     || self.owns(user, object)

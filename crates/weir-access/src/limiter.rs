@@ -194,7 +194,11 @@ mod tests {
             limiter.failed(&from(&format!("2001:db8:1:1::{n}"), None), now);
         }
 
-        assert!(limiter.wait(&from("2001:db8:1:1::ffff", None), now).is_some());
+        assert!(
+            limiter
+                .wait(&from("2001:db8:1:1::ffff", None), now)
+                .is_some()
+        );
         assert!(limiter.wait(&from("2001:db8:1:2::1", None), now).is_none());
     }
 

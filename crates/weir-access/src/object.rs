@@ -112,7 +112,7 @@ pub enum SchemaKind<'a> {
     Raw,
     /// Filled by a source of that name. Nobody else writes there.
     Source,
-    /// A person's own, by the name of the user.
+    /// A person's own, by the name of the user; empty when the user is gone.
     Personal(&'a str),
     /// `mart_*`: made for reading by everybody.
     Mart,

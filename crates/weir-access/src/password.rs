@@ -142,13 +142,7 @@ impl PasswordHash {
             return None;
         }
         let mut costs = costs.split(',');
-        let mut cost = |name: &str| {
-            costs
-                .next()?
-                .strip_prefix(name)?
-                .parse::<u32>()
-                .ok()
-        };
+        let mut cost = |name: &str| costs.next()?.strip_prefix(name)?.parse::<u32>().ok();
         let parsed = Self {
             memory_kib: cost("m=")?,
             passes: cost("t=")?,
@@ -205,7 +199,10 @@ mod tests {
         let hash = PasswordHash::derive("correct horse", &[1; 16]).unwrap();
         let text = hash.to_string();
 
-        assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+        assert!(
+            text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{text}"
+        );
         assert_eq!(PasswordHash::parse(&text), Some(hash));
         for bad in ["", "$argon2id$v=19$", "$argon2i$v=19$m=1,t=1,p=1$AA$AA"] {
             assert_eq!(PasswordHash::parse(bad), None);
@@ -216,7 +213,8 @@ mod tests {
 
     #[test]
     fn weak_passwords_are_refused_without_being_repeated() {
-        let derive = |password: &str| PasswordSecrets::derive("ada.lovelace", password).unwrap_err();
+        let derive =
+            |password: &str| PasswordSecrets::derive("ada.lovelace", password).unwrap_err();
 
         assert_eq!(derive("short"), PasswordError::TooShort);
         assert_eq!(derive(&"long".repeat(100)), PasswordError::TooLong);

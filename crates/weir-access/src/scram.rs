@@ -73,11 +73,9 @@ impl ScramSecrets {
 /// Compares in a time that does not depend on where the difference is.
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .fold(0, |difference, (l, r)| std::hint::black_box(difference | (l ^ r)))
-            == 0
+        && left.iter().zip(right).fold(0, |difference, (l, r)| {
+            std::hint::black_box(difference | (l ^ r))
+        }) == 0
 }
 
 fn bytes(slice: &[u8]) -> [u8; 32] {

@@ -175,7 +175,9 @@ enum ScopeKind {
 
 /// The text is no scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is `read`, `write` or `manage`; `read:SCHEMA` and `write:SCHEMA` hold in one schema")]
+#[error(
+    "a scope is `read`, `write` or `manage`; `read:SCHEMA` and `write:SCHEMA` hold in one schema"
+)]
 pub struct ScopeError;
 
 impl Scope {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use chrono::Utc;
 use parking_lot::Mutex;
+use weir_access::Access;
 use weir_core::SourceName;
 
 use crate::error::{CatalogError, CatalogErrorKind};
@@ -33,11 +34,11 @@ pub enum Upserted {
 /// The catalog; cheap to clone, all clones share one memory.
 #[derive(Clone)]
 pub struct Catalog {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Store,
+pub(crate) struct Inner {
+    pub(crate) store: Store,
     state: ArcSwap<State>,
     /// Serialises loads, so that an older state never replaces a newer one.
     loading: tokio::sync::Mutex<()>,
@@ -48,7 +49,7 @@ impl Catalog {
     /// Opens the catalog in `path`, creating or migrating it as needed.
     pub async fn open(path: &Path) -> Result<Catalog, CatalogError> {
         let store = Store::open(path).await?;
-        let state = store.load().await?;
+        let state = store.load(None).await?;
         Ok(Catalog {
             inner: Arc::new(Inner {
                 store,
@@ -84,6 +85,11 @@ impl Catalog {
     /// Returns all views, by schema and name.
     pub fn views(&self) -> Arc<[View]> {
         self.inner.state.load().views.clone()
+    }
+
+    /// Returns everybody and what they may do, as of now. Does no I/O.
+    pub fn access(&self) -> Arc<Access> {
+        self.inner.state.load().access.clone()
     }
 
     /// Whether `token` is the owner's, compared in constant time.
@@ -132,9 +138,10 @@ impl Catalog {
         self.source_for_key(write_key)
     }
 
-    async fn reload(&self) -> Result<(), CatalogError> {
+    pub(crate) async fn reload(&self) -> Result<(), CatalogError> {
         let _guard = self.inner.loading.lock().await;
-        let state = self.inner.store.load().await?;
+        let before = self.inner.state.load_full();
+        let state = self.inner.store.load(Some(&before)).await?;
         self.inner.state.store(Arc::new(state));
         Ok(())
     }
@@ -154,6 +161,9 @@ impl Catalog {
             && source.settings == *settings
         {
             return Ok((source.clone(), Upserted::Unchanged));
+        }
+        if before.is_none() {
+            self.check_free_for_source(name)?;
         }
         self.inner
             .store

@@ -17,6 +17,8 @@ pub struct CatalogError {
 pub enum CatalogErrorKind {
     /// No such source, key or view.
     NotFound,
+    /// Whoever asks may not do this.
+    Denied,
     /// The request itself cannot be granted (a name that is taken, a bad value).
     Invalid,
     /// Another process holds the store for longer than we wait.

@@ -1,4 +1,4 @@
-//! What Weir remembers that is not rows: sources, write keys, the owner's token, views.
+//! What Weir remembers that is not rows: sources, write keys, users and their rights, views, the audit.
 //!
 //! Look-ups are answered from memory; the metadata store (SQLite in `.weir/catalog.db`) is read
 //! when its generation moves, whichever process moved it. Secrets are stored as hashes only.
@@ -6,6 +6,7 @@
 //! What this crate is not: it knows no engine and no HTTP, and no secret it has stored can be read
 //! back from it.
 
+mod access;
 mod catalog;
 mod error;
 mod key;
@@ -16,6 +17,7 @@ mod state;
 mod token;
 mod view;
 
+pub use access::{Actor, AuditLine, NewToken, NewUser};
 pub use catalog::{Catalog, Upserted};
 pub use error::{CatalogError, CatalogErrorKind};
 pub use key::{KeyInfo, KeyLookup, NewKey, WriteKey};

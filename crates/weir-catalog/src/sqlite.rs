@@ -20,14 +20,17 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_sources_keys_views.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_sources_keys_views.sql"),
+    include_str!("../migrations/0002_access.sql"),
+];
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct Store {
-    pool: SqlitePool,
+    pub(crate) pool: SqlitePool,
 }
 
 impl Store {
@@ -94,7 +97,10 @@ impl Store {
     }
 
     /// Begins a transaction that writes: taking the lock first keeps two writers from failing late.
-    async fn begin(&self, action: &str) -> Result<Transaction<'static, Sqlite>, CatalogError> {
+    pub(crate) async fn begin(
+        &self,
+        action: &str,
+    ) -> Result<Transaction<'static, Sqlite>, CatalogError> {
         self.pool
             .begin_with("BEGIN IMMEDIATE")
             .await
@@ -112,8 +118,9 @@ impl Store {
             .map_err(|error| CatalogError::database("read the catalog's generation", error))
     }
 
-    /// Reads everything look-ups need, as of one instant.
-    pub(crate) async fn load(&self) -> Result<State, CatalogError> {
+    /// Reads everything look-ups need, as of one instant; rights only when they have changed since
+    /// `before`.
+    pub(crate) async fn load(&self, before: Option<&State>) -> Result<State, CatalogError> {
         let failed = |error| CatalogError::database("read the catalog", error);
         let mut tx = self.pool.begin().await.map_err(failed)?;
         let generation = sqlx::query_scalar("SELECT number FROM generation")
@@ -162,15 +169,22 @@ impl Store {
             .map(decode_hash)
             .transpose()?;
 
-        let views = sqlx::query_as::<_, (String, String, String)>(
-            "SELECT schema, name, sql FROM views ORDER BY schema, name",
+        let views = sqlx::query_as::<_, (String, String, String, bool)>(
+            "SELECT schema, name, sql, definer FROM views ORDER BY schema, name",
         )
         .fetch_all(&mut *tx)
         .await
         .map_err(failed)?
         .into_iter()
-        .map(|(schema, name, sql)| View { schema, name, sql })
+        .map(|(schema, name, sql, definer)| View {
+            schema,
+            name,
+            sql,
+            definer,
+        })
         .collect();
+
+        let access = crate::access::load(&mut tx, before.map(|before| &before.access)).await?;
 
         tx.commit().await.map_err(failed)?;
         Ok(State {
@@ -179,6 +193,7 @@ impl Store {
             keys,
             owner_token,
             views,
+            access,
         })
     }
 
@@ -290,14 +305,16 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), CatalogError> {
         sqlx::query(
-            "INSERT INTO views (schema, name, sql, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?4)
-             ON CONFLICT (schema, name) DO UPDATE SET sql = excluded.sql, updated_at = ?4",
+            "INSERT INTO views (schema, name, sql, created_at, updated_at, definer)
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+             ON CONFLICT (schema, name) DO UPDATE SET
+                 sql = excluded.sql, definer = excluded.definer, updated_at = ?4",
         )
         .bind(&view.schema)
         .bind(&view.name)
         .bind(&view.sql)
         .bind(now.timestamp_micros())
+        .bind(view.definer)
         .execute(&self.pool)
         .await
         .map_err(|error| {
@@ -368,6 +385,6 @@ fn decode_hash(bytes: Vec<u8>) -> Result<SecretHash, CatalogError> {
     })
 }
 
-fn decode_time(micros: i64) -> DateTime<Utc> {
+pub(crate) fn decode_time(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
+use weir_access::Access;
 use weir_core::SourceName;
 
 use crate::key::{KeyLookup, SecretHash, hash_secret};
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub(crate) keys: HashMap<SecretHash, KeyState>,
     pub(crate) owner_token: Option<SecretHash>,
     pub(crate) views: Arc<[View]>,
+    pub(crate) access: Arc<Access>,
 }
 
 pub(crate) struct KeyState {

@@ -184,6 +184,7 @@ async fn views_are_kept() {
         schema: "main".into(),
         name: "orders".into(),
         sql: "SELECT 1".into(),
+        definer: false,
     };
     catalog.put_view(&view).await.unwrap();
     catalog.close().await;

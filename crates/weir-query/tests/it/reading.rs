@@ -97,6 +97,7 @@ async fn stored_views_are_planned_anew() {
         schema: "main".into(),
         name: name.into(),
         sql: sql.into(),
+        definer: false,
     };
     fixture
         .catalog
