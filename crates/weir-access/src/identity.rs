@@ -68,6 +68,11 @@ impl Identity {
         self.auth
     }
 
+    /// Whether both are the same user, however each came.
+    pub fn is_user_of(&self, other: &Identity) -> bool {
+        self.user == other.user && self.user_id == other.user_id
+    }
+
     /// Whether it is the holder of the project's files.
     pub fn is_local(&self) -> bool {
         self.auth == Auth::Local

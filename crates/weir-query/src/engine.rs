@@ -13,6 +13,7 @@ use futures::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tracing::error;
+use weir_access::{Action, Object};
 use weir_catalog::Catalog;
 use weir_lake::Lake;
 
@@ -31,6 +32,9 @@ use crate::threads::QueryThreads;
 
 /// Batches that wait for a slow reader, per query.
 const BATCHES_AHEAD: usize = 2;
+
+/// How often a query that is still computing is asked whether it may.
+const RIGHTS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One question.
 #[derive(Clone, Debug)]
@@ -165,6 +169,16 @@ impl Engine {
         self.inner.parts.queries.cancel(id)
     }
 
+    /// Asks a running query to end on behalf of `caller`, who may end their own queries, and those of
+    /// others as an admin; returns whether there is one they know of.
+    pub fn cancel_for(&self, caller: &Caller, id: &str) -> bool {
+        let access = self.inner.parts.catalog.access();
+        let all = access.decide(caller.identity(), Action::Admin, &Object::Server);
+        let queries = &self.inner.parts.queries;
+        let own = |of: &Caller| of.identity().is_user_of(caller.identity());
+        queries.cancel_if(id, |of| all.allowed || own(of))
+    }
+
     /// Returns running queries, then recent ones, newest first.
     pub fn queries(&self) -> Vec<QuerySummary> {
         self.inner.parts.queries.list()
@@ -230,6 +244,7 @@ impl Engine {
                 scope,
             } = planned;
             let schema = plan.schema();
+            let guard = scope.pinned.guard.clone();
             let share = Arc::new(Share::new(
                 parts.runtime.memory_pool.clone(),
                 parts.options.query_memory_bytes,
@@ -250,12 +265,12 @@ impl Engine {
                 timeout,
             };
             executor.spawn(run.drive());
-            Ok((id, schema, versions, messages))
+            Ok((id, schema, versions, messages, guard))
         });
-        let (id, schema, versions, messages) = planning.await.map_err(QueryError::internal)??;
+        let (id, schema, versions, messages, guard) = planning.await.map_err(QueryError::internal)??;
         // Made here, so that its clock is the reader's: the executor's may stand still while every
         // one of its threads computes.
-        let rows = QueryStream::new(schema.clone(), messages, deadline, timeout);
+        let rows = QueryStream::new(schema.clone(), messages, deadline, timeout).guarded(guard);
         Ok(QueryResult {
             id,
             schema,
@@ -397,11 +412,17 @@ async fn batches(
     mut cancelled: watch::Receiver<bool>,
 ) -> Result<(), QueryError> {
     let mut stream = execute_stream(plan, task).map_err(|error| translate(error, scope))?;
+    let guard = &scope.pinned.guard;
+    let mut rights = tokio::time::interval(RIGHTS_INTERVAL);
     loop {
         let batch = tokio::select! {
             biased;
             () = sender.closed() => return Err(given_up()),
             () = asked_to_end(&mut cancelled) => return Err(given_up()),
+            _ = rights.tick() => {
+                guard.recheck()?;
+                continue;
+            }
             batch = stream.next() => batch,
         };
         let batch = match batch {

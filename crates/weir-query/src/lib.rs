@@ -14,6 +14,7 @@ mod options;
 mod params;
 mod plan;
 mod registry;
+mod secured;
 mod session;
 mod settings;
 mod statement;

@@ -19,12 +19,13 @@ use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
 use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView, TableView};
 
-use crate::catalog::{Asker, Pinned, Scope};
+use crate::catalog::{Asker, Pinned, Scope, own_schema};
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::guard;
 use crate::params;
-use crate::session::PATH;
+use crate::secured;
+use crate::session::{DEFAULT_SCHEMA, PATH};
 use crate::statement;
 use crate::stream::{Description, PinnedVersion};
 use crate::system::pg_catalog;
@@ -140,7 +141,7 @@ async fn logical(
         asker,
         past,
         view,
-    ));
+    )?);
     let state = scope.state();
     let fail = |error| translate(error, &scope);
     let plan = state
@@ -156,6 +157,7 @@ async fn logical(
         .map_err(|error| {
             QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error)
         })?;
+    secured::verify(&plan)?;
     Ok(Logical { plan, state, scope })
 }
 
@@ -169,6 +171,8 @@ async fn resolve(
     params: &[ScalarValue],
 ) -> Result<HashMap<(String, String), Arc<TableView>>, QueryError> {
     let mut past = HashMap::with_capacity(tables.len());
+    let access = parts.catalog.access();
+    let home = own_schema(&access, &request.caller);
     for table in tables {
         let clause = &clauses[table.clause];
         let on_path: Vec<&str> = match table.schema.as_str() {
@@ -177,20 +181,25 @@ async fn resolve(
                 .search_path
                 .iter()
                 .map(|schema| match schema.as_str() {
-                    "$user" => request.caller.name(),
+                    "$user" => home.as_str(),
                     schema => schema,
                 })
                 .collect(),
             schema => vec![schema],
         };
         let full = match table.schema.as_str() {
-            PATH => table.table.clone(),
+            PATH => format!("{}.{}", on_path.last().unwrap_or(&DEFAULT_SCHEMA), table.table),
             schema => format!("{schema}.{}", table.table),
         };
         let name = on_path
             .into_iter()
             .filter_map(|schema| TableName::new(schema, &table.table).ok())
             .find(|name| view.table(name).is_some());
+        // Before anything else is looked at: a hidden table has no versions to be wrong about.
+        let name = match name {
+            Some(name) if secured::hidden(&access, &request.caller, &name)? => None,
+            name => name,
+        };
         let Some(name) = name else {
             return Err(QueryError::new(QueryErrorKind::UndefinedTable, format!("no table `{full}` has a history"))
                 .hint("FOR ... AS OF works on tables of the lake; on a view, put it inside the view's query")
@@ -326,7 +335,7 @@ fn listed(statement: Statement) -> Result<Statement, QueryError> {
         Statement::Statement(sql) => match sql.as_ref() {
             Sql::ShowTables { .. } => {
                 "SELECT table_schema AS schema, table_name AS name, table_type AS kind \
-                 FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1, 2"
+                 FROM information_schema.tables WHERE table_schema NOT IN ('information_schema', 'pg_catalog') ORDER BY 1, 2"
             }
             Sql::ShowSchemas { .. } => {
                 "SELECT schema_name AS schema FROM information_schema.schemata ORDER BY 1"

@@ -165,8 +165,14 @@ impl Queries {
 
     /// Asks a running query to end; returns whether there is one.
     pub(crate) fn cancel(&self, id: &str) -> bool {
+        self.cancel_if(id, |_| true)
+    }
+
+    /// Asks a running query to end if `may` says so of its caller; returns whether it was asked.
+    pub(crate) fn cancel_if(&self, id: &str, may: impl Fn(&Caller) -> bool) -> bool {
         let inner = self.inner.lock();
         let entry = inner.running.values().find(|entry| entry.id.as_str() == id);
+        let entry = entry.filter(|entry| may(&entry.caller));
         entry.is_some_and(|entry| {
             entry.cancel.send_replace(true);
             true

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use tokio::time::Sleep;
 
 use crate::error::{QueryError, QueryErrorKind};
 use crate::registry::QueryId;
+use crate::secured::Guard;
 
 /// How long after its deadline a query may take to notice it before we stop waiting for it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -87,6 +89,8 @@ pub struct QueryStream {
     messages: mpsc::Receiver<Message>,
     deadline: Pin<Box<Sleep>>,
     timeout: Duration,
+    /// What the rows rest on: asked before each batch is handed out.
+    guard: Option<Arc<Guard>>,
     ended: bool,
 }
 
@@ -103,8 +107,15 @@ impl QueryStream {
             messages,
             deadline,
             timeout,
+            guard: None,
             ended: false,
         }
+    }
+
+    /// Hands rows out only as long as the rights hold that the query rests on.
+    pub(crate) fn guarded(mut self, guard: Arc<Guard>) -> Self {
+        self.guard = Some(guard);
+        self
     }
 
     /// Returns the columns of the result.
@@ -129,7 +140,12 @@ impl Stream for QueryStream {
             return Poll::Ready(None);
         }
         let end = match self.messages.poll_recv(cx) {
-            Poll::Ready(Some(Message::Batch(batch))) => return Poll::Ready(Some(Ok(batch))),
+            Poll::Ready(Some(Message::Batch(batch))) => {
+                match self.guard.as_ref().map_or(Ok(()), |guard| guard.recheck()) {
+                    Ok(()) => return Poll::Ready(Some(Ok(batch))),
+                    Err(revoked) => Some(Err(revoked)),
+                }
+            }
             Poll::Ready(Some(Message::Done)) => None,
             Poll::Ready(Some(Message::Failed(error))) => Some(Err(error)),
             // The running side always says how it ended, unless it was torn down.

@@ -19,6 +19,7 @@ use datafusion::logical_expr::TableType;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use parking_lot::Mutex;
+use weir_access::{Access, Action, Object, Rights};
 use weir_catalog::Catalog;
 use weir_core::TableName;
 use weir_lake::{Lake, LakeTable, LakeView, TableView};
@@ -26,7 +27,8 @@ use weir_lake::{Lake, LakeTable, LakeView, TableView};
 use crate::caller::Caller;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
 use crate::options::EngineOptions;
-use crate::registry::Queries;
+use crate::registry::{Queries, QuerySummary};
+use crate::secured::{Guard, SecuredTable, Subject};
 use crate::session::{CATALOG, DEFAULT_SCHEMA, PATH};
 use crate::settings::Settings;
 use crate::stream::PinnedVersion;
@@ -53,6 +55,9 @@ pub(crate) struct Pinned {
     pub(crate) catalog: Catalog,
     pub(crate) queries: Arc<Queries>,
     pub(crate) asker: Asker,
+    /// Who may do what, as of the beginning.
+    pub(crate) access: Arc<Access>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) view: Arc<LakeView>,
     /// Past snapshots by schema and the name given to them in the statement.
     pub(crate) past: HashMap<(String, String), Arc<TableView>>,
@@ -69,20 +74,23 @@ impl Pinned {
         asker: Asker,
         past: HashMap<(String, String), Arc<TableView>>,
         view: Arc<LakeView>,
-    ) -> Self {
+    ) -> Result<Self, QueryError> {
         let runtime = base.runtime_env().clone();
-        Self {
+        let guard = Arc::new(Guard::new(catalog.clone(), asker.caller.clone())?);
+        Ok(Self {
             base,
             runtime,
             options,
             lake,
-            catalog,
             queries,
             asker,
+            access: catalog.access(),
+            guard,
+            catalog,
             view,
             past,
             used: Mutex::default(),
-        }
+        })
     }
 
     /// Returns the tables the query named, with the version it reads of each.
@@ -95,6 +103,8 @@ impl Pinned {
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) pinned: Arc<Pinned>,
+    /// With whose rights names are read here.
+    subject: Subject,
     depth: usize,
 }
 
@@ -133,6 +143,7 @@ impl Scope {
     pub(crate) fn new(pinned: Pinned) -> Self {
         Self {
             pinned: Arc::new(pinned),
+            subject: Subject::Caller,
             depth: 0,
         }
     }
@@ -158,7 +169,7 @@ impl Scope {
             return path;
         }
         let expand = |schema: &String| match schema.as_str() {
-            "$user" => asker.caller.name().to_owned(),
+            "$user" => own_schema(&self.pinned.access, &asker.caller),
             _ => schema.clone(),
         };
         path.extend(asker.settings.search_path.iter().map(expand));
@@ -167,13 +178,63 @@ impl Scope {
 
     /// Returns the schema of the search path that has `name`.
     pub(crate) fn on_path(&self, name: &str) -> Option<String> {
-        self.path().into_iter().find(|schema| {
-            self.lake_table(schema, name).is_some() || self.names(schema).contains_key(name)
+        // What may be known of counts, even where it may not be read: the answer says so then.
+        self.path()
+            .into_iter()
+            .find(|schema| self.exists(schema, name) && self.may_know(schema, name))
+    }
+
+    /// Whether there is something of that name, whoever asks.
+    fn exists(&self, schema: &str, name: &str) -> bool {
+        self.stored(schema, name).is_some() || self.all_names(schema).contains_key(name)
+    }
+
+    fn may_know(&self, schema: &str, table: &str) -> bool {
+        let object = Object::Table { schema, table };
+        self.rights().is_none_or(|rights| {
+            let decision = rights.decide(Action::Select, &object);
+            decision.allowed || decision.visible
         })
     }
 
-    /// Returns all schemas.
+    /// Returns what may be read here; none where Weir itself reads, which may read everything.
+    pub(crate) fn rights(&self) -> Option<Rights<'_>> {
+        self.pinned.guard.rights(&self.pinned.access, &self.subject)
+    }
+
+    /// Whether rows of the table may be read here.
+    pub(crate) fn may_read(&self, schema: &str, table: &str) -> bool {
+        let object = Object::Table { schema, table };
+        self.rights()
+            .is_none_or(|rights| rights.may(Action::Select, &object))
+    }
+
+    /// Whether something about the whole server may be done or seen.
+    pub(crate) fn may(&self, action: Action) -> bool {
+        self.rights()
+            .is_none_or(|rights| rights.may(action, &Object::Server))
+    }
+
+    /// Returns the queries one may know of: one's own, or all.
+    pub(crate) fn queries(&self) -> Vec<QuerySummary> {
+        let mut queries = self.pinned.queries.list();
+        if !self.may(Action::Admin) {
+            let me = self.pinned.asker.caller.identity();
+            queries.retain(|query| query.caller.identity().is_user_of(me));
+        }
+        queries
+    }
+
+    /// Returns the schemas that one may know of.
     pub(crate) fn schemas(&self) -> BTreeSet<String> {
+        let mut schemas = self.all_schemas();
+        if let Some(rights) = self.rights() {
+            schemas.retain(|schema| rights.may(Action::Usage, &Object::Schema(schema)));
+        }
+        schemas
+    }
+
+    fn all_schemas(&self) -> BTreeSet<String> {
         let mut schemas: BTreeSet<String> = self
             .pinned
             .view
@@ -197,11 +258,30 @@ impl Scope {
             ]
             .map(str::to_owned),
         );
+        let known = self.pinned.access.known_schemas();
+        schemas.extend(known.map(str::to_owned));
         schemas
     }
 
-    /// Returns the names in `schema`.
+    /// Returns the names in `schema` that may be read.
     pub(crate) fn names(&self, schema: &str) -> BTreeMap<String, Kind> {
+        if schema == PATH {
+            let path = self.path();
+            return path
+                .iter()
+                .rev()
+                .flat_map(|schema| self.names(schema))
+                .collect();
+        }
+        let mut names = self.all_names(schema);
+        if let Some(rights) = self.rights() {
+            names.retain(|table, _| rights.may(Action::Select, &Object::Table { schema, table }));
+        }
+        names
+    }
+
+    /// Returns all names in `schema`, whoever asks.
+    fn all_names(&self, schema: &str) -> BTreeMap<String, Kind> {
         match schema {
             system::SCHEMA => {
                 let mut names: BTreeMap<String, Kind> = system::TABLES
@@ -217,12 +297,6 @@ impl Scope {
                 .collect(),
             system::pg_catalog::SCHEMA => system::pg_catalog::names()
                 .map(|name| (name.to_owned(), Kind::System))
-                .collect(),
-            PATH => self
-                .path()
-                .iter()
-                .rev()
-                .flat_map(|schema| self.names(schema))
                 .collect(),
             _ => {
                 let views = self.pinned.catalog.views();
@@ -250,29 +324,42 @@ impl Scope {
         &self.pinned.view.tables
     }
 
-    /// Returns the lake's table of that name.
+    /// Returns the lake's table of that name, if it may be read.
     pub(crate) fn lake_table(&self, schema: &str, table: &str) -> Option<&Arc<TableView>> {
+        self.stored(schema, table)
+            .filter(|_| self.may_read(schema, table))
+    }
+
+    /// Returns the lake's table of that name, whoever asks.
+    fn stored(&self, schema: &str, table: &str) -> Option<&Arc<TableView>> {
         let name = TableName::new(schema, table).ok()?;
         self.tables().get(&name)
     }
 
-    /// Finds what `schema.name` stands for.
+    /// Finds what `schema.name` stands for: a guarded table, or a view of guarded tables.
+    ///
+    /// Nothing, where there is nothing or where one may not know of it; an error, where one may
+    /// know of it and not read it.
     pub(crate) async fn find(
         &self,
         schema: &str,
         name: &str,
     ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        match schema {
-            system::SCHEMA if name != builtin::EVENT_FATE => return Ok(system::table(self, name)),
-            system::INFORMATION_SCHEMA => return system::information::table(self, name).await,
-            system::pg_catalog::SCHEMA => return Ok(system::pg_catalog::table(self, name)),
-            _ => {}
+        let system = match schema {
+            system::SCHEMA if name != builtin::EVENT_FATE => Some(system::table(self, name)),
+            system::INFORMATION_SCHEMA => Some(system::information::table(self, name).await?),
+            system::pg_catalog::SCHEMA => Some(system::pg_catalog::table(self, name)),
+            _ => None,
+        };
+        if let Some(table) = system {
+            return Ok(table.map(|table| self.secured(table)));
         }
         // Names of past versions exist in the statement only, not inside the views it uses.
         if self.depth == 0
             && let Some(past) = self.pinned.past.get(&(schema.to_owned(), name.to_owned()))
         {
-            return Ok(Some(self.read(past)));
+            let (schema, name) = (past.name.schema(), past.name.table());
+            return Ok(self.permit(schema, name)?.map(|()| self.read(past)));
         }
         if schema == PATH {
             return match self.on_path(name) {
@@ -280,12 +367,51 @@ impl Scope {
                 None => Ok(None),
             };
         }
-        if let Some(table) = self.lake_table(schema, name) {
-            return Ok(Some(self.read(&table.clone())));
+        if let Some(table) = self.stored(schema, name).cloned() {
+            return Ok(self.permit(schema, name)?.map(|()| self.read(&table)));
         }
-        match self.definition(schema, name) {
-            Some(sql) => Box::pin(self.plan_view(schema, name, &sql)).await.map(Some),
-            None => Ok(None),
+        let Some(sql) = self.definition(schema, name) else {
+            return Ok(None);
+        };
+        if self.permit(schema, name)?.is_none() {
+            return Ok(None);
+        }
+        Box::pin(self.plan_view(schema, name, &sql)).await.map(Some)
+    }
+
+    fn permit(&self, schema: &str, table: &str) -> Result<Option<()>, DataFusionError> {
+        let Pinned { guard, access, .. } = self.pinned.as_ref();
+        guard
+            .may_read(access, &self.subject, schema, table)
+            .map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    fn secured(&self, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+        Arc::new(SecuredTable::new(table, self.pinned.guard.clone()))
+    }
+
+    /// Returns with whose rights the names inside a view are read.
+    fn subject_inside(&self, schema: &str, name: &str) -> Subject {
+        let views = self.pinned.catalog.views();
+        let view = views
+            .iter()
+            .find(|view| view.schema == schema && view.name == name);
+        match view {
+            Some(view) if view.definer => {
+                let object = Object::Table {
+                    schema,
+                    table: name,
+                };
+                match self.pinned.access.owner_of(&object) {
+                    Some(owner) => Subject::Owner(owner.into()),
+                    None => self.subject.clone(),
+                }
+            }
+            Some(_) => self.subject.clone(),
+            // Users are made from calls; whoever may read them need not read the calls. What became
+            // of events is made from what may be read.
+            None if schema != system::SCHEMA => Subject::Weir,
+            None => self.subject.clone(),
         }
     }
 
@@ -299,7 +425,12 @@ impl Scope {
             return Some(view.sql.clone());
         }
         match (schema, name) {
-            (system::SCHEMA, builtin::EVENT_FATE) => Some(builtin::event_fate(self.tables())),
+            (system::SCHEMA, builtin::EVENT_FATE) => {
+                let readable = |name: &&TableName| self.may_read(name.schema(), name.table());
+                let tables = self.tables().iter().filter(|(name, _)| readable(name));
+                let tables = tables.map(|(name, view)| (name.clone(), view.clone()));
+                Some(builtin::event_fate(&tables.collect()))
+            }
             (_, builtin::USERS) => builtin::users(self.tables(), schema),
             _ => None,
         }
@@ -317,7 +448,7 @@ impl Scope {
             .used
             .lock()
             .insert(table.name.to_string(), version);
-        Arc::new(LakeTable::new(table.clone()))
+        self.secured(Arc::new(LakeTable::new(table.clone())))
     }
 
     async fn plan_view(
@@ -337,6 +468,7 @@ impl Scope {
         }
         let inside = Scope {
             pinned: self.pinned.clone(),
+            subject: self.subject_inside(schema, name),
             depth: self.depth + 1,
         };
         let statement = crate::guard::tokens(sql, &self.pinned.options)
@@ -351,7 +483,12 @@ impl Scope {
             .state()
             .statement_to_plan(statement)
             .await
-            .map_err(|error| fail(translate(error, &inside).to_string()))?;
+            .map_err(|error| match translate(error, &inside) {
+                error if error.kind() == QueryErrorKind::PermissionDenied => {
+                    DataFusionError::External(Box::new(error))
+                }
+                error => fail(error.to_string()),
+            })?;
         let mut nodes = 0_usize;
         use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
         plan.apply(|_| {
@@ -369,6 +506,12 @@ impl Scope {
         }
         Ok(Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
     }
+}
+
+/// Returns the schema that is the caller's own.
+pub(crate) fn own_schema(access: &Access, caller: &Caller) -> String {
+    let user = access.user(caller.name());
+    user.map_or(caller.name(), |user| &user.schema).to_owned()
 }
 
 impl Names for Scope {

@@ -26,6 +26,8 @@ pub enum QueryErrorKind {
     UndefinedFunction,
     /// The statement would write, or touch what queries may not.
     ReadOnly,
+    /// Whoever asks may not do this.
+    PermissionDenied,
     /// Valid SQL that is not supported.
     Unsupported,
     /// The statement cannot be given a meaning: types, grouping, names.
@@ -65,6 +67,7 @@ impl QueryErrorKind {
             AmbiguousColumn => "ambiguous_column",
             UndefinedFunction => "undefined_function",
             ReadOnly => "read_only",
+            PermissionDenied => "permission_denied",
             Unsupported => "unsupported",
             Invalid => "invalid_statement",
             Parameter => "invalid_parameter",
@@ -91,6 +94,7 @@ impl QueryErrorKind {
             AmbiguousColumn => "42702",
             UndefinedFunction => "42883",
             ReadOnly => "25006",
+            PermissionDenied => "42501",
             Unsupported => "0A000",
             Invalid => "42000",
             Parameter => "22023",

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::virtual_table::VirtualTable;
 use crate::catalog::{Kind, Scope};
+use crate::error::{QueryError, QueryErrorKind};
 use crate::session::CATALOG;
 use crate::types::type_name;
 
@@ -189,9 +190,20 @@ pub(super) async fn schema_of(scope: &Scope, schema: &str, name: &str) -> Option
     }
     match Box::pin(scope.find(schema, name)).await {
         Ok(found) => found.map(|table| table.schema()),
+        // Listed for what it is, though what it reads is somebody else's.
+        Err(error) if is_denied(&error) => None,
         Err(error) => {
             warn!(view = %format!("{schema}.{name}"), %error, "view cannot be planned");
             None
         }
+    }
+}
+
+fn is_denied(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::External(error) => error
+            .downcast_ref::<QueryError>()
+            .is_some_and(|error| error.kind() == QueryErrorKind::PermissionDenied),
+        _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Tables about the lake and the server, made when a query reads them.
 
+mod access;
 pub(crate) mod information;
 pub(crate) mod pg_catalog;
 mod state;
@@ -18,18 +19,28 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 6] = [
+pub(crate) const TABLES: [&str; 11] = [
+    "audit",
     "commits",
+    "grants",
     "lake",
     "queries",
+    "roles",
     "sources",
     "tables",
+    "tokens",
+    "users",
     "write_keys",
 ];
 
 /// Returns the system table `weir.<name>`.
 pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>> {
     let table = match name {
+        "audit" => access::audit(scope),
+        "grants" => access::grants(scope),
+        "roles" => access::roles(scope),
+        "tokens" => access::tokens(scope),
+        "users" => access::users(scope),
         "commits" => state::commits(scope),
         "lake" => state::lake(scope),
         "queries" => state::queries(scope),

@@ -7,6 +7,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::DataType;
 use futures::FutureExt;
+use weir_access::Action;
 use weir_core::TableName;
 
 use super::virtual_table::{VirtualTable, instant};
@@ -112,6 +113,7 @@ pub(super) fn commits(scope: &Scope) -> VirtualTable {
             .tables
             .keys()
             .filter(is_wanted)
+            .filter(|name| scope.may_read(name.schema(), name.table()))
             .cloned()
             .collect();
         async move {
@@ -154,9 +156,13 @@ pub(super) fn sources(scope: &Scope) -> VirtualTable {
         ("description", DataType::Utf8),
         ("settings", DataType::Utf8),
     ];
-    let catalog = scope.pinned.catalog.clone();
+    let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
-        let sources = catalog.sources();
+        let mut sources = scope.pinned.catalog.sources();
+        if !scope.may(Action::ManageSources) {
+            let known = scope.schemas();
+            sources.retain(|source| known.contains(source.name.as_str()));
+        }
         let columns = vec![
             numbers(sources.iter().map(|source| Some(i64::from(source.id)))),
             texts(sources.iter().map(|source| Some(source.name.as_str()))),
@@ -191,11 +197,15 @@ pub(super) fn write_keys(scope: &Scope) -> VirtualTable {
         ("created_at", instant()),
         ("revoked_at", instant()),
     ];
-    let catalog = scope.pinned.catalog.clone();
+    let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
-        let catalog = catalog.clone();
+        let scope = scope.clone();
         async move {
-            let keys = catalog.keys().await.map_err(QueryError::internal)?;
+            let keys = match scope.may(Action::ManageSources) {
+                true => scope.pinned.catalog.keys().await,
+                false => Ok(Vec::new()),
+            };
+            let keys = keys.map_err(QueryError::internal)?;
             Ok(vec![
                 numbers(keys.iter().map(|key| Some(key.id))),
                 texts(keys.iter().map(|key| Some(key.source.as_str()))),
@@ -229,9 +239,9 @@ pub(super) fn queries(scope: &Scope) -> VirtualTable {
         ("error", DataType::Utf8),
         ("sql", DataType::Utf8),
     ];
-    let queries = scope.pinned.queries.clone();
+    let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
-        let list = queries.list();
+        let list = scope.queries();
         let columns = vec![
             texts(list.iter().map(|query| Some(query.id.as_str()))),
             texts(list.iter().map(|query| Some(query.state.as_str()))),
@@ -263,6 +273,10 @@ pub(super) fn lake(scope: &Scope) -> VirtualTable {
         let sum = |of: &dyn Fn(&weir_lake::TableView) -> u64| {
             view.tables.values().map(|t| of(t)).sum::<u64>()
         };
+        if !scope.may(Action::Operate) {
+            let none = vec![texts(std::iter::empty::<Option<&str>>()), numbers([].into_iter())];
+            return async move { Ok(none) }.boxed();
+        }
         let (running, finished, failed) = scope.pinned.queries.counts();
         let mut values = vec![
             ("tables".to_owned(), view.tables.len() as u64),

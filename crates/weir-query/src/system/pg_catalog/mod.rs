@@ -280,9 +280,7 @@ fn settings(scope: &Scope) -> Vec<Row> {
 
 fn activity(scope: &Scope) -> Vec<Row> {
     scope
-        .pinned
-        .queries
-        .list()
+        .queries()
         .into_iter()
         .filter(|query| matches!(query.state, QueryState::Waiting | QueryState::Planning | QueryState::Running))
         .map(|query| {
