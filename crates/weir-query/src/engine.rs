@@ -1,17 +1,19 @@
 //! The engine: admits queries, plans and runs them on its own threads, and ends them in time.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::error;
 use weir_access::{Action, Object};
 use weir_catalog::Catalog;
@@ -24,11 +26,15 @@ use crate::memory::Share;
 use crate::options::EngineOptions;
 use crate::params::Parameter;
 use crate::plan::{self, Planned};
-use crate::registry::{Queries, QueryState, QuerySummary, Ticket};
+use crate::registry::{Queries, QueryId, QueryState, QuerySummary, Ticket};
+use crate::secured::Guard;
 use crate::session;
 use crate::settings::Settings;
-use crate::stream::{Command, Description, Message, QueryResult, QueryStream, timed_out};
+use crate::stream::{
+    Command, Description, Message, PinnedVersion, QueryResult, QueryStream, timed_out,
+};
 use crate::threads::QueryThreads;
+use crate::write::{self, Gate, Job, Outcome};
 
 /// Batches that wait for a slow reader, per query.
 const BATCHES_AHEAD: usize = 2;
@@ -135,12 +141,24 @@ impl Engine {
             .queries
             .start(&request.caller, &request.sql);
         let mut cancelled = ticket.cancelled();
-        tokio::select! {
+        let gate = Arc::new(Gate::default());
+        let clock = Clock {
+            started,
+            deadline,
+            timeout,
+        };
+        let mut work = Box::pin(self.admit_and_plan(request, ticket, gate.clone(), clock));
+        let why = tokio::select! {
             biased;
-            result = self.admit_and_plan(request, ticket, started, deadline, timeout) => result,
-            () = asked_to_end(&mut cancelled) => Err(given_up()),
-            () = tokio::time::sleep_until(deadline.into()) => Err(timed_out(timeout)),
+            result = &mut work => return result,
+            () = asked_to_end(&mut cancelled) => given_up(),
+            () = tokio::time::sleep_until(deadline.into()) => timed_out(timeout),
+        };
+        if gate.give_up() {
+            return Err(why);
         }
+        // A statement that commits already is waited for: what it says is what happened.
+        work.await
     }
 
     /// Finds what `request` would answer and which parameters it takes, without running it.
@@ -208,10 +226,14 @@ impl Engine {
         &self,
         request: QueryRequest,
         ticket: Ticket,
-        started: Instant,
-        deadline: Instant,
-        timeout: Duration,
+        gate: Arc<Gate>,
+        clock: Clock,
     ) -> Result<QueryResult, QueryError> {
+        let Clock {
+            started,
+            deadline,
+            timeout,
+        } = clock;
         let permit = match self.admit().await {
             Ok(permit) => permit,
             Err(error) => {
@@ -223,19 +245,51 @@ impl Engine {
         let parts = self.inner.parts.clone();
         let executor = self.inner.threads.executor();
         let planning = self.inner.threads.plan(move || async move {
+            let fail = |ticket: Ticket, error: QueryError| {
+                report(&ticket, &error);
+                ticket.failed(&error);
+                Err(error)
+            };
+            let read = std::panic::catch_unwind(AssertUnwindSafe(|| plan::read(&parts, &request)));
+            let read = match read.unwrap_or_else(|panic| Err(panicked(&panic))) {
+                Ok(read) => read,
+                Err(error) => return fail(ticket, error),
+            };
+            if write::writes(&read.statement) {
+                let (answer, outcome) = oneshot::channel();
+                let id = ticket.id();
+                let share = Arc::new(Share::new(
+                    parts.runtime.memory_pool.clone(),
+                    parts.options.query_memory_bytes,
+                ));
+                ticket.track(share.clone());
+                ticket.enter(QueryState::Running);
+                let (context, statement) =
+                    match write::Context::new(parts, request, read, id.clone(), share, gate) {
+                        Ok(made) => made,
+                        Err(error) => return fail(ticket, error),
+                    };
+                let job = Job {
+                    context,
+                    statement,
+                    ticket,
+                    permit,
+                    answer,
+                    deadline,
+                    timeout,
+                };
+                executor.spawn(job.drive());
+                return Ok(Begun::Writing { id, outcome });
+            }
             // The instant is chosen as late as possible: waiting must not make answers older.
             let view = parts.lake.view();
-            let planned = AssertUnwindSafe(plan::plan(&parts, &request, view))
+            let planned = AssertUnwindSafe(plan::plan(&parts, &request, read, view))
                 .catch_unwind()
                 .await;
             let planned = planned.unwrap_or_else(|panic| Err(panicked(&panic)));
             let planned = match planned {
                 Ok(planned) => planned,
-                Err(error) => {
-                    report(&ticket, &error);
-                    ticket.failed(&error);
-                    return Err(error);
-                }
+                Err(error) => return fail(ticket, error),
             };
             let Planned {
                 plan,
@@ -251,7 +305,7 @@ impl Engine {
             ));
             ticket.track(share.clone());
             ticket.enter(QueryState::Running);
-            let task = task_context(&state, &parts.runtime, share, &ticket)?;
+            let task = task_context(&state, &parts.runtime, share, &ticket.id())?;
             let (sender, messages) = mpsc::channel(BATCHES_AHEAD);
             let id = ticket.id();
             let run = Run {
@@ -265,9 +319,36 @@ impl Engine {
                 timeout,
             };
             executor.spawn(run.drive());
-            Ok((id, schema, versions, messages, guard))
+            Ok(Begun::Reading {
+                id,
+                schema,
+                versions,
+                messages,
+                guard,
+            })
         });
-        let (id, schema, versions, messages, guard) = planning.await.map_err(QueryError::internal)??;
+        let begun = planning.await.map_err(QueryError::internal)??;
+        let (id, schema, versions, messages, guard) = match begun {
+            Begun::Reading {
+                id,
+                schema,
+                versions,
+                messages,
+                guard,
+            } => (id, schema, versions, messages, guard),
+            Begun::Writing { id, outcome } => {
+                let lost = |_| QueryError::internal("the statement's thread ended without a word");
+                let written = outcome.await.map_err(lost)??;
+                return Ok(QueryResult {
+                    id,
+                    schema: Arc::new(Schema::empty()),
+                    versions: written.versions,
+                    command: written.command,
+                    started,
+                    rows: QueryStream::finished(deadline, timeout),
+                });
+            }
+        };
         // Made here, so that its clock is the reader's: the executor's may stand still while every
         // one of its threads computes.
         let rows = QueryStream::new(schema.clone(), messages, deadline, timeout).guarded(guard);
@@ -313,17 +394,40 @@ impl Engine {
     }
 }
 
-fn task_context(
+/// What a request became.
+enum Begun {
+    Reading {
+        id: QueryId,
+        schema: SchemaRef,
+        versions: BTreeMap<String, PinnedVersion>,
+        messages: mpsc::Receiver<Message>,
+        guard: Arc<Guard>,
+    },
+    Writing {
+        id: QueryId,
+        outcome: oneshot::Receiver<Outcome>,
+    },
+}
+
+/// When a query came in, and how long it may take.
+#[derive(Clone, Copy)]
+struct Clock {
+    started: Instant,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+pub(crate) fn task_context(
     state: &SessionState,
     runtime: &RuntimeEnv,
     share: Arc<Share>,
-    ticket: &Ticket,
+    id: &QueryId,
 ) -> Result<Arc<TaskContext>, QueryError> {
     let runtime = RuntimeEnvBuilder::from_runtime_env(runtime)
         .with_memory_pool(share)
         .build_arc()
         .map_err(QueryError::internal)?;
-    let id = ticket.id().to_string();
+    let id = id.to_string();
     Ok(Arc::new(TaskContext::new(
         Some(id.clone()),
         id,
@@ -441,17 +545,17 @@ async fn batches(
 }
 
 /// Waits until somebody asks the query to end; for ever when it has ended and nobody did.
-async fn asked_to_end(cancelled: &mut watch::Receiver<bool>) {
+pub(crate) async fn asked_to_end(cancelled: &mut watch::Receiver<bool>) {
     if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-fn given_up() -> QueryError {
+pub(crate) fn given_up() -> QueryError {
     QueryError::new(QueryErrorKind::Cancelled, "the query was cancelled")
 }
 
-fn panicked(panic: &Box<dyn std::any::Any + Send>) -> QueryError {
+pub(crate) fn panicked(panic: &Box<dyn std::any::Any + Send>) -> QueryError {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
@@ -461,7 +565,7 @@ fn panicked(panic: &Box<dyn std::any::Any + Send>) -> QueryError {
 }
 
 /// Logs what the asker is not shown: causes of errors that are ours or the lake's.
-fn report(ticket: &Ticket, error: &QueryError) {
+pub(crate) fn report(ticket: &Ticket, error: &QueryError) {
     if matches!(
         error.kind(),
         QueryErrorKind::Internal | QueryErrorKind::Lake

@@ -1,6 +1,6 @@
 //! SQL over the lake: one engine, many short sessions, each pinned to one instant of all tables.
 //!
-//! What this crate is not: it speaks no HTTP, knows no events and writes nothing. A query runs on
+//! What this crate is not: it speaks no HTTP and knows no events. A query runs on
 //! threads of its own, under limits of its own, so that no SQL text can take intake down with it.
 
 mod caller;
@@ -23,6 +23,7 @@ mod system;
 mod threads;
 mod travel;
 mod types;
+mod write;
 mod yielding;
 
 pub use caller::Caller;
@@ -34,4 +35,9 @@ pub use params::Parameter;
 pub use registry::{QueryId, QueryState, QuerySummary};
 pub use settings::Settings;
 pub use stream::{Command, Description, PinnedVersion, QueryResult, QueryStream};
+pub use session::CATALOG;
+pub use system::pg_catalog::SERVER_VERSION;
+pub use system::pg_catalog::types::{
+    array_element, arrow_type, type_length, type_modifier, type_name_of, type_oid,
+};
 pub use types::type_name;

@@ -19,7 +19,7 @@ use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
 use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView, TableView};
 
-use crate::catalog::{Asker, Pinned, Scope, own_schema};
+use crate::catalog::{Asker, Pinned, Scope, Target, own_schema};
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::guard;
@@ -31,6 +31,7 @@ use crate::stream::{Description, PinnedVersion};
 use crate::system::pg_catalog;
 use crate::travel::{self, Clause, PastTable, Unit};
 use crate::types::type_name;
+use crate::write;
 
 /// The most parameters a statement may take, as in Postgres' protocol.
 const MAX_PARAMETERS: usize = 65_535;
@@ -54,10 +55,11 @@ struct Logical {
 pub(crate) async fn plan(
     parts: &Parts,
     request: &QueryRequest,
+    read: Read,
     view: Arc<LakeView>,
 ) -> Result<Planned, QueryError> {
     let params = params::bind(&request.params)?;
-    let Logical { plan, state, scope } = logical(parts, request, &params, view).await?;
+    let Logical { plan, state, scope } = logical(parts, request, read, &params, view).await?;
     let fail = |error| translate(error, &scope);
     let plan = with_params(plan, params, &scope)?;
     let plan = presentable(plan).map_err(fail)?;
@@ -72,29 +74,18 @@ pub(crate) async fn plan(
 
 /// Finds what a request would answer.
 pub(crate) async fn describe(
-    parts: &Parts,
+    parts: &Arc<Parts>,
     request: &QueryRequest,
     view: Arc<LakeView>,
 ) -> Result<Description, QueryError> {
     let params = params::bind(&request.params)?;
-    let Logical { plan, scope, .. } = logical(parts, request, &params, view).await?;
-    let fail = |error| translate(error, &scope);
-    let types = plan.get_parameter_types().map_err(fail)?;
-    let number = |name: &str| name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
-    let mut parameters: Vec<Option<DataType>> = params
-        .iter()
-        .map(|value| (!value.data_type().is_null()).then(|| value.data_type()))
-        .collect();
-    for (name, kind) in types {
-        let Some(at) = number(&name).filter(|n| (1..=MAX_PARAMETERS).contains(n)) else {
-            return Err(missing_parameter(&name));
-        };
-        if parameters.len() < at {
-            parameters.resize(at, None);
-        }
-        let place = &mut parameters[at - 1];
-        *place = place.take().or(kind);
+    let read = read(parts, request)?;
+    if write::writes(&read.statement) {
+        return write::describe(parts, request, read).await;
     }
+    let Logical { plan, scope, .. } = logical(parts, request, read, &params, view).await?;
+    let fail = |error| translate(error, &scope);
+    let parameters = parameter_types(&plan, &params, &scope)?;
     // What is still open answers as text would.
     let typed = parameters
         .iter()
@@ -114,25 +105,72 @@ pub(crate) async fn describe(
     })
 }
 
-/// Turns a request into a logical plan, every name in it resolved.
-async fn logical(
-    parts: &Parts,
-    request: &QueryRequest,
+/// Finds the types of the parameters a plan takes; those that are given count as typed.
+pub(crate) fn parameter_types(
+    plan: &LogicalPlan,
     params: &[ScalarValue],
-    view: Arc<LakeView>,
-) -> Result<Logical, QueryError> {
+    names: &dyn Names,
+) -> Result<Vec<Option<DataType>>, QueryError> {
+    let types = plan
+        .get_parameter_types()
+        .map_err(|error| translate(error, names))?;
+    let number = |name: &str| name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
+    let mut parameters: Vec<Option<DataType>> = params
+        .iter()
+        .map(|value| (!value.data_type().is_null()).then(|| value.data_type()))
+        .collect();
+    for (name, kind) in types {
+        let Some(at) = number(&name).filter(|n| (1..=MAX_PARAMETERS).contains(n)) else {
+            return Err(missing_parameter(&name));
+        };
+        if parameters.len() < at {
+            parameters.resize(at, None);
+        }
+        let place = &mut parameters[at - 1];
+        *place = place.take().or(kind);
+    }
+    Ok(parameters)
+}
+
+/// A statement as it was read, nothing in it looked up yet.
+pub(crate) struct Read {
+    pub(crate) statement: Statement,
+    pub(crate) clauses: Vec<Clause>,
+    pub(crate) past: Vec<PastTable>,
+}
+
+/// Reads the text of a request.
+pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryError> {
     let tokens = guard::tokens(&request.sql, &parts.options)?;
     let (tokens, clauses) = travel::cut(tokens)?;
     let mut statement = statement::parse(tokens)?;
-    statement::check(&statement)?;
+    if !write::writes(&statement) {
+        statement::check(&statement)?;
+    }
     pg_catalog::rewrite::rewrite(&mut statement);
     let past = travel::rename(&mut statement, &clauses)?;
+    Ok(Read {
+        statement,
+        clauses,
+        past,
+    })
+}
+
+/// Returns what names mean in a statement, as of `view`; `target` is the table it writes.
+pub(crate) async fn scope(
+    parts: &Parts,
+    request: &QueryRequest,
+    view: Arc<LakeView>,
+    (clauses, past): (&[Clause], &[PastTable]),
+    params: &[ScalarValue],
+    target: Option<Target>,
+) -> Result<Scope, QueryError> {
     let asker = Asker {
         caller: request.caller.clone(),
         settings: request.settings.clone(),
     };
-    let past = resolve(parts, request, &view, &clauses, past, params).await?;
-    let scope = Scope::new(Pinned::new(
+    let past = resolve(parts, request, &view, clauses, past.to_vec(), params).await?;
+    let mut pinned = Pinned::new(
         parts.base.clone(),
         parts.options.clone(),
         parts.lake.clone(),
@@ -141,13 +179,40 @@ async fn logical(
         asker,
         past,
         view,
-    )?);
+    )?;
+    pinned.target = target;
+    Ok(Scope::new(pinned))
+}
+
+/// Turns a request into a logical plan, every name in it resolved.
+async fn logical(
+    parts: &Parts,
+    request: &QueryRequest,
+    read: Read,
+    params: &[ScalarValue],
+    view: Arc<LakeView>,
+) -> Result<Logical, QueryError> {
+    let Read {
+        statement,
+        clauses,
+        past,
+    } = read;
+    let scope = scope(parts, request, view, (&clauses, &past), params, None).await?;
     let state = scope.state();
-    let fail = |error| translate(error, &scope);
+    let plan = question(&state, &scope, statement).await?;
+    Ok(Logical { plan, state, scope })
+}
+
+/// Plans a statement that asks, and makes sure that it does nothing else.
+pub(crate) async fn question(
+    state: &SessionState,
+    scope: &Scope,
+    statement: Statement,
+) -> Result<LogicalPlan, QueryError> {
     let plan = state
         .statement_to_plan(listed(statement)?)
         .await
-        .map_err(fail)?;
+        .map_err(|error| translate(error, scope))?;
     // The statement was checked by kind already; this holds for whatever the planner made of it.
     SQLOptions::new()
         .with_allow_ddl(false)
@@ -158,7 +223,7 @@ async fn logical(
             QueryError::new(QueryErrorKind::ReadOnly, "queries only read").caused_by(error)
         })?;
     secured::verify(&plan)?;
-    Ok(Logical { plan, state, scope })
+    Ok(plan)
 }
 
 /// Looks the past versions up that the statement asks for.
@@ -306,7 +371,7 @@ fn missing_parameter(name: &str) -> QueryError {
 }
 
 /// Puts the parameters' values in; each must be used, and each use must have a value.
-fn with_params(
+pub(crate) fn with_params(
     plan: LogicalPlan,
     params: Vec<ScalarValue>,
     names: &dyn Names,
@@ -348,7 +413,7 @@ fn listed(statement: Statement) -> Result<Statement, QueryError> {
 }
 
 /// Gives the result the types people and programs can read.
-fn presentable(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+pub(crate) fn presentable(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
     if let LogicalPlan::DescribeTable(describe) = &plan {
         return described(&describe.schema);
     }

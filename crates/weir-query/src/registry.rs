@@ -29,6 +29,11 @@ impl QueryId {
         Self(uuid::Uuid::now_v7().simple().to_string().into())
     }
 
+    /// Returns the id of something that is looked at and never run.
+    pub(crate) fn unlisted() -> Self {
+        Self("".into())
+    }
+
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0

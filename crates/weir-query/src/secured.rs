@@ -162,7 +162,6 @@ pub(crate) fn admit(access: &Access, caller: &Caller) -> Result<(), QueryError> 
 /// Checks that `caller` may do `action` to `object`.
 ///
 /// Where somebody may not even know that the object exists, the answer is that of one that does not.
-#[allow(dead_code)]
 pub(crate) fn permit(
     access: &Access,
     caller: &Caller,

@@ -19,7 +19,7 @@ use crate::options::EngineOptions;
 use crate::yielding::YieldAfterJoins;
 
 /// The one catalog, as the first part of `weir.shop.tracks`.
-pub(crate) const CATALOG: &str = "weir";
+pub const CATALOG: &str = "weir";
 
 /// The schema of tables written without one.
 pub(crate) const DEFAULT_SCHEMA: &str = "main";

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -110,6 +110,14 @@ impl QueryStream {
             guard: None,
             ended: false,
         }
+    }
+
+    /// Returns the rows of a statement that has none, and is done.
+    pub(crate) fn finished(deadline: Instant, timeout: Duration) -> Self {
+        let (_, messages) = mpsc::channel(1);
+        let mut rows = Self::new(Arc::new(Schema::empty()), messages, deadline, timeout);
+        rows.ended = true;
+        rows
     }
 
     /// Hands rows out only as long as the rights hold that the query rests on.

@@ -132,7 +132,7 @@ fn misplaced(position: Position) -> QueryError {
 }
 
 /// A table of the statement that is to be read as it was.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PastTable {
     /// Which of the clauses.
     pub(crate) clause: usize,

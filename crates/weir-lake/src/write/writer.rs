@@ -135,23 +135,15 @@ impl TableWriter {
             .await
     }
 
-    /// Takes `matched` rows out and puts the rows of `sink` in; files without a matched row stay
-    /// as they are.
+    /// Puts `rows` in the place of the files that [`TableWriter::keep_others`] returned; all other
+    /// files stay as they are.
     pub async fn rewrite(
         self,
         rewrite: Rewrite,
-        matched: &Matched,
-        mut sink: RowSink,
+        remove: Vec<DataFile>,
+        rows: StoredRows,
         receipt: Receipt,
     ) -> Result<u64, LakeError> {
-        let kept = self.keep_others(matched, &mut sink).await;
-        let (remove, rows) = match kept {
-            Ok(remove) => (remove, sink.finish().await?),
-            Err(error) => {
-                sink.abandon().await;
-                return Err(error);
-            }
-        };
         let operation = match rewrite {
             Rewrite::Delete => Operation::Delete,
             Rewrite::Update => Operation::Update,
@@ -160,8 +152,8 @@ impl TableWriter {
         self.commit(operation, rows, remove, None, receipt).await
     }
 
-    /// Writes the rows that share a file with matched ones again; returns the files they were in.
-    async fn keep_others(
+    /// Writes the rows that share a file with matched ones again; returns the files to remove.
+    pub async fn keep_others(
         &self,
         matched: &Matched,
         sink: &mut RowSink,

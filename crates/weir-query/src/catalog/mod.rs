@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use weir_access::{Access, Action, Object, Rights};
 use weir_catalog::Catalog;
 use weir_core::TableName;
-use weir_lake::{Lake, LakeTable, LakeView, TableView};
+use weir_lake::{Lake, LakeTable, LakeView, TableView, TargetTable};
 
 use crate::caller::Caller;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
@@ -61,7 +61,15 @@ pub(crate) struct Pinned {
     pub(crate) view: Arc<LakeView>,
     /// Past snapshots by schema and the name given to them in the statement.
     pub(crate) past: HashMap<(String, String), Arc<TableView>>,
+    /// The table a statement writes.
+    pub(crate) target: Option<Target>,
     used: Mutex<BTreeMap<String, PinnedVersion>>,
+}
+
+/// The table a statement writes, under the name it has in the question made of the statement.
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) view: Arc<TableView>,
 }
 
 impl Pinned {
@@ -89,6 +97,7 @@ impl Pinned {
             catalog,
             view,
             past,
+            target: None,
             used: Mutex::default(),
         })
     }
@@ -234,7 +243,7 @@ impl Scope {
         schemas
     }
 
-    fn all_schemas(&self) -> BTreeSet<String> {
+    pub(crate) fn all_schemas(&self) -> BTreeSet<String> {
         let mut schemas: BTreeSet<String> = self
             .pinned
             .view
@@ -281,7 +290,7 @@ impl Scope {
     }
 
     /// Returns all names in `schema`, whoever asks.
-    fn all_names(&self, schema: &str) -> BTreeMap<String, Kind> {
+    pub(crate) fn all_names(&self, schema: &str) -> BTreeMap<String, Kind> {
         match schema {
             system::SCHEMA => {
                 let mut names: BTreeMap<String, Kind> = system::TABLES
@@ -331,7 +340,7 @@ impl Scope {
     }
 
     /// Returns the lake's table of that name, whoever asks.
-    fn stored(&self, schema: &str, table: &str) -> Option<&Arc<TableView>> {
+    pub(crate) fn stored(&self, schema: &str, table: &str) -> Option<&Arc<TableView>> {
         let name = TableName::new(schema, table).ok()?;
         self.tables().get(&name)
     }
@@ -360,6 +369,17 @@ impl Scope {
         {
             let (schema, name) = (past.name.schema(), past.name.table());
             return Ok(self.permit(schema, name)?.map(|()| self.read(past)));
+        }
+        if self.depth == 0
+            && let Some(target) = &self.pinned.target
+            && target.view.name.schema() == schema
+            && target.name == name
+        {
+            let view = &target.view;
+            self.note(view);
+            let table = Arc::new(TargetTable::new(view.clone()));
+            let permitted = self.permit(schema, view.name.table())?;
+            return Ok(permitted.map(|()| self.secured(table)));
         }
         if schema == PATH {
             return match self.on_path(name) {
@@ -437,6 +457,12 @@ impl Scope {
     }
 
     fn read(&self, table: &Arc<TableView>) -> Arc<dyn TableProvider> {
+        self.note(table);
+        self.secured(Arc::new(LakeTable::new(table.clone())))
+    }
+
+    /// Makes the table's files known to the engine, and remembers the version that is read.
+    fn note(&self, table: &Arc<TableView>) {
         self.pinned
             .runtime
             .register_object_store(&table.store_url, table.store.clone());
@@ -448,7 +474,6 @@ impl Scope {
             .used
             .lock()
             .insert(table.name.to_string(), version);
-        self.secured(Arc::new(LakeTable::new(table.clone())))
     }
 
     async fn plan_view(

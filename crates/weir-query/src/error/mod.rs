@@ -28,6 +28,8 @@ pub enum QueryErrorKind {
     ReadOnly,
     /// Whoever asks may not do this.
     PermissionDenied,
+    /// Another statement was faster; trying again helps.
+    Conflict,
     /// Valid SQL that is not supported.
     Unsupported,
     /// The statement cannot be given a meaning: types, grouping, names.
@@ -68,6 +70,7 @@ impl QueryErrorKind {
             UndefinedFunction => "undefined_function",
             ReadOnly => "read_only",
             PermissionDenied => "permission_denied",
+            Conflict => "conflict",
             Unsupported => "unsupported",
             Invalid => "invalid_statement",
             Parameter => "invalid_parameter",
@@ -95,6 +98,7 @@ impl QueryErrorKind {
             UndefinedFunction => "42883",
             ReadOnly => "25006",
             PermissionDenied => "42501",
+            Conflict => "40001",
             Unsupported => "0A000",
             Invalid => "42000",
             Parameter => "22023",

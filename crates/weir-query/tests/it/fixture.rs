@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use weir_catalog::Catalog;
 use weir_core::{SourceName, TableName};
 use weir_lake::{Apply, ColumnKind, Lake, LakeOptions, Record, Rows, TableSpec, Value};
-use weir_query::{Caller, Engine, EngineOptions, QueryError, QueryRequest};
+use weir_query::{Caller, Command, Engine, EngineOptions, QueryError, QueryRequest};
 
 /// Writes records of the form `[{"schema": .., "table": .., "row": {..}}, ..]` as they are; text
 /// that ends in `Z` and starts with a year is an instant.
@@ -193,12 +193,20 @@ impl Fixture {
     }
 
     pub(crate) async fn ask(&self, request: QueryRequest) -> Result<Vec<Vec<String>>, QueryError> {
+        Ok(self.answer(request).await?.0)
+    }
+
+    /// Asks, and returns the rows as text and what the statement did.
+    pub(crate) async fn answer(
+        &self,
+        request: QueryRequest,
+    ) -> Result<(Vec<Vec<String>>, Command), QueryError> {
         let mut result = self.engine.query(request).await?;
         let mut rows = Vec::new();
         while let Some(batch) = result.rows.next().await {
             rows.extend(text_rows(&batch?));
         }
-        Ok(rows)
+        Ok((rows, result.command))
     }
 
     /// Asks for one value.

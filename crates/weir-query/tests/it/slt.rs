@@ -4,7 +4,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
-use weir_query::QueryError;
+use weir_query::{Caller, QueryError, QueryRequest};
 
 use crate::fixture::Fixture;
 
@@ -16,7 +16,11 @@ impl AsyncDB for Connection {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, QueryError> {
-        let rows = self.0.rows(sql).await?;
+        let request = QueryRequest::new(sql, Caller::owner("test"));
+        let (rows, command) = self.0.answer(request).await?;
+        if let Some(rows) = command.rows.or((command.tag != "SELECT").then_some(0)) {
+            return Ok(DBOutput::StatementComplete(rows));
+        }
         let types = vec![DefaultColumnType::Any; rows.first().map_or(0, Vec::len)];
         let rows = rows
             .into_iter()
@@ -89,4 +93,14 @@ async fn read_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn errors() {
     run("errors.slt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes() {
+    run("pg_compat_writes.slt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_of_weir() {
+    run("writes.slt").await;
 }

@@ -25,7 +25,7 @@ use crate::session::{CATALOG, DEFAULT_SCHEMA};
 pub(crate) const SCHEMA: &str = "pg_catalog";
 
 /// The release whose catalogs and answers these are.
-pub(crate) const SERVER_VERSION: &str = "15.0";
+pub const SERVER_VERSION: &str = "15.0";
 
 type Row = Vec<(&'static str, Cell)>;
 

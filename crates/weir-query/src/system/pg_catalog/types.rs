@@ -223,6 +223,23 @@ pub fn arrow_type(oid: u32) -> Option<DataType> {
     })
 }
 
+/// Returns how SQL spells the type with that number.
+pub fn type_name_of(oid: u32) -> Option<&'static str> {
+    by_oid(oid).map(|kind| kind.sql)
+}
+
+/// Returns the bytes values of the type take; -1 when they vary.
+pub fn type_length(oid: u32) -> i16 {
+    by_oid(oid).map_or(-1, |kind| kind.length)
+}
+
+/// Returns the type of the elements of an array type; none for other types.
+pub fn array_element(oid: u32) -> Option<u32> {
+    by_oid(oid)
+        .map(|kind| kind.element)
+        .filter(|element| *element != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

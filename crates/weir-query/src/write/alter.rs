@@ -1,0 +1,341 @@
+//! `ALTER TABLE` and `COMMENT ON`.
+//!
+//! New columns at the end leave the files alone. Everything else writes the table again in one
+//! commit: the open format knows columns by name, and an old name must not bring old values back.
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast::{
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CommentObject,
+    Expr, Ident, ObjectName, RenameTableNameKind, SelectItem,
+};
+use weir_access::{Action, Object};
+use weir_lake::{TableView, TableWriter};
+
+use super::authorize::{actor, authorize};
+use super::context::{Context, catalog_error, lake_error};
+use super::create::plain;
+use super::names::{self, missing, normal, quoted, taken};
+use super::{invalid, splice, unsupported};
+use crate::catalog::{Kind, Scope};
+use crate::error::{QueryError, QueryErrorKind};
+use crate::stream::Command;
+
+const DONE: Command = Command {
+    tag: "ALTER TABLE",
+    rows: None,
+};
+
+/// `ALTER TABLE t ...`.
+pub(super) async fn table(context: &Context, alter: AlterTable) -> Result<Command, QueryError> {
+    let scope = context.now().await?;
+    let (schema, table) = names::existing(&scope, &alter.name)?;
+    if alter.if_exists && !scope.all_names(&schema).contains_key(&table) {
+        return Ok(DONE);
+    }
+    let [operation] = <[_; 1]>::try_from(alter.operations).map_err(|_| {
+        unsupported("more than one change in one ALTER TABLE").hint("send them one after another")
+    })?;
+    if let AlterTableOperation::RenameTable { table_name } = operation {
+        let (RenameTableNameKind::To(to) | RenameTableNameKind::As(to)) = table_name;
+        return rename(context, &scope, (&schema, &table), &to).await;
+    }
+    context.writable(&scope, &schema, &table)?;
+    let object = Object::Table {
+        schema: &schema,
+        table: &table,
+    };
+    authorize(context, Action::Alter, &object)?;
+    let name = names::table_name(&schema, &table)?;
+    let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+    let Some(view) = writer.table().cloned() else {
+        return Err(missing(&scope, &schema, &table));
+    };
+    let columns: Vec<Column> = Column::of(&view);
+    match changed(operation, columns, &view)? {
+        Changed::Nothing => Ok(DONE),
+        Changed::Columns(columns) => {
+            let scope = context.now().await?;
+            rewrite(context, &scope, writer, &view, columns).await?;
+            Ok(DONE)
+        }
+    }
+}
+
+/// A column of the table as it is to be.
+struct Column {
+    name: String,
+    value: Expr,
+    required: bool,
+}
+
+impl Column {
+    fn of(view: &TableView) -> Vec<Self> {
+        let fields = view.schema.fields().iter();
+        fields
+            .map(|field| Self {
+                name: field.name().clone(),
+                value: Expr::Identifier(quoted(field.name())),
+                required: !field.is_nullable(),
+            })
+            .collect()
+    }
+}
+
+enum Changed {
+    Nothing,
+    Columns(Vec<Column>),
+}
+
+fn changed(
+    operation: AlterTableOperation,
+    mut columns: Vec<Column>,
+    view: &TableView,
+) -> Result<Changed, QueryError> {
+    let find = |columns: &[Column], name: &Ident| {
+        let name = normal(name);
+        columns.iter().position(|c| c.name == name).ok_or_else(|| {
+            QueryError::new(
+                QueryErrorKind::UndefinedColumn,
+                format!("column `{name}` does not exist in `{}`", view.name),
+            )
+        })
+    };
+    let has = |columns: &[Column], name: &str| columns.iter().any(|c| c.name == name);
+    let exists = |name: &str| {
+        invalid(format!("column `{name}` of `{}` exists", view.name)).with_sqlstate("42701")
+    };
+    match operation {
+        AlterTableOperation::AddColumn {
+            if_not_exists,
+            column_def,
+            ..
+        } => {
+            let name = normal(&column_def.name);
+            if has(&columns, &name) {
+                return match if_not_exists {
+                    true => Ok(Changed::Nothing),
+                    false => Err(exists(&name)),
+                };
+            }
+            columns.push(added(name, column_def, view.rows() == 0)?);
+        }
+        AlterTableOperation::DropColumn {
+            column_names,
+            if_exists,
+            ..
+        } => {
+            for name in &column_names {
+                match find(&columns, name) {
+                    Ok(at) => drop(columns.remove(at)),
+                    Err(_) if if_exists => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if columns.is_empty() {
+                return Err(invalid("a table needs a column").hint("use DROP TABLE"));
+            }
+            if columns.len() == view.schema.fields().len() {
+                return Ok(Changed::Nothing);
+            }
+        }
+        AlterTableOperation::RenameColumn {
+            old_column_name,
+            new_column_name,
+        } => {
+            let at = find(&columns, &old_column_name)?;
+            let new = normal(&new_column_name);
+            if has(&columns, &new) {
+                return Err(exists(&new));
+            }
+            columns[at].name = new;
+        }
+        AlterTableOperation::AlterColumn { column_name, op } => {
+            let at = find(&columns, &column_name)?;
+            match op {
+                AlterColumnOperation::SetNotNull => columns[at].required = true,
+                AlterColumnOperation::DropNotNull => columns[at].required = false,
+                AlterColumnOperation::SetDataType { data_type, using, .. } => {
+                    let value = using.unwrap_or_else(|| columns[at].value.clone());
+                    columns[at].value = cast(value, plain(data_type)?);
+                }
+                AlterColumnOperation::DropDefault => return Ok(Changed::Nothing),
+                other => {
+                    return Err(unsupported(&format!("ALTER COLUMN ... {other}"))
+                        .hint("name the value in INSERT"));
+                }
+            }
+        }
+        other => {
+            return Err(unsupported(&format!("ALTER TABLE ... {other}")).hint(
+                "there are RENAME TO, RENAME COLUMN, ADD COLUMN, DROP COLUMN and ALTER COLUMN",
+            ));
+        }
+    }
+    Ok(Changed::Columns(columns))
+}
+
+fn cast(value: Expr, data_type: datafusion::sql::sqlparser::ast::DataType) -> Expr {
+    Expr::Cast {
+        kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
+        expr: Box::new(value),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+/// Returns a new column: NULL in the rows there are, or the value after `DEFAULT`.
+fn added(name: String, definition: ColumnDef, is_empty: bool) -> Result<Column, QueryError> {
+    let (mut value, mut required) = (splice::null(), false);
+    for option in definition.options {
+        match option.option {
+            ColumnOption::Null => {}
+            ColumnOption::NotNull => required = true,
+            ColumnOption::Default(default) if is_empty => drop(default),
+            ColumnOption::Default(_) => {
+                return Err(unsupported("DEFAULT")
+                    .hint("add the column, then UPDATE the rows there are"));
+            }
+            other => {
+                return Err(unsupported(&format!("the constraint {other}"))
+                    .hint("only NOT NULL is enforced; leave the others out"));
+            }
+        }
+    }
+    value = cast(value, plain(definition.data_type)?);
+    Ok(Column {
+        name,
+        value,
+        required,
+    })
+}
+
+/// Writes the table with other columns, in one commit.
+async fn rewrite(
+    context: &Context,
+    scope: &Scope,
+    writer: TableWriter,
+    view: &TableView,
+    columns: Vec<Column>,
+) -> Result<(), QueryError> {
+    let old = view.schema.fields();
+    let only_new = columns.len() > old.len()
+        && columns.iter().zip(old.iter()).all(|(column, field)| {
+            column.name == *field.name() && column.required != field.is_nullable()
+        })
+        && columns[old.len()..].iter().all(|column| !column.required);
+    let required: Vec<bool> = columns.iter().map(|column| column.required).collect();
+    let items: Vec<SelectItem> = columns
+        .into_iter()
+        .map(|column| splice::named(column.value, &column.name))
+        .collect();
+    let from = splice::table(view.name.schema(), view.name.table(), None);
+    let query = splice::select(items, vec![splice::alone(from)], None)?;
+    let plan = context.plan(scope, query).await?;
+    let fields = plan.schema().fields().iter().zip(required);
+    let schema = Schema::new(
+        fields
+            .map(|(field, required)| field.as_ref().clone().with_nullable(!required))
+            .collect::<Vec<_>>(),
+    );
+    if only_new {
+        context.commits()?;
+        let receipt = context.receipt(scope, 0, 0);
+        writer.add_columns(&schema, receipt).await.map_err(lake_error)?;
+        return Ok(());
+    }
+    let mut sink = writer.sink(&schema).map_err(lake_error)?;
+    if let Err(error) = context.pour(scope, &plan, &mut sink, view.name.table()).await {
+        sink.abandon().await;
+        return Err(error);
+    }
+    let rows = sink.finish().await.map_err(lake_error)?;
+    context.commits()?;
+    let receipt = context.receipt(scope, rows.rows, view.rows());
+    writer.replace(rows, receipt).await.map_err(lake_error)?;
+    Ok(())
+}
+
+/// `ALTER TABLE t RENAME TO new`.
+async fn rename(
+    context: &Context,
+    scope: &Scope,
+    (schema, table): (&str, &str),
+    to: &ObjectName,
+) -> Result<Command, QueryError> {
+    let (to_schema, to_table) = names::split(to)?;
+    let to_schema = to_schema.unwrap_or_else(|| schema.to_owned());
+    let object = Object::Table { schema, table };
+    let catalog = &context.parts.catalog;
+    let is_view = scope.all_names(schema).get(table) == Some(&Kind::View);
+    if !is_view {
+        context.writable(scope, schema, table)?;
+    }
+    authorize(context, Action::Alter, &object)?;
+    if to_schema != schema {
+        authorize(context, Action::Create, &Object::Schema(&to_schema))?;
+    }
+    if !context.schema_exists(scope, &to_schema) {
+        return Err(QueryError::new(
+            QueryErrorKind::UndefinedTable,
+            format!("schema `{to_schema}` does not exist"),
+        )
+        .with_sqlstate("3F000"));
+    }
+    if scope.all_names(&to_schema).contains_key(&to_table) {
+        return Err(taken("table", &to_schema, &to_table));
+    }
+    let new = names::table_name(&to_schema, &to_table)?;
+    if is_view {
+        let Some(mut view) = catalog
+            .views()
+            .iter()
+            .find(|view| view.schema == schema && view.name == table)
+            .cloned()
+        else {
+            return Err(missing(scope, schema, table));
+        };
+        context.commits()?;
+        (view.schema, view.name) = (to_schema.clone(), to_table.clone());
+        catalog.put_view(&view).await.map_err(catalog_error)?;
+        catalog.drop_view(schema, table).await.map_err(catalog_error)?;
+    } else {
+        let old = names::table_name(schema, table)?;
+        let lake = &context.parts.lake;
+        // Always in the order of the names, so that two renames never wait for each other.
+        let (from, to) = if old < new {
+            let from = lake.table_writer(&old).await.map_err(lake_error)?;
+            (from, lake.table_writer(&new).await.map_err(lake_error)?)
+        } else {
+            let to = lake.table_writer(&new).await.map_err(lake_error)?;
+            (lake.table_writer(&old).await.map_err(lake_error)?, to)
+        };
+        let Some(view) = from.table() else {
+            return Err(missing(scope, schema, table));
+        };
+        if to.table().is_some() {
+            return Err(taken("table", &to_schema, &to_table));
+        }
+        let rows = view.rows();
+        context.commits()?;
+        let receipt = context.receipt(scope, rows, 0);
+        from.rename(to, receipt).await.map_err(lake_error)?;
+    }
+    catalog
+        .table_renamed(&actor(context), (schema, table), (&to_schema, &to_table))
+        .await
+        .map_err(catalog_error)?;
+    Ok(DONE)
+}
+
+/// `COMMENT ON TABLE t IS '...'`.
+pub(super) async fn comment(
+    context: &Context,
+    object: CommentObject,
+    name: &ObjectName,
+    _comment: Option<String>,
+    _if_exists: bool,
+) -> Result<Command, QueryError> {
+    let _ = (context, name);
+    Err(unsupported(&format!("COMMENT ON {object}")))
+}

@@ -1,0 +1,324 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::physical_plan::execute_stream;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Query, Statement as Sql};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use weir_lake::{
+    Input, LakeError, LakeErrorKind, LakeView, Receipt, RowSink, TableView,
+};
+
+use super::{Gate, names};
+use crate::catalog::{Kind, Scope, Target};
+use crate::engine::{Parts, QueryRequest, given_up, task_context};
+use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::memory::Share;
+use crate::params;
+use crate::plan::{self, Read};
+use crate::registry::QueryId;
+use crate::statement;
+use crate::stream::PinnedVersion;
+use crate::travel::{Clause, PastTable};
+
+/// What a writing statement works with.
+pub(crate) struct Context {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) request: QueryRequest,
+    pub(crate) params: Vec<ScalarValue>,
+    pub(crate) clauses: Vec<Clause>,
+    past: Vec<PastTable>,
+    pub(crate) id: QueryId,
+    pub(crate) share: Arc<Share>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) used: Mutex<BTreeMap<String, PinnedVersion>>,
+}
+
+/// Returns the table a statement changes, under a name that nobody can write.
+pub(super) fn target(view: &Arc<TableView>) -> Target {
+    Target {
+        name: format!("{}@target", view.name.table()),
+        view: view.clone(),
+    }
+}
+
+impl Context {
+    pub(crate) fn new(
+        parts: Arc<Parts>,
+        request: QueryRequest,
+        read: Read,
+        id: QueryId,
+        share: Arc<Share>,
+        gate: Arc<Gate>,
+    ) -> Result<(Self, Statement), QueryError> {
+        let Read {
+            statement,
+            clauses,
+            past,
+        } = read;
+        let context = Self {
+            params: params::bind(&request.params)?,
+            parts,
+            request,
+            clauses,
+            past,
+            id,
+            share,
+            gate,
+            used: Mutex::default(),
+        };
+        Ok((context, statement))
+    }
+
+    /// Returns the names of the statement as of `view`.
+    pub(super) async fn scope(
+        &self,
+        view: Arc<LakeView>,
+        target: Option<Target>,
+    ) -> Result<Scope, QueryError> {
+        plan::scope(
+            &self.parts,
+            &self.request,
+            view,
+            (&self.clauses, &self.past),
+            &self.params,
+            target,
+        )
+        .await
+    }
+
+    /// Returns the names of the statement as of now, `table` being the one it changes.
+    pub(super) async fn changing(&self, table: &Arc<TableView>) -> Result<Scope, QueryError> {
+        self.scope(self.parts.lake.view(), Some(target(table))).await
+    }
+
+    /// Returns the names of the statement as of now.
+    pub(super) async fn now(&self) -> Result<Scope, QueryError> {
+        self.scope(self.parts.lake.view(), None).await
+    }
+
+    /// Plans a question; its parameters have their values.
+    pub(super) async fn plan(
+        &self,
+        scope: &Scope,
+        query: Query,
+    ) -> Result<LogicalPlan, QueryError> {
+        let plan = self.open_plan(scope, query).await?;
+        plan::with_params(plan, self.params.clone(), scope)
+    }
+
+    async fn open_plan(&self, scope: &Scope, query: Query) -> Result<LogicalPlan, QueryError> {
+        let statement = Statement::Statement(Box::new(Sql::Query(Box::new(query))));
+        statement::check(&statement)?;
+        plan::question(&scope.state(), scope, statement).await
+    }
+
+    /// Finds the parameters a question takes.
+    pub(super) async fn parameters(
+        &self,
+        query: Query,
+        changed: Option<&Arc<TableView>>,
+    ) -> Result<Vec<Option<DataType>>, QueryError> {
+        let scope = self.scope(self.parts.lake.view(), changed.map(target)).await?;
+        let plan = self.open_plan(&scope, query).await?;
+        plan::parameter_types(&plan, &self.params, &scope)
+    }
+
+    /// Runs a plan.
+    pub(super) async fn rows(
+        &self,
+        scope: &Scope,
+        plan: &LogicalPlan,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        let fail = |error| translate(error, scope);
+        let state = scope.state();
+        let plan = state.create_physical_plan(plan).await.map_err(fail)?;
+        let task = task_context(&state, &self.parts.runtime, self.share.clone(), &self.id)?;
+        let rows = execute_stream(plan, task).map_err(fail)?;
+        self.used.lock().extend(scope.pinned.used());
+        Ok(rows)
+    }
+
+    /// Writes the rows of a plan; columns that must have a value are checked.
+    pub(super) async fn pour(
+        &self,
+        scope: &Scope,
+        plan: &LogicalPlan,
+        sink: &mut RowSink,
+        table: &str,
+    ) -> Result<(), QueryError> {
+        let mut rows = self.rows(scope, plan).await?;
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(|error| translate(error, scope))?;
+            no_nulls(&batch, sink.schema(), table)?;
+            sink.write(&batch).await.map_err(lake_error)?;
+        }
+        Ok(())
+    }
+
+    /// Returns what the commit says about how it came to be.
+    pub(super) fn receipt(&self, scope: &Scope, rows_added: u64, rows_removed: u64) -> Receipt {
+        let mut inputs = Vec::new();
+        let visible = scope.pinned.view.visible.0;
+        for (name, pinned) in self.used.lock().iter() {
+            if let Some(version) = pinned.version {
+                inputs.push(Input {
+                    name: name.clone(),
+                    from: version,
+                    to: version,
+                });
+            }
+            if pinned.rows_in_memory > 0 && !inputs.iter().any(|input| input.name == "wal") {
+                // Rows that no commit had yet.
+                inputs.push(Input {
+                    name: "wal".into(),
+                    from: 0,
+                    to: visible,
+                });
+            }
+        }
+        let hash = Sha256::digest(self.request.sql.as_bytes());
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Receipt {
+            writer: "sql".into(),
+            run_id: self.id.to_string(),
+            inputs,
+            code: format!("sha256:{hex}"),
+            rows_added,
+            rows_removed,
+        }
+    }
+
+    /// Enters the commit: from here on the statement cannot be given up.
+    pub(super) fn commits(&self) -> Result<(), QueryError> {
+        match self.gate.enter() {
+            true => Ok(()),
+            false => Err(given_up()),
+        }
+    }
+
+    /// Returns the tables the statement has read.
+    pub(super) fn used(&self) -> BTreeMap<String, PinnedVersion> {
+        self.used.lock().clone()
+    }
+
+    /// Tells whether there is such a schema.
+    pub(super) fn schema_exists(&self, scope: &Scope, schema: &str) -> bool {
+        scope.all_schemas().contains(schema)
+    }
+
+    /// Returns the table statements may write under this name, or says why there is none.
+    pub(super) fn writable(
+        &self,
+        scope: &Scope,
+        schema: &str,
+        table: &str,
+    ) -> Result<Arc<TableView>, QueryError> {
+        match scope.stored(schema, table) {
+            Some(view) if view.by_statements => Ok(view.clone()),
+            Some(_) => Err(QueryError::new(
+                QueryErrorKind::ReadOnly,
+                format!("`{schema}.{table}` cannot be written: its rows come from a source"),
+            )
+            .hint("copy what you need: CREATE TABLE ... AS SELECT ...")),
+            None => Err(match scope.all_names(schema).get(table) {
+                Some(Kind::View) => not_a_table(schema, table, "a view")
+                    .hint("write to the tables it reads"),
+                Some(_) => not_a_table(schema, table, "made by Weir"),
+                None => names::missing(scope, schema, table),
+            }),
+        }
+    }
+}
+
+fn not_a_table(schema: &str, table: &str, what: &str) -> QueryError {
+    QueryError::new(
+        QueryErrorKind::ReadOnly,
+        format!("`{schema}.{table}` cannot be written: it is {what}"),
+    )
+    .with_sqlstate("42809")
+}
+
+/// Refuses rows without a value where there must be one.
+pub(super) fn no_nulls(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    table: &str,
+) -> Result<(), QueryError> {
+    for (field, column) in schema.fields().iter().zip(batch.columns()) {
+        if !field.is_nullable() && column.logical_null_count() > 0 {
+            return Err(QueryError::new(
+                QueryErrorKind::Value,
+                format!("column `{}` of `{table}` must not be NULL", field.name()),
+            )
+            .with_sqlstate("23502"));
+        }
+    }
+    Ok(())
+}
+
+/// Brings the columns of a plan to those of a table, by place.
+pub(super) fn assigned(
+    plan: LogicalPlan,
+    columns: &[(String, DataType)],
+) -> datafusion::common::Result<LogicalPlan> {
+    let exprs: Vec<Expr> = plan
+        .schema()
+        .iter()
+        .zip(columns)
+        .map(|((qualifier, field), (name, to))| {
+            let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+            assign(column, field.data_type(), to).alias(name)
+        })
+        .collect();
+    LogicalPlanBuilder::from(plan).project(exprs)?.build()
+}
+
+/// Casts a value to the type of the column it is put into.
+pub(super) fn assign(expr: Expr, from: &DataType, to: &DataType) -> Expr {
+    let is_text = |kind: &DataType| {
+        matches!(
+            kind,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        )
+    };
+    match from == to || (is_text(from) && is_text(to)) {
+        true => expr,
+        false => cast(expr, to.clone()),
+    }
+}
+
+/// Turns an error of the lake into one that may be shown.
+pub(super) fn lake_error(error: LakeError) -> QueryError {
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    let (kind, message) = match error.kind() {
+        LakeErrorKind::Conflict => (
+            QueryErrorKind::Conflict,
+            "another statement changed the table meanwhile".to_owned(),
+        ),
+        LakeErrorKind::ReadOnly => (
+            QueryErrorKind::ReadOnly,
+            format!("cannot {error}: {}", cause.unwrap_or_default()),
+        ),
+        LakeErrorKind::Invalid => (
+            QueryErrorKind::Value,
+            format!("cannot {error}: {}", cause.unwrap_or_default()),
+        ),
+        LakeErrorKind::NotFound => (QueryErrorKind::UndefinedTable, format!("cannot {error}")),
+        _ => (QueryErrorKind::Lake, format!("cannot {error}")),
+    };
+    let hint = error.hint().map(str::to_owned);
+    QueryError::new(kind, message).hint_if(hint).caused_by(error)
+}
+
+/// Turns an error of the catalog into one that may be shown.
+pub(super) fn catalog_error(error: weir_catalog::CatalogError) -> QueryError {
+    QueryError::new(QueryErrorKind::Invalid, error.to_string()).caused_by(error)
+}
