@@ -15,6 +15,7 @@ mod intake;
 mod metrics;
 mod metrics_rooms;
 mod peer;
+mod postgres;
 mod process;
 mod query;
 mod routes;
@@ -22,13 +23,16 @@ mod server;
 mod tail;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use weir_access::LoginLimiter;
 use weir_catalog::Catalog;
 use weir_collect::{ApplyCounts, Collector, LiveEvents};
 use weir_lake::Lake;
 use weir_query::Engine;
 
+pub use postgres::{Certificate, PostgresOptions, TlsError, serve_postgres};
 pub use server::serve;
 
 /// The rooms that the doors lead to.
@@ -46,6 +50,8 @@ pub struct Services {
     pub live: LiveEvents,
     /// What answers queries.
     pub engine: Engine,
+    /// Slows guessing down, at all doors together.
+    pub logins: Arc<LoginLimiter>,
 }
 
 /// How the listener behaves.

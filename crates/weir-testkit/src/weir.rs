@@ -144,6 +144,7 @@ impl Weir {
     fn prepare(&self, command: &mut Command) {
         command
             .env("WEIR_PROJECT", &self.dir)
+            .env("WEIR_POSTGRES_LISTEN", "127.0.0.1:0")
             .envs(self.environment.iter().cloned());
         command.stdin(Stdio::null());
     }

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -20,6 +21,9 @@ pub(crate) struct Client {
 pub(crate) struct Running {
     pub(crate) pid: u32,
     pub(crate) url: String,
+    /// Where clients of PostgreSQL connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) postgres: Option<SocketAddr>,
 }
 
 /// An answer of the API that is no success.

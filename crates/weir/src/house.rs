@@ -15,6 +15,7 @@ use weir_serve::{ServeOptions, Services};
 
 use crate::client::{Running, local_url};
 use crate::failure::{Explain, ExplainHinted, Failure};
+use crate::postgres::Door;
 use crate::project::{Project, write_private};
 use crate::ui::Ui;
 
@@ -36,6 +37,7 @@ pub(crate) struct Serving {
     url: String,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
+    postgres: Option<(SocketAddr, tokio::task::JoinHandle<()>)>,
     /// Events have a runtime of their own, so that nothing else delays their answers.
     intake: Runtime,
 }
@@ -66,6 +68,7 @@ impl House {
             applied,
             live,
             engine,
+            logins: Default::default(),
         };
         Ok(House {
             project,
@@ -83,14 +86,27 @@ impl House {
     }
 
     /// Starts to serve on `listener`, and says where in `.weir/server.json`.
-    pub(crate) fn serve(self, listener: TcpListener) -> Result<Serving, Failure> {
+    pub(crate) fn serve(
+        self,
+        listener: TcpListener,
+        postgres: Option<Door>,
+    ) -> Result<Serving, Failure> {
         let address = listener
             .local_addr()
             .explain(|| "cannot tell the server's address".into())?;
         let url = local_url(address);
+        let postgres_address = match &postgres {
+            None => None,
+            Some(door) => Some(
+                door.listener
+                    .local_addr()
+                    .explain(|| "cannot tell the Postgres door's address".into())?,
+            ),
+        };
         let running = Running {
             pid: std::process::id(),
             url: url.clone(),
+            postgres: postgres_address,
         };
         let path = self.project.server_path();
         write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
@@ -107,6 +123,17 @@ impl House {
             self.services.catalog.clone(),
             shutdown.clone(),
         ));
+        let postgres = postgres.zip(postgres_address).map(|(door, address)| {
+            let serving = weir_serve::serve_postgres(
+                door.listener,
+                self.services.engine.clone(),
+                self.services.catalog.clone(),
+                self.services.logins.clone(),
+                door.options,
+                shutdown.clone(),
+            );
+            (address, tokio::spawn(serving))
+        });
         let listener = listener
             .into_std()
             .explain(|| "cannot hand over the listener".into())?;
@@ -123,6 +150,7 @@ impl House {
             url,
             shutdown,
             serving,
+            postgres,
             intake,
         })
     }
@@ -134,6 +162,11 @@ impl Serving {
         &self.url
     }
 
+    /// Returns where clients of PostgreSQL connect, if they can.
+    pub(crate) fn postgres(&self) -> Option<SocketAddr> {
+        self.postgres.as_ref().map(|(address, _)| *address)
+    }
+
     pub(crate) fn house(&self) -> &House {
         &self.house
     }
@@ -142,6 +175,9 @@ impl Serving {
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.shutdown.cancel();
         let _ = self.serving.await;
+        if let Some((_, serving)) = self.postgres {
+            let _ = serving.await;
+        }
         self.intake.shutdown_background();
         let closed = self.house.services.lake.close().await;
         self.house.services.catalog.close().await;
@@ -153,8 +189,13 @@ impl Serving {
     }
 }
 
-/// Binds the listener, before anything slow is opened.
+/// Binds the HTTP listener, before anything slow is opened.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    bind_as(address, "server.listen")
+}
+
+/// Binds a listener that the configuration calls `key`.
+pub(crate) fn bind_as(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
     let bind = || {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()
@@ -168,11 +209,11 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     bind().map_err(|error: std::io::Error| {
         let failure = Failure::new(format!("cannot listen on {address}")).because(&error);
         match error.kind() {
-            std::io::ErrorKind::AddrInUse => failure.with_hint(
-                "another process listens there; stop it, or set `server.listen` or \
-                 WEIR_SERVER_LISTEN to another port",
-            ),
-            _ => failure.with_hint("check `server.listen` in weir.toml"),
+            std::io::ErrorKind::AddrInUse => failure.with_hint(format!(
+                "another process listens there; stop it, or set `{key}` or WEIR_{} to another port",
+                key.to_uppercase().replace('.', "_")
+            )),
+            _ => failure.with_hint(format!("check `{key}` in weir.toml")),
         }
     })
 }

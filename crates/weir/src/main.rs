@@ -7,6 +7,7 @@ mod doctor;
 mod failure;
 mod house;
 mod log;
+mod postgres;
 mod project;
 mod repl;
 mod ui;

@@ -143,6 +143,44 @@ pub static KEYS: &[Key] = &[
               `X-Forwarded-For` says where a request came from.",
     },
     Key {
+        section: "postgres",
+        name: "enabled",
+        kind: Kind::Switch(|c, v| c.postgres.enabled = v),
+        default: "true",
+        doc: "Whether clients of PostgreSQL can connect.",
+    },
+    Key {
+        section: "postgres",
+        name: "listen",
+        kind: Kind::Socket(|c, v| c.postgres.listen = v),
+        default: "127.0.0.1:5433",
+        doc: "Address and port for clients of PostgreSQL. Port 0 takes a free one. Connections from \
+              other machines must be encrypted.",
+    },
+    Key {
+        section: "postgres",
+        name: "max_connections",
+        kind: Kind::Number(1, 100_000, |c, v| c.postgres.max_connections = count(v)),
+        default: "200",
+        doc: "Connections open at one time. Further ones are refused.",
+    },
+    Key {
+        section: "postgres",
+        name: "certificate",
+        kind: Kind::Text(|c, v| c.postgres.certificate = v),
+        default: "",
+        doc: "PEM file with the certificate and its chain, relative to the project. By default a \
+              certificate that no authority signed is made in `.weir/tls/`: it encrypts, and proves \
+              nothing.",
+    },
+    Key {
+        section: "postgres",
+        name: "key",
+        kind: Kind::Text(|c, v| c.postgres.key = v),
+        default: "",
+        doc: "PEM file with the certificate's private key.",
+    },
+    Key {
         section: "lake",
         name: "url",
         kind: Kind::Text(|c, v| c.lake.url = v),

@@ -17,7 +17,7 @@ pub use problem::{ConfigError, Problem};
 pub use read::Loaded;
 pub use reference::reference;
 pub use sections::{
-    Collect, Config, Dedup, Flush, Hot, Lake, Log, LogFormat, Maintenance, Query, Server, Wal,
+    Collect, Config, Dedup, Flush, Hot, Lake, Log, LogFormat, Maintenance, Postgres, Query, Server, Wal,
 };
 pub use size::ByteSize;
 pub use time::{format_duration, parse_duration};

@@ -8,6 +8,8 @@ use super::size::ByteSize;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[postgres]`
+    pub postgres: Postgres,
     /// `[lake]`
     pub lake: Lake,
     /// `[wal]`
@@ -45,6 +47,21 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// The Postgres door.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Postgres {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Address and port that are listened on.
+    pub listen: SocketAddr,
+    /// Connections open at one time.
+    pub max_connections: usize,
+    /// File with the certificate and its chain, relative to the project; empty: one is made.
+    pub certificate: String,
+    /// File with the certificate's key.
+    pub key: String,
 }
 
 /// Where the tables lie.
@@ -165,6 +182,13 @@ impl Config {
                 body_timeout: Duration::ZERO,
                 shutdown_grace: Duration::ZERO,
                 trusted_proxies: Vec::new(),
+            },
+            postgres: Postgres {
+                enabled: false,
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                max_connections: 0,
+                certificate: String::new(),
+                key: String::new(),
             },
             lake: Lake {
                 url: String::new(),

@@ -1,7 +1,10 @@
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
 use super::Global;
 use crate::failure::Failure;
+use crate::postgres;
 use crate::house::{House, bind, stop_signal};
 use crate::log;
 use crate::ui::Ui;
@@ -17,6 +20,7 @@ pub(crate) struct Args {}
 struct Started<'a> {
     url: &'a str,
     pid: u32,
+    postgres: Option<SocketAddr>,
 }
 
 impl Args {
@@ -25,17 +29,22 @@ impl Args {
         let config = project.config(ui)?;
         log::start(&config.log);
         let listener = bind(config.server.listen)?;
+        let postgres = postgres::open(&project, &config)?;
         let lake = project.lake_url(&config);
         let serving = House::open(project.clone(), config, ui)
             .await?
-            .serve(listener)?;
+            .serve(listener, postgres)?;
         if ui.is_json() {
             ui.answer_json(&Started {
                 url: serving.url(),
                 pid: std::process::id(),
+                postgres: serving.postgres(),
             });
         } else {
             ui.headed("Listening on", serving.url());
+            if let Some(address) = serving.postgres() {
+                ui.headed("Postgres at", &postgres::psql_line(address, "owner"));
+            }
             ui.status(format!("Owner's token: {}", project.token_path().display()));
             ui.status(format!("Lake: {lake}"));
         }

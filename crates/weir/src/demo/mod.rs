@@ -17,6 +17,7 @@ use weir_core::config::{Log, LogFormat};
 use crate::client::Client;
 use crate::command::create_project;
 use crate::failure::{Explain, Failure};
+use crate::postgres;
 use crate::house::{House, Serving, bind, stop_signal};
 use crate::project::{CONFIG_FILE, Project};
 use crate::ui::Ui;
@@ -61,7 +62,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let client = Client::to(serving.url().to_owned(), token)?;
         serving.house().wait_visible().await;
         questions::ask_all(&client, ui).await?;
-        show_the_way(&project, serving.url(), &key, ui);
+        show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
         if options.once {
             return Ok(());
         }
@@ -102,10 +103,18 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
     } else {
         create_project(&project, &source, ui).await?
     };
-    let config = project.config(ui)?;
+    let mut config = project.config(ui)?;
+    let postgres = match postgres::open(&project, &config) {
+        Ok(door) => door,
+        Err(_) => {
+            // Somebody's own PostgreSQL, most likely.
+            config.postgres.listen.set_port(0);
+            postgres::open(&project, &config)?
+        }
+    };
     let serving = House::open(project.clone(), config, ui)
         .await?
-        .serve(listener)?;
+        .serve(listener, postgres)?;
     Ok((project, key, serving))
 }
 
@@ -189,7 +198,13 @@ impl Company {
     }
 }
 
-fn show_the_way(project: &Project, url: &str, key: &str, ui: &Ui) {
+fn show_the_way(
+    project: &Project,
+    url: &str,
+    postgres: Option<SocketAddr>,
+    key: &str,
+    ui: &Ui,
+) {
     let token = project.token_path();
     let weir = own_command();
     let dir = project.dir().display();
@@ -206,6 +221,13 @@ fn show_the_way(project: &Project, url: &str, key: &str, ui: &Ui) {
          -H 'content-type: text/plain' '{url}/api/v1/query?format=csv'",
         token.display()
     ));
+    if let Some(address) = postgres {
+        ui.command(&format!(
+            "PGPASSWORD=$(cat {}) {} -c 'SELECT event, count(*) FROM shop.tracks GROUP BY event'",
+            token.display(),
+            postgres::psql_line(address, "owner")
+        ));
+    }
     ui.heading("Where things lie");
     ui.status(format!(
         "  {dir}/lake            the tables: Parquet files with a Delta log, open to other engines"

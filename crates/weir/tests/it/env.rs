@@ -50,6 +50,7 @@ impl Env {
         let mut child = command()
             .args(["--json", "--project", self.project.to_str().unwrap(), "up"])
             .env("WEIR_SERVER_LISTEN", "127.0.0.1:0")
+            .env("WEIR_POSTGRES_LISTEN", "127.0.0.1:0")
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

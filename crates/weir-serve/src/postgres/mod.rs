@@ -1,0 +1,136 @@
+//! The Postgres door: everything that speaks to PostgreSQL can ask here.
+//!
+//! Messages are encoded and decoded by `pgwire`; what is said, and in which order, is ours, so that
+//! encryption fails closed, a query can be cancelled while its rows stream, and nothing is promised
+//! that is not kept.
+
+mod cancel;
+mod command;
+mod cursor;
+mod decode;
+mod encode;
+mod failure;
+mod script;
+mod scram;
+mod session;
+mod settings;
+mod startup;
+mod tls;
+mod wire;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use weir_access::LoginLimiter;
+use weir_catalog::Catalog;
+use weir_query::Engine;
+
+use self::cancel::Cancels;
+use self::failure::Failure;
+use self::session::Session;
+use self::startup::{Refused, greet};
+use self::wire::{Broken, Wire};
+
+pub use self::tls::{Certificate, TlsError};
+
+/// How the Postgres door behaves.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// Connections open at one time; further ones are told so.
+    pub max_connections: usize,
+    /// What connections are encrypted with; without it only this machine's own are let in.
+    pub certificate: Option<Certificate>,
+    /// How long running queries may go on after shutdown has begun.
+    pub shutdown_grace: Duration,
+}
+
+/// What every connection needs.
+struct Door {
+    engine: Engine,
+    catalog: Catalog,
+    logins: Arc<LoginLimiter>,
+    cancels: Cancels,
+    tls: Option<TlsAcceptor>,
+}
+
+/// Serves the Postgres protocol on `listener` until `shutdown`.
+pub async fn serve_postgres(
+    listener: TcpListener,
+    engine: Engine,
+    catalog: Catalog,
+    logins: Arc<LoginLimiter>,
+    options: PostgresOptions,
+    shutdown: CancellationToken,
+) {
+    let door = Arc::new(Door {
+        engine,
+        catalog,
+        logins,
+        cancels: Cancels::default(),
+        tls: options.certificate.map(|certificate| certificate.acceptor()),
+    });
+    let places = Arc::new(Semaphore::new(options.max_connections));
+    let sessions = tokio_util::task::TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tracing::warn!("cannot accept connections; check the open-file limit");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        // Rows leave in large pieces, and the last small one must not wait.
+        let _ = stream.set_nodelay(true);
+        let wire = Wire::new(Box::new(stream));
+        let door = door.clone();
+        let shutdown = shutdown.clone();
+        match places.clone().try_acquire_owned() {
+            Ok(place) => {
+                sessions.spawn(async move {
+                    serve_one(wire, door, peer.ip(), shutdown).await;
+                    drop(place);
+                });
+            }
+            Err(_) => {
+                sessions.spawn(turn_away(wire));
+            }
+        }
+    }
+    drop(listener);
+    sessions.close();
+    if tokio::time::timeout(options.shutdown_grace, sessions.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!("closed Postgres sessions that were still busy at the end of the grace");
+    }
+}
+
+/// Says that the house is full. The packet that came is not read: there is no place to do it in.
+async fn turn_away(mut wire: Wire) {
+    let told = Failure::new("53300", "sorry, too many clients already")
+        .hint("raise [postgres] max_connections, or close idle connections");
+    wire.error(told.response("FATAL"));
+    let _ = tokio::time::timeout(Duration::from_secs(2), wire.flush()).await;
+}
+
+async fn serve_one(wire: Wire, door: Arc<Door>, address: IpAddr, shutdown: CancellationToken) {
+    let visitor = match greet(wire, &door, address).await {
+        Ok(visitor) => visitor,
+        Err(Refused::Broken(Broken::Protocol(why))) => {
+            tracing::debug!(%address, why, "no session at the Postgres door");
+            return;
+        }
+        Err(Refused::Cancelled | Refused::Broken(_) | Refused::Told) => return,
+    };
+    let (session, wire) = Session::new(visitor, &door);
+    session.run(wire, shutdown).await;
+}

@@ -1,0 +1,290 @@
+//! From a new connection to somebody who has signed in.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use chrono::Utc;
+use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
+use pgwire::messages::{PgWireBackendMessage as Reply, PgWireFrontendMessage as Message};
+use tokio_rustls::TlsAcceptor;
+use weir_access::{Identity, LoginSource};
+
+use super::failure::Failure;
+use super::scram::{Exchange, MECHANISM};
+use super::wire::{Broken, Wire};
+use super::{Cancels, Door};
+
+/// From the first byte to signed in.
+const TIME: Duration = Duration::from_secs(20);
+
+const CANCEL: u32 = 80_877_102;
+const SSL: u32 = 80_877_103;
+const GSS: u32 = 80_877_104;
+
+/// The user name under which a token is a password, whoever's it is.
+const TOKEN_USER: &str = "token";
+
+/// Somebody who has signed in, and what they asked for.
+pub(super) struct Visitor {
+    pub(super) wire: Wire,
+    pub(super) identity: Identity,
+    pub(super) parameters: BTreeMap<String, String>,
+}
+
+/// Why there is no session.
+pub(super) enum Refused {
+    /// It asked for something to be cancelled, which was all it came for.
+    Cancelled,
+    Broken(Broken),
+    Told,
+}
+
+impl From<Broken> for Refused {
+    fn from(broken: Broken) -> Self {
+        Refused::Broken(broken)
+    }
+}
+
+/// Lets a connection in, or not.
+pub(super) async fn greet(wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, Refused> {
+    match tokio::time::timeout(TIME, begin(wire, door, address)).await {
+        Ok(end) => end,
+        Err(_) => Err(Refused::Broken(Broken::Protocol(
+            "signing in took too long".to_owned(),
+        ))),
+    }
+}
+
+async fn begin(mut wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, Refused> {
+    let mut encrypted = false;
+    let parameters = loop {
+        let mut packet = wire.startup().await?;
+        match packet.get_u32() {
+            SSL if !encrypted => match &door.tls {
+                Some(tls) => {
+                    wire = encrypt(wire, tls).await?;
+                    encrypted = true;
+                }
+                None => wire.raw(b"N").await?,
+            },
+            GSS if !encrypted => wire.raw(b"N").await?,
+            CANCEL => {
+                cancel(packet, &door.cancels);
+                return Err(Refused::Cancelled);
+            }
+            version if version >> 16 == 3 => {
+                let parameters = parameters(&packet);
+                negotiate(&mut wire, version & 0xffff, &parameters);
+                break parameters;
+            }
+            other => {
+                let told = Failure::new("0A000", format!("unsupported frontend protocol {other}"));
+                return Err(tell(wire, told).await);
+            }
+        }
+    };
+    // What is typed into a network in clear is everybody's.
+    if !encrypted && !address.is_loopback() {
+        let told = Failure::new("28000", "this server takes only encrypted connections")
+            .hint("connect with sslmode=require");
+        return Err(tell(wire, told).await);
+    }
+    let user = parameters.get("user").cloned().unwrap_or_default();
+    if user.is_empty() {
+        let told = Failure::new("28000", "no PostgreSQL user name specified in startup packet");
+        return Err(tell(wire, told).await);
+    }
+    let database = parameters.get("database").map_or(user.as_str(), String::as_str);
+    if ![weir_query::CATALOG, "postgres", &user].contains(&database) {
+        let told = Failure::new("3D000", format!("database \"{database}\" does not exist"))
+            .hint("the database is called weir");
+        return Err(tell(wire, told).await);
+    }
+    match sign_in(&mut wire, door, address, &user).await {
+        Ok(identity) => Ok(Visitor {
+            wire,
+            identity,
+            parameters,
+        }),
+        Err(Stop::Broken(broken)) => Err(broken.into()),
+        Err(Stop::Told(failure)) => Err(tell(wire, failure).await),
+    }
+}
+
+async fn encrypt(mut wire: Wire, tls: &TlsAcceptor) -> Result<Wire, Broken> {
+    wire.raw(b"S").await?;
+    let plain = wire.into_transport()?;
+    // A handshake that fails ends the connection: going on in clear is what an attacker would want.
+    let encrypted = tls.accept(plain).await?;
+    Ok(Wire::new(Box::new(encrypted)))
+}
+
+async fn tell(mut wire: Wire, failure: Failure) -> Refused {
+    wire.error(failure.response("FATAL"));
+    match wire.flush().await {
+        Ok(()) => Refused::Told,
+        Err(broken) => broken.into(),
+    }
+}
+
+fn cancel(mut packet: BytesMut, cancels: &Cancels) {
+    if packet.len() == 8 {
+        let (process, secret) = (packet.get_i32(), packet.get_i32());
+        cancels.cancel(process, secret);
+    }
+}
+
+/// Reads names and values, each ended by a NUL.
+fn parameters(packet: &[u8]) -> BTreeMap<String, String> {
+    let mut texts = packet
+        .split(|byte| *byte == 0)
+        .map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut parameters = BTreeMap::new();
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        if name.is_empty() {
+            break;
+        }
+        parameters.insert(name, value);
+    }
+    parameters
+}
+
+fn negotiate(wire: &mut Wire, minor: u32, parameters: &BTreeMap<String, String>) {
+    let unknown: Vec<String> = parameters
+        .keys()
+        .filter(|name| name.starts_with("_pq_."))
+        .cloned()
+        .collect();
+    if minor > 0 || !unknown.is_empty() {
+        wire.put(Reply::NegotiateProtocolVersion(
+            NegotiateProtocolVersion::new(0, unknown),
+        ));
+    }
+}
+
+enum Stop {
+    Broken(Broken),
+    Told(Failure),
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Stop::Broken(broken)
+    }
+}
+
+fn wrong(user: &str) -> Stop {
+    Stop::Told(
+        Failure::new(
+            "28P01",
+            format!("password authentication failed for user \"{user}\""),
+        )
+        .hint("`weir users passwd` sets a password, `weir tokens create` makes a token"),
+    )
+}
+
+async fn sign_in(
+    wire: &mut Wire,
+    door: &Door,
+    address: IpAddr,
+    user: &str,
+) -> Result<Identity, Stop> {
+    let source = LoginSource {
+        address,
+        user: (user != TOKEN_USER).then_some(user),
+    };
+    let wait = || door.logins.wait(&source, Instant::now());
+    let slow_down = |wait: Duration| {
+        Stop::Told(Failure::new(
+            "28000",
+            format!("too many failed attempts; wait {} s", wait.as_secs() + 1),
+        ))
+    };
+    if let Some(wait) = wait() {
+        return Err(slow_down(wait));
+    }
+    let access = door.catalog.access();
+    let by_token = user == TOKEN_USER
+        || access
+            .user(user)
+            .is_some_and(|user| user.password.is_none());
+    let proved = match by_token {
+        true => token(wire, door, user).await?,
+        false => scram(wire, door, user).await?,
+    };
+    // Asked again: many guesses at once must gain nothing.
+    if let Some(wait) = wait() {
+        return Err(slow_down(wait));
+    }
+    match proved {
+        Some(identity) => {
+            door.logins.succeeded(&source, Instant::now());
+            wire.put(Reply::Authentication(Authentication::Ok));
+            Ok(identity)
+        }
+        None => {
+            door.logins.failed(&source, Instant::now());
+            tracing::warn!(%address, user, "sign-in failed at the Postgres door");
+            Err(wrong(user))
+        }
+    }
+}
+
+async fn answer(wire: &mut Wire) -> Result<pgwire::messages::startup::PasswordMessageFamily, Stop> {
+    wire.flush().await?;
+    match wire.message().await? {
+        Message::PasswordMessageFamily(message) => Ok(message),
+        _ => Err(Stop::Broken(Broken::Protocol(
+            "expected a password".to_owned(),
+        ))),
+    }
+}
+
+fn malformed() -> Stop {
+    Stop::Broken(Broken::Protocol("malformed SCRAM message".to_owned()))
+}
+
+async fn scram(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identity>, Stop> {
+    wire.put(Reply::Authentication(Authentication::SASL(vec![
+        MECHANISM.to_owned(),
+    ])));
+    let first = answer(wire)
+        .await?
+        .into_sasl_initial_response()
+        .map_err(|_| malformed())?;
+    if first.auth_method != MECHANISM {
+        return Err(malformed());
+    }
+    let secrets = door.catalog.access().scram(user);
+    let first = first.data.unwrap_or_default();
+    let (exchange, reply) = Exchange::begin(secrets, &first).map_err(|_| malformed())?;
+    wire.put(Reply::Authentication(Authentication::SASLContinue(
+        reply.into(),
+    )));
+    let last = answer(wire)
+        .await?
+        .into_sasl_response()
+        .map_err(|_| malformed())?;
+    Ok(match exchange.end(&last.data) {
+        Ok(proof) => {
+            wire.put(Reply::Authentication(Authentication::SASLFinal(
+                proof.into(),
+            )));
+            door.catalog.access().identity(user)
+        }
+        Err(_) => None,
+    })
+}
+
+/// Asks for a token in clear, which only encrypted connections and this machine's own are asked for:
+/// tokens are kept as hashes, which no challenge can be made from.
+async fn token(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identity>, Stop> {
+    wire.put(Reply::Authentication(Authentication::CleartextPassword));
+    let sent = answer(wire).await?.into_password().map_err(|_| malformed())?;
+    let access = door.catalog.access();
+    let identity = access.authenticate_token(&sent.password, Utc::now()).ok();
+    Ok(identity.filter(|identity| user == TOKEN_USER || identity.user() == user))
+}
+
