@@ -93,7 +93,8 @@ impl Answer {
     pub(super) fn tag(&self, rows: u64) -> String {
         let command = &self.result.command;
         match (command.tag, command.rows) {
-            ("SELECT", _) => format!("SELECT {rows}"),
+            // CREATE TABLE AS says what it selected.
+            ("SELECT", written) => format!("SELECT {}", written.unwrap_or(rows)),
             ("INSERT", Some(rows)) => format!("INSERT 0 {rows}"),
             (tag, Some(rows)) => format!("{tag} {rows}"),
             (tag, None) => tag.to_owned(),
@@ -102,7 +103,9 @@ impl Answer {
 
     /// Whether the statement answers with rows.
     pub(super) fn has_rows(&self) -> bool {
-        self.result.command.tag == "SELECT" || !self.result.schema.fields().is_empty()
+        let command = &self.result.command;
+        (command.tag == "SELECT" && command.rows.is_none())
+            || !self.result.schema.fields().is_empty()
     }
 
     /// Gets the next batch with rows in it; none at the end.

@@ -1,12 +1,13 @@
 //! What only PostgreSQL's own grammar and types say, put in words the engine knows.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SelectItem,
-    SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query,
+    Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 /// Rewrites a statement.
@@ -23,6 +24,42 @@ struct Rewriter;
 
 impl VisitorMut for Rewriter {
     type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut()
+            && without_rows(select)
+        {
+            // Its order was of columns that are gone.
+            query.order_by = None;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        without_rows(select);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let nothing = match expr {
+            Expr::Subquery(query) => finds_nothing(query),
+            Expr::Function(function) => match &function.args {
+                FunctionArguments::Subquery(query) => {
+                    last(&function.name) == "array" && finds_nothing(query)
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        if nothing {
+            let kind = match expr {
+                Expr::Function(_) => DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+                _ => DataType::Text,
+            };
+            *expr = null(kind);
+        }
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(new) = rewritten(expr) {
@@ -42,6 +79,92 @@ impl VisitorMut for Rewriter {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn null(kind: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::value(Value::Null)),
+        data_type: kind,
+        array: false,
+        format: None,
+    }
+}
+
+fn is_empty_catalog(factor: &TableFactor) -> bool {
+    matches!(factor, TableFactor::Table { name, args: None, .. } if super::is_always_empty(&last(name)))
+}
+
+/// Empties a SELECT from catalogs that have no rows here: what its expressions call need not exist.
+fn without_rows(select: &mut Select) -> bool {
+    let Some(first) = select.from.first() else {
+        return false;
+    };
+    let grouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
+    let names: Option<Vec<Ident>> = select.projection.iter().map(column_name).collect();
+    let (true, false, Some(names)) = (is_empty_catalog(&first.relation), grouped, names) else {
+        return false;
+    };
+    let mut seen = HashSet::new();
+    select.projection = names
+        .into_iter()
+        .enumerate()
+        .map(|(i, mut alias)| {
+            if !seen.insert(alias.value.clone()) {
+                alias.value.push_str(&format!("_{i}"));
+            }
+            SelectItem::ExprWithAlias {
+                expr: null(DataType::Text),
+                alias,
+            }
+        })
+        .collect();
+    select.from.clear();
+    select.distinct = None;
+    select.selection = Some(Expr::value(Value::Boolean(false)));
+    true
+}
+
+/// Returns the name of a result's column; none where it is not known here, and for aggregates, which
+/// give a row where there was none.
+fn column_name(item: &SelectItem) -> Option<Ident> {
+    let aggregate = |expr: &Expr| {
+        matches!(expr, Expr::Function(function)
+            if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or"]
+                .contains(&last(&function.name).as_str()))
+    };
+    match item {
+        SelectItem::ExprWithAlias { expr, alias } if !aggregate(expr) => Some(alias.clone()),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().cloned(),
+        SelectItem::UnnamedExpr(Expr::Function(function)) if !aggregate(&Expr::Function(function.clone())) => {
+            Some(Ident::with_quote('"', last(&function.name)))
+        }
+        SelectItem::UnnamedExpr(expr) if !aggregate(expr) => Some(Ident::with_quote('"', "?column?")),
+        _ => None,
+    }
+}
+
+/// Whether a subquery reads catalogs that have no rows here, or looks for what does not occur: a
+/// column whose collation is not that of its type.
+fn finds_nothing(query: &Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    let factors = || select.from.iter().map(|from| &from.relation);
+    let counts = select.projection.iter().any(|item| column_name(item).is_none());
+    let collation = factors().any(|factor| {
+        matches!(factor, TableFactor::Table { name, .. } if last(name) == "pg_collation")
+    });
+    // Only clients' questions about catalogs spell it out, and lists in catalogs are null here.
+    let unnested = factors().any(|factor| {
+        let name = match factor {
+            TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => name,
+            _ => return false,
+        };
+        name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
+    });
+    !counts && (unnested || factors().any(is_empty_catalog) || (collation && select.from.len() > 1))
 }
 
 fn last(name: &ObjectName) -> String {
@@ -164,7 +287,7 @@ fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
             last(name)
         }
         DataType::Array(def) => {
-            if let datafusion::sql::sqlparser::ast::ArrayElemTypeDef::SquareBracket(item, _) = def
+            if let ArrayElemTypeDef::SquareBracket(item, _) = def
                 && let DataType::Custom(name, _) = item.as_ref()
                 && ["oid", "name", "regclass", "regtype", "char"].contains(&last(name).as_str())
             {
