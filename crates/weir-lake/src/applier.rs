@@ -141,7 +141,7 @@ impl Applier {
         let apply = AssertUnwindSafe(|| self.apply.apply(&record, &mut out));
         if catch_unwind(apply).is_err() {
             // Our bug, in one record. It must neither stop the others nor vanish.
-            self.tables.end_open_rows();
+            self.tables.drop_open_rows();
             let kept = set_aside(&self.wal_dir, first, payload);
             error!(
                 seq = first.0,

@@ -5,7 +5,7 @@
 //! Delta logs every so often. A crash between them leaves files nobody refers to, and the log
 //! still has their rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,6 +89,10 @@ pub(crate) struct Flusher {
     pub(crate) settled: Arc<AtomicBool>,
     /// Keys not yet in files of the index.
     pub(crate) keys: Vec<FrozenKeys>,
+    /// Tables that are there and could not be read so far; nothing is committed to them.
+    pub(crate) unreadable: BTreeSet<TableName>,
+    /// The position after the log's end at the start.
+    pub(crate) replay_until: Seq,
 }
 
 impl Flusher {
@@ -143,27 +147,35 @@ impl Flusher {
         let _gate = self.gate.clone().lock_owned().await;
         self.settled.store(false, Ordering::Release);
         let seq = self.staged;
+        self.take_back().await?;
         let waiting = self.hot.to_commit();
         let tables = waiting.len();
         let mut rows = 0;
+        let mut held_up = None;
         for table in waiting {
+            if self.unreadable.contains(&table.name) {
+                held_up = Some(table.name);
+                continue;
+            }
             rows += table.files.iter().map(|f| f.file.rows).sum::<u64>();
             fail_point!("commit-table");
             self.commit_table(table, seq).await?;
             fail_point!("commit-table-done");
+        }
+        if let Some(name) = held_up {
+            return Err(
+                LakeError::new(LakeErrorKind::Corrupt, "commit to table", name)
+                    .because("its log cannot be read; its rows wait until it can"),
+            );
         }
         if seq == self.committed {
             self.settled.store(true, Ordering::Release);
             return Ok(seq);
         }
         // The keys before the checkpoint: once the log is gone they cannot be had from it.
+        self.persist_keys()?;
         let io =
             |e| LakeError::new(LakeErrorKind::Storage, "let go of the log up to", seq).because(e);
-        while let Some(keys) = self.keys.first() {
-            self.dedup.persist(keys).map_err(io)?;
-            self.keys.remove(0);
-            fail_point!("keys-persisted");
-        }
         write_checkpoint(&self.wal_dir, seq).map_err(io)?;
         fail_point!("checkpoint-written");
         self.segments.trim(seq).map_err(io)?;
@@ -192,12 +204,8 @@ impl Flusher {
     async fn commit_table(&self, table: Staged, seq: Seq) -> Result<(), LakeError> {
         let log = self.logs.get(&table.name);
         let mut log = log.lock().await;
-        if log.version().is_none() && log.load().await? && log.committed > Seq::ZERO {
-            // Which of its rows are committed was unknown when the log was replayed.
-            return Err(
-                LakeError::new(LakeErrorKind::Corrupt, "commit to table", &table.name)
-                    .because("it could not be read at the start, and now it can: restart Weir"),
-            );
+        if log.version().is_none() {
+            log.load().await?;
         }
         if log.committed >= seq {
             // Committed by an attempt whose answer was lost, with these very files or, after a

@@ -207,7 +207,10 @@ impl Hot {
 
     /// Takes over the committed state of a table; its first `staged` waiting files are in it.
     pub(crate) fn committed(&self, log: &TableLog, staged: usize) {
-        let mut tables = self.tables.lock();
+        self.take_over(&mut self.tables.lock(), log, staged);
+    }
+
+    fn take_over(&self, tables: &mut BTreeMap<TableName, HotTable>, log: &TableLog, staged: usize) {
         let hot = tables
             .entry(log.name.clone())
             .or_insert_with(|| HotTable::new(log.location.clone()));
@@ -218,7 +221,7 @@ impl Hot {
         hot.cold.by_statements = log.is_written_by_statements();
         hot.schema = joined(&log.schema, &hot.schema);
         hot.refresh_files();
-        self.swap(&tables, std::iter::once(&log.name), None);
+        self.swap(tables, std::iter::once(&log.name), None);
     }
 
     /// Takes over what a statement made of its tables, all at one instant.
@@ -240,6 +243,48 @@ impl Hot {
             hot.refresh_files();
         }
         self.swap(&tables, logs.iter().map(|log| &log.name), None);
+    }
+
+    /// Returns the files of a table that wait for a commit.
+    pub(crate) fn staged_files(&self, name: &TableName) -> Vec<StagedFile> {
+        let tables = self.tables.lock();
+        tables
+            .get(name)
+            .map(|hot| hot.staged.clone())
+            .unwrap_or_default()
+    }
+
+    /// Takes over the state of a table that could not be read before: `staged` in the place of its
+    /// waiting files, and of the rows in memory those that `keep` leaves, at one instant.
+    pub(crate) fn taken_back<E>(
+        &self,
+        log: &TableLog,
+        staged: Vec<StagedFile>,
+        keep: &dyn Fn(&RecordBatch) -> Result<RecordBatch, E>,
+    ) -> Result<(), E> {
+        {
+            let mut tables = self.tables.lock();
+            if let Some(hot) = tables.get_mut(&log.name) {
+                let frozen = hot.frozen.iter().map(keep).collect::<Result<Vec<_>, E>>()?;
+                let active = hot.active.iter().map(keep).collect::<Result<Vec<_>, E>>()?;
+                let bytes = |batches: &[RecordBatch]| -> u64 {
+                    let sizes = batches.iter().map(RecordBatch::get_array_memory_size);
+                    sizes.sum::<usize>() as u64
+                };
+                let before = bytes(&hot.frozen) + bytes(&hot.active);
+                let filled = |mut batches: Vec<RecordBatch>| {
+                    batches.retain(|batch| batch.num_rows() > 0);
+                    batches
+                };
+                (hot.frozen, hot.active) = (filled(frozen), filled(active));
+                let after = bytes(&hot.frozen) + bytes(&hot.active);
+                self.bytes.fetch_add(after, Ordering::Relaxed);
+                self.bytes.fetch_sub(before, Ordering::Relaxed);
+                hot.staged = staged;
+            }
+            self.take_over(&mut tables, log, 0);
+        }
+        Ok(())
     }
 
     /// Shows the changed tables to readers; called with the lock held, so changes are in order.

@@ -6,19 +6,21 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
+use weir_core::config::RetentionRule;
 
 use crate::compact::compact;
 use crate::dedup::DedupRuns;
 use crate::error::LakeError;
-use crate::flush::Logs;
+use crate::flush::{Logs, chain};
 use crate::hot::Hot;
 use crate::options::LakeOptions;
+use crate::retention::expire;
 use crate::store::LakeRoot;
 
-/// Between two looks at all tables.
-const EVERY: Duration = Duration::from_secs(15);
 /// Between two vacuums of all tables.
 const VACUUM_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// What a crash left half written is not being written any more after this.
+const LEFT_OVER: Duration = Duration::from_secs(24 * 3600);
 /// Commits between two checkpoints of a table's log.
 const CHECKPOINT_EVERY: u64 = 50;
 
@@ -41,7 +43,8 @@ impl Housekeeper {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let retention = options.vacuum_retention;
+        let (retention, compaction) = (options.vacuum_retention, options.compaction);
+        let (rules, every) = (options.retention.clone(), options.housekeeping_interval);
         let thread = std::thread::Builder::new()
             .name("weir-tidy".into())
             .spawn(move || {
@@ -53,12 +56,14 @@ impl Housekeeper {
                         logs,
                         hot,
                         dedup,
+                        compaction,
+                        rules,
                         retention,
                         checkpoints: Default::default(),
                         vacuumed: Instant::now(),
                     };
                     loop {
-                        let waited = tokio::time::timeout(EVERY, waiting.wait_for(|s| *s)).await;
+                        let waited = tokio::time::timeout(every, waiting.wait_for(|s| *s)).await;
                         if waited.is_ok() {
                             return;
                         }
@@ -84,6 +89,8 @@ struct Keeper {
     logs: Arc<Logs>,
     hot: Arc<Hot>,
     dedup: Arc<DedupRuns>,
+    compaction: bool,
+    rules: Vec<RetentionRule>,
     retention: Duration,
     /// The version of each table's last checkpoint.
     checkpoints: std::collections::HashMap<weir_core::TableName, u64>,
@@ -94,12 +101,25 @@ impl Keeper {
     async fn round(&mut self) {
         for name in self.logs.names() {
             let options = self.hot.file_options(&name);
-            match compact(&self.root, &self.logs, &self.hot, &name, &options, false).await {
+            let compacted = match self.compaction {
+                true => compact(&self.root, &self.logs, &self.hot, &name, &options, false).await,
+                false => Ok(None),
+            };
+            match compacted {
                 Ok(Some(done)) => {
                     debug!(table = %name, files = done.files_before, rows = done.rows, "compacted")
                 }
                 Ok(None) => {}
                 Err(error) => warn!(table = %name, %error, "cannot compact; trying again later"),
+            }
+            match expire(&self.logs, &self.hot, &self.rules, &name).await {
+                Ok(Some(done)) => {
+                    info!(table = %name, files = done.files, rows = done.rows, "rows past their retention removed")
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    warn!(table = %name, cause = %chain(&error), "cannot remove old rows; trying again later")
+                }
             }
             if let Err(error) = self.checkpoint(&name).await {
                 warn!(table = %name, %error, "cannot write a checkpoint; trying again later");
@@ -140,6 +160,7 @@ impl Keeper {
             if log.version().is_none() {
                 continue;
             }
+            self.root.sweep(&log.location, LEFT_OVER);
             match log.vacuum(self.retention).await {
                 Ok(0) => {}
                 Ok(files) => info!(table = %name, files, "deleted files no version needs"),

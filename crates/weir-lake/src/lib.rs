@@ -24,7 +24,9 @@ mod housekeeping;
 mod lake;
 mod plant;
 mod read;
+mod readmit;
 mod rebuild;
+mod retention;
 mod write;
 
 pub use compact::Compacted;
@@ -35,6 +37,7 @@ pub use lake::{At, Lake, LakeStatus};
 pub use options::LakeOptions;
 pub use read::LakeTable;
 pub use rebuild::{RebuildOptions, Rebuilt};
+pub use retention::Expired;
 pub use rows::{
     Apply, ColumnId, ColumnKind, ColumnSpec, Derive, MAX_COLUMNS, Placed, Record, Rows, TableId,
     TableRows, TableSpec, Value,

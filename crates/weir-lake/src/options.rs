@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weir_core::config::RetentionRule;
+
 /// How a lake is kept.
 #[derive(Clone, Debug)]
 pub struct LakeOptions {
@@ -29,8 +31,17 @@ pub struct LakeOptions {
     pub dedup_window: Option<Duration>,
     /// Files no version younger than this needs are deleted.
     pub vacuum_retention: Duration,
+    /// How long rows are kept, by table; for ever where no rule matches.
+    pub retention: Vec<RetentionRule>,
     /// Whether small files are joined in the background.
     pub compaction: bool,
+    /// Between two rounds of housekeeping.
+    pub housekeeping_interval: Duration,
+    /// How long an object store that is away is waited for at the start.
+    pub store_patience: Duration,
+    /// Whether to start even so, if the log alone can tell where to go on: rows are taken and wait
+    /// in the log until the store answers.
+    pub start_without_store: bool,
 }
 
 impl LakeOptions {
@@ -50,7 +61,11 @@ impl LakeOptions {
             min_free_bytes: 256 << 20,
             dedup_window: Some(Duration::from_secs(30 * 24 * 3600)),
             vacuum_retention: Duration::from_secs(7 * 24 * 3600),
+            retention: Vec::new(),
             compaction: true,
+            housekeeping_interval: Duration::from_secs(15),
+            store_patience: Duration::from_secs(60),
+            start_without_store: false,
         }
     }
 }

@@ -49,7 +49,10 @@ impl House {
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
         let applied = ApplyCounts::default();
-        let lake = Lake::open(project.lake_options(&config), event_apply(&applied))
+        let mut lake_options = project.lake_options(&config);
+        // A server is worth having without its store: what comes meanwhile waits in the log.
+        lake_options.start_without_store = true;
+        let lake = Lake::open(lake_options, event_apply(&applied))
             .await
             .explain_hinted(|| "cannot open the lake".into())?;
         let engine = Engine::new(

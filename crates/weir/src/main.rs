@@ -7,6 +7,7 @@ mod doctor;
 mod failure;
 mod house;
 mod log;
+mod memory;
 mod postgres;
 mod project;
 mod repl;
@@ -25,6 +26,7 @@ use crate::ui::Ui;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    memory::configure();
     let arguments = Arguments::parse();
     let ui = Ui::new(arguments.global.json);
     // A panic is our bug and has its own exit code; the panic's own message is on stderr already.

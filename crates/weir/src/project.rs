@@ -162,6 +162,7 @@ impl Project {
         options.dedup_window = config.dedup.window;
         options.vacuum_retention = config.maintenance.vacuum_retention;
         options.compaction = config.maintenance.compaction;
+        options.retention = config.lake.retention.clone();
         options
     }
 

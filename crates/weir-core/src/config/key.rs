@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::retention::RetentionRule;
 use super::sections::{Config, LogFormat};
 use super::size::ByteSize;
 
@@ -32,6 +33,8 @@ pub enum Kind {
     Socket(fn(&mut Config, SocketAddr)),
     /// IP addresses.
     Addresses(fn(&mut Config, Vec<IpAddr>)),
+    /// Rules for how long tables keep rows.
+    Retention(fn(&mut Config, Vec<RetentionRule>)),
     /// `true` or `false`.
     Switch(fn(&mut Config, bool)),
     /// A whole number between two others.
@@ -187,6 +190,20 @@ pub static KEYS: &[Key] = &[
         default: "lake",
         doc: "Where the tables lie: a folder (relative to the project), or an `s3://`, `gs://` or \
               `az://` URL.",
+    },
+    Key {
+        section: "lake",
+        name: "retention",
+        kind: Kind::Retention(|c, v| c.lake.retention = v),
+        default: "",
+        doc: "How long tables keep rows, as rules `schema.table=duration`, for example \
+              `[\"raw_web.duplicates=30d\", \"raw_*.*=400d\"]`. `*` stands for any part of a \
+              name, `forever` for no end; the first rule that fits decides, and without one rows \
+              stay for ever. Rows grow old by `received_at`. Whole files are let go of once all \
+              their rows are old enough, so rows may stay somewhat longer, all the more where small \
+              files were joined; the commit that does it has a receipt, and the files are deleted \
+              after `maintenance.vacuum_retention`. A rebuild derives nothing from raw rows that \
+              are gone.",
     },
     Key {
         section: "lake",

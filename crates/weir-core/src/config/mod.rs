@@ -8,6 +8,7 @@ mod key;
 mod problem;
 mod read;
 mod reference;
+mod retention;
 mod sections;
 mod size;
 mod time;
@@ -16,8 +17,10 @@ pub use key::{KEYS, Key, Kind, OTHER_VARIABLES};
 pub use problem::{ConfigError, Problem};
 pub use read::Loaded;
 pub use reference::reference;
+pub use retention::RetentionRule;
 pub use sections::{
-    Collect, Config, Dedup, Flush, Hot, Lake, Log, LogFormat, Maintenance, Postgres, Query, Server, Wal,
+    Collect, Config, Dedup, Flush, Hot, Lake, Log, LogFormat, Maintenance, Postgres, Query, Server,
+    Wal,
 };
 pub use size::ByteSize;
 pub use time::{format_duration, parse_duration};

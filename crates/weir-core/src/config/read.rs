@@ -1,5 +1,6 @@
+mod value;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
@@ -7,9 +8,8 @@ use toml::de::{DeTable, DeValue};
 use super::key::{KEYS, Key, Kind, OTHER_VARIABLES};
 use super::problem::{ConfigError, Problem};
 use super::sections::Config;
-use super::size::ByteSize;
-use super::time::{format_duration, parse_duration};
 use crate::spelling::did_you_mean;
+use value::{Given, Wrong, is_only_reference, set, written};
 
 /// The version of the file's format that this Weir reads.
 const VERSION: i64 = 1;
@@ -75,28 +75,11 @@ pub(super) fn defaults() -> Config {
     config
 }
 
-/// A value as it was written.
-#[derive(Clone, Debug)]
-enum Given {
-    /// In an environment variable or the table of keys: text that stands for any type.
-    Plain(String),
-    Text(String),
-    Integer(String),
-    Boolean(bool),
-    List(Vec<String>),
-    Other(&'static str),
-}
-
 /// Where a value was written.
 #[derive(Clone)]
 enum Place {
     File(Range<usize>),
     Variable(String),
-}
-
-struct Wrong {
-    message: String,
-    hint: Option<String>,
 }
 
 struct Reader<'a> {
@@ -416,212 +399,6 @@ fn unknown_key_hint(section: &str, name: &str) -> Option<String> {
         .collect::<Vec<_>>()
         .join(", ");
     Some(format!("it has {list}"))
-}
-
-fn written(value: &DeValue<'_>) -> Given {
-    match value {
-        DeValue::String(text) => Given::Text(text.to_string()),
-        DeValue::Integer(number) if number.radix() == 10 => {
-            Given::Integer(number.as_str().to_owned())
-        }
-        DeValue::Boolean(value) => Given::Boolean(*value),
-        DeValue::Array(items) => items
-            .iter()
-            .map(|item| item.get_ref().as_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
-            .map_or(Given::Other("an array"), Given::List),
-        DeValue::Integer(_) => Given::Other("a number that is not decimal"),
-        DeValue::Float(_) => Given::Other("a number with a point"),
-        DeValue::Datetime(_) => Given::Other("a date"),
-        DeValue::Table(_) => Given::Other("a table"),
-    }
-}
-
-fn is_only_reference(given: &Given) -> bool {
-    let Given::Text(text) = given else {
-        return false;
-    };
-    text.is_empty()
-        || text
-            .strip_prefix("${env:")
-            .and_then(|rest| rest.strip_suffix('}'))
-            .is_some_and(|name| !name.contains(['$', '}']))
-}
-
-/// Checks a value and puts it where its key says.
-fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), Wrong> {
-    let write = |example: &str| Some(format!("write `{} = {example}`", key.name));
-    let wrong_type = |wanted: &str, example: &str| Wrong {
-        message: format!("must be {wanted}, not {}", described(given)),
-        hint: write(example),
-    };
-    let text = || match given {
-        Given::Plain(text) | Given::Text(text) => Some(text.trim()),
-        _ => None,
-    };
-    let wrong = |message: String, hint| Err(Wrong { message, hint });
-    match &key.kind {
-        Kind::Text(set) | Kind::Secret(set) => {
-            let text = text().ok_or_else(|| wrong_type("text", "\"…\""))?;
-            set(config, text.to_owned());
-        }
-        Kind::WebAddress(set) => {
-            const EXAMPLE: &str = "\"https://events.example.com\"";
-            let text = text().ok_or_else(|| wrong_type("a web address", EXAMPLE))?;
-            let rest = text
-                .strip_prefix("https://")
-                .or_else(|| text.strip_prefix("http://"));
-            match rest {
-                _ if text.is_empty() => set(config, None),
-                Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
-                    set(config, Some(text.trim_end_matches('/').to_owned()));
-                }
-                _ => {
-                    return wrong(
-                        "must begin with `https://` or `http://`".to_owned(),
-                        write(EXAMPLE),
-                    );
-                }
-            }
-        }
-        Kind::UrlPath(set) => {
-            let text = text().ok_or_else(|| wrong_type("a path", "\"/x7f3\""))?;
-            let fits = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-            let path = text.trim_end_matches('/');
-            if path.is_empty() {
-                set(config, None);
-            } else if path.starts_with('/') && !path.contains("//") && path.chars().all(fits) {
-                set(config, Some(path.to_owned()));
-            } else {
-                return wrong(
-                    "must begin with `/` and hold letters, digits, `-`, `_`, `.` and `~`"
-                        .to_owned(),
-                    write("\"/x7f3\""),
-                );
-            }
-        }
-        Kind::Socket(set) => {
-            const WANTED: &str = "an IP address and port";
-            let example = format!("\"{}\"", key.default);
-            let text = text().ok_or_else(|| wrong_type(WANTED, &example))?;
-            match text
-                .replace("localhost:", "127.0.0.1:")
-                .parse::<SocketAddr>()
-            {
-                Ok(address) => set(config, address),
-                Err(_) => return wrong(format!("must be {WANTED}"), write(&example)),
-            }
-        }
-        Kind::Addresses(set) => {
-            let items: Vec<&str> = match given {
-                Given::List(items) => items.iter().map(String::as_str).collect(),
-                Given::Plain(text) => text
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|t| !t.is_empty())
-                    .collect(),
-                _ => return Err(wrong_type("a list of IP addresses", "[\"10.0.0.1\"]")),
-            };
-            let mut addresses = Vec::with_capacity(items.len());
-            for item in items {
-                match item.parse() {
-                    Ok(address) => addresses.push(address),
-                    Err(_) => {
-                        return wrong(
-                            format!("holds `{item}`, which is no IP address"),
-                            write("[\"10.0.0.1\"]"),
-                        );
-                    }
-                }
-            }
-            set(config, addresses);
-        }
-        Kind::Switch(set) => match given {
-            Given::Boolean(value) => set(config, *value),
-            Given::Plain(text) if text == "true" => set(config, true),
-            Given::Plain(text) if text == "false" => set(config, false),
-            _ => return Err(wrong_type("`true` or `false`", key.default)),
-        },
-        Kind::Number(min, max, set) => {
-            let number = match given {
-                Given::Integer(text) | Given::Plain(text) => text.replace('_', ""),
-                _ => return Err(wrong_type("a whole number", key.default)),
-            };
-            match number.trim().parse::<u64>() {
-                Ok(number) if (min..=max).contains(&&number) => set(config, number),
-                _ => return wrong(format!("must be a whole number from {min} to {max}"), None),
-            }
-        }
-        Kind::Size(min, max, set) => {
-            let example = format!("\"{}\"", key.default);
-            let text = text().ok_or_else(|| wrong_type("a size", &example))?;
-            match text.parse::<ByteSize>() {
-                Ok(size) if (min..=max).contains(&&size) => set(config, size),
-                Ok(_) => return wrong(format!("must be from {min} to {max}"), None),
-                Err(message) => return wrong(message.to_owned(), None),
-            }
-        }
-        Kind::Time(min, max, set) => {
-            let example = format!("\"{}\"", key.default);
-            let text = text().ok_or_else(|| wrong_type("a duration", &example))?;
-            set(config, bounded(text, *min, *max)?);
-        }
-        Kind::TimeOrForever(min, max, set) => {
-            let example = format!("\"{}\"", key.default);
-            match text().ok_or_else(|| wrong_type("a duration or `forever`", &example))? {
-                "forever" => set(config, None),
-                text => set(config, Some(bounded(text, *min, *max)?)),
-            }
-        }
-        Kind::Choice(words, set) => {
-            let example = format!("\"{}\"", key.default);
-            let text = text().ok_or_else(|| wrong_type("one of a few words", &example))?;
-            match words.iter().find(|word| **word == text) {
-                Some(word) => set(config, word),
-                None => {
-                    let list = words
-                        .iter()
-                        .map(|w| format!("`{w}`"))
-                        .collect::<Vec<_>>()
-                        .join(", ");
-                    let hint =
-                        did_you_mean(text, words).map(|better| format!("did you mean `{better}`?"));
-                    return wrong(format!("must be one of {list}, not `{text}`"), hint);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn bounded(
-    text: &str,
-    min: std::time::Duration,
-    max: std::time::Duration,
-) -> Result<std::time::Duration, Wrong> {
-    let wrong = |message| Wrong {
-        message,
-        hint: None,
-    };
-    let duration = parse_duration(text).map_err(|message| wrong(message.to_owned()))?;
-    if (min..=max).contains(&duration) {
-        return Ok(duration);
-    }
-    Err(wrong(format!(
-        "must be from {} to {}",
-        format_duration(min),
-        format_duration(max)
-    )))
-}
-
-fn described(given: &Given) -> &'static str {
-    match given {
-        Given::Plain(_) | Given::Text(_) => "text",
-        Given::Integer(_) => "a number",
-        Given::Boolean(_) => "`true` or `false`",
-        Given::List(_) => "a list",
-        Given::Other(what) => what,
-    }
 }
 
 /// Returns line and column (in characters), both from 1.

@@ -52,6 +52,7 @@ fn type_of(kind: &Kind) -> String {
         Kind::UrlPath(_) => "path that begins with `/`".to_owned(),
         Kind::Socket(_) => "IP address and port".to_owned(),
         Kind::Addresses(_) => "list of IP addresses (in a variable: with commas)".to_owned(),
+        Kind::Retention(_) => "list of rules (in a variable: with commas)".to_owned(),
         Kind::Switch(_) => "`true` or `false`".to_owned(),
         Kind::Number(min, max, _) => format!("whole number, {min} to {max}"),
         Kind::Size(min, max, _) => format!("size, {min} to {max}"),

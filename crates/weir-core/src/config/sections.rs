@@ -1,6 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::retention::RetentionRule;
 use super::size::ByteSize;
 
 /// Everything that `weir.toml` and the environment can say, checked.
@@ -71,6 +72,8 @@ pub struct Lake {
     pub url: String,
     /// Options of the object store, by the names that `object_store` knows, secrets resolved.
     pub store: Vec<(&'static str, String)>,
+    /// How long tables keep rows; the first rule that fits a table decides.
+    pub retention: Vec<RetentionRule>,
 }
 
 /// The write-ahead log.
@@ -193,6 +196,7 @@ impl Config {
             lake: Lake {
                 url: String::new(),
                 store: Vec::new(),
+                retention: Vec::new(),
             },
             wal: Wal {
                 dir: String::new(),

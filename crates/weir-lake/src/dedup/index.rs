@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 use std::fs;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use hashbrown::HashTable;
 use tracing::{error, warn};
 use weir_core::Seq;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
@@ -20,25 +20,28 @@ const MERGE: usize = 4;
 /// Keys taken out of memory, on their way into a file; still looked up meanwhile.
 pub(crate) type FrozenKeys = Arc<Keys>;
 
-type Keys = HashMap<u128, Entry, BuildHasherDefault<KeyHasher>>;
-
-/// Keys are hashes already.
+/// Keys in memory: each entry holds its own key, which is a hash already.
 #[derive(Default)]
-pub(crate) struct KeyHasher(u64);
+pub(crate) struct Keys(HashTable<Entry>);
 
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
+impl Keys {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+    fn get(&self, key: u128) -> Option<&Entry> {
+        self.0.find(key as u64, |entry| entry.key == key)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let same = |other: &Entry| other.key == entry.key;
+        match self.0.find_mut(entry.key as u64, same) {
+            Some(found) => *found = entry,
+            None => {
+                self.0
+                    .insert_unique(entry.key as u64, entry, |other| other.key as u64);
+            }
         }
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
     }
 }
 
@@ -111,8 +114,8 @@ impl DedupRuns {
 
     /// Writes frozen keys into a file, durably.
     pub(crate) fn persist(&self, keys: &FrozenKeys) -> io::Result<()> {
-        if !keys.is_empty() {
-            let mut entries: Vec<Entry> = keys.values().copied().collect();
+        if keys.len() > 0 {
+            let mut entries: Vec<Entry> = keys.0.iter().copied().collect();
             entries.sort_unstable();
             let mut writer = RunWriter::create(self.next_path(), entries.len())?;
             for entry in entries {
@@ -246,7 +249,7 @@ impl DedupIndex {
         let hash = self.runs.key(key.scope, key.id);
         let at = (key.received_at / 1_000_000).clamp(0, i64::from(u32::MAX)) as u32;
         let payload = key.payload as u32;
-        let found = match self.fresh.get(&hash) {
+        let found = match self.fresh.get(hash) {
             Some(entry) => Some(*entry),
             None => self.find(hash, at),
         };
@@ -259,15 +262,12 @@ impl DedupIndex {
                 first: Seq(entry.seq),
             },
             None => {
-                self.fresh.insert(
-                    hash,
-                    Entry {
-                        key: hash,
-                        seq: key.seq.0,
-                        at,
-                        payload,
-                    },
-                );
+                self.fresh.insert(Entry {
+                    key: hash,
+                    seq: key.seq.0,
+                    at,
+                    payload,
+                });
                 Seen::New
             }
         }
@@ -294,7 +294,7 @@ impl DedupIndex {
         let frozen = state
             .frozen
             .iter()
-            .filter_map(|keys| keys.get(&hash).copied());
+            .filter_map(|keys| keys.get(hash).copied());
         let filed = state.runs.iter().filter_map(|run| match run.find(hash) {
             Ok(found) => found,
             Err(error) => {

@@ -223,17 +223,21 @@ impl TableLog {
                 Some(now),
             )));
         }
-        let operation = if change.data_change {
-            DeltaOperation::Write {
+        let operation = match change {
+            Change {
+                data_change: false, ..
+            } => DeltaOperation::Optimize {
+                predicate: None,
+                target_size: 0,
+            },
+            Change { add, remove, .. } if add.is_empty() && !remove.is_empty() => {
+                DeltaOperation::Delete { predicate: None }
+            }
+            _ => DeltaOperation::Write {
                 mode: SaveMode::Append,
                 partition_by: None,
                 predicate: None,
-            }
-        } else {
-            DeltaOperation::Optimize {
-                predicate: None,
-                target_size: 0,
-            }
+            },
         };
         let commit = CommitBuilder::default()
             .with_actions(actions)
@@ -327,7 +331,7 @@ impl TableLog {
         }
     }
 
-    fn error(&self, action: &'static str, source: DeltaTableError) -> LakeError {
+    pub(super) fn error(&self, action: &'static str, source: DeltaTableError) -> LakeError {
         LakeError::new(LakeErrorKind::Storage, action, &self.name).because(source)
     }
 
@@ -341,23 +345,6 @@ impl TableLog {
             .map_err(fail)?;
         // Old entries of the log stay: their receipts are what numbers are explained from.
         Ok(())
-    }
-
-    /// Deletes files no version within `retention` needs; returns how many.
-    pub(crate) async fn vacuum(&self, retention: std::time::Duration) -> Result<usize, LakeError> {
-        let mut table = DeltaTable::new(self.log_store.clone());
-        let fail = |e: DeltaTableError| self.error("vacuum table", e);
-        table.load().await.map_err(fail)?;
-        // Files wait for their commit, and queries read on, for less than an hour.
-        let retention = retention.max(std::time::Duration::from_secs(3600));
-        let retention = chrono::Duration::from_std(retention).unwrap_or(chrono::Duration::days(7));
-        let (_, metrics) = table
-            .vacuum()
-            .with_retention_period(retention)
-            .with_enforce_retention_duration(false)
-            .await
-            .map_err(fail)?;
-        Ok(metrics.files_deleted.len())
     }
 }
 

@@ -5,6 +5,7 @@ mod parquet;
 mod receipt;
 mod statement;
 mod stats;
+mod vacuum;
 mod writer;
 
 pub(crate) use log::{Change, TableLog};

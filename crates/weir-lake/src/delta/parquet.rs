@@ -14,8 +14,8 @@ use parquet::errors::ParquetError;
 use super::writer::{FileOptions, FileWriter};
 use crate::view::{DataFile, widen_batch};
 
-/// Rows handed to the writer at once.
-const CHUNK: usize = 8 * 1024;
+/// Rows handed to the writer, and read from a file, at once: a few megabytes of wide rows.
+const CHUNK: usize = 4 * 1024;
 /// Writes batches as one file with the columns of `schema`, sorted as `options` say.
 pub(crate) async fn write_file(
     store: &Arc<dyn ObjectStore>,

@@ -268,7 +268,11 @@ impl From<Operation> for DeltaOperation {
 /// zone is a feature of its own.
 fn raised(now: &Protocol, schema: &Schema) -> Result<Option<Protocol>, DeltaTableError> {
     const FEATURE: &str = "timestampNtz";
-    if !schema.fields().iter().any(|f| has_local_time(f.data_type())) {
+    if !schema
+        .fields()
+        .iter()
+        .any(|f| has_local_time(f.data_type()))
+    {
         return Ok(None);
     }
     let now = serde_json::to_value(now)?;

@@ -24,13 +24,13 @@ use crate::view::DataFile;
 /// Rows of a row group: what is pruned, and buffered, at once.
 const ROW_GROUP: usize = 128 * 1024;
 /// A row group ends early when it takes this much encoded: it is kept in memory until then.
-const ROW_GROUP_BYTES: usize = 12 << 20;
+const ROW_GROUP_BYTES: usize = 8 << 20;
 /// Encoded bytes leave memory in chunks of this size.
 const CHUNK_BYTES: usize = 512 << 10;
 /// Parts of an upload; stores ask for 5 MiB at least.
 const PART_BYTES: usize = 5 << 20;
 /// Parts on their way at once, besides the one being filled.
-const PARTS: usize = 2;
+const PARTS: usize = 1;
 
 /// How files of a table are written.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Float64Builder, Int64Builder,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -140,6 +140,33 @@ impl Column {
         }
     }
 
+    /// Returns a column that begins with `values`, which must have the type of `kind`.
+    fn holding(kind: ColumnKind, values: &dyn Array) -> Self {
+        let mut column = Column::new(kind);
+        match &mut column.builder {
+            Builder::Boolean(b) => b.append_array(values.as_boolean()),
+            Builder::Integer(b) => b.append_array(values.as_primitive()),
+            Builder::Float(b) => b.append_array(values.as_primitive()),
+            Builder::Timestamp(b) => b.append_array(values.as_primitive()),
+            Builder::String(b) => {
+                let _ = b.append_array(values.as_string::<i32>());
+            }
+            Builder::Binary(b) => {
+                let _ = b.append_array(values.as_binary::<i32>());
+            }
+        }
+        column.len = values.len();
+        column
+    }
+
+    /// Drops the values after the first `len`.
+    pub(super) fn truncate(&mut self, len: usize) {
+        if self.len > len {
+            let values = self.take();
+            *self = Column::holding(self.kind, &values.slice(0, len));
+        }
+    }
+
     pub(super) fn kind(&self) -> ColumnKind {
         self.kind
     }
@@ -225,19 +252,8 @@ impl Column {
         if to.data_type() != self.kind.data_type() && self.len() == 0 {
             *self = Column::new(to);
         } else if to.data_type() != self.kind.data_type() {
-            let len = self.len;
             let values = self.take();
-            let wide = widen_array(&values, to);
-            let mut next = Column::new(to);
-            match &mut next.builder {
-                Builder::Float(b) => b.append_array(wide.as_any().downcast_ref().expect("floats")),
-                Builder::String(b) => {
-                    let _ = b.append_array(wide.as_any().downcast_ref().expect("strings"));
-                }
-                _ => unreachable!("only floats and text are wider than anything"),
-            }
-            next.len = len;
-            *self = next;
+            *self = Column::holding(to, &widen_array(&values, to));
         }
         self.kind = to;
     }
@@ -261,7 +277,6 @@ impl Column {
 /// Text of numbers is their shortest exact form, text of instants RFC 3339 in UTC. An array that
 /// already has the type is returned as it is.
 pub(crate) fn widen_array(array: &dyn Array, to: ColumnKind) -> ArrayRef {
-    use arrow::array::AsArray;
     use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
     let target = to.data_type();
     if *array.data_type() == target {

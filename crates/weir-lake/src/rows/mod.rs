@@ -155,9 +155,9 @@ impl Tables {
         }
     }
 
-    /// Ends rows that were left open; they keep what was set.
-    pub(crate) fn end_open_rows(&mut self) {
-        self.list.iter_mut().for_each(TableRows::end_if_open);
+    /// Drops rows that were begun and not ended, with all that was set.
+    pub(crate) fn drop_open_rows(&mut self) {
+        self.list.iter_mut().for_each(TableRows::drop_open);
     }
 
     /// Returns roughly the bytes of rows not yet taken.

@@ -179,9 +179,13 @@ impl TableRows {
         self.rows += 1;
     }
 
-    pub(crate) fn end_if_open(&mut self) {
-        if self.open {
-            self.end();
+    /// Drops the open row, if there is one. Columns it widened stay as wide.
+    pub(crate) fn drop_open(&mut self) {
+        if std::mem::take(&mut self.open) {
+            let rows = self.rows;
+            self.columns
+                .iter_mut()
+                .for_each(|column| column.truncate(rows));
         }
     }
 

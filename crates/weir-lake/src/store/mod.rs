@@ -72,6 +72,22 @@ impl LakeRoot {
         (path, url)
     }
 
+    /// Removes what a crash left half written in a table's folders on a local disk.
+    pub(crate) fn sweep(&self, table: &Path, older_than: std::time::Duration) {
+        if self.url.scheme() == "file" {
+            for folder in [table.clone(), table.clone().join("_delta_log")] {
+                sync::sweep(&PathBuf::from(format!("/{folder}")), older_than);
+            }
+        }
+    }
+
+    /// Returns the error of a store that does not answer.
+    pub(crate) fn unreachable(&self, why: &str) -> LakeError {
+        let url = redact(self.url.as_str());
+        LakeError::new(LakeErrorKind::Unreachable, "reach the object store at", url)
+            .because(why.to_owned())
+    }
+
     /// Returns every table whose log exists.
     pub(crate) async fn list(&self) -> Result<Vec<TableName>, LakeError> {
         let fail = |e: object_store::Error| {

@@ -123,6 +123,24 @@ impl Staged {
     }
 }
 
+/// Removes files that never got their name, and that nobody has written to for long.
+pub(super) fn sweep(folder: &std::path::Path, older_than: std::time::Duration) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let staged = name
+            .to_string_lossy()
+            .rsplit_once('#')
+            .is_some_and(|(_, number)| {
+                number.len() > 6 && number.bytes().all(|byte| byte.is_ascii_digit())
+            });
+        let modified = entry.metadata().and_then(|data| data.modified());
+        let old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= older_than));
+        if staged && old {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 impl Drop for Staged {
     fn drop(&mut self) {
         // After a rename there is nothing under this name.

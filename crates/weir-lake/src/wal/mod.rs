@@ -11,7 +11,7 @@ mod writer;
 
 pub use frame::{FrameError, read_frame};
 pub(crate) use lock::DirLock;
-pub(crate) use recover::{Recovered, recover, replay};
+pub(crate) use recover::{Damage, Recovered, recover, replay};
 pub(crate) use segment::{SegmentFile, Segments};
 pub(crate) use writer::{
     Durable, MAX_PAYLOAD, Wal, WalOptions, WalStats, read_checkpoint, record_bytes,

@@ -119,3 +119,45 @@ async fn a_damaged_table_is_left_out_and_its_rows_wait_in_the_log() {
     assert_eq!(ids(&lake).await, ["a", "b"]);
     lake.close().await.unwrap();
 }
+
+/// Unreadable for a passing reason: it is taken back without a restart, and rows that it held all
+/// along are not there twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_can_be_read_again_is_taken_back() {
+    for staged in [false, true] {
+        let dir = tempdir().unwrap();
+        let lake = open(dir.path()).await;
+        add(&lake, &["a,x,1", "b,x,2.5"]).await;
+        lake.flush().await.unwrap();
+        add(&lake, &["c,x,text"]).await;
+        lake.close().await.unwrap();
+        drop(lake);
+        // Without it the log is read from its beginning, rows that are committed included.
+        fs::remove_file(dir.path().join("wal/checkpoint")).unwrap();
+        let log = dir
+            .path()
+            .join("lake/test/lines/_delta_log/00000000000000000001.json");
+        let whole = fs::read(&log).unwrap();
+        fs::write(&log, b"{ not json").unwrap();
+        let lake = open(dir.path()).await;
+        assert_eq!(lake.status().unreadable_tables, 1);
+        add(&lake, &["d,x,4"]).await;
+        if staged {
+            assert!(lake.flush().await.is_err(), "its rows wait");
+            add(&lake, &["e,x,true"]).await;
+        }
+        fs::write(&log, whole).unwrap();
+        lake.flush().await.unwrap();
+        let wanted = ["a", "b", "c", "d", "e"];
+        let wanted = &wanted[..4 + usize::from(staged)];
+        assert_eq!(ids(&lake).await, wanted, "staged: {staged}");
+        add(&lake, &["f,x,6"]).await;
+        lake.flush().await.unwrap();
+        lake.close().await.unwrap();
+        drop(lake);
+        let lake = open(dir.path()).await;
+        assert_eq!(ids(&lake).await, [wanted, &["f"]].concat());
+        assert_eq!(lake.status().unreadable_tables, 0);
+        lake.close().await.unwrap();
+    }
+}

@@ -3,6 +3,9 @@
 mod apply;
 mod crash;
 mod damage;
+mod panicking;
 mod reading;
 mod rebuild;
+mod retention;
+mod store;
 mod widening;

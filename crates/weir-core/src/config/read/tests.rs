@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::LogFormat;
+use crate::config::{ByteSize, LogFormat};
 
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
     let variables = variables

@@ -1,0 +1,35 @@
+//! How the process keeps memory that it has freed.
+
+use std::ffi::{c_int, c_long};
+
+/// Freed memory is given back after this many milliseconds. The allocator's own second keeps what
+/// the last spike needed all the time; at once, each batch would fault its pages in again.
+const GIVE_BACK_AFTER: c_long = 200;
+
+/// `mi_option_purge_delay`, the same in versions 2 and 3 of the allocator.
+const PURGE_DELAY: c_int = 15;
+
+unsafe extern "C" {
+    fn mi_version() -> c_int;
+    fn mi_option_set(option: c_int, value: c_long);
+}
+
+/// Keeps memory small; called once, before threads are started.
+///
+/// `MIMALLOC_*` variables still decide where they are set.
+pub(crate) fn configure() {
+    if std::env::var_os("MIMALLOC_ALLOW_THP").is_none() {
+        // Huge pages never become small again while any part of them is used: with them an idle
+        // server held several times what it needed, for no speed that could be measured.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
+    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        // SAFETY: both functions may be called at any time and from any thread; the version is
+        // asked because another one might give the option another number.
+        unsafe {
+            if (20_000..40_000).contains(&mi_version()) {
+                mi_option_set(PURGE_DELAY, GIVE_BACK_AFTER);
+            }
+        }
+    }
+}
