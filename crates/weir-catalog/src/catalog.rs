@@ -125,17 +125,26 @@ impl Catalog {
     /// Refreshes are rate-limited, so that guessing keys costs the store nothing; a failed refresh
     /// is an unknown key.
     pub async fn source_for_new_key(&self, write_key: &str) -> KeyLookup {
+        match self.refresh_for_stranger().await {
+            true => self.source_for_key(write_key),
+            false => KeyLookup::Unknown,
+        }
+    }
+
+    /// Looks once more whether another process has just made what somebody shows: a key, a token, a
+    /// user. Returns false when it was looked a moment ago; guessing costs the store nothing.
+    pub async fn refresh_for_stranger(&self) -> bool {
         {
             let mut last = self.inner.last_unknown_key.lock();
             if last.is_some_and(|last| last.elapsed() < UNKNOWN_KEY_INTERVAL) {
-                return KeyLookup::Unknown;
+                return false;
             }
             *last = Some(Instant::now());
         }
         if let Err(error) = self.refresh().await {
             tracing::warn!(error = %error, "cannot look for new keys in the catalog");
         }
-        self.source_for_key(write_key)
+        true
     }
 
     pub(crate) async fn reload(&self) -> Result<(), CatalogError> {

@@ -19,6 +19,8 @@ pub enum CatalogErrorKind {
     NotFound,
     /// Whoever asks may not do this.
     Denied,
+    /// There is one of that name already.
+    Exists,
     /// The request itself cannot be granted (a name that is taken, a bad value).
     Invalid,
     /// Another process holds the store for longer than we wait.

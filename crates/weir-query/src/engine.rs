@@ -19,6 +19,7 @@ use weir_access::{Action, Object};
 use weir_catalog::Catalog;
 use weir_lake::Lake;
 
+use crate::access_statements;
 use crate::caller::Caller;
 use crate::catalog::Scope;
 use crate::error::{QueryError, QueryErrorKind, translate};
@@ -140,6 +141,37 @@ impl Engine {
             .parts
             .queries
             .start(&request.caller, &request.sql);
+        let parts = &self.inner.parts;
+        match access_statements::read(&request.sql, options) {
+            Ok(None) => {}
+            Ok(Some(statement)) => {
+                let (catalog, lake) = (&parts.catalog, &parts.lake);
+                let done = access_statements::execute(statement, catalog, lake, &request).await;
+                let id = ticket.id();
+                return match done {
+                    Ok(command) => {
+                        ticket.done();
+                        Ok(QueryResult {
+                            id,
+                            schema: Arc::new(Schema::empty()),
+                            versions: BTreeMap::new(),
+                            command,
+                            started,
+                            rows: QueryStream::finished(deadline, timeout),
+                        })
+                    }
+                    Err(error) => {
+                        report(&ticket, &error);
+                        ticket.failed(&error);
+                        Err(error)
+                    }
+                };
+            }
+            Err(error) => {
+                ticket.failed(&error);
+                return Err(error);
+            }
+        }
         let mut cancelled = ticket.cancelled();
         let gate = Arc::new(Gate::default());
         let clock = Clock {
@@ -166,6 +198,12 @@ impl Engine {
     /// Parameters that are given count as typed; for the others the statement is asked.
     pub async fn describe(&self, request: QueryRequest) -> Result<Description, QueryError> {
         let timeout = self.inner.parts.options.timeout;
+        if let Some(statement) = access_statements::read(&request.sql, &self.inner.parts.options)? {
+            return Ok(Description {
+                schema: None,
+                parameters: statement.parameters(),
+            });
+        }
         let permit = self.admit().await?;
         let parts = self.inner.parts.clone();
         let planning = self.inner.threads.plan(move || async move {

@@ -3,6 +3,7 @@
 //! What this crate is not: it speaks no HTTP and knows no events. A query runs on
 //! threads of its own, under limits of its own, so that no SQL text can take intake down with it.
 
+mod access_statements;
 mod caller;
 mod catalog;
 mod dialect;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::access_statements::redact;
 use crate::caller::Caller;
 use crate::error::QueryError;
 use crate::memory::Share;
@@ -140,6 +141,8 @@ impl Entry {
 
 impl Queries {
     pub(crate) fn start(self: &Arc<Self>, caller: &Caller, sql: &str) -> Ticket {
+        // Passwords must not outlive the statement they are in.
+        let sql = &*redact(sql);
         let mut end = sql.len().min(SQL_BYTES);
         while !sql.is_char_boundary(end) {
             end -= 1;

@@ -52,15 +52,22 @@ impl ApiError {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",
-            "this needs the owner's token",
+            "this needs a token, or a user's name and password",
         )
-        .with_hint("send `Authorization: Bearer TOKEN`; the token is in `.weir/owner.token`")
+        .with_hint(
+            "send `Authorization: Bearer TOKEN`: `weir tokens create` makes one, \
+             the owner's is in `.weir/owner.token`",
+        )
     }
 
     pub(crate) fn too_many_attempts(seconds: u64) -> Self {
-        let message = "too many wrong tokens from this address";
+        let message = "too many wrong tokens or passwords";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
             .with_retry_after(seconds)
+    }
+
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "permission_denied", message)
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -113,6 +120,8 @@ impl From<CatalogError> for ApiError {
     fn from(error: CatalogError) -> Self {
         let (status, code) = match error.kind() {
             CatalogErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            CatalogErrorKind::Denied => (StatusCode::FORBIDDEN, "permission_denied"),
+            CatalogErrorKind::Exists => (StatusCode::CONFLICT, "exists"),
             CatalogErrorKind::Invalid => (StatusCode::BAD_REQUEST, "invalid_request"),
             CatalogErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "catalog_busy"),
             _ => (StatusCode::SERVICE_UNAVAILABLE, "catalog_unavailable"),

@@ -1,7 +1,7 @@
 //! The doors: one HTTP listener for events, queries, administration, health and metrics.
 //!
 //! The intake is answered before any router is asked, everything else by axum. Everything but
-//! the intake and health needs the owner's token.
+//! the intake and health is for people and programs who are known, with the rights they have.
 //!
 //! What this crate is not: it computes no answer. It turns HTTP into calls of the rooms, and what
 //! they say into HTTP.

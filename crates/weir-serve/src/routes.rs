@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use tokio_util::sync::CancellationToken;
+use weir_access::Action;
 
-use crate::auth::{Door, owner_only};
+use crate::auth::{Door, permitted, signed_in};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::server::ClientAddress;
@@ -20,13 +21,18 @@ pub(crate) fn router(
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
 ) -> Router {
-    let door = Door::new(services.catalog.clone());
-    let owner = Router::new()
-        .merge(admin::router())
-        .merge(tail::router(shutdown))
+    let door = Door::new(services.catalog.clone(), services.logins.clone());
+    let may =
+        |action| middleware::from_fn_with_state((services.catalog.clone(), action), permitted);
+    // Live events are events as they came.
+    let sources = admin::sources().merge(tail::router(shutdown));
+    let known = Router::new()
+        .merge(sources.layer(may(Action::ManageSources)))
+        .merge(admin::lake().layer(may(Action::Operate)))
+        .merge(admin::access())
         .with_state(services.clone())
         .merge(query::router(services.engine.clone()))
-        .layer(middleware::from_fn_with_state(door.clone(), owner_only));
+        .layer(middleware::from_fn_with_state(door.clone(), signed_in));
     let metrics_page = Router::new()
         .route("/metrics", get(metrics_page))
         .with_state((services.clone(), metrics.clone(), door));
@@ -34,14 +40,14 @@ pub(crate) fn router(
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(services.clone())
-        .merge(owner)
+        .merge(known)
         .merge(metrics_page)
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(metrics, observe))
 }
 
-/// Metrics are for this machine, and for whoever has the owner's token.
+/// Metrics are for this machine, and for whoever may operate the lake.
 async fn metrics_page(
     State((services, metrics, door)): State<(Services, Arc<Metrics>, Door)>,
     ClientAddress(address): ClientAddress,
@@ -50,7 +56,7 @@ async fn metrics_page(
     // A proxy on this machine passes strangers on, and says so.
     let proxied = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
     if !address.is_loopback() || proxied {
-        door.check(address, &headers)?;
+        door.permit(address, &headers, Action::Operate).await?;
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], metrics.text(&services)))

@@ -25,7 +25,8 @@ impl Catalog {
             .await
     }
 
-    /// Takes rights from `grantee`; returns whether there were any to take.
+    /// Takes rights from `grantee`; returns whether there were any to take. On a schema, it takes
+    /// them on each of its tables, too.
     pub async fn revoke(
         &self,
         by: &Actor,
@@ -35,8 +36,53 @@ impl Catalog {
     ) -> Result<bool, CatalogError> {
         let before = self.check(by, grantee, object, privileges)?;
         let after = before.without(privileges);
-        self.put_grant(by, "grant.take", grantee, object, before, after)
-            .await
+        self.check_not_by_schema(grantee, object, privileges)?;
+        let mut any = self
+            .put_grant(by, "grant.take", grantee, object, before, after)
+            .await?;
+        if let GrantObject::Schema(schema) = object {
+            for grant in self.access().grants() {
+                let inside = grant.object.table().is_some() && grant.object.schema() == schema;
+                if grant.grantee == grantee && inside {
+                    let (before, after) = (grant.privileges, grant.privileges.without(privileges));
+                    let (object, action) = (&grant.object, "grant.take");
+                    any |= self
+                        .put_grant(by, action, grantee, object, before, after)
+                        .await?;
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    /// Refuses to take from a table what a grant on its schema gives: it would change nothing, and
+    /// look as if it had.
+    fn check_not_by_schema(
+        &self,
+        grantee: &str,
+        object: &GrantObject,
+        privileges: Privileges,
+    ) -> Result<(), CatalogError> {
+        let Some(table) = object.table() else {
+            return Ok(());
+        };
+        let (access, schema) = (self.access(), object.schema());
+        let on_schema = access.grants().iter().find(|grant| {
+            grant.grantee == grantee
+                && grant.object == GrantObject::Schema(schema.to_owned())
+                && !grant.privileges.and(privileges.and(object.possible())).is_empty()
+        });
+        match on_schema {
+            None => Ok(()),
+            Some(grant) => Err(CatalogError::new(
+                CatalogErrorKind::Invalid,
+                format!(
+                    "`{grantee}` has {} on `{table}` by a grant on the schema `{schema}`",
+                    grant.privileges.and(privileges)
+                ),
+            )
+            .with_hint("revoke it on the schema, and grant it on the tables that remain")),
+        }
     }
 
     /// Checks a grant's parts and returns what was granted so far.

@@ -276,10 +276,10 @@ impl Catalog {
         let name = RoleName::new(role).map_err(invalid)?;
         let access = self.access();
         if access.has_role(name.as_str()) {
-            return Err(invalid(format!("there is a role `{name}` already")));
+            return Err(exists(format!("there is a role `{name}` already")));
         }
         if access.user(name.as_str()).is_some() {
-            return Err(invalid(format!("`{name}` is a user"))
+            return Err(exists(format!("`{name}` is a user"))
                 .with_hint("users and roles share their names, as grants name either"));
         }
         let mut change = self.change(by, "role.create").await?;
@@ -350,7 +350,7 @@ impl Catalog {
             return Err(taken(name));
         }
         if access.has_role(name.as_str()) {
-            return Err(invalid(format!("`{name}` is a role"))
+            return Err(exists(format!("`{name}` is a role"))
                 .with_hint("users and roles share their names, as grants name either"));
         }
         let schema = name.schema();
@@ -406,8 +406,12 @@ impl Catalog {
     }
 }
 
+fn exists(text: String) -> CatalogError {
+    CatalogError::new(CatalogErrorKind::Exists, text)
+}
+
 fn taken(name: &UserName) -> CatalogError {
-    invalid(format!("there is a user `{name}` already"))
+    exists(format!("there is a user `{name}` already"))
 }
 
 async fn derive(name: &UserName, password: &str) -> Result<PasswordSecrets, CatalogError> {

@@ -58,7 +58,7 @@ impl IntoResponse for Failure {
 fn status(kind: QueryErrorKind) -> StatusCode {
     use QueryErrorKind as Kind;
     match kind {
-        Kind::ReadOnly => StatusCode::FORBIDDEN,
+        Kind::ReadOnly | Kind::PermissionDenied => StatusCode::FORBIDDEN,
         Kind::OutOfMemory | Kind::OutOfDisk => StatusCode::INSUFFICIENT_STORAGE,
         Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Kind::Cancelled => StatusCode::CONFLICT,

@@ -11,11 +11,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use weir_query::{Caller, Engine, QueryError, QueryRequest, QueryResult};
+use weir_query::{Engine, QueryError, QueryRequest, QueryResult};
 
 use super::encode::Encoder;
 use super::failure::Failure;
 use super::format::Format;
+use crate::auth::SignedIn;
 use crate::error::ApiError;
 
 /// The largest request: a statement of the engine's largest size, and parameters.
@@ -27,7 +28,7 @@ const CHUNKS_AHEAD: usize = 4;
 /// The header that names the run, for `weir.queries` and for cancelling.
 const QUERY_ID: HeaderName = HeaderName::from_static("weir-query-id");
 
-/// Returns the routes of queries; the caller puts them behind the owner's door.
+/// Returns the routes of queries; they are for whoever is signed in, with the rights they have.
 pub(crate) fn router(engine: Engine) -> Router {
     Router::new()
         .route("/api/v1/query", get(ask).post(ask))
@@ -56,7 +57,7 @@ struct UrlQuestion {
     timeout_ms: Option<u64>,
 }
 
-async fn ask(State(engine): State<Engine>, request: Request) -> Response {
+async fn ask(State(engine): State<Engine>, who: SignedIn, request: Request) -> Response {
     let headers = request.headers().clone();
     let question = match question(request).await {
         Ok(question) => question,
@@ -83,7 +84,7 @@ async fn ask(State(engine): State<Engine>, request: Request) -> Response {
         sql: question.sql,
         params: question.params.into_iter().map(Into::into).collect(),
         settings: Default::default(),
-        caller: Caller::owner(door),
+        caller: who.caller(door),
         timeout: question.timeout_ms.map(Duration::from_millis),
     };
     match engine.query(request).await {
@@ -248,8 +249,12 @@ fn broken_off() -> QueryError {
     QueryError::unwritable()
 }
 
-async fn cancel(State(engine): State<Engine>, Path(id): Path<String>) -> Response {
-    if engine.cancel(&id) {
+async fn cancel(
+    State(engine): State<Engine>,
+    who: SignedIn,
+    Path(id): Path<String>,
+) -> Response {
+    if engine.cancel_for(&who.caller("http"), &id) {
         return Json(serde_json::json!({ "query_id": id, "state": "cancelling" })).into_response();
     }
     ApiError::not_found(format!(
