@@ -1,9 +1,15 @@
 //! Parameters: values from outside that take the place of `$1`, never spliced into the text.
 
-use datafusion::common::{ParamValues, ScalarValue};
+use std::collections::HashMap;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use serde_json::Value;
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::types::type_name;
 
 /// A value for `$1`, `$2`, ...
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +48,50 @@ pub(crate) fn values(params: Vec<ScalarValue>) -> ParamValues {
     ParamValues::from(params)
 }
 
+/// Returns the types to which parameters are cast, by their names: `$1::date` takes a date.
+pub(crate) fn casts(plan: &LogicalPlan) -> Result<HashMap<String, DataType>, DataFusionError> {
+    let mut casts = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Cast(cast) = expr
+                    && let Expr::Placeholder(placeholder) = cast.expr.as_ref()
+                {
+                    let kind = cast.field.data_type().clone();
+                    casts.entry(placeholder.id.clone()).or_insert(kind);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(casts)
+}
+
+/// Gives text the type that the place where it is used asks for, as Postgres reads what is written
+/// without a type: `id < '10'` compares numbers.
+pub(crate) fn typed(
+    params: Vec<ScalarValue>,
+    types: &HashMap<String, Option<DataType>>,
+) -> Result<Vec<ScalarValue>, QueryError> {
+    params
+        .into_iter()
+        .enumerate()
+        .map(|(i, value)| {
+            let wanted = types.get(&format!("${}", i + 1)).and_then(Option::as_ref);
+            let Some(wanted) = wanted.filter(|kind| !kind.is_string() && !kind.is_nested()) else {
+                return Ok(value);
+            };
+            if !value.data_type().is_string() || value.is_null() {
+                return Ok(value);
+            }
+            value.cast_to(wanted).map_err(|error| {
+                let message = format!("parameter ${} is no {}", i + 1, type_name(wanted));
+                QueryError::new(QueryErrorKind::Value, message).caused_by(error)
+            })
+        })
+        .collect()
+}
+
 fn scalar(value: &Value, number: usize) -> Result<ScalarValue, QueryError> {
     Ok(match value {
         Value::Null => ScalarValue::Null,
@@ -64,7 +114,7 @@ fn list(values: &[Value], number: usize) -> Result<ScalarValue, QueryError> {
         .map(|v| scalar(v, number))
         .collect::<Result<Vec<_>, _>>()?;
     let data_type = scalars.iter().find(|v| !v.is_null()).map_or(
-        datafusion::arrow::datatypes::DataType::Utf8,
+        DataType::Utf8,
         ScalarValue::data_type,
     );
     let scalars = scalars

@@ -114,6 +114,7 @@ pub(crate) fn parameter_types(
     let types = plan
         .get_parameter_types()
         .map_err(|error| translate(error, names))?;
+    let casts = params::casts(plan).map_err(|error| translate(error, names))?;
     let number = |name: &str| name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
     let mut parameters: Vec<Option<DataType>> = params
         .iter()
@@ -127,7 +128,7 @@ pub(crate) fn parameter_types(
             parameters.resize(at, None);
         }
         let place = &mut parameters[at - 1];
-        *place = place.take().or(kind);
+        *place = place.take().or(kind).or_else(|| casts.get(&name).cloned());
     }
     Ok(parameters)
 }
@@ -389,6 +390,10 @@ pub(crate) fn with_params(
     if used.is_empty() {
         return Ok(plan);
     }
+    let types = plan
+        .get_parameter_types()
+        .map_err(|error| translate(error, names))?;
+    let params = params::typed(params, &types)?;
     plan.with_param_values(params::values(params))
         .map_err(|error| translate(error, names))
 }
@@ -404,6 +409,11 @@ fn listed(statement: Statement) -> Result<Statement, QueryError> {
             }
             Sql::ShowSchemas { .. } => {
                 "SELECT schema_name AS schema FROM information_schema.schemata ORDER BY 1"
+            }
+            Sql::ShowVariable { variable }
+                if matches!(variable.as_slice(), [name] if name.value.eq_ignore_ascii_case("all")) =>
+            {
+                "SELECT name, setting, short_desc AS description FROM pg_catalog.pg_settings ORDER BY 1"
             }
             _ => return Ok(statement),
         },

@@ -13,16 +13,30 @@ pub(super) enum Command {
     /// `SAVEPOINT`, `RELEASE`: the tag to answer with.
     Savepoint(&'static str),
     RollbackTo,
-    Set { name: String, values: Vec<String> },
+    Set {
+        name: String,
+        values: Vec<String>,
+    },
     Reset(String),
     Show(String),
     Discard(&'static str),
     /// The name, or none for all.
     Deallocate(Option<String>),
-    Declare { name: String, query: String, hold: bool },
-    Fetch { name: String, rows: Rows, moves: bool },
+    Declare {
+        name: String,
+        query: String,
+        hold: bool,
+    },
+    Fetch {
+        name: String,
+        rows: Rows,
+        moves: bool,
+    },
     Close(Option<String>),
-    Copy { query: String, style: Style },
+    Copy {
+        query: String,
+        style: Style,
+    },
     /// Accepted, nothing to do: the tag to answer with.
     Nothing(&'static str),
     /// Answers with rows and changes nothing.
@@ -88,10 +102,15 @@ pub(super) fn understand(sql: &str) -> Result<Command, Failure> {
         "analyze" | "analyse" => Command::Nothing("ANALYZE"),
         "lock" => Command::Nothing("LOCK TABLE"),
         "prepare" | "execute" => {
-            return Err(Failure::new("0A000", format!("{} is not supported as a statement", first.to_uppercase()))
-                .hint("drivers prepare statements with the protocol's own messages"));
+            return Err(Failure::new(
+                "0A000",
+                format!("{} is not supported as a statement", first.to_uppercase()),
+            )
+            .hint("drivers prepare statements with the protocol's own messages"));
         }
-        "select" | "with" | "values" | "table" | "explain" | "describe" | "desc" | "(" => Command::Read,
+        "select" | "with" | "values" | "table" | "explain" | "describe" | "desc" | "(" => {
+            Command::Read
+        }
         _ => Command::Write,
     })
 }
@@ -116,18 +135,26 @@ fn set(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
         let none = is(at + 1, "none") || is(at + 1, "default");
         return match none {
             true => Ok(Command::Nothing("SET")),
-            false => Err(Failure::new("0A000", "a session cannot become somebody else")
-                .hint("connect as that user")),
+            false => Err(
+                Failure::new("0A000", "a session cannot become somebody else")
+                    .hint("connect as that user"),
+            ),
         };
     }
     let (name, mut at) = match () {
         () if is(at, "time") && is(at + 1, "zone") => ("timezone".to_owned(), at + 2),
         () if is(at, "names") => ("client_encoding".to_owned(), at + 1),
         () => {
-            let mut name = pieces.get(at).map(Piece::value).ok_or_else(|| syntax("SET takes a name"))?;
+            let mut name = pieces
+                .get(at)
+                .map(Piece::value)
+                .ok_or_else(|| syntax("SET takes a name"))?;
             at += 1;
             while is(at, ".") {
-                name = format!("{name}.{}", pieces.get(at + 1).map(Piece::value).unwrap_or_default());
+                name = format!(
+                    "{name}.{}",
+                    pieces.get(at + 1).map(Piece::value).unwrap_or_default()
+                );
                 at += 2;
             }
             if !is(at, "=") && !is(at, "to") {
@@ -160,13 +187,16 @@ fn show(pieces: &[Piece<'_>]) -> Command {
     let word = |at: usize| pieces.get(at).map(Piece::value).unwrap_or_default();
     match word(1).as_str() {
         // Lists the engine makes.
-        "tables" | "schemas" | "columns" | "functions" | "databases" | "views" | "create" | "catalogs" | "extended"
-        | "full" | "all" => Command::Read,
+        "tables" | "schemas" | "columns" | "functions" | "databases" | "views" | "create"
+        | "catalogs" | "extended" | "full" | "all" => Command::Read,
         "time" if word(2) == "zone" => Command::Show("TimeZone".to_owned()),
         "transaction" => Command::Show("transaction_isolation".to_owned()),
         "session" => Command::Show("session_authorization".to_owned()),
         _ => {
-            let mut name = pieces.get(1).map(|piece| piece.text.trim_matches('"').to_owned()).unwrap_or_default();
+            let mut name = pieces
+                .get(1)
+                .map(|piece| piece.text.trim_matches('"').to_owned())
+                .unwrap_or_default();
             let mut at = 2;
             while pieces.get(at).is_some_and(|piece| piece.is(".")) {
                 name = format!("{name}.{}", word(at + 1));
@@ -178,7 +208,10 @@ fn show(pieces: &[Piece<'_>]) -> Command {
 }
 
 fn declare(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
-    let name = pieces.get(1).map(Piece::value).ok_or_else(|| syntax("DECLARE takes a name"))?;
+    let name = pieces
+        .get(1)
+        .map(Piece::value)
+        .ok_or_else(|| syntax("DECLARE takes a name"))?;
     let query = pieces.iter().position(|piece| piece.is("for"));
     let query = query.and_then(|at| pieces.get(at + 1));
     let query = query.ok_or_else(|| syntax("DECLARE ... CURSOR FOR takes a query"))?;
@@ -211,7 +244,9 @@ fn fetch(pieces: &[Piece<'_>], moves: bool) -> Result<Command, Failure> {
             "next" if direction => {}
             "forward" if direction => {}
             "all" if direction => rows = Rows::All,
-            "backward" | "prior" | "first" | "last" | "absolute" | "relative" | "-" if direction => {
+            "backward" | "prior" | "first" | "last" | "absolute" | "relative" | "-"
+                if direction =>
+            {
                 return Err(Failure::new("55000", "cursors move forward only"));
             }
             _ if piece.kind == Kind::Number => {
@@ -223,7 +258,10 @@ fn fetch(pieces: &[Piece<'_>], moves: bool) -> Result<Command, Failure> {
         direction = true;
         at += 1;
     }
-    let name = pieces.get(at).map(Piece::value).ok_or_else(|| syntax("FETCH takes the name of a cursor"))?;
+    let name = pieces
+        .get(at)
+        .map(Piece::value)
+        .ok_or_else(|| syntax("FETCH takes the name of a cursor"))?;
     Ok(Command::Fetch { name, rows, moves })
 }
 
@@ -246,15 +284,24 @@ fn copy(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
             .hint("INSERT rows, or send events through a source"));
     }
     if !pieces.get(at + 1).is_some_and(|target| target.is("stdout")) {
-        return Err(Failure::new("42501", "COPY to a file or a program of the server is not allowed")
-            .hint("COPY ... TO STDOUT; in psql, \\copy writes to a file of yours"));
+        return Err(Failure::new(
+            "42501",
+            "COPY to a file or a program of the server is not allowed",
+        )
+        .hint("COPY ... TO STDOUT; in psql, \\copy writes to a file of yours"));
     }
     let source = sql[pieces[1].start..pieces[at].start].trim();
-    let query = match source.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
+    let query = match source
+        .strip_prefix('(')
+        .and_then(|inner| inner.strip_suffix(')'))
+    {
         Some(query) => query.to_owned(),
         None => match source.split_once('(') {
             Some((table, columns)) => {
-                format!("SELECT {} FROM {table}", columns.trim_end().trim_end_matches(')'))
+                format!(
+                    "SELECT {} FROM {table}",
+                    columns.trim_end().trim_end_matches(')')
+                )
             }
             None => format!("SELECT * FROM {source}"),
         },
@@ -273,7 +320,10 @@ fn style(pieces: &[Piece<'_>]) -> Result<Style, Failure> {
         let value = piece.map(Piece::value).unwrap_or_default();
         match value.as_bytes() {
             [byte] if !matches!(byte, b'\n' | b'\r' | b'\\') => Ok(*byte),
-            _ => Err(Failure::new("22023", format!("COPY {what} must be a single one-byte character"))),
+            _ => Err(Failure::new(
+                "22023",
+                format!("COPY {what} must be a single one-byte character"),
+            )),
         }
     };
     let mut at = 0;
@@ -287,15 +337,27 @@ fn style(pieces: &[Piece<'_>]) -> Result<Style, Failure> {
                 let value = after.map(Piece::value).unwrap_or_default();
                 let off = ["false", "off", "0"].contains(&value.as_str());
                 header = !off;
-                used = if off || ["true", "on", "1"].contains(&value.as_str()) { 2 } else { 1 };
+                used = if off || ["true", "on", "1"].contains(&value.as_str()) {
+                    2
+                } else {
+                    1
+                };
             }
             "delimiter" | "delimiters" => {
-                let value = if after.is_some_and(|word| word.is("as")) { pieces.get(at + 2) } else { after };
+                let value = if after.is_some_and(|word| word.is("as")) {
+                    pieces.get(at + 2)
+                } else {
+                    after
+                };
                 delimiter = Some(byte(value, "delimiter")?);
             }
             "quote" => quote = byte(after, "quote")?,
             "null" => {
-                let value = if after.is_some_and(|word| word.is("as")) { pieces.get(at + 2) } else { after };
+                let value = if after.is_some_and(|word| word.is("as")) {
+                    pieces.get(at + 2)
+                } else {
+                    after
+                };
                 null = Some(value.map(Piece::value).unwrap_or_default());
             }
             "force_quote" => (force_quote, used) = (true, 2),
@@ -318,7 +380,12 @@ fn style(pieces: &[Piece<'_>]) -> Result<Style, Failure> {
             force_quote,
         },
         "binary" => Style::Binary,
-        other => return Err(Failure::new("22023", format!("COPY format \"{other}\" not recognized"))),
+        other => {
+            return Err(Failure::new(
+                "22023",
+                format!("COPY format \"{other}\" not recognized"),
+            ));
+        }
     })
 }
 
@@ -336,8 +403,14 @@ mod tests {
             name: name.to_owned(),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
         };
-        assert_eq!(read("SET search_path TO a, \"B c\""), set("search_path", &["a", "B c"]));
-        assert_eq!(read("set session time zone 'Europe/Berlin'"), set("timezone", &["Europe/Berlin"]));
+        assert_eq!(
+            read("SET search_path TO a, \"B c\""),
+            set("search_path", &["a", "B c"])
+        );
+        assert_eq!(
+            read("set session time zone 'Europe/Berlin'"),
+            set("timezone", &["Europe/Berlin"])
+        );
         assert_eq!(read("SET LOCAL my.var = -5"), set("my.var", &["-5"]));
         assert_eq!(read("show time zone"), Command::Show("TimeZone".to_owned()));
         assert_eq!(read("START TRANSACTION READ ONLY"), Command::Begin);
@@ -349,12 +422,19 @@ mod tests {
 
     #[test]
     fn cursors_are_understood() {
-        assert_eq!(read("DECLARE \"c\" NO SCROLL CURSOR WITH HOLD FOR select 1"), Command::Declare {
+        assert_eq!(
+            read("DECLARE \"c\" NO SCROLL CURSOR WITH HOLD FOR select 1"),
+            Command::Declare {
+                name: "c".to_owned(),
+                query: "select 1".to_owned(),
+                hold: true,
+            }
+        );
+        let fetch = |rows| Command::Fetch {
             name: "c".to_owned(),
-            query: "select 1".to_owned(),
-            hold: true,
-        });
-        let fetch = |rows| Command::Fetch { name: "c".to_owned(), rows, moves: false };
+            rows,
+            moves: false,
+        };
         assert_eq!(read("FETCH FORWARD 10 FROM \"c\""), fetch(Rows::Next(10)));
         assert_eq!(read("fetch all in c"), fetch(Rows::All));
         assert_eq!(read("fetch c"), fetch(Rows::Next(1)));
@@ -363,14 +443,26 @@ mod tests {
 
     #[test]
     fn copying_out_is_understood_and_files_are_refused() {
-        assert_eq!(read("COPY (select 1 as \"to\") TO STDOUT WITH (FORMAT csv, HEADER)"), Command::Copy {
-            query: "select 1 as \"to\"".to_owned(),
-            style: Style::Csv { delimiter: b',', quote: b'"', null: String::new(), header: true, force_quote: false },
-        });
-        assert_eq!(read("copy shop.orders (id, amount) to stdout binary"), Command::Copy {
-            query: "SELECT id, amount FROM shop.orders ".to_owned(),
-            style: Style::Binary,
-        });
+        assert_eq!(
+            read("COPY (select 1 as \"to\") TO STDOUT WITH (FORMAT csv, HEADER)"),
+            Command::Copy {
+                query: "select 1 as \"to\"".to_owned(),
+                style: Style::Csv {
+                    delimiter: b',',
+                    quote: b'"',
+                    null: String::new(),
+                    header: true,
+                    force_quote: false
+                },
+            }
+        );
+        assert_eq!(
+            read("copy shop.orders (id, amount) to stdout binary"),
+            Command::Copy {
+                query: "SELECT id, amount FROM shop.orders ".to_owned(),
+                style: Style::Binary,
+            }
+        );
         for (sql, code) in [
             ("COPY t TO '/etc/passwd'", "42501"),
             ("COPY t TO PROGRAM 'sh'", "42501"),

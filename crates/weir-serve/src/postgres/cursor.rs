@@ -53,7 +53,10 @@ pub(super) async fn interruptible<T>(
 }
 
 fn cancelled() -> Stop {
-    Stop::Told(Failure::new("57014", "canceling statement due to user request"))
+    Stop::Told(Failure::new(
+        "57014",
+        "canceling statement due to user request",
+    ))
 }
 
 /// Sends what has gathered, unless somebody asks for the end: a client that does not read must not

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use bytes::{Buf, Bytes};
-use weir_query::{ScalarValue, arrow_type, array_element};
+use weir_query::{ScalarValue, array_element, arrow_type};
 
 use super::failure::Failure;
 
@@ -35,14 +35,13 @@ pub(super) fn parameter(
     if binary {
         return from_binary(oid, value).ok_or_else(|| unreadable(number, oid));
     }
-    let text = std::str::from_utf8(value).map_err(|_| {
-        Failure::new(
-            "22021",
-            format!("parameter ${number} is not valid UTF-8"),
-        )
-    })?;
+    let text = std::str::from_utf8(value)
+        .map_err(|_| Failure::new("22021", format!("parameter ${number} is not valid UTF-8")))?;
     if text.contains('\0') {
-        return Err(Failure::new("22021", format!("parameter ${number} contains a NUL byte")));
+        return Err(Failure::new(
+            "22021",
+            format!("parameter ${number} contains a NUL byte"),
+        ));
     }
     from_text(oid, &kind, text).ok_or_else(|| {
         let name = weir_query::type_name_of(oid).unwrap_or("its type");
@@ -69,7 +68,9 @@ fn from_text(oid: u32, kind: &DataType, text: &str) -> Option<ScalarValue> {
             let hex = text.strip_prefix("\\x")?;
             let pairs = hex.as_bytes().chunks(2);
             let bytes = pairs.map(|pair| {
-                let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+                let pair = std::str::from_utf8(pair)
+                    .ok()
+                    .filter(|pair| pair.len() == 2)?;
                 u8::from_str_radix(pair, 16).ok()
             });
             Some(ScalarValue::Binary(Some(bytes.collect::<Option<_>>()?)))
@@ -104,7 +105,10 @@ fn number(text: &str) -> Option<ScalarValue> {
     let all = format!("{whole}{fraction}");
     if all.is_empty() || !all.bytes().all(|byte| byte.is_ascii_digit()) {
         // With an exponent, or NaN.
-        return text.parse().ok().map(|value| ScalarValue::Float64(Some(value)));
+        return text
+            .parse()
+            .ok()
+            .map(|value| ScalarValue::Float64(Some(value)));
     }
     let significant = all.trim_start_matches('0').len();
     if significant > 38 || fraction.len() > 38 {
@@ -113,7 +117,11 @@ fn number(text: &str) -> Option<ScalarValue> {
     let value: i128 = all.trim_start_matches('0').parse().unwrap_or(0);
     let scale = fraction.len() as u8;
     let precision = (significant as u8).max(scale).max(1);
-    Some(ScalarValue::Decimal128(Some(sign * value), precision, scale as i8))
+    Some(ScalarValue::Decimal128(
+        Some(sign * value),
+        precision,
+        scale as i8,
+    ))
 }
 
 fn list(items: Vec<ScalarValue>, kind: &DataType) -> ScalarValue {
@@ -324,9 +332,9 @@ fn array(element: u32, mut value: Bytes) -> Option<ScalarValue> {
             let bytes = value.get_i32();
             items.push(match usize::try_from(bytes) {
                 Err(_) => ScalarValue::try_from(&kind).ok()?,
-                Ok(bytes) if bytes <= value.len() => {
-                    from_binary(element, &value.split_to(bytes))?.cast_to(&kind).ok()?
-                }
+                Ok(bytes) if bytes <= value.len() => from_binary(element, &value.split_to(bytes))?
+                    .cast_to(&kind)
+                    .ok()?,
                 Ok(_) => return None,
             });
         }
@@ -351,7 +359,10 @@ mod tests {
         let split = |text: &str| elements(text);
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(split("{}"), Some(vec![]));
-        assert_eq!(split("{1, NULL,\"a,\\\"b\"}"), Some(vec![some("1"), None, some("a,\"b")]));
+        assert_eq!(
+            split("{1, NULL,\"a,\\\"b\"}"),
+            Some(vec![some("1"), None, some("a,\"b")])
+        );
         assert_eq!(split("{\"NULL\"}"), Some(vec![some("NULL")]));
         for bad in ["", "{", "1,2", "{{1}}", "{\"a}", "{\"a\"b}"] {
             assert_eq!(split(bad), None, "{bad}");
@@ -360,15 +371,30 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_digits() {
-        assert_eq!(number("-1.50"), Some(ScalarValue::Decimal128(Some(-150), 3, 2)));
+        assert_eq!(
+            number("-1.50"),
+            Some(ScalarValue::Decimal128(Some(-150), 3, 2))
+        );
         assert_eq!(number("0"), Some(ScalarValue::Decimal128(Some(0), 1, 0)));
-        assert_eq!(number("0.001"), Some(ScalarValue::Decimal128(Some(1), 3, 3)));
+        assert_eq!(
+            number("0.001"),
+            Some(ScalarValue::Decimal128(Some(1), 3, 3))
+        );
         assert_eq!(number("x"), None);
     }
 
     #[test]
     fn what_is_sent_in_binary_comes_back() {
-        for text in ["0", "12345.678", "-1.50", "0.0001", "10000", "0.00", "0.00000001", "99990000.5"] {
+        for text in [
+            "0",
+            "12345.678",
+            "-1.50",
+            "0.0001",
+            "10000",
+            "0.00",
+            "0.00000001",
+            "99990000.5",
+        ] {
             let mut out = bytes::BytesMut::new();
             super::super::encode::send_numeric(text, &mut out);
             let back = numeric(out.freeze()).unwrap_or_else(|| panic!("{text}"));
@@ -378,7 +404,9 @@ mod tests {
 
     #[test]
     fn cut_off_values_are_refused() {
-        for oid in [16, 20, 23, 700, 701, 1082, 1114, 1184, 1186, 1700, 2950, 1007, 1009, 3802] {
+        for oid in [
+            16, 20, 23, 700, 701, 1082, 1114, 1184, 1186, 1700, 2950, 1007, 1009, 3802,
+        ] {
             for length in 0..3 {
                 let value = Bytes::from(vec![0xff; length]);
                 let _ = parameter(1, oid, true, Some(&value));

@@ -10,8 +10,8 @@ mod cursor;
 mod decode;
 mod encode;
 mod failure;
-mod script;
 mod scram;
+mod script;
 mod session;
 mod settings;
 mod startup;
@@ -72,7 +72,9 @@ pub async fn serve_postgres(
         catalog,
         logins,
         cancels: Cancels::default(),
-        tls: options.certificate.map(|certificate| certificate.acceptor()),
+        tls: options
+            .certificate
+            .map(|certificate| certificate.acceptor()),
     });
     let places = Arc::new(Semaphore::new(options.max_connections));
     let sessions = tokio_util::task::TaskTracker::new();

@@ -88,9 +88,8 @@ impl Exchange {
             .filter(|proof| proof.len() == 32)
             .ok_or(Failure::Malformed)?;
         let signed = format!("{},{without_proof}", self.signed);
-        let sign = |key: &[u8]| {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes())
-        };
+        let sign =
+            |key: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
         let signature = sign(&self.secrets.stored_key);
         let key: Vec<u8> = proof
             .iter()
@@ -164,7 +163,14 @@ mod tests {
     #[test]
     fn what_is_no_first_message_is_refused() {
         for first in [
-            "", "n", "n,,", "p=tls-unique,,n=,r=x", "n,,n=user", "n,,n=user,r=", "n,,r=x", "x,,n=,r=x",
+            "",
+            "n",
+            "n,,",
+            "p=tls-unique,,n=,r=x",
+            "n,,n=user",
+            "n,,n=user,r=",
+            "n,,r=x",
+            "x,,n=,r=x",
         ] {
             let begun = Exchange::begin_with(example(), first.as_bytes(), OURS);
             assert_eq!(begun.err(), Some(Failure::Malformed), "{first}");

@@ -42,7 +42,10 @@ impl Piece<'_> {
             Kind::Name => inside("\""),
             Kind::Text if self.text.starts_with('$') => {
                 let tag = self.text[1..].find('$').map_or(1, |at| at + 2);
-                self.text.get(tag..self.text.len().saturating_sub(tag)).unwrap_or_default().to_owned()
+                self.text
+                    .get(tag..self.text.len().saturating_sub(tag))
+                    .unwrap_or_default()
+                    .to_owned()
             }
             Kind::Text => match self.text.strip_prefix(['e', 'E']) {
                 Some(rest) => escaped(rest),
@@ -57,7 +60,10 @@ impl Piece<'_> {
 /// Reads text with backslashes: `E'\t'`.
 fn escaped(quoted: &str) -> String {
     let inside = quoted.strip_prefix('\'').unwrap_or(quoted);
-    let inside = inside.strip_suffix('\'').unwrap_or(inside).replace("''", "'");
+    let inside = inside
+        .strip_suffix('\'')
+        .unwrap_or(inside)
+        .replace("''", "'");
     let (mut text, mut chars) = (String::new(), inside.chars());
     while let Some(c) = chars.next() {
         match (c, c == '\\') {
@@ -90,7 +96,10 @@ pub(super) fn pieces(sql: &str) -> Vec<Piece<'_>> {
                 continue;
             }
             b'-' if bytes.get(at + 1) == Some(&b'-') => {
-                at += bytes[at..].iter().position(|b| *b == b'\n').unwrap_or(bytes.len() - at);
+                at += bytes[at..]
+                    .iter()
+                    .position(|b| *b == b'\n')
+                    .unwrap_or(bytes.len() - at);
                 continue;
             }
             b'/' if bytes.get(at + 1) == Some(&b'*') => {
@@ -123,13 +132,17 @@ pub(super) fn pieces(sql: &str) -> Vec<Piece<'_>> {
                 }
             },
             byte if byte.is_ascii_digit() => {
-                while bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'.') {
+                while bytes
+                    .get(at)
+                    .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'.')
+                {
                     at += 1;
                 }
                 Kind::Number
             }
             byte if byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80 => {
-                let inside = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || *b >= 0x80;
+                let inside =
+                    |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || *b >= 0x80;
                 while bytes.get(at).is_some_and(inside) {
                     at += 1;
                 }
@@ -179,15 +192,20 @@ fn dollars(sql: &str, start: usize) -> Option<usize> {
     let rest = &sql[start + 1..];
     let length = rest.find('$')?;
     let tag = &rest[..length];
-    let name = tag.chars().enumerate().all(|(i, c)| {
-        c == '_' || c.is_alphabetic() || (i > 0 && c.is_ascii_digit())
-    });
+    let name = tag
+        .chars()
+        .enumerate()
+        .all(|(i, c)| c == '_' || c.is_alphabetic() || (i > 0 && c.is_ascii_digit()));
     if !name {
         return None;
     }
     let tag = &sql[start..start + length + 2];
     let body = start + tag.len();
-    Some(sql[body..].find(tag).map_or(sql.len(), |end| body + end + tag.len()))
+    Some(
+        sql[body..]
+            .find(tag)
+            .map_or(sql.len(), |end| body + end + tag.len()),
+    )
 }
 
 /// Splits a text at the semicolons between its statements; empty ones are left out.
@@ -216,12 +234,18 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons_outside_of_quotes() {
-        assert_eq!(statements("select 1; select ';' ;; -- ;\n select \";\" /* ; /* ; */ ; */"), [
-            "select 1", "select ';'", "-- ;\n select \";\" /* ; /* ; */ ; */"
-        ]);
-        assert_eq!(statements("select $a$;$a$; select E'\\';'; select $1"), [
-            "select $a$;$a$", "select E'\\';'", "select $1"
-        ]);
+        assert_eq!(
+            statements("select 1; select ';' ;; -- ;\n select \";\" /* ; /* ; */ ; */"),
+            [
+                "select 1",
+                "select ';'",
+                "-- ;\n select \";\" /* ; /* ; */ ; */"
+            ]
+        );
+        assert_eq!(
+            statements("select $a$;$a$; select E'\\';'; select $1"),
+            ["select $a$;$a$", "select E'\\';'", "select $1"]
+        );
         assert!(statements(" ; -- nothing\n").is_empty());
         assert_eq!(statements("select '"), ["select '"]);
     }

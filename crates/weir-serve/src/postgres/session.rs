@@ -7,9 +7,12 @@ use std::sync::Arc;
 use chrono::Utc;
 use pgwire::messages::data::{DataRow, NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
-    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete,
+    PortalSuspended,
 };
-use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus};
+use pgwire::messages::response::{
+    CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus,
+};
 use pgwire::messages::startup::{BackendKeyData, ParameterStatus, SecretKey};
 use pgwire::messages::{PgWireBackendMessage as Reply, PgWireFrontendMessage as Message};
 use tokio_util::sync::CancellationToken;
@@ -162,7 +165,12 @@ impl Session {
                 Ok(message) => message,
                 Err(broken) => break broken,
             };
-            if !self.door.catalog.access().still_valid(&self.identity, Utc::now()) {
+            if !self
+                .door
+                .catalog
+                .access()
+                .still_valid(&self.identity, Utc::now())
+            {
                 let told = Failure::new("28000", "this sign-in is no longer valid");
                 wire.error(told.response("FATAL"));
                 let _ = wire.flush().await;
@@ -212,7 +220,9 @@ impl Session {
             Message::Flush(_) => Ok(()),
             // Left over from a COPY that has failed.
             Message::CopyData(_) | Message::CopyDone(_) | Message::CopyFail(_) => Ok(()),
-            _ => Err(Stop::Broken(Broken::Protocol("unexpected message".to_owned()))),
+            _ => Err(Stop::Broken(Broken::Protocol(
+                "unexpected message".to_owned(),
+            ))),
         };
         self.skipping = matches!(end, Err(Stop::Told(_)));
         self.told(wire, end)
@@ -245,34 +255,52 @@ impl Session {
             let mut asked = pin!(asked.notified());
             asked.as_mut().enable();
             let command = understand(sql)?;
-            let outcome = self.begin(wire, &mut asked, sql, &command, Vec::new()).await?;
+            let outcome = self
+                .begin(wire, &mut asked, sql, &command, Vec::new())
+                .await?;
             self.finish(wire, &mut asked, outcome).await?;
         }
         Ok(())
     }
 
     /// Sends all of an outcome, its columns first.
-    async fn finish(&mut self, wire: &mut Wire, asked: &mut Asked<'_, '_>, outcome: Outcome) -> Result<(), Stop> {
+    async fn finish(
+        &mut self,
+        wire: &mut Wire,
+        asked: &mut Asked<'_, '_>,
+        outcome: Outcome,
+    ) -> Result<(), Stop> {
         let formats = Formats::default();
         let zone = self.variables.zone;
         match outcome {
             Outcome::Tag(text) => wire.put(tag(text)),
             Outcome::Value(name, value) => {
-                wire.put(Reply::RowDescription(encode::describe(&one_text(&name), &formats)));
+                wire.put(Reply::RowDescription(encode::describe(
+                    &one_text(&name),
+                    &formats,
+                )));
                 wire.put(one_value(&value));
                 wire.put(tag("SHOW"));
             }
             Outcome::Rows(mut answer) => {
                 if answer.has_rows() {
-                    wire.put(Reply::RowDescription(encode::describe(&answer.schema(), &formats)));
+                    wire.put(Reply::RowDescription(encode::describe(
+                        &answer.schema(),
+                        &formats,
+                    )));
                 }
                 let (sent, _) = answer.send(wire, asked, &formats, &zone, None).await?;
                 wire.put(tag(answer.tag(sent)));
             }
             Outcome::Fetch(name, rows) => {
                 let (answer, _) = self.cursor(&name)?;
-                wire.put(Reply::RowDescription(encode::describe(&answer.schema(), &formats)));
-                let (sent, _) = answer.send(wire, asked, &formats, &zone, limit(rows)).await?;
+                wire.put(Reply::RowDescription(encode::describe(
+                    &answer.schema(),
+                    &formats,
+                )));
+                let (sent, _) = answer
+                    .send(wire, asked, &formats, &zone, limit(rows))
+                    .await?;
                 wire.put(tag(format!("FETCH {sent}")));
             }
             Outcome::Copy(mut answer, style) => {
@@ -300,7 +328,10 @@ impl Session {
         parameters: Vec<Parameter>,
     ) -> Result<Outcome, Stop> {
         if self.status == TransactionStatus::Error
-            && !matches!(command, Command::Commit | Command::Rollback | Command::RollbackTo)
+            && !matches!(
+                command,
+                Command::Commit | Command::Rollback | Command::RollbackTo
+            )
         {
             return Err(Failure::new(
                 "25P02",
@@ -314,7 +345,10 @@ impl Session {
                 let answer = self.ask(wire, asked, sql, parameters).await?;
                 if self.status == TransactionStatus::Transaction && !self.written {
                     self.written = true;
-                    wire.notice("NOTICE", "each statement is committed at once; ROLLBACK will not undo it");
+                    wire.notice(
+                        "NOTICE",
+                        "each statement is committed at once; ROLLBACK will not undo it",
+                    );
                 }
                 Outcome::Rows(Box::new(answer))
             }
@@ -324,21 +358,35 @@ impl Session {
             }
             Command::Declare { name, query, hold } => {
                 if self.status == TransactionStatus::Idle && !hold {
-                    return Err(Failure::new("25P01", "DECLARE CURSOR can only be used in transaction blocks").into());
+                    return Err(Failure::new(
+                        "25P01",
+                        "DECLARE CURSOR can only be used in transaction blocks",
+                    )
+                    .into());
                 }
                 if self.cursors.contains_key(name) {
-                    return Err(Failure::new("42P03", format!("cursor \"{name}\" already exists")).into());
+                    return Err(
+                        Failure::new("42P03", format!("cursor \"{name}\" already exists")).into(),
+                    );
                 }
                 self.room(self.cursors.len())?;
                 let answer = self.ask(wire, asked, query, parameters).await?;
                 self.cursors.insert(name.clone(), (answer, *hold));
                 Outcome::Tag("DECLARE CURSOR".to_owned())
             }
-            Command::Fetch { name, rows, moves: false } => {
+            Command::Fetch {
+                name,
+                rows,
+                moves: false,
+            } => {
                 self.cursor(name)?;
                 Outcome::Fetch(name.clone(), *rows)
             }
-            Command::Fetch { name, rows, moves: true } => {
+            Command::Fetch {
+                name,
+                rows,
+                moves: true,
+            } => {
                 let passed = self.cursor(name)?.0.skip(wire, asked, limit(*rows)).await?;
                 Outcome::Tag(format!("MOVE {passed}"))
             }
@@ -379,14 +427,20 @@ impl Session {
                 if self.status == TransactionStatus::Idle {
                     wire.notice("WARNING", "there is no transaction in progress");
                 } else if self.written {
-                    wire.notice("WARNING", "statements since BEGIN were committed when they ended; nothing was undone");
+                    wire.notice(
+                        "WARNING",
+                        "statements since BEGIN were committed when they ended; nothing was undone",
+                    );
                 }
                 self.end_transaction();
                 "ROLLBACK"
             }
             Command::RollbackTo => {
                 if self.status == TransactionStatus::Idle {
-                    return Err(Failure::new("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks"));
+                    return Err(Failure::new(
+                        "25P01",
+                        "ROLLBACK TO SAVEPOINT can only be used in transaction blocks",
+                    ));
                 }
                 if self.written {
                     wire.notice("WARNING", "statements since the savepoint were committed when they ended; nothing was undone");
@@ -396,13 +450,19 @@ impl Session {
             }
             Command::Savepoint(tag) => {
                 if self.status == TransactionStatus::Idle {
-                    return Err(Failure::new("25P01", format!("{tag} can only be used in transaction blocks")));
+                    return Err(Failure::new(
+                        "25P01",
+                        format!("{tag} can only be used in transaction blocks"),
+                    ));
                 }
                 tag
             }
             Command::Set { name, values } => {
                 if let Some((name, value)) = self.variables.set(name, values)? {
-                    wire.put(Reply::ParameterStatus(ParameterStatus::new(name.to_owned(), value)));
+                    wire.put(Reply::ParameterStatus(ParameterStatus::new(
+                        name.to_owned(),
+                        value,
+                    )));
                 }
                 "SET"
             }
@@ -420,7 +480,10 @@ impl Session {
             }
             Command::Deallocate(name) => match name {
                 Some(name) if self.statements.remove(name).is_none() => {
-                    return Err(Failure::new("26000", format!("prepared statement \"{name}\" does not exist")));
+                    return Err(Failure::new(
+                        "26000",
+                        format!("prepared statement \"{name}\" does not exist"),
+                    ));
                 }
                 Some(_) => "DEALLOCATE",
                 None => {
@@ -440,7 +503,12 @@ impl Session {
         self.portals.clear();
     }
 
-    async fn show(&mut self, wire: &mut Wire, asked: &mut Asked<'_, '_>, name: &str) -> Result<Outcome, Stop> {
+    async fn show(
+        &mut self,
+        wire: &mut Wire,
+        asked: &mut Asked<'_, '_>,
+        name: &str,
+    ) -> Result<Outcome, Stop> {
         if let Some(value) = self.variables.get(name) {
             return Ok(Outcome::Value(name.to_owned(), value));
         }
@@ -458,7 +526,11 @@ impl Session {
         });
         match value {
             Some(value) => Ok(Outcome::Value(name.to_owned(), value)),
-            None => Err(Failure::new("42704", format!("unrecognized configuration parameter \"{name}\"")).into()),
+            None => Err(Failure::new(
+                "42704",
+                format!("unrecognized configuration parameter \"{name}\""),
+            )
+            .into()),
         }
     }
 
@@ -488,8 +560,11 @@ impl Session {
     fn room(&self, kept: usize) -> Result<(), Failure> {
         match kept < MAX_KEPT {
             true => Ok(()),
-            false => Err(Failure::new("53400", format!("a session may keep {MAX_KEPT} statements or cursors"))
-                .hint("close those that are no longer used")),
+            false => Err(Failure::new(
+                "53400",
+                format!("a session may keep {MAX_KEPT} statements or cursors"),
+            )
+            .hint("close those that are no longer used")),
         }
     }
 
@@ -498,12 +573,20 @@ impl Session {
     fn parse(&mut self, wire: &mut Wire, parse: Parse) -> Result<(), Stop> {
         let name = parse.name.unwrap_or_default();
         if !name.is_empty() && self.statements.contains_key(&name) {
-            return Err(Failure::new("42P05", format!("prepared statement \"{name}\" already exists")).into());
+            return Err(Failure::new(
+                "42P05",
+                format!("prepared statement \"{name}\" already exists"),
+            )
+            .into());
         }
         self.room(self.statements.len())?;
         let mut statements = script::statements(&parse.query);
         if statements.len() > 1 {
-            return Err(Failure::new("42601", "cannot insert multiple commands into a prepared statement").into());
+            return Err(Failure::new(
+                "42601",
+                "cannot insert multiple commands into a prepared statement",
+            )
+            .into());
         }
         let sql = statements.pop().unwrap_or_default().to_owned();
         let statement = Statement {
@@ -520,11 +603,20 @@ impl Session {
     fn statement(&self, name: Option<&str>) -> Result<Arc<Statement>, Failure> {
         let name = name.unwrap_or_default();
         let found = self.statements.get(name).cloned();
-        found.ok_or_else(|| Failure::new("26000", format!("prepared statement \"{name}\" does not exist")))
+        found.ok_or_else(|| {
+            Failure::new(
+                "26000",
+                format!("prepared statement \"{name}\" does not exist"),
+            )
+        })
     }
 
     /// Asks the engine what a statement answers and takes; once per statement.
-    async fn description(&self, wire: &mut Wire, statement: &Statement) -> Result<Arc<Description>, Stop> {
+    async fn description(
+        &self,
+        wire: &mut Wire,
+        statement: &Statement,
+    ) -> Result<Arc<Description>, Stop> {
         if let Some(known) = statement.description.lock().clone() {
             return Ok(known);
         }
@@ -547,7 +639,12 @@ impl Session {
         let asked = self.entry.asked.clone();
         let mut asked = pin!(asked.notified());
         asked.as_mut().enable();
-        let description = interruptible(wire, &mut asked.as_mut(), self.door.engine.describe(request)).await?;
+        let description = interruptible(
+            wire,
+            &mut asked.as_mut(),
+            self.door.engine.describe(request),
+        )
+        .await?;
         let description = Arc::new(description.map_err(|error| Failure::of_query(&error, sql))?);
         *statement.description.lock() = Some(description.clone());
         Ok(description)
@@ -610,10 +707,14 @@ impl Session {
             let found = description.parameters.get(at).and_then(Option::as_ref);
             given.or_else(|| found.map(decode::described)).unwrap_or(25)
         });
-        wire.put(Reply::ParameterDescription(ParameterDescription::new(oids.collect())));
+        wire.put(Reply::ParameterDescription(ParameterDescription::new(
+            oids.collect(),
+        )));
         let schema = match &statement.command {
             Command::Copy { .. } | Command::Declare { .. } => None,
-            Command::Fetch { name, moves: false, .. } => Some(self.cursor(name)?.0.schema()),
+            Command::Fetch {
+                name, moves: false, ..
+            } => Some(self.cursor(name)?.0.schema()),
             Command::Show(name) => Some(Arc::new(one_text(name))),
             _ => description.schema.clone(),
         };
@@ -623,7 +724,10 @@ impl Session {
 
     async fn describe_portal(&mut self, wire: &mut Wire, name: &str) -> Result<(), Stop> {
         let Some(mut portal) = self.portals.remove(name) else {
-            return Err(Failure::new("34000", format!("portal \"{name}\" does not exist")).into());
+            // Cursors are portals that a statement made.
+            let schema = self.cursor(name)?.0.schema();
+            described(wire, Some(&schema), &Formats::default());
+            return Ok(());
         };
         let schema = match &portal.statement.command {
             Command::Read if portal.answer.is_none() && portal.ended.is_none() => {
@@ -633,7 +737,13 @@ impl Session {
                 asked.as_mut().enable();
                 let (statement, parameters) = (portal.statement.clone(), portal.parameters.clone());
                 let begun = self
-                    .begin(wire, &mut asked, &statement.sql, &statement.command, parameters)
+                    .begin(
+                        wire,
+                        &mut asked,
+                        &statement.sql,
+                        &statement.command,
+                        parameters,
+                    )
                     .await?;
                 match begun {
                     Outcome::Rows(answer) => {
@@ -645,7 +755,9 @@ impl Session {
                 }
             }
             Command::Read => portal.answer.as_ref().map(Answer::schema),
-            Command::Fetch { name, moves: false, .. } => {
+            Command::Fetch {
+                name, moves: false, ..
+            } => {
                 let name = name.clone();
                 Some(self.cursor(&name)?.0.schema())
             }
@@ -664,7 +776,7 @@ impl Session {
     async fn execute(&mut self, wire: &mut Wire, execute: Execute) -> Result<(), Stop> {
         let name = execute.name.unwrap_or_default();
         let Some(mut portal) = self.portals.remove(&name) else {
-            return Err(Failure::new("34000", format!("portal \"{name}\" does not exist")).into());
+            return self.execute_cursor(wire, &name, execute.max_rows).await;
         };
         if portal.statement.sql.is_empty() {
             wire.put(Reply::EmptyQueryResponse(EmptyQueryResponse::new()));
@@ -680,13 +792,21 @@ impl Session {
         let mut asked = pin!(asked.notified());
         asked.as_mut().enable();
         let zone = self.variables.zone;
-        let limit_rows = u64::try_from(execute.max_rows).ok().filter(|rows| *rows > 0);
+        let limit_rows = u64::try_from(execute.max_rows)
+            .ok()
+            .filter(|rows| *rows > 0);
         let outcome = match portal.answer.take() {
             Some(answer) => Outcome::Rows(Box::new(answer)),
             None => {
                 let (statement, parameters) = (portal.statement.clone(), portal.parameters.clone());
-                self.begin(wire, &mut asked, &statement.sql, &statement.command, parameters)
-                    .await?
+                self.begin(
+                    wire,
+                    &mut asked,
+                    &statement.sql,
+                    &statement.command,
+                    parameters,
+                )
+                .await?
             }
         };
         let ended = match outcome {
@@ -723,9 +843,34 @@ impl Session {
         wire.put(tag(ended.clone()));
         portal.ended = Some(ended);
         // A transaction that just ended took its portals along.
-        if !matches!(portal.statement.command, Command::Commit | Command::Rollback) {
+        if !matches!(
+            portal.statement.command,
+            Command::Commit | Command::Rollback
+        ) {
             self.portals.insert(name, portal);
         }
+        Ok(())
+    }
+
+    async fn execute_cursor(
+        &mut self,
+        wire: &mut Wire,
+        name: &str,
+        max_rows: i32,
+    ) -> Result<(), Stop> {
+        let asked = self.entry.asked.clone();
+        let mut asked = pin!(asked.notified());
+        asked.as_mut().enable();
+        let zone = self.variables.zone;
+        let limit = u64::try_from(max_rows).ok().filter(|rows| *rows > 0);
+        let (answer, _) = self.cursor(name)?;
+        let (sent, last) = answer
+            .send(wire, &mut asked.as_mut(), &Formats::default(), &zone, limit)
+            .await?;
+        wire.put(match last {
+            true => tag(answer.tag(sent)),
+            false => Reply::PortalSuspended(PortalSuspended::new()),
+        });
         Ok(())
     }
 
@@ -733,7 +878,10 @@ impl Session {
         let name = close.name.unwrap_or_default();
         match close.target_type {
             b'S' => drop(self.statements.remove(&name)),
-            _ => drop(self.portals.remove(&name)),
+            _ => {
+                self.portals.remove(&name);
+                self.cursors.remove(&name);
+            }
         }
         wire.put(Reply::CloseComplete(CloseComplete::new()));
     }

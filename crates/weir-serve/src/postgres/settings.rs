@@ -24,14 +24,44 @@ const FIXED: &[(&str, &[&str])] = &[
 
 /// Settings that are about how Postgres does things, not about what it answers.
 const ACCEPTED: &[&str] = &[
-    "extra_float_digits", "client_min_messages", "lock_timeout", "idle_in_transaction_session_timeout",
-    "default_transaction_isolation", "transaction_isolation", "default_transaction_read_only", "transaction_read_only",
-    "jit", "work_mem", "maintenance_work_mem", "enable_seqscan", "enable_hashjoin", "enable_mergejoin",
-    "enable_nestloop", "enable_sort", "enable_material", "enable_indexscan", "enable_bitmapscan", "geqo",
-    "synchronous_commit", "tcp_keepalives_idle", "tcp_keepalives_interval", "statement_mem", "optimizer",
-    "check_function_bodies", "default_tablespace", "temp_tablespaces", "xmloption", "log_statement",
-    "max_parallel_workers_per_gather", "cursor_tuple_fraction", "synchronize_seqscans", "quote_all_identifiers",
-    "default_table_access_method", "default_with_oids", "idle_session_timeout", "transaction_timeout",
+    "extra_float_digits",
+    "client_min_messages",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "default_transaction_isolation",
+    "transaction_isolation",
+    "default_transaction_read_only",
+    "transaction_read_only",
+    "jit",
+    "work_mem",
+    "maintenance_work_mem",
+    "enable_seqscan",
+    "enable_hashjoin",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_sort",
+    "enable_material",
+    "enable_indexscan",
+    "enable_bitmapscan",
+    "geqo",
+    "synchronous_commit",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "statement_mem",
+    "optimizer",
+    "check_function_bodies",
+    "default_tablespace",
+    "temp_tablespaces",
+    "xmloption",
+    "log_statement",
+    "max_parallel_workers_per_gather",
+    "cursor_tuple_fraction",
+    "synchronize_seqscans",
+    "quote_all_identifiers",
+    "default_table_access_method",
+    "default_with_oids",
+    "idle_session_timeout",
+    "transaction_timeout",
 ];
 
 /// A session's settings.
@@ -60,7 +90,9 @@ impl Variables {
         for (name, value) in parameters {
             match name.as_str() {
                 "user" | "database" | "replication" => {}
-                "options" => options(value).into_iter().for_each(|(name, value)| set(&name, &value)),
+                "options" => options(value)
+                    .into_iter()
+                    .for_each(|(name, value)| set(&name, &value)),
                 name if name.starts_with("_pq_.") => {}
                 name => set(name, value),
             }
@@ -69,7 +101,11 @@ impl Variables {
     }
 
     /// Sets `name` to values; returns the setting's value if the client has to hear of it.
-    pub(super) fn set(&mut self, name: &str, values: &[String]) -> Result<Option<(&'static str, String)>, Failure> {
+    pub(super) fn set(
+        &mut self,
+        name: &str,
+        values: &[String],
+    ) -> Result<Option<(&'static str, String)>, Failure> {
         let name = name.to_ascii_lowercase();
         let value = values.first().cloned().unwrap_or_default();
         let refused = || {
@@ -107,17 +143,24 @@ impl Variables {
             }
             "application_name" => {
                 self.settings.application_name = value.chars().take(63).collect();
-                Ok(Some(("application_name", self.settings.application_name.clone())))
+                Ok(Some((
+                    "application_name",
+                    self.settings.application_name.clone(),
+                )))
             }
             "statement_timeout" => {
                 self.timeout = duration(&value).ok_or_else(refused)?;
                 Ok(None)
             }
-            "datestyle" => match value.to_ascii_lowercase().starts_with("iso") || value.eq_ignore_ascii_case("default") {
+            "datestyle" => match value.to_ascii_lowercase().starts_with("iso")
+                || value.eq_ignore_ascii_case("default")
+            {
                 true => Ok(None),
                 false => Err(refused().hint("dates are always written in ISO style")),
             },
-            "client_encoding" if value.to_ascii_lowercase().trim_matches('\'') == "utf8" => Ok(None),
+            "client_encoding" if value.to_ascii_lowercase().trim_matches('\'') == "utf8" => {
+                Ok(None)
+            }
             _ => {
                 if let Some((_, allowed)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
                     let lower = value.to_ascii_lowercase();
@@ -145,7 +188,10 @@ impl Variables {
             "all" => {
                 let application_name = std::mem::take(&mut self.settings.application_name);
                 *self = Self {
-                    settings: Settings { application_name, ..Settings::default() },
+                    settings: Settings {
+                        application_name,
+                        ..Settings::default()
+                    },
                     zone: Zone::utc(),
                     timeout: None,
                     others: BTreeMap::new(),
@@ -182,7 +228,9 @@ fn duration(text: &str) -> Option<Option<Duration>> {
     if text.eq_ignore_ascii_case("default") {
         return Some(None);
     }
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let unit = match text[digits..].trim() {
         "" | "ms" => 1,
@@ -238,7 +286,10 @@ mod tests {
     fn what_cannot_be_kept_is_refused() {
         let mut variables = variables();
         let mut code = |name: &str, value: &str| {
-            variables.set(name, &[value.to_owned()]).map(drop).map_err(|failure| failure.code)
+            variables
+                .set(name, &[value.to_owned()])
+                .map(drop)
+                .map_err(|failure| failure.code)
         };
         assert_eq!(code("client_encoding", "LATIN1"), Err("22023"));
         assert_eq!(code("DateStyle", "German"), Err("22023"));
@@ -251,18 +302,28 @@ mod tests {
     #[test]
     fn timeouts_have_units() {
         let mut variables = variables();
-        for (text, millis) in [("30s", Some(30_000)), ("250", Some(250)), ("0", None), ("1min", Some(60_000))] {
-            variables.set("statement_timeout", &[text.to_owned()]).unwrap();
+        for (text, millis) in [
+            ("30s", Some(30_000)),
+            ("250", Some(250)),
+            ("0", None),
+            ("1min", Some(60_000)),
+        ] {
+            variables
+                .set("statement_timeout", &[text.to_owned()])
+                .unwrap();
             assert_eq!(variables.timeout, millis.map(Duration::from_millis));
         }
     }
 
     #[test]
     fn options_of_the_start_are_read() {
-        assert_eq!(options("-c search_path=a\\ b -cx=1 --statement-timeout=5s"), [
-            ("search_path".to_owned(), "a b".to_owned()),
-            ("x".to_owned(), "1".to_owned()),
-            ("statement_timeout".to_owned(), "5s".to_owned()),
-        ]);
+        assert_eq!(
+            options("-c search_path=a\\ b -cx=1 --statement-timeout=5s"),
+            [
+                ("search_path".to_owned(), "a b".to_owned()),
+                ("x".to_owned(), "1".to_owned()),
+                ("statement_timeout".to_owned(), "5s".to_owned()),
+            ]
+        );
     }
 }

@@ -93,10 +93,15 @@ async fn begin(mut wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, 
     }
     let user = parameters.get("user").cloned().unwrap_or_default();
     if user.is_empty() {
-        let told = Failure::new("28000", "no PostgreSQL user name specified in startup packet");
+        let told = Failure::new(
+            "28000",
+            "no PostgreSQL user name specified in startup packet",
+        );
         return Err(tell(wire, told).await);
     }
-    let database = parameters.get("database").map_or(user.as_str(), String::as_str);
+    let database = parameters
+        .get("database")
+        .map_or(user.as_str(), String::as_str);
     if ![weir_query::CATALOG, "postgres", &user].contains(&database) {
         let told = Failure::new("3D000", format!("database \"{database}\" does not exist"))
             .hint("the database is called weir");
@@ -282,9 +287,11 @@ async fn scram(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
 /// tokens are kept as hashes, which no challenge can be made from.
 async fn token(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identity>, Stop> {
     wire.put(Reply::Authentication(Authentication::CleartextPassword));
-    let sent = answer(wire).await?.into_password().map_err(|_| malformed())?;
+    let sent = answer(wire)
+        .await?
+        .into_password()
+        .map_err(|_| malformed())?;
     let access = door.catalog.access();
     let identity = access.authenticate_token(&sent.password, Utc::now()).ok();
     Ok(identity.filter(|identity| user == TOKEN_USER || identity.user() == user))
 }
-

@@ -155,9 +155,18 @@ impl Wire {
 
     /// Puts a notice into the output.
     pub(super) fn notice(&mut self, severity: &str, text: &str) {
-        let fields = [(b'S', severity), (b'V', severity), (b'C', "00000"), (b'M', text)];
-        let fields = fields.map(|(field, value)| (field, value.to_owned())).to_vec();
-        self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::new(fields)));
+        let fields = [
+            (b'S', severity),
+            (b'V', severity),
+            (b'C', "00000"),
+            (b'M', text),
+        ];
+        let fields = fields
+            .map(|(field, value)| (field, value.to_owned()))
+            .to_vec();
+        self.put(PgWireBackendMessage::NoticeResponse(NoticeResponse::new(
+            fields,
+        )));
     }
 
     /// Puts an error into the output.

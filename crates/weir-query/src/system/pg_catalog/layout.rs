@@ -151,6 +151,10 @@ const TABLES: &[(&str, &str)] = &[
          rolpassword:t rolvaliduntil:t rolbypassrls:b rolconfig:T oid:o",
     ),
     (
+        "pg_sequence",
+        "seqrelid:o seqtypid:o seqstart:g seqincrement:g seqmax:g seqmin:g seqcache:g seqcycle:b",
+    ),
+    (
         "pg_sequences",
         "schemaname:t sequencename:t sequenceowner:t data_type:t start_value:g min_value:g max_value:g increment_by:g cycle:b \
          cache_size:g last_value:g",

@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 
+use super::cells::Kind;
+
 /// Rewrites a statement.
 pub(crate) fn rewrite(statement: &mut Statement) {
     let query = match statement {
@@ -102,19 +104,34 @@ fn without_rows(select: &mut Select) -> bool {
     };
     let grouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
     let names: Option<Vec<Ident>> = select.projection.iter().map(column_name).collect();
+    let tables: Vec<String> = select
+        .from
+        .iter()
+        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)))
+        .filter_map(|factor| match factor {
+            TableFactor::Table { name, .. } => Some(last(name)),
+            _ => None,
+        })
+        .collect();
+    let kinds: Vec<DataType> = select
+        .projection
+        .iter()
+        .map(|item| column_kind(item, &tables))
+        .collect();
     let (true, false, Some(names)) = (is_empty_catalog(&first.relation), grouped, names) else {
         return false;
     };
     let mut seen = HashSet::new();
     select.projection = names
         .into_iter()
+        .zip(kinds)
         .enumerate()
-        .map(|(i, mut alias)| {
+        .map(|(i, (mut alias, kind))| {
             if !seen.insert(alias.value.clone()) {
                 alias.value.push_str(&format!("_{i}"));
             }
             SelectItem::ExprWithAlias {
-                expr: null(DataType::Text),
+                expr: null(kind),
                 alias,
             }
         })
@@ -145,6 +162,36 @@ fn column_name(item: &SelectItem) -> Option<Ident> {
     }
 }
 
+/// Returns the type of a result's column where it is a column of one of these catalogs; else text.
+fn column_kind(item: &SelectItem, tables: &[String]) -> DataType {
+    let expr = match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
+        _ => return DataType::Text,
+    };
+    let name = match expr {
+        Expr::Identifier(name) => name,
+        Expr::CompoundIdentifier(parts) => match parts.last() {
+            Some(name) => name,
+            None => return DataType::Text,
+        },
+        _ => return DataType::Text,
+    };
+    let layouts = tables.iter().filter_map(|table| super::layout::of(table));
+    let kind = layouts.flatten().find(|(column, _)| *column == name.value);
+    match kind.map(|(_, kind)| kind) {
+        Some(Kind::Bool) => DataType::Boolean,
+        Some(Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid) => DataType::BigInt(None),
+        Some(Kind::Float4) => DataType::Real,
+        Some(Kind::TextArray) => {
+            DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None))
+        }
+        Some(Kind::Int2Array) => {
+            DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Int(None)), None))
+        }
+        Some(Kind::Text) | None => DataType::Text,
+    }
+}
+
 /// Whether a subquery reads catalogs that have no rows here, or looks for what does not occur: a
 /// column whose collation is not that of its type.
 fn finds_nothing(query: &Query) -> bool {
@@ -164,7 +211,7 @@ fn finds_nothing(query: &Query) -> bool {
         };
         name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
     });
-    !counts && (unnested || factors().any(is_empty_catalog) || (collation && select.from.len() > 1))
+    !counts && (unnested || factors().any(is_empty_catalog) || (collation && (select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty()))))
 }
 
 fn last(name: &ObjectName) -> String {

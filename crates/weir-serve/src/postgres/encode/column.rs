@@ -70,25 +70,32 @@ impl Write for Text<'_> {
 impl<'a> Column<'a> {
     pub(in crate::postgres) fn new(array: &ArrayRef, zone: &'a Zone) -> Result<Self, ArrowError> {
         let as_type = |kind: &DataType| cast(array, kind);
-        let micros = |zone: Option<std::sync::Arc<str>>| DataType::Timestamp(TimeUnit::Microsecond, zone);
+        let micros =
+            |zone: Option<std::sync::Arc<str>>| DataType::Timestamp(TimeUnit::Microsecond, zone);
         let values = match array.data_type() {
             DataType::Null => Values::Null,
             DataType::Boolean => Values::Boolean(array.as_boolean().clone()),
             DataType::Int16 => Values::Int16(array.as_primitive::<Int16Type>().clone()),
-            DataType::Int8 | DataType::UInt8 => {
-                Values::Int16(as_type(&DataType::Int16)?.as_primitive::<Int16Type>().clone())
-            }
+            DataType::Int8 | DataType::UInt8 => Values::Int16(
+                as_type(&DataType::Int16)?
+                    .as_primitive::<Int16Type>()
+                    .clone(),
+            ),
             DataType::Int32 => Values::Int32(array.as_primitive::<Int32Type>().clone()),
-            DataType::UInt16 => {
-                Values::Int32(as_type(&DataType::Int32)?.as_primitive::<Int32Type>().clone())
-            }
+            DataType::UInt16 => Values::Int32(
+                as_type(&DataType::Int32)?
+                    .as_primitive::<Int32Type>()
+                    .clone(),
+            ),
             DataType::Int64 => Values::Int64(array.as_primitive::<Int64Type>().clone()),
             DataType::UInt32 => Values::Oid(array.as_primitive::<UInt32Type>().clone()),
             DataType::UInt64 => Values::UInt64(array.as_primitive::<UInt64Type>().clone()),
             DataType::Float32 => Values::Float32(array.as_primitive::<Float32Type>().clone()),
-            DataType::Float16 => {
-                Values::Float32(as_type(&DataType::Float32)?.as_primitive::<Float32Type>().clone())
-            }
+            DataType::Float16 => Values::Float32(
+                as_type(&DataType::Float32)?
+                    .as_primitive::<Float32Type>()
+                    .clone(),
+            ),
             DataType::Float64 => Values::Float64(array.as_primitive::<Float64Type>().clone()),
             DataType::Utf8 => Values::Text(array.as_string::<i32>().clone()),
             DataType::LargeUtf8 => Values::LargeText(array.as_string::<i64>().clone()),
@@ -102,9 +109,11 @@ impl<'a> Column<'a> {
                 Values::FixedBytes(array.as_fixed_size_binary().clone())
             }
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>().clone()),
-            DataType::Date64 => {
-                Values::Date(as_type(&DataType::Date32)?.as_primitive::<Date32Type>().clone())
-            }
+            DataType::Date64 => Values::Date(
+                as_type(&DataType::Date32)?
+                    .as_primitive::<Date32Type>()
+                    .clone(),
+            ),
             DataType::Time32(_) | DataType::Time64(_) => {
                 let array = as_type(&DataType::Time64(TimeUnit::Microsecond))?;
                 Values::Time(array.as_primitive::<Time64MicrosecondType>().clone())
@@ -115,7 +124,10 @@ impl<'a> Column<'a> {
             }
             DataType::Timestamp(_, Some(name)) => {
                 let array = as_type(&micros(Some(name.clone())))?;
-                Values::Instant(array.as_primitive::<TimestampMicrosecondType>().clone(), zone)
+                Values::Instant(
+                    array.as_primitive::<TimestampMicrosecondType>().clone(),
+                    zone,
+                )
             }
             DataType::Interval(_) | DataType::Duration(_) => {
                 let array = as_type(&DataType::Interval(IntervalUnit::MonthDayNano))?;
@@ -132,7 +144,9 @@ impl<'a> Column<'a> {
                 Values::WideDecimal(as_type(&DataType::Utf8)?.as_string::<i32>().clone())
             }
             DataType::Dictionary(_, value) => return Self::new(&as_type(value)?, zone),
-            DataType::RunEndEncoded(_, value) => return Self::new(&as_type(value.data_type())?, zone),
+            DataType::RunEndEncoded(_, value) => {
+                return Self::new(&as_type(value.data_type())?, zone);
+            }
             DataType::List(item) if is_flat(item.data_type()) => {
                 let list = array.as_list::<i32>();
                 Values::List {
@@ -141,7 +155,9 @@ impl<'a> Column<'a> {
                     items: Box::new(Self::new(list.values(), zone)?),
                 }
             }
-            DataType::LargeList(item) | DataType::FixedSizeList(item, _) | DataType::ListView(item)
+            DataType::LargeList(item)
+            | DataType::FixedSizeList(item, _)
+            | DataType::ListView(item)
             | DataType::LargeListView(item)
                 if is_flat(item.data_type()) =>
             {
@@ -160,7 +176,11 @@ impl<'a> Column<'a> {
     }
 
     /// Writes a value as Postgres' output functions do.
-    pub(in crate::postgres) fn text(&self, row: usize, out: &mut BytesMut) -> Result<(), ArrowError> {
+    pub(in crate::postgres) fn text(
+        &self,
+        row: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), ArrowError> {
         let mut to = Text(out);
         // Writing into memory cannot fail.
         let _ = match &self.values {
@@ -208,7 +228,11 @@ impl<'a> Column<'a> {
     }
 
     /// Writes a value as Postgres' send functions do.
-    pub(in crate::postgres) fn binary(&self, row: usize, out: &mut BytesMut) -> Result<(), ArrowError> {
+    pub(in crate::postgres) fn binary(
+        &self,
+        row: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), ArrowError> {
         match &self.values {
             Values::Null => {}
             Values::Boolean(values) => out.put_u8(u8::from(values.value(row))),
@@ -316,7 +340,11 @@ mod arrow_text {
 /// Values with parts, as JSON.
 fn json(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
     use arrow::json::writer::{EncoderOptions, make_encoder};
-    let field = std::sync::Arc::new(arrow::datatypes::Field::new("value", array.data_type().clone(), true));
+    let field = std::sync::Arc::new(arrow::datatypes::Field::new(
+        "value",
+        array.data_type().clone(),
+        true,
+    ));
     let options = EncoderOptions::default().with_explicit_nulls(true);
     let Ok(mut encoder) = make_encoder(&field, array, &options) else {
         // Unions, mostly: shown as they are shown elsewhere.

@@ -11,8 +11,18 @@ use super::{Column, Format, Formats, Rows};
 /// How rows are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::postgres) enum Style {
-    Text { delimiter: u8, null: String, header: bool },
-    Csv { delimiter: u8, quote: u8, null: String, header: bool, force_quote: bool },
+    Text {
+        delimiter: u8,
+        null: String,
+        header: bool,
+    },
+    Csv {
+        delimiter: u8,
+        quote: u8,
+        null: String,
+        header: bool,
+        force_quote: bool,
+    },
     Binary,
 }
 
@@ -97,7 +107,11 @@ impl<'a> Copied<'a> {
         })
     }
 
-    pub(in crate::postgres) fn row(&self, row: usize, out: &mut BytesMut) -> Result<(), ArrowError> {
+    pub(in crate::postgres) fn row(
+        &self,
+        row: usize,
+        out: &mut BytesMut,
+    ) -> Result<(), ArrowError> {
         message(out, |out| match self {
             Self::Binary(rows) => rows.values(row, out),
             Self::Text(columns, style) => {
@@ -125,7 +139,9 @@ fn value(
     out: &mut BytesMut,
 ) -> Result<(), ArrowError> {
     match style {
-        Style::Text { delimiter, null, .. } => {
+        Style::Text {
+            delimiter, null, ..
+        } => {
             separate(i, *delimiter, out);
             if column.is_null(row) {
                 out.put_slice(null.as_bytes());

@@ -17,9 +17,9 @@ pub(in crate::postgres) fn send(text: &str, out: &mut BytesMut) {
         .chunks(4)
         .chain(after.as_bytes().chunks(4))
         .map(|group| {
-            group
-                .iter()
-                .fold(0, |value, digit| value * 10 + i16::from(digit.wrapping_sub(b'0')))
+            group.iter().fold(0, |value, digit| {
+                value * 10 + i16::from(digit.wrapping_sub(b'0'))
+            })
         })
         .collect();
     let mut weight = (padded.len() / 4) as i16 - 1;

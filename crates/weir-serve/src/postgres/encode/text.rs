@@ -50,7 +50,12 @@ pub(super) fn float4(value: f32, to: &mut impl Write) -> Result {
     float(f64::from(value), format_args!("{value:e}"), 6, to)
 }
 
-fn float(value: f64, scientific: std::fmt::Arguments<'_>, limit: i32, to: &mut impl Write) -> Result {
+fn float(
+    value: f64,
+    scientific: std::fmt::Arguments<'_>,
+    limit: i32,
+    to: &mut impl Write,
+) -> Result {
     if value.is_nan() {
         return to.write_str("NaN");
     }
@@ -73,7 +78,11 @@ fn float(value: f64, scientific: std::fmt::Arguments<'_>, limit: i32, to: &mut i
     let digits: String = mantissa.chars().filter(|c| *c != '.').collect();
     let point = exponent + 1;
     match usize::try_from(point) {
-        Ok(0) | Err(_) => write!(to, "{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize)),
+        Ok(0) | Err(_) => write!(
+            to,
+            "{sign}0.{}{digits}",
+            "0".repeat(point.unsigned_abs() as usize)
+        ),
         Ok(point) if point >= digits.len() => {
             write!(to, "{sign}{digits}{}", "0".repeat(point - digits.len()))
         }
@@ -85,7 +94,11 @@ pub(super) fn decimal(value: i128, scale: i8, to: &mut impl Write) -> Result {
     let sign = if value < 0 { "-" } else { "" };
     let digits = value.unsigned_abs().to_string();
     let Ok(scale) = usize::try_from(scale) else {
-        return write!(to, "{sign}{digits}{}", "0".repeat(scale.unsigned_abs() as usize));
+        return write!(
+            to,
+            "{sign}{digits}{}",
+            "0".repeat(scale.unsigned_abs() as usize)
+        );
     };
     if scale == 0 {
         return write!(to, "{sign}{digits}");
@@ -104,7 +117,8 @@ fn year(year: i32, to: &mut impl Write) -> std::result::Result<bool, std::fmt::E
 }
 
 pub(super) fn date(days: i32, to: &mut impl Write) -> Result {
-    let Some(date) = chrono::NaiveDate::from_num_days_from_ce_opt(days.saturating_add(719_163)) else {
+    let Some(date) = chrono::NaiveDate::from_num_days_from_ce_opt(days.saturating_add(719_163))
+    else {
         return to.write_str(if days > 0 { "infinity" } else { "-infinity" });
     };
     let before_christ = year(date.year(), to)?;
@@ -130,7 +144,13 @@ pub(super) fn time(micros: i64, to: &mut impl Write) -> Result {
 fn local(value: NaiveDateTime, to: &mut impl Write) -> std::result::Result<bool, std::fmt::Error> {
     let before_christ = year(value.year(), to)?;
     write!(to, "-{:02}-{:02} ", value.month(), value.day())?;
-    write!(to, "{:02}:{:02}:{:02}", value.hour(), value.minute(), value.second())?;
+    write!(
+        to,
+        "{:02}:{:02}:{:02}",
+        value.hour(),
+        value.minute(),
+        value.second()
+    )?;
     fraction(value.nanosecond() / 1_000, to)?;
     Ok(before_christ)
 }
@@ -207,9 +227,9 @@ pub(super) fn quote_element(start: usize, out: &mut BytesMut) {
     let element = &out[start..];
     let needed = element.is_empty()
         || element.eq_ignore_ascii_case(b"null")
-        || element
-            .iter()
-            .any(|byte| matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\') || byte.is_ascii_whitespace());
+        || element.iter().any(|byte| {
+            matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\') || byte.is_ascii_whitespace()
+        });
     if !needed {
         return;
     }
@@ -239,9 +259,19 @@ mod tests {
     #[test]
     fn numbers_are_written_as_postgres_writes_them() {
         for (value, text) in [
-            (0.0, "0"), (-0.0, "-0"), (1.5, "1.5"), (100.0, "100"), (1e14, "100000000000000"), (1e15, "1e+15"),
-            (1.5e300, "1.5e+300"), (0.0001, "0.0001"), (0.00001, "1e-05"), (-2.5e-7, "-2.5e-07"),
-            (0.1 + 0.2, "0.30000000000000004"), (123456.789, "123456.789"), (f64::NAN, "NaN"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.5, "1.5"),
+            (100.0, "100"),
+            (1e14, "100000000000000"),
+            (1e15, "1e+15"),
+            (1.5e300, "1.5e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (-2.5e-7, "-2.5e-07"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (123456.789, "123456.789"),
+            (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
         ] {
             assert_eq!(shown(|to| float8(value, to)), text);
@@ -260,7 +290,9 @@ mod tests {
         assert_eq!(shown(|to| date(-719_529, to)), "0002-12-31 BC");
         assert_eq!(shown(|to| time(3_723_500_000, to)), "01:02:03.5");
         assert_eq!(shown(|to| timestamp(-1, to)), "1969-12-31 23:59:59.999999");
-        let at = |zone: &str| shown(|to| instant(1_750_000_000_000_000, &Zone::named(zone).unwrap(), to));
+        let at = |zone: &str| {
+            shown(|to| instant(1_750_000_000_000_000, &Zone::named(zone).unwrap(), to))
+        };
         assert_eq!(at("UTC"), "2025-06-15 15:06:40+00");
         assert_eq!(at("Asia/Kolkata"), "2025-06-15 20:36:40+05:30");
         assert_eq!(at("America/New_York"), "2025-06-15 11:06:40-04");
@@ -268,9 +300,14 @@ mod tests {
 
     #[test]
     fn intervals_are_written_as_postgres_writes_them() {
-        let of = |months, days, nanos| shown(|to| interval(IntervalMonthDayNano::new(months, days, nanos), to));
+        let of = |months, days, nanos| {
+            shown(|to| interval(IntervalMonthDayNano::new(months, days, nanos), to))
+        };
         assert_eq!(of(0, 0, 0), "00:00:00");
-        assert_eq!(of(14, 3, 4 * 3_600_000_000_000 + 5_000_000), "1 year 2 mons 3 days 04:00:00.005");
+        assert_eq!(
+            of(14, 3, 4 * 3_600_000_000_000 + 5_000_000),
+            "1 year 2 mons 3 days 04:00:00.005"
+        );
         assert_eq!(of(-1, 2, 0), "-1 mons +2 days");
         assert_eq!(of(0, 1, -60_000_000_000), "1 day -00:01:00");
     }
