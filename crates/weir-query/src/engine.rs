@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -23,6 +24,7 @@ use crate::access_statements;
 use crate::caller::Caller;
 use crate::catalog::Scope;
 use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::functions;
 use crate::memory::Share;
 use crate::options::EngineOptions;
 use crate::params::Parameter;
@@ -336,6 +338,8 @@ impl Engine {
                 scope,
             } = planned;
             let schema = plan.schema();
+            let renamed = functions::unmarked(&schema);
+            let schema = renamed.clone().unwrap_or(schema);
             let guard = scope.pinned.guard.clone();
             let share = Arc::new(Share::new(
                 parts.runtime.memory_pool.clone(),
@@ -348,6 +352,7 @@ impl Engine {
             let id = ticket.id();
             let run = Run {
                 plan,
+                renamed,
                 task,
                 scope,
                 ticket,
@@ -481,6 +486,8 @@ pub(crate) fn task_context(
 /// A query on its way through the executor.
 struct Run {
     plan: Arc<dyn ExecutionPlan>,
+    /// The columns as they are shown, where they have other names inside.
+    renamed: Option<SchemaRef>,
     task: Arc<TaskContext>,
     scope: Scope,
     ticket: Ticket,
@@ -495,6 +502,7 @@ impl Run {
     async fn drive(self) {
         let Self {
             plan,
+            renamed,
             task,
             scope,
             ticket,
@@ -504,7 +512,7 @@ impl Run {
             timeout,
         } = self;
         let cancelled = ticket.cancelled();
-        let work = batches(plan, task, &scope, &ticket, &sender, cancelled);
+        let work = batches((plan, renamed), task, &scope, &ticket, &sender, cancelled);
         let end = tokio::select! {
             biased;
             end = AssertUnwindSafe(work).catch_unwind() => end.unwrap_or_else(|panic| Err(panicked(&panic))),
@@ -546,7 +554,7 @@ fn later(
 
 /// Runs the plan and hands its batches out until it ends, fails, or nobody reads.
 async fn batches(
-    plan: Arc<dyn ExecutionPlan>,
+    (plan, renamed): (Arc<dyn ExecutionPlan>, Option<SchemaRef>),
     task: Arc<TaskContext>,
     scope: &Scope,
     ticket: &Ticket,
@@ -572,6 +580,15 @@ async fn batches(
             Some(Ok(batch)) if batch.num_rows() == 0 => continue,
             Some(Ok(batch)) => batch,
             Some(Err(error)) => return Err(translate(error, scope)),
+        };
+        let batch = match &renamed {
+            Some(schema) => {
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let columns = batch.columns().to_vec();
+                RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+                    .map_err(QueryError::internal)?
+            }
+            None => batch,
         };
         ticket.count_rows(batch.num_rows());
         tokio::select! {

@@ -9,6 +9,7 @@ mod catalog;
 mod dialect;
 mod engine;
 mod error;
+mod functions;
 mod guard;
 mod memory;
 mod options;

@@ -10,7 +10,7 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
@@ -21,6 +21,7 @@ use weir_lake::{At, LakeErrorKind, LakeView, TableView};
 
 use crate::catalog::{Asker, Pinned, Scope, Target, own_schema};
 use crate::engine::{Parts, QueryRequest};
+use crate::functions;
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::guard;
 use crate::params;
@@ -99,6 +100,7 @@ pub(crate) async fn describe(
             .map_err(fail)?,
     };
     let schema = presentable(plan).map_err(fail)?.schema().inner().clone();
+    let schema = functions::unmarked(&schema).unwrap_or(schema);
     Ok(Description {
         schema: Some(schema),
         parameters,
@@ -148,6 +150,7 @@ pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryE
     if !write::writes(&statement) {
         statement::check(&statement)?;
     }
+    functions::rewrite::rewrite(&mut statement)?;
     pg_catalog::rewrite::rewrite(&mut statement);
     let past = travel::rename(&mut statement, &clauses)?;
     Ok(Read {
@@ -428,15 +431,17 @@ pub(crate) fn presentable(plan: LogicalPlan) -> datafusion::common::Result<Logic
         return described(&describe.schema);
     }
     let is_json = |kind: &DataType| *kind == *JSON_UNION_DATA_TYPE;
+    let changes = |kind: &DataType| is_json(kind) || signed(kind).is_some();
     if !plan
         .schema()
         .fields()
         .iter()
-        .any(|field| is_json(field.data_type()))
+        .any(|field| changes(field.data_type()))
     {
         return Ok(plan);
     }
-    // `raw -> 'a'` gives the engine's own union of JSON's types: fine inside, text outside.
+    // `raw -> 'a'` gives the engine's own union of JSON's types: fine inside, text outside. Numbers
+    // without a sign are nothing Postgres has.
     let columns: Vec<Expr> = plan
         .schema()
         .iter()
@@ -446,12 +451,24 @@ pub(crate) fn presentable(plan: LogicalPlan) -> datafusion::common::Result<Logic
                 udfs::json_union_to_text_udf()
                     .call(vec![column])
                     .alias(field.name())
+            } else if let Some(signed) = signed(field.data_type()) {
+                cast(column, signed).alias(field.name())
             } else {
                 column
             }
         })
         .collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// Returns the type with a sign that a number without one is shown as.
+fn signed(kind: &DataType) -> Option<DataType> {
+    Some(match kind {
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        _ => return None,
+    })
 }
 
 /// Returns the answer to `DESCRIBE`, with SQL's names of types.

@@ -15,6 +15,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
 use datafusion_functions_json::udfs;
 
+use crate::functions::{self, Operators, PostgresSemantics, Types};
 use crate::options::EngineOptions;
 use crate::yielding::YieldAfterJoins;
 
@@ -72,12 +73,15 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     settings.sql_parser.dialect = Dialect::PostgreSQL;
     settings.sql_parser.collect_spans = true;
     settings.sql_parser.recursion_limit = ConfigNonZeroUsize::try_new(400)?;
+    // `0.1` is exactly a tenth, as in Postgres.
+    settings.sql_parser.parse_float_as_decimal = true;
     settings.execution.time_zone = Some("UTC".to_owned());
     // Reading a column's pages only for rows that pass the filter: 1.8x less CPU for selective
     // queries over wide rows, the common case over raw events.
     settings.execution.parquet.pushdown_filters = true;
     settings.execution.parquet.reorder_filters = true;
     let mut state = SessionStateBuilder::new()
+        .with_type_planner(Arc::new(Types))
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
@@ -100,5 +104,8 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     ] {
         state.register_udf(Arc::new(function))?;
     }
+    functions::register(&mut state)?;
+    state.register_expr_planner(Arc::new(Operators::new(&state)?))?;
+    state.add_analyzer_rule(Arc::new(PostgresSemantics::new(&state)?));
     Ok(state)
 }

@@ -498,7 +498,11 @@ impl Scope {
         };
         let statement = crate::guard::tokens(sql, &self.pinned.options)
             .and_then(crate::statement::parse)
-            .and_then(|statement| crate::statement::check(&statement).map(|()| statement))
+            .and_then(|mut statement| {
+                crate::statement::check(&statement)?;
+                crate::functions::rewrite::rewrite(&mut statement)?;
+                Ok(statement)
+            })
             .map_err(|error| fail(error.to_string()))?;
         match &statement {
             Statement::Statement(sql) if matches!(**sql, Sql::Query(_)) => {}

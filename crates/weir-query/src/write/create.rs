@@ -17,6 +17,7 @@ use super::names::{self, normal, quoted, taken};
 use super::{invalid, splice, unsupported};
 use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, translate};
+use crate::functions::plain_name;
 use crate::stream::Command;
 
 /// `CREATE SCHEMA`.
@@ -235,8 +236,9 @@ fn columns(plan: &LogicalPlan, required: &HashSet<String>) -> Result<Schema, Que
     let mut seen = HashSet::new();
     let mut fields = Vec::new();
     for field in plan.schema().fields() {
-        if !seen.insert(field.name().as_str()) {
-            return Err(invalid(format!("two columns would be called `{}`", field.name()))
+        let name = plain_name(field.name());
+        if !seen.insert(name) {
+            return Err(invalid(format!("two columns would be called `{name}`"))
                 .with_sqlstate("42701")
                 .hint("give one of them another name with AS"));
         }
@@ -244,7 +246,7 @@ fn columns(plan: &LogicalPlan, required: &HashSet<String>) -> Result<Schema, Que
             true => datafusion::arrow::datatypes::DataType::Utf8,
             false => field.data_type().clone(),
         };
-        fields.push(Field::new(field.name(), kind, !required.contains(field.name())));
+        fields.push(Field::new(name, kind, !required.contains(name)));
     }
     Ok(Schema::new(fields))
 }

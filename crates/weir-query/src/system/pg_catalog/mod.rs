@@ -240,6 +240,7 @@ pub(crate) fn setting(scope: &Scope, name: &str) -> Option<String> {
         "bytea_output" => "hex".to_owned(),
         "extra_float_digits" => "1".to_owned(),
         "jit" => "off".to_owned(),
+        "default_table_access_method" => "heap".to_owned(),
         "session_authorization" => scope.pinned.asker.caller.name().to_owned(),
         _ => return None,
     })

@@ -339,7 +339,7 @@ fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
                 && ["oid", "name", "regclass", "regtype", "char"].contains(&last(name).as_str())
             {
                 **item = match last(name).as_str() {
-                    "oid" | "regclass" | "regtype" => DataType::BigInt(None),
+                    "oid" | "regclass" | "regtype" => DataType::IntUnsigned(None),
                     _ => DataType::Text,
                 };
             }
@@ -356,7 +356,7 @@ fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
         "regnamespace" if text => call("weir_regnamespace", vec![inner(expr)]),
         "regnamespace" => call("weir_regnamespace_name", vec![inner(expr)]),
         "oid" | "xid" | "cid" => {
-            *data_type = DataType::BigInt(None);
+            *data_type = DataType::IntUnsigned(None);
             return None;
         }
         "name" | "char" | "regproc" | "regprocedure" | "regrole" | "cstring" | "bpchar"

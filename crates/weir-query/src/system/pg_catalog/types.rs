@@ -203,7 +203,7 @@ pub fn arrow_type(oid: u32) -> Option<DataType> {
         20 => DataType::Int64,
         21 => DataType::Int16,
         23 => DataType::Int32,
-        26 | 24 | 2205 | 2206 | 4089 => DataType::Int64,
+        26 | 24 | 2205 | 2206 | 4089 => DataType::UInt32,
         18 | 19 | 25 | 114 | 705 | 1042 | 1043 | 2950 | 3802 => DataType::Utf8,
         700 => DataType::Float32,
         701 => DataType::Float64,

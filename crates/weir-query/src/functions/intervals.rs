@@ -1,0 +1,167 @@
+//! Spans of time: times a number, between two moments, out of parts.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, NaiveDateTime};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::datatypes::{
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    TimestampMicrosecondType,
+};
+use datafusion::common::{Result, exec_err};
+
+use super::native::{Call, Native};
+use super::text::moment;
+use super::time::value_error;
+use super::types::{interval, local};
+
+pub(super) const MULTIPLY_INTERVAL: &str = "weir_multiply_interval";
+pub(super) const DIVIDE_INTERVAL: &str = "weir_divide_interval";
+
+const DAY_NANOS: f64 = 86_400e9;
+
+pub(super) fn functions() -> Vec<Native> {
+    let of_interval = |_: &[DataType]| Ok(interval());
+    let with_number = |_: &[DataType]| Ok(vec![interval(), DataType::Float64]);
+    vec![
+        Native::new(MULTIPLY_INTERVAL, with_number, of_interval, |call| {
+            scaled(call, |factor| Ok(factor))
+        }),
+        Native::new(DIVIDE_INTERVAL, with_number, of_interval, |call| {
+            scaled(call, |divisor| match divisor {
+                0.0 => Err(value_error("22012", "division by zero")),
+                divisor => Ok(1.0 / divisor),
+            })
+        }),
+        Native::new("age", two_moments, of_interval, age),
+        Native::new("make_interval", seven_parts, of_interval, make),
+    ]
+}
+
+/// Multiplies as Postgres does: parts of months become days, parts of days become time.
+fn scaled(call: &Call, factor: fn(f64) -> Result<f64>) -> Result<ArrayRef> {
+    let spans = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
+    let numbers = call.args[1].as_primitive::<Float64Type>();
+    let scaled = (0..call.rows).map(|row| {
+        if spans.is_null(row) || numbers.is_null(row) {
+            return Ok(None);
+        }
+        times(spans.value(row), factor(numbers.value(row))?).map(Some)
+    });
+    let array: IntervalMonthDayNanoArray = scaled.collect::<Result<_>>()?;
+    Ok(Arc::new(array))
+}
+
+fn times(span: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano> {
+    let months = f64::from(span.months) * factor;
+    let whole_months = months.trunc();
+    let days = f64::from(span.days) * factor + (months - whole_months) * 30.0;
+    // What floats lose must not become a part of a second.
+    let days = (days * 1e9).round() / 1e9;
+    let whole_days = days.trunc();
+    let nanos = span.nanoseconds as f64 * factor + (days - whole_days) * DAY_NANOS;
+    let micros = (nanos / 1e3).round();
+    let fits = whole_months.abs() < f64::from(i32::MAX)
+        && whole_days.abs() < f64::from(i32::MAX)
+        && micros.abs() < 9.2e15;
+    if !fits {
+        return Err(value_error("22008", "interval out of range"));
+    }
+    Ok(IntervalMonthDayNano::new(
+        whole_months as i32,
+        whole_days as i32,
+        micros as i64 * 1_000,
+    ))
+}
+
+fn two_moments(types: &[DataType]) -> Result<Vec<DataType>> {
+    match types.len() {
+        1 | 2 => Ok(vec![local(); types.len()]),
+        _ => exec_err!("age takes one or two timestamps"),
+    }
+}
+
+/// `age(a, b)`: years, months and days as on a calendar; `age(a)` counts from midnight of today.
+fn age(call: &Call) -> Result<ArrayRef> {
+    let moments = |i: usize| call.args[i].as_primitive::<TimestampMicrosecondType>();
+    let today = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN);
+    let mut ages = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        if call.args.iter().any(|arg| arg.is_null(row)) {
+            ages.push(None);
+            continue;
+        }
+        let first = moment(moments(0).value(row))?;
+        let (later, earlier) = match call.args.len() {
+            2 => (first, moment(moments(1).value(row))?),
+            _ => (today, first),
+        };
+        ages.push(Some(between(later, earlier)));
+    }
+    Ok(Arc::new(IntervalMonthDayNanoArray::from(ages)))
+}
+
+fn between(later: NaiveDateTime, earlier: NaiveDateTime) -> IntervalMonthDayNano {
+    if later < earlier {
+        let span = between(earlier, later);
+        return IntervalMonthDayNano::new(-span.months, -span.days, -span.nanoseconds);
+    }
+    let month = |at: &NaiveDateTime| at.year() * 12 + at.month0() as i32;
+    let mut months = month(&later) - month(&earlier);
+    let mut days = later.day() as i32 - earlier.day() as i32;
+    let mut nanos = (later.time() - earlier.time()).num_nanoseconds().unwrap_or(0);
+    if nanos < 0 {
+        nanos += 86_400_000_000_000;
+        days -= 1;
+    }
+    while days < 0 {
+        // Days of the earlier one's month, as Postgres borrows them.
+        let (year, m) = (earlier.year(), earlier.month());
+        days += days_in_month(year, m);
+        months -= 1;
+    }
+    IntervalMonthDayNano::new(months, days, nanos)
+}
+
+/// Returns the days of a month.
+pub(super) fn days_in_month(year: i32, month: u32) -> i32 {
+    let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    chrono::NaiveDate::from_ymd_opt(next_year, next, 1)
+        .and_then(|first| first.pred_opt())
+        .map_or(30, |last| last.day() as i32)
+}
+
+fn seven_parts(types: &[DataType]) -> Result<Vec<DataType>> {
+    match types.len() {
+        0..=7 => Ok(vec![DataType::Float64; types.len()]),
+        _ => exec_err!("make_interval takes years, months, weeks, days, hours, mins and secs"),
+    }
+}
+
+/// `make_interval(years, months, weeks, days, hours, mins, secs)`.
+fn make(call: &Call) -> Result<ArrayRef> {
+    let mut spans = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        if call.args.iter().any(|arg| arg.is_null(row)) {
+            spans.push(None);
+            continue;
+        }
+        let part = |i: usize| {
+            call.args
+                .get(i)
+                .map_or(0.0, |arg| arg.as_primitive::<Float64Type>().value(row))
+        };
+        let months = part(0) * 12.0 + part(1);
+        let days = part(2) * 7.0 + part(3);
+        let seconds = part(4) * 3600.0 + part(5) * 60.0 + part(6);
+        if months.abs() > 2e9 || days.abs() > 2e9 || seconds.abs() > 9e12 {
+            return Err(value_error("22008", "interval out of range"));
+        }
+        spans.push(Some(IntervalMonthDayNano::new(
+            months as i32,
+            days as i32,
+            (seconds * 1e6).round() as i64 * 1_000,
+        )));
+    }
+    Ok(Arc::new(IntervalMonthDayNanoArray::from(spans)))
+}

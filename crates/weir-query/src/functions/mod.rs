@@ -1,0 +1,55 @@
+//! What Postgres has and the engine lacks or does otherwise: functions, operators, casts, names.
+//!
+//! Three places, by what has to be known: [`rewrite`] works on the text's own structure,
+//! [`operators`] when the types of both sides are known, [`semantics`] once the engine has settled
+//! the types of everything.
+
+mod aggregates;
+mod arithmetic;
+mod dates;
+mod intervals;
+mod json;
+mod labels;
+mod misc;
+mod native;
+mod operators;
+pub(crate) mod rewrite;
+mod semantics;
+mod template;
+mod text;
+mod time;
+mod types;
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
+
+pub(crate) use labels::{plain_name, unmarked};
+pub(crate) use operators::Operators;
+pub(crate) use semantics::PostgresSemantics;
+pub(crate) use types::Types;
+
+use native::Native;
+
+/// Registers all functions.
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    let strftime = state.udf("to_char")?;
+    state.register_udf(Arc::new(strftime.as_ref().clone().with_aliases(["strftime"])))?;
+    let families: [Vec<Native>; 8] = [
+        arithmetic::functions(),
+        dates::functions(),
+        intervals::functions(),
+        json::functions(),
+        misc::functions(),
+        template::functions(),
+        text::functions(),
+        time::functions(),
+    ];
+    for function in families.into_iter().flatten() {
+        state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
+    }
+    aggregates::register(state)
+}

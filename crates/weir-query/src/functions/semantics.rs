@@ -1,0 +1,160 @@
+//! Casts and arithmetic as Postgres does them, once the engine has settled all types.
+//!
+//! Nothing here changes the type of an expression, so nothing above it has to be planned again.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::execution::FunctionRegistry;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::expr::{BinaryExpr, Cast};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, cast};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::arithmetic::{ADD, DIVIDE, MULTIPLY, ROUND_EVEN, SUBTRACT};
+use super::text::AS_TEXT;
+use super::time::parser;
+use super::types::is_text;
+
+/// The rule; it runs after the engine's own.
+#[derive(Debug)]
+pub(crate) struct PostgresSemantics {
+    add: Arc<ScalarUDF>,
+    subtract: Arc<ScalarUDF>,
+    multiply: Arc<ScalarUDF>,
+    divide: Arc<ScalarUDF>,
+    round_even: Arc<ScalarUDF>,
+    as_text: Arc<ScalarUDF>,
+}
+
+impl PostgresSemantics {
+    pub(crate) fn new(state: &SessionState) -> Result<Self> {
+        Ok(Self {
+            add: state.udf(ADD)?,
+            subtract: state.udf(SUBTRACT)?,
+            multiply: state.udf(MULTIPLY)?,
+            divide: state.udf(DIVIDE)?,
+            round_even: state.udf(ROUND_EVEN)?,
+            as_text: state.udf(AS_TEXT)?,
+        })
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &datafusion::common::DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let function = match op {
+                    Operator::Plus => &self.add,
+                    Operator::Minus => &self.subtract,
+                    Operator::Multiply => &self.multiply,
+                    Operator::Divide => &self.divide,
+                    _ => return Ok(Transformed::no(binary(left, op, right))),
+                };
+                let kind = left.get_type(schema)?;
+                let same = kind == right.get_type(schema)?;
+                let wraps = matches!(kind, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64);
+                let infinite = matches!(kind, DataType::Float32 | DataType::Float64);
+                let ours = same
+                    && match op {
+                        Operator::Divide => infinite,
+                        _ => wraps,
+                    };
+                Ok(match ours {
+                    true => Transformed::yes(function.call(vec![*left, *right])),
+                    false => Transformed::no(binary(left, op, right)),
+                })
+            }
+            Expr::Cast(Cast { expr, field }) => {
+                let (from, to) = (expr.get_type(schema)?, field.data_type());
+                if let Some(new) = self.cast(&expr, &from, to)? {
+                    return Ok(Transformed::yes(new));
+                }
+                Ok(Transformed::no(Expr::Cast(Cast { expr, field })))
+            }
+            expr => Ok(Transformed::no(expr)),
+        }
+    }
+
+    fn cast(&self, expr: &Expr, from: &DataType, to: &DataType) -> Result<Option<Expr>> {
+        let value = || expr.clone();
+        Ok(match (from, to) {
+            (DataType::Float32 | DataType::Float64, to) if to.is_integer() => {
+                if let Expr::ScalarFunction(call) = expr
+                    && call.func.name() == ROUND_EVEN
+                {
+                    return Ok(None);
+                }
+                Some(cast(self.round_even.call(vec![value()]), to.clone()))
+            }
+            (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale), to)
+                if to.is_integer() && *scale > 0 =>
+            {
+                let whole = cast(value(), DataType::Decimal128(38, 0));
+                Some(cast(whole, to.clone()))
+            }
+            (
+                DataType::Timestamp(..)
+                | DataType::Float32
+                | DataType::Float64
+                | DataType::Interval(_)
+                | DataType::Duration(_)
+                | DataType::Binary
+                | DataType::LargeBinary
+                | DataType::BinaryView
+                | DataType::List(_),
+                to,
+            ) if is_text(to) => {
+                let text = self.as_text.call(vec![value()]);
+                Some(match to {
+                    DataType::Utf8 => text,
+                    to => cast(text, to.clone()),
+                })
+            }
+            (from, DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_) | DataType::Boolean)
+                if is_text(from) =>
+            {
+                Some(parser(to)?.call(vec![value()]))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn binary(left: Box<Expr>, op: Operator, right: Box<Expr>) -> Expr {
+    Expr::BinaryExpr(BinaryExpr { left, op, right })
+}
+
+impl AnalyzerRule for PostgresSemantics {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = plan.transform_up_with_subqueries(|plan| {
+            let mut schema = merge_schema(&plan.inputs());
+            if let LogicalPlan::TableScan(scan) = &plan {
+                let source = datafusion::common::DFSchema::try_from_qualified_schema(
+                    scan.table_name.clone(),
+                    &scan.source.schema(),
+                )?;
+                schema.merge(&source);
+            }
+            let names = NamePreserver::new(&plan);
+            plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let outer = &schema;
+                let new = expr.transform_up(|expr| self.rewrite(expr, outer))?;
+                Ok(new.update_data(|expr| name.restore(expr)))
+            })
+        })?;
+        Ok(plan.data)
+    }
+
+    fn name(&self) -> &str {
+        "postgres_semantics"
+    }
+}
