@@ -48,3 +48,6 @@ pub use write::{
     FILE_COLUMN, Matched, ROW_COLUMN, Rewrite, RowSink, StoredRows, TableWriter, TargetTable,
     stored_columns,
 };
+
+/// Whether crash points for tests are compiled in, which `WEIR_FAILPOINTS` sets.
+pub const CRASH_POINTS: bool = cfg!(feature = "failpoints");

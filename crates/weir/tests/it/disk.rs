@@ -145,8 +145,8 @@ async fn a_full_disk_refuses_and_recovers() -> Result<()> {
     full_disk("0").await
 }
 
-/// Watches the system calls: files and the directories that name them are synced before the log that
-/// had their rows goes.
+/// Watches the system calls: files are synced before they have their name, and the directories that
+/// name them before the log that had their rows goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_synced_before_the_log_goes() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -155,8 +155,7 @@ async fn files_are_synced_before_the_log_goes() -> Result<()> {
     weir.set("WEIR_FLUSH_INTERVAL", "300ms")
         .set("WEIR_WAL_SEGMENT_SIZE", "1MB")
         .set("WEIR_MAINTENANCE_COMPACTION", "false");
-    let calls =
-        "trace=fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,openat,creat";
+    let calls = "trace=fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat,openat,creat,mkdir,mkdirat";
     // As a grandchild (-D), so that the server's process id is the server's.
     let strace = [
         "strace", "-D", "-f", "-q", "-y", "-s", "4096", "-e", calls, "-o",
@@ -189,6 +188,7 @@ async fn files_are_synced_before_the_log_goes() -> Result<()> {
         proof.segments
     );
     ensure!(proof.data_files >= 4 && proof.commits >= 4, "{proof:?}");
+    ensure!(proof.folders >= 6, "{proof:?}");
     weir.start().await?;
     check(&weir, &acknowledged).await?;
     weir.stop().await

@@ -190,6 +190,36 @@ async fn an_outage_of_the_store_delays_commits_and_nothing_else() -> Result<()> 
     weir.stop().await
 }
 
+/// A restart while the store is away: events are taken, and appear when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn intake_starts_without_the_store() -> Result<()> {
+    let mut s3 = S3::start().await?;
+    let mut weir = weir_on(&s3.url())?;
+    weir.start().await?;
+    let load = Load::start(weir.url(), &weir.key, &options("absent"))?;
+    more(&load, 2_000).await?;
+    weir.flush().await?;
+    s3.kill().await?;
+    more(&load, 1_000).await?;
+    for _ in 0..2 {
+        weir.kill()?;
+        weir.start().await?;
+        load.follow(weir.url());
+        more(&load, 1_000).await?;
+    }
+    s3.again().await?;
+    weir.until_count("select count(*) / 3000 from raw_app.events", 1)
+        .await
+        .context("the rows of before and of the outage")?;
+    more(&load, 1_000).await?;
+    let acknowledged = load.stop().await?;
+    check(&weir, &acknowledged).await?;
+    weir.stop().await?;
+    weir.start().await?;
+    check(&weir, &acknowledged).await?;
+    weir.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_outage_pushes_back_before_memory_runs_out() -> Result<()> {
     let mut s3 = S3::start().await?;

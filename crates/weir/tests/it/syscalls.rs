@@ -23,10 +23,13 @@ pub(crate) struct Proof {
     pub(crate) data_files: usize,
     /// Commits that had to be, and were.
     pub(crate) commits: usize,
+    /// Directories made in the lake, whose parents had to be synced, and were.
+    pub(crate) folders: usize,
 }
 
-/// Checks at each removal of a segment of the log that every file which had its name in the lake by
-/// then was synced by then, and after it had its name, its directory.
+/// Checks that every file got its name in the lake only after its bytes were synced, and at each
+/// removal of a segment of the log, that the directories of all such files were synced after that,
+/// and the ones above new directories too.
 pub(crate) fn prove(trace: &str, project: &Path) -> Result<Proof> {
     let calls = calls(trace);
     let (log, lake) = (project.join(".weir/wal"), project.join("lake"));
@@ -55,28 +58,54 @@ pub(crate) fn prove(trace: &str, project: &Path) -> Result<Proof> {
                 "json" => commits += 1,
                 _ => continue,
             }
-            let synced = |wanted: &Path, from: usize| {
-                calls.iter().any(|call| {
-                    matches!(call.name, "fsync" | "fdatasync")
-                        && open_path(call) == wanted.to_str()
-                        && from < call.began
-                        && call.ended < removal.began
-                })
-            };
             let folder = file.parent().context("a folder")?;
-            let what = format!("before {} went, nobody synced", path.display());
-            ensure!(synced(file, 0), "{what} {}", file.display());
+            let staged = Path::new(first_path(named)?);
             ensure!(
-                synced(folder, named.ended),
-                "{what} {} after {} got its name there",
+                synced(&calls, staged, 0..named.began),
+                "{} got its name before anybody synced it",
+                file.display()
+            );
+            ensure!(
+                synced(&calls, folder, named.ended..removal.began),
+                "before {} went, nobody synced {} after {} got its name there",
+                path.display(),
                 folder.display(),
                 file.display()
             );
         }
+        let made = calls
+            .iter()
+            .filter(|call| call.name.starts_with("mkdir") && call.ended < removal.began);
+        let mut folders = 0;
+        for made in made {
+            let folder = Path::new(last_path(made)?);
+            let Some(above) = folder.parent().filter(|above| above.starts_with(&lake)) else {
+                continue;
+            };
+            folders += 1;
+            ensure!(
+                synced(&calls, above, made.ended..removal.began),
+                "before {} went, nobody synced {} after {} was made",
+                path.display(),
+                above.display(),
+                folder.display()
+            );
+        }
+        proof.folders = proof.folders.max(folders);
         proof.data_files = proof.data_files.max(data_files);
         proof.commits = proof.commits.max(commits);
     }
     Ok(proof)
+}
+
+/// Whether a path was synced within these lines.
+fn synced(calls: &[Call<'_>], wanted: &Path, lines: std::ops::Range<usize>) -> bool {
+    calls.iter().any(|call| {
+        matches!(call.name, "fsync" | "fdatasync")
+            && open_path(call) == wanted.to_str()
+            && lines.start < call.began + 1
+            && call.ended < lines.end
+    })
 }
 
 /// Whether a call gave a file the name it keeps.
@@ -127,6 +156,14 @@ fn open_path<'a>(call: &Call<'a>) -> Option<&'a str> {
     rest.split_once('>').map(|(path, _)| path)
 }
 
+/// Returns the first path among a call's arguments: what a file was called before.
+fn first_path<'a>(call: &Call<'a>) -> Result<&'a str> {
+    call.arguments
+        .split('"')
+        .nth(1)
+        .with_context(|| format!("no path in {call:?}"))
+}
+
 /// Returns the last path among a call's arguments: the new name of a file.
 fn last_path<'a>(call: &Call<'a>) -> Result<&'a str> {
     let mut quoted = call.arguments.split('"');
@@ -134,12 +171,14 @@ fn last_path<'a>(call: &Call<'a>) -> Result<&'a str> {
     last.with_context(|| format!("no path in {call:?}"))
 }
 
-const TRACE: &str = r#"7 openat(AT_FDCWD</p>, "/p/lake/t/a.parquet#1", O_RDWR|O_CREAT, 0666) = 3</p/lake/t/a.parquet#1>
-7 rename("/p/lake/t/a.parquet#1", "/p/lake/t/a.parquet") = 0
-8 fsync(3</p/lake/t/a.parquet> <unfinished ...>
+const TRACE: &str = r#"7 mkdir("/p/lake/t", 0777) = 0
+7 openat(AT_FDCWD</p>, "/p/lake/t/a.parquet#1", O_RDWR|O_CREAT, 0666) = 3</p/lake/t/a.parquet#1>
+8 fsync(3</p/lake/t/a.parquet#1> <unfinished ...>
 7 fdatasync(9</p/.weir/wal/2.wal>) = 0
 8 <... fsync resumed>)              = 0
+8 link("/p/lake/t/a.parquet#1", "/p/lake/t/a.parquet") = 0
 8 fsync(4</p/lake/t>)               = 0
+8 fsync(5</p/lake>)                 = 0
 7 unlink("/p/.weir/wal/1.wal") = 0
 "#;
 
@@ -147,6 +186,7 @@ const TRACE: &str = r#"7 openat(AT_FDCWD</p>, "/p/lake/t/a.parquet#1", O_RDWR|O_
 fn a_good_order_is_proved() -> Result<()> {
     let proof = prove(TRACE, Path::new("/p"))?;
     ensure!((proof.segments, proof.data_files) == (1, 1), "{proof:?}");
+    ensure!(proof.folders == 1, "{proof:?}");
     Ok(())
 }
 
@@ -164,6 +204,10 @@ fn a_missing_or_late_sync_is_found() {
         "the directory"
     );
     assert!(
+        prove(&without("fsync(5"), Path::new("/p")).is_err(),
+        "the directory above a new one"
+    );
+    assert!(
         prove(&without("fsync resumed"), Path::new("/p")).is_err(),
         "the file"
     );
@@ -175,16 +219,20 @@ fn a_missing_or_late_sync_is_found() {
         prove(&failed, Path::new("/p")).is_err(),
         "a sync that failed"
     );
-    let mut lines: Vec<&str> = TRACE.lines().collect();
-    lines.swap(5, 6);
-    assert!(
-        prove(&lines.join("\n"), Path::new("/p")).is_err(),
-        "a sync that came late"
-    );
-    lines.swap(5, 6);
-    lines.swap(1, 5);
-    assert!(
-        prove(&lines.join("\n"), Path::new("/p")).is_err(),
-        "a directory synced too early"
-    );
+    let swapped = |one: usize, other: usize| {
+        let mut lines: Vec<&str> = TRACE.lines().collect();
+        lines.swap(one, other);
+        lines.join("\n")
+    };
+    let late = [
+        (4, 5, "a name before the sync"),
+        (5, 6, "a directory synced too early"),
+        (6, 8, "a directory synced after the log went"),
+        (0, 7, "a directory above synced too early"),
+        (7, 8, "a directory above synced after the log went"),
+    ];
+    for (one, other, what) in late {
+        let trace = swapped(one, other);
+        assert!(prove(&trace, Path::new("/p")).is_err(), "{what}: {trace}");
+    }
 }
