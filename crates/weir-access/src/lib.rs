@@ -29,7 +29,7 @@ pub use identity::{Auth, Identity};
 pub use limiter::{LoginLimiter, LoginSource};
 pub use name::{AccessNameError, RoleName, UserName};
 pub use object::{Action, Object, SchemaKind};
-pub use password::{PasswordError, PasswordHash, PasswordSecrets};
+pub use password::{PasswordError, PasswordHash, PasswordSecrets, generate_password};
 pub use privilege::{NoSuchPrivilege, Privilege, Privileges};
 pub use role::{NoSuchRole, Role};
 pub use scram::{SCRAM_ITERATIONS, ScramSecrets};

@@ -61,6 +61,11 @@ impl PasswordSecrets {
     }
 }
 
+/// Returns a password that nobody has to think of: 142 random bits.
+pub fn generate_password() -> String {
+    crate::token::random_text(24)
+}
+
 fn check(user: &str, password: &str) -> Result<(), PasswordError> {
     if password.chars().count() < SHORTEST {
         return Err(PasswordError::TooShort);

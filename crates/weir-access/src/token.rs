@@ -31,6 +31,19 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Returns random letters and digits.
+pub(crate) fn random_text(length: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        // Bytes beyond the last whole round would make some letters likelier.
+        let fair = random::<64>().into_iter().filter(|byte| *byte < 248);
+        let letters = fair.map(|byte| char::from(ALPHABET[usize::from(byte) % 62]));
+        text.extend(letters.take(length - text.len()));
+    }
+    text
+}
+
 /// A token in clear: it exists when it is made and is never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -38,16 +51,7 @@ pub struct Token(String);
 impl Token {
     /// Makes a new one.
     pub fn generate() -> Self {
-        const ALPHABET: &[u8; 62] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        let mut text = PREFIX.to_owned();
-        while text.len() < PREFIX.len() + LENGTH {
-            // Bytes beyond the last whole round would make some letters likelier.
-            let fair = random::<64>().into_iter().filter(|byte| *byte < 248);
-            let letters = fair.map(|byte| char::from(ALPHABET[usize::from(byte) % 62]));
-            text.extend(letters.take(PREFIX.len() + LENGTH - text.len()));
-        }
-        Self(text)
+        Self(format!("{PREFIX}{}", random_text(LENGTH)))
     }
 
     /// Returns the token, to be shown once.

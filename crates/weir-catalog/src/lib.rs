@@ -7,6 +7,7 @@
 //! back from it.
 
 mod access;
+mod access_file;
 mod catalog;
 mod error;
 mod key;
@@ -18,6 +19,7 @@ mod token;
 mod view;
 
 pub use access::{Actor, AuditLine, NewToken, NewUser};
+pub use access_file::{AccessFile, AccessFileError};
 pub use catalog::{Catalog, Upserted};
 pub use error::{CatalogError, CatalogErrorKind};
 pub use key::{KeyInfo, KeyLookup, NewKey, WriteKey};

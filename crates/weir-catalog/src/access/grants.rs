@@ -70,7 +70,10 @@ impl Catalog {
         let on_schema = access.grants().iter().find(|grant| {
             grant.grantee == grantee
                 && grant.object == GrantObject::Schema(schema.to_owned())
-                && !grant.privileges.and(privileges.and(object.possible())).is_empty()
+                && !grant
+                    .privileges
+                    .and(privileges.and(object.possible()))
+                    .is_empty()
         });
         match on_schema {
             None => Ok(()),

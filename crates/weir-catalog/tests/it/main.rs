@@ -1,5 +1,7 @@
 //! The catalog through its public door, on real files.
 
+mod access;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
