@@ -33,7 +33,7 @@ pub use datafusion::common::ScalarValue;
 pub use engine::{Engine, QueryRequest};
 pub use error::{Position, QueryError, QueryErrorKind};
 pub use options::EngineOptions;
-pub use params::Parameter;
+pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
 pub use settings::Settings;
 pub use stream::{Command, Description, PinnedVersion, QueryResult, QueryStream};

@@ -72,24 +72,43 @@ pub(crate) fn casts(plan: &LogicalPlan) -> Result<HashMap<String, DataType>, Dat
 pub(crate) fn typed(
     params: Vec<ScalarValue>,
     types: &HashMap<String, Option<DataType>>,
+    casts: &HashMap<String, DataType>,
 ) -> Result<Vec<ScalarValue>, QueryError> {
     params
         .into_iter()
         .enumerate()
         .map(|(i, value)| {
-            let wanted = types.get(&format!("${}", i + 1)).and_then(Option::as_ref);
+            let name = format!("${}", i + 1);
+            let wanted = types.get(&name).and_then(Option::as_ref);
+            let wanted = wanted.or_else(|| casts.get(&name));
             let Some(wanted) = wanted.filter(|kind| !kind.is_string() && !kind.is_nested()) else {
                 return Ok(value);
             };
             if !value.data_type().is_string() || value.is_null() {
                 return Ok(value);
             }
+            let value = match wanted {
+                DataType::Date32 => without_zone(value),
+                _ => value,
+            };
             value.cast_to(wanted).map_err(|error| {
                 let message = format!("parameter ${} is no {}", i + 1, type_name(wanted));
-                QueryError::new(QueryErrorKind::Value, message).caused_by(error)
+                QueryError::new(QueryErrorKind::Value, message)
+                    .with_sqlstate("22P02")
+                    .caused_by(error)
             })
         })
         .collect()
+}
+
+/// Takes the zone off a date, which some drivers add: `2024-02-29 +00`.
+fn without_zone(value: ScalarValue) -> ScalarValue {
+    match value.try_as_str().flatten().and_then(|text| text.split_at_checked(10)) {
+        Some((date, zone)) if zone.trim_start().starts_with(['+', '-']) => {
+            ScalarValue::Utf8(Some(date.to_owned()))
+        }
+        _ => value,
+    }
 }
 
 fn scalar(value: &Value, number: usize) -> Result<ScalarValue, QueryError> {
@@ -143,6 +162,54 @@ fn unfit(number: usize, why: &str) -> QueryError {
     )
 }
 
+/// Splits the text of an array of one dimension, such as `{1,NULL,"a b"}`.
+pub fn elements(text: &str) -> Option<Vec<Option<String>>> {
+    let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let mut elements = Vec::new();
+    let mut chars = inside.chars().peekable();
+    if inside.trim().is_empty() {
+        return Some(elements);
+    }
+    loop {
+        let (mut element, mut quoted) = (String::new(), false);
+        while chars.peek().is_some_and(|c| c.is_whitespace()) {
+            chars.next();
+        }
+        if chars.peek() == Some(&'"') {
+            chars.next();
+            quoted = true;
+            loop {
+                match chars.next()? {
+                    '"' => break,
+                    '\\' => element.push(chars.next()?),
+                    c => element.push(c),
+                }
+            }
+        }
+        let end = loop {
+            match chars.next() {
+                None => break true,
+                Some(',') => break false,
+                Some('{' | '}') => return None,
+                Some('\\') if !quoted => element.push(chars.next()?),
+                Some(c) if quoted && !c.is_whitespace() => return None,
+                Some(_) if quoted => {}
+                Some(c) => element.push(c),
+            }
+        };
+        if !quoted {
+            element.truncate(element.trim_end().len());
+        }
+        elements.push(match quoted || !element.eq_ignore_ascii_case("null") {
+            true => Some(element),
+            false => None,
+        });
+        if end {
+            return Some(elements);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -166,6 +233,21 @@ mod tests {
         assert_eq!(values[2], ScalarValue::Int64(Some(7)));
         assert_eq!(values[4], ScalarValue::Utf8(Some("x'; DROP".into())));
         assert!(matches!(values[5], ScalarValue::List(_)));
+    }
+
+    #[test]
+    fn arrays_are_split() {
+        let split = |text: &str| elements(text);
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(split("{}"), Some(vec![]));
+        assert_eq!(
+            split("{1, NULL,\"a,\\\"b\"}"),
+            Some(vec![some("1"), None, some("a,\"b")])
+        );
+        assert_eq!(split("{\"NULL\"}"), Some(vec![some("NULL")]));
+        for bad in ["", "{", "1,2", "{{1}}", "{\"a}", "{\"a\"b}"] {
+            assert_eq!(split(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryE
         statement::check(&statement)?;
     }
     functions::rewrite::rewrite(&mut statement)?;
-    pg_catalog::rewrite::rewrite(&mut statement);
+    pg_catalog::rewrite::rewrite(&mut statement, &params::bind(&request.params)?);
     let past = travel::rename(&mut statement, &clauses)?;
     Ok(Read {
         statement,
@@ -396,7 +396,8 @@ pub(crate) fn with_params(
     let types = plan
         .get_parameter_types()
         .map_err(|error| translate(error, names))?;
-    let params = params::typed(params, &types)?;
+    let casts = params::casts(&plan).map_err(|error| translate(error, names))?;
+    let params = params::typed(params, &types, &casts)?;
     plan.with_param_values(params::values(params))
         .map_err(|error| translate(error, names))
 }

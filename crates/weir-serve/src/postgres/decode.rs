@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use bytes::{Buf, Bytes};
-use weir_query::{ScalarValue, array_element, arrow_type};
+use weir_query::{ScalarValue, array_element, array_elements, arrow_type};
 
 use super::failure::Failure;
 
@@ -78,7 +78,7 @@ fn from_text(oid: u32, kind: &DataType, text: &str) -> Option<ScalarValue> {
         DataType::Decimal128(..) => number(text),
         DataType::List(item) => {
             let element = array_element(oid)?;
-            let items = elements(text)?
+            let items = array_elements(text)?
                 .into_iter()
                 .map(|item_text| match item_text {
                     None => ScalarValue::try_from(item.data_type()).ok(),
@@ -128,54 +128,6 @@ fn list(items: Vec<ScalarValue>, kind: &DataType) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list_nullable(&items, kind))
 }
 
-/// Splits an array of one dimension, such as `{1,NULL,"a b"}`.
-pub(super) fn elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inside = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let mut elements = Vec::new();
-    let mut chars = inside.chars().peekable();
-    if inside.trim().is_empty() {
-        return Some(elements);
-    }
-    loop {
-        let (mut element, mut quoted) = (String::new(), false);
-        while chars.peek().is_some_and(|c| c.is_whitespace()) {
-            chars.next();
-        }
-        if chars.peek() == Some(&'"') {
-            chars.next();
-            quoted = true;
-            loop {
-                match chars.next()? {
-                    '"' => break,
-                    '\\' => element.push(chars.next()?),
-                    c => element.push(c),
-                }
-            }
-        }
-        let end = loop {
-            match chars.next() {
-                None => break true,
-                Some(',') => break false,
-                Some('{' | '}') => return None,
-                Some('\\') if !quoted => element.push(chars.next()?),
-                Some(c) if quoted && !c.is_whitespace() => return None,
-                Some(_) if quoted => {}
-                Some(c) => element.push(c),
-            }
-        };
-        if !quoted {
-            element.truncate(element.trim_end().len());
-        }
-        elements.push(match quoted || !element.eq_ignore_ascii_case("null") {
-            true => Some(element),
-            false => None,
-        });
-        if end {
-            return Some(elements);
-        }
-    }
-}
-
 fn from_binary(oid: u32, value: &Bytes) -> Option<ScalarValue> {
     let mut value = value.clone();
     let exactly = |length: usize| (value.len() == length).then_some(());
@@ -199,7 +151,7 @@ fn from_binary(oid: u32, value: &Bytes) -> Option<ScalarValue> {
         }
         24 | 26 | 2205 | 2206 | 4089 => {
             exactly(4)?;
-            ScalarValue::Int64(Some(i64::from(value.get_u32())))
+            ScalarValue::UInt32(Some(value.get_u32()))
         }
         700 => {
             exactly(4)?;
@@ -342,32 +294,9 @@ fn array(element: u32, mut value: Bytes) -> Option<ScalarValue> {
     Some(list(items, &kind))
 }
 
-/// Returns the type parameters of an Arrow type are described as.
-pub(super) fn described(kind: &DataType) -> u32 {
-    match kind {
-        DataType::UInt32 => 20,
-        kind => weir_query::type_oid(kind),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arrays_are_split() {
-        let split = |text: &str| elements(text);
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(split("{}"), Some(vec![]));
-        assert_eq!(
-            split("{1, NULL,\"a,\\\"b\"}"),
-            Some(vec![some("1"), None, some("a,\"b")])
-        );
-        assert_eq!(split("{\"NULL\"}"), Some(vec![some("NULL")]));
-        for bad in ["", "{", "1,2", "{{1}}", "{\"a}", "{\"a\"b}"] {
-            assert_eq!(split(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn numbers_keep_their_digits() {

@@ -17,7 +17,7 @@ use pgwire::messages::startup::{BackendKeyData, ParameterStatus, SecretKey};
 use pgwire::messages::{PgWireBackendMessage as Reply, PgWireFrontendMessage as Message};
 use tokio_util::sync::CancellationToken;
 use weir_access::Identity;
-use weir_query::{Caller, Description, Parameter, QueryRequest, ScalarValue, arrow_type};
+use weir_query::{Caller, Description, Parameter, QueryRequest, ScalarValue, arrow_type, type_oid};
 
 use super::Door;
 use super::cancel::Entry;
@@ -662,9 +662,13 @@ impl Session {
             [one] => *one == 1,
             many => many.get(at) == Some(&1),
         };
+        let is_list = |at: usize| {
+            let value = bind.parameters.get(at).and_then(Option::as_ref);
+            value.is_some_and(|value| value.starts_with(b"{"))
+        };
         let given = |at: usize| statement.oids.get(at).copied().filter(|oid| *oid != 0);
-        let untyped = (0..bind.parameters.len()).any(|at| given(at).is_none() && binary(at));
-        // In binary a value can be read only when its type is known.
+        let untyped = (0..bind.parameters.len()).any(|at| given(at).is_none() && (binary(at) || is_list(at)));
+        // In binary a value can be read only when its type is known, and so can a list.
         let description = match untyped {
             true => Some(self.description(wire, &statement).await?),
             false => statement.description.lock().clone(),
@@ -673,7 +677,7 @@ impl Session {
         for (at, value) in bind.parameters.iter().enumerate() {
             let described = || {
                 let kinds = &description.as_ref()?.parameters;
-                kinds.get(at)?.as_ref().map(decode::described)
+                kinds.get(at)?.as_ref().map(type_oid)
             };
             let oid = given(at).or_else(described).unwrap_or(0);
             let value = decode::parameter(at + 1, oid, binary(at), value.as_ref())?;
@@ -705,7 +709,7 @@ impl Session {
         let oids = (0..count).map(|at| {
             let given = statement.oids.get(at).copied().filter(|oid| *oid != 0);
             let found = description.parameters.get(at).and_then(Option::as_ref);
-            given.or_else(|| found.map(decode::described)).unwrap_or(25)
+            given.or_else(|| found.map(type_oid)).unwrap_or(25)
         });
         wire.put(Reply::ParameterDescription(ParameterDescription::new(
             oids.collect(),

@@ -3,31 +3,98 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, Query,
-    Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
+    Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
+
+use crate::params::elements;
 
 use super::cells::Kind;
 
 /// Rewrites a statement.
-pub(crate) fn rewrite(statement: &mut Statement) {
+///
+/// The values of its parameters matter where a list came as text, because its type was left to us.
+pub(crate) fn rewrite(statement: &mut Statement, params: &[ScalarValue]) {
     let query = match statement {
         Statement::Statement(sql) => sql,
-        Statement::Explain(explain) => return rewrite(&mut explain.statement),
+        Statement::Explain(explain) => return rewrite(&mut explain.statement, params),
         _ => return,
     };
-    let _ = query.visit(&mut Rewriter);
+    let _ = query.visit(&mut Rewriter { params });
 }
 
-struct Rewriter;
+struct Rewriter<'a> {
+    params: &'a [ScalarValue],
+}
 
-impl VisitorMut for Rewriter {
+impl Rewriter<'_> {
+    /// `x = ANY($1)` with `$1` as text, such as `{1,2}`: a list of values.
+    fn listed(&self, expr: &mut Expr) -> Option<Expr> {
+        let (left, right, negated) = match expr {
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => (left, right, false),
+            Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => (left, right, true),
+            _ => return None,
+        };
+        let mut inside: &Expr = right;
+        while let Expr::Nested(nested) = inside {
+            inside = nested;
+        }
+        let Expr::Value(value) = inside else {
+            return None;
+        };
+        let Value::Placeholder(name) = &value.value else {
+            return None;
+        };
+        let number: usize = name.strip_prefix('$')?.parse().ok()?;
+        let value = self.params.get(number.checked_sub(1)?).unwrap_or(&ScalarValue::Null);
+        let list = match value {
+            ScalarValue::Null => vec![Expr::value(Value::Null)],
+            value => elements(value.try_as_str()??)?
+                .into_iter()
+                .map(|element| match element {
+                    Some(text) => Expr::value(Value::SingleQuotedString(text)),
+                    None => Expr::value(Value::Null),
+                })
+                .collect(),
+        };
+        if list.is_empty() {
+            return Some(Expr::value(Value::Boolean(negated)));
+        }
+        Some(Expr::InList {
+            expr: std::mem::replace(left, Box::new(Expr::value(Value::Null))),
+            list,
+            negated,
+        })
+    }
+}
+
+/// `LIMIT $1` takes a number, however it is sent.
+fn number_of_rows(expr: &mut Expr) {
+    if let Expr::Value(value) = expr
+        && matches!(value.value, Value::Placeholder(_))
+    {
+        *expr = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr.clone()),
+            data_type: DataType::BigInt(None),
+            array: false,
+            format: None,
+        };
+    }
+}
+
+impl VisitorMut for Rewriter<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
+            limit.iter_mut().for_each(number_of_rows);
+            offset.iter_mut().for_each(|offset| number_of_rows(&mut offset.value));
+        }
         if let SetExpr::Select(select) = query.body.as_mut()
             && without_rows(select)
         {
@@ -43,6 +110,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(list) = self.listed(expr) {
+            *expr = list;
+        }
         let nothing = match expr {
             Expr::Subquery(query) => finds_nothing(query),
             Expr::Function(function) => match &function.args {
@@ -97,12 +167,39 @@ fn is_empty_catalog(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::Table { name, args: None, .. } if super::is_always_empty(&last(name)))
 }
 
+/// Whether one of the tables that every row needs is a catalog without rows.
+fn gives_no_rows(select: &Select) -> bool {
+    let empty = |factor: &TableFactor| match factor {
+        TableFactor::Derived { subquery, .. } => match subquery.body.as_ref() {
+            SetExpr::Select(inner) => {
+                gives_no_rows(inner) && inner.projection.iter().all(|item| !is_aggregate(item))
+            }
+            _ => false,
+        },
+        factor => is_empty_catalog(factor),
+    };
+    select.from.iter().any(|from| {
+        let joined = from.joins.iter().any(|join| {
+            matches!(join.join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_))
+                && empty(&join.relation)
+        });
+        // A right or full join keeps rows of its other side.
+        let kept = from.joins.iter().any(|join| {
+            matches!(
+                join.join_operator,
+                JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)
+            )
+        });
+        !kept && (joined || empty(&from.relation))
+    })
+}
+
+fn is_aggregate(item: &SelectItem) -> bool {
+    column_name(item).is_none()
+}
+
 /// Empties a SELECT from catalogs that have no rows here: what its expressions call need not exist.
 fn without_rows(select: &mut Select) -> bool {
-    let Some(first) = select.from.first() else {
-        return false;
-    };
-    let grouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if !by.is_empty());
     let names: Option<Vec<Ident>> = select.projection.iter().map(column_name).collect();
     let tables: Vec<String> = select
         .from
@@ -118,9 +215,11 @@ fn without_rows(select: &mut Select) -> bool {
         .iter()
         .map(|item| column_kind(item, &tables))
         .collect();
-    let (true, false, Some(names)) = (is_empty_catalog(&first.relation), grouped, names) else {
+    let Some(names) = names.filter(|_| gives_no_rows(select)) else {
         return false;
     };
+    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
+    select.having = None;
     let mut seen = HashSet::new();
     select.projection = names
         .into_iter()
@@ -211,7 +310,11 @@ fn finds_nothing(query: &Query) -> bool {
         };
         name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
     });
-    !counts && (unnested || factors().any(is_empty_catalog) || (collation && (select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty()))))
+    // Types that are made from others do not exist either.
+    let domains = query.with.as_ref().is_some_and(|with| {
+        with.recursive && with.to_string().contains("typbasetype")
+    });
+    domains || !counts && (unnested || factors().any(is_empty_catalog) || (collation && (select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty()))))
 }
 
 fn last(name: &ObjectName) -> String {
