@@ -17,8 +17,9 @@ use crate::rows::{TableRows, column_kind};
 use crate::store::LakeRoot;
 use crate::view::{DataFile, LakeView, TableView, widen_batch};
 
-/// Batches grow to this many rows by merging; larger ones are left alone.
-const MERGE_ROWS: usize = 8 * 1024;
+/// Batches grow to this many rows by merging; larger ones are left alone. Under load a batch has
+/// about as many from the start, and copying rows again costs more than reading some more batches.
+const MERGE_ROWS: usize = 2 * 1024;
 
 /// What readers see, and what it is made of.
 pub(crate) struct Hot {
@@ -50,6 +51,7 @@ struct Cold {
     committed: Seq,
     location: object_store::path::Path,
     by_statements: bool,
+    comment: Option<Arc<str>>,
 }
 
 /// Rows of one table on their way into a file.
@@ -219,6 +221,7 @@ impl Hot {
         hot.cold.files = log.files.clone();
         hot.cold.committed = log.committed;
         hot.cold.by_statements = log.is_written_by_statements();
+        hot.cold.comment = log.comment().map(Arc::from);
         hot.schema = joined(&log.schema, &hot.schema);
         hot.refresh_files();
         self.swap(tables, std::iter::once(&log.name), None);
@@ -238,6 +241,7 @@ impl Hot {
             hot.cold.version = log.version();
             hot.cold.files = log.files.clone();
             hot.cold.by_statements = true;
+            hot.cold.comment = log.comment().map(Arc::from);
             // No rows of another shape wait in memory, so columns may go as well as come.
             hot.schema = log.schema.clone();
             hot.refresh_files();
@@ -330,6 +334,7 @@ impl HotTable {
                 committed: Seq::ZERO,
                 location,
                 by_statements: false,
+                comment: None,
             },
         }
     }
@@ -362,6 +367,7 @@ impl HotTable {
             committed: self.cold.committed,
             sort_by: self.options.sort_by,
             by_statements: self.cold.by_statements,
+            comment: self.cold.comment.clone(),
         }
     }
 }

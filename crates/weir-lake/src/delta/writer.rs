@@ -25,6 +25,9 @@ use crate::view::DataFile;
 const ROW_GROUP: usize = 128 * 1024;
 /// A row group ends early when it takes this much encoded: it is kept in memory until then.
 const ROW_GROUP_BYTES: usize = 8 << 20;
+/// A page ends at this many bytes. Its buffers come and go all the time: small ones are found again by
+/// the allocator, large ones are new pages of memory each time.
+const PAGE_BYTES: usize = 192 << 10;
 /// Encoded bytes leave memory in chunks of this size.
 const CHUNK_BYTES: usize = 512 << 10;
 /// Parts of an upload; stores ask for 5 MiB at least.
@@ -154,6 +157,7 @@ fn properties(schema: &SchemaRef, rows: usize, options: &FileOptions) -> Result<
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(64))
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned());

@@ -261,14 +261,17 @@ impl Column {
     /// Takes the values out, leaving the column empty and of the same kind.
     pub(super) fn take(&mut self) -> ArrayRef {
         self.len = 0;
-        match &mut self.builder {
+        let mut values: ArrayRef = match &mut self.builder {
             Builder::Boolean(b) => Arc::new(b.finish()),
             Builder::Integer(b) => Arc::new(b.finish()),
             Builder::Float(b) => Arc::new(b.finish()),
             Builder::Timestamp(b) => Arc::new(b.finish()),
             Builder::String(b) => Arc::new(b.finish()),
             Builder::Binary(b) => Arc::new(b.finish()),
-        }
+        };
+        // Builders grow by doubling; rows may stay in memory for long.
+        values.shrink_to_fit();
+        values
     }
 }
 
