@@ -17,6 +17,11 @@ need cc build-essential
 if [ "$what" = bench ]; then
     need nginx nginx-light
 fi
+if [ "$what" != build ]; then
+    # The oracle for what SQL means, and its client.
+    need psql postgresql-client-15
+    [ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
+fi
 if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
         echo "error: missing: ${packages[*]}; install them and run this again" >&2

@@ -238,6 +238,7 @@ impl<'a> Rebuilder<'a> {
             committed: log.committed,
             sort_by: None,
             by_statements: false,
+            comment: None,
         }
     }
 

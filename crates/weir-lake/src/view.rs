@@ -44,6 +44,8 @@ pub struct TableView {
     pub sort_by: Option<&'static str>,
     /// Whether statements write it; else its rows come through the log.
     pub by_statements: bool,
+    /// What people are told it is; that of a column is in its metadata, as `comment`.
+    pub comment: Option<Arc<str>>,
 }
 
 /// A Parquet file of a table.

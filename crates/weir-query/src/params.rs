@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use serde_json::Value;
 
 use crate::error::{QueryError, QueryErrorKind};
+use crate::functions;
 use crate::types::type_name;
 
 /// A value for `$1`, `$2`, ...
@@ -87,11 +88,11 @@ pub(crate) fn typed(
             if !value.data_type().is_string() || value.is_null() {
                 return Ok(value);
             }
-            let value = match wanted {
-                DataType::Date32 => without_zone(value),
-                _ => value,
-            };
-            value.cast_to(wanted).map_err(|error| {
+            if matches!(wanted, DataType::Timestamp(_, Some(_))) {
+                // Read where it is used, in the session's zone.
+                return Ok(value);
+            }
+            functions::read_text(&value, wanted).map_err(|error| {
                 let message = format!("parameter ${} is no {}", i + 1, type_name(wanted));
                 QueryError::new(QueryErrorKind::Value, message)
                     .with_sqlstate("22P02")
@@ -99,16 +100,6 @@ pub(crate) fn typed(
             })
         })
         .collect()
-}
-
-/// Takes the zone off a date, which some drivers add: `2024-02-29 +00`.
-fn without_zone(value: ScalarValue) -> ScalarValue {
-    match value.try_as_str().flatten().and_then(|text| text.split_at_checked(10)) {
-        Some((date, zone)) if zone.trim_start().starts_with(['+', '-']) => {
-            ScalarValue::Utf8(Some(date.to_owned()))
-        }
-        _ => value,
-    }
 }
 
 fn scalar(value: &Value, number: usize) -> Result<ScalarValue, QueryError> {

@@ -5,11 +5,13 @@
 
 mod clients;
 mod load;
+mod postgres;
 mod proxy;
 mod weir;
 
 pub use anyhow::{Context, Result, bail, ensure};
 pub use clients::Clients;
 pub use load::{Load, LoadOptions};
+pub use postgres::{Answer, Failure, Postgres};
 pub use proxy::{Fault, Proxy};
 pub use weir::{Weir, until};

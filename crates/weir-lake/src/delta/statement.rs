@@ -53,6 +53,8 @@ pub(crate) struct StatementCommit {
     pub(crate) remove: Vec<DataFile>,
     /// The columns the table has from now on, where they change.
     pub(crate) schema: Option<SchemaRef>,
+    /// What people are told the table is, where that changes; empty for nothing.
+    pub(crate) comment: Option<String>,
     /// The table whose name and rows this one takes over, and its version.
     pub(crate) renamed_from: Option<(TableName, u64)>,
     pub(crate) receipt: Receipt,
@@ -66,6 +68,7 @@ impl StatementCommit {
             add: Vec::new(),
             remove: Vec::new(),
             schema: None,
+            comment: None,
             renamed_from: None,
             receipt,
         }
@@ -86,6 +89,12 @@ impl TableLog {
     /// Tells whether the table was dropped: only its history is left.
     pub(crate) fn is_dropped(&self) -> bool {
         self.setting(DROPPED).is_some()
+    }
+
+    /// Returns what people are told the table is.
+    pub(crate) fn comment(&self) -> Option<&str> {
+        let comment = self.state.as_ref()?.metadata().description();
+        comment.filter(|comment| !comment.is_empty())
     }
 
     /// Returns the table this one was renamed from, and the version that one had.
@@ -159,11 +168,18 @@ impl TableLog {
         let dropped = metadata.configuration().contains_key(DROPPED);
         match commit.operation {
             Operation::Drop => metadata = metadata.add_config_key(DROPPED.into(), "true".into())?,
-            _ if dropped => metadata = metadata.remove_config_key(DROPPED)?,
+            _ if dropped => {
+                metadata = metadata
+                    .remove_config_key(DROPPED)?
+                    .with_description(String::new())?;
+            }
             _ => {}
         }
         if let Some(origin) = commit.origin() {
             metadata = metadata.add_config_key(RENAMED_FROM.into(), origin)?;
+        }
+        if let Some(comment) = &commit.comment {
+            metadata = metadata.with_description(comment.clone())?;
         }
         if metadata != *state.metadata() {
             actions.push(Action::Metadata(metadata));

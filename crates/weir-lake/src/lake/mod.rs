@@ -230,6 +230,7 @@ impl Lake {
             committed: Seq::ZERO,
             sort_by: None,
             by_statements: log.is_written_by_statements(),
+            comment: log.comment().map(Arc::from),
         }))
     }
 

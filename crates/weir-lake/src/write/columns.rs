@@ -57,10 +57,9 @@ fn stored_type(data_type: &DataType) -> Result<DataType, String> {
         DataType::UInt32 | DataType::UInt64 => DataType::Int64,
         DataType::Float16 => DataType::Float32,
         DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(_, zone) => DataType::Timestamp(
-            TimeUnit::Microsecond,
-            zone.as_ref().map(|_| "UTC".into()),
-        ),
+        DataType::Timestamp(_, zone) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "UTC".into()))
+        }
         DataType::Binary
         | DataType::LargeBinary
         | DataType::BinaryView
@@ -88,12 +87,19 @@ fn stored_type(data_type: &DataType) -> Result<DataType, String> {
         }
         DataType::Dictionary(_, value) => stored_type(value)?,
         DataType::RunEndEncoded(_, value) => stored_type(value.data_type())?,
-        other => return Err(format!("values of type {other} have no place in a table; cast them to text")),
+        other => {
+            return Err(format!(
+                "values of type {other} have no place in a table; cast them to text"
+            ));
+        }
     })
 }
 
 /// Brings rows to the columns of `schema`, by place.
-pub(super) fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, arrow::error::ArrowError> {
+pub(super) fn fit(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
     let options = CastOptions {
         safe: false,
         ..CastOptions::default()
@@ -102,10 +108,12 @@ pub(super) fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch
         .columns()
         .iter()
         .zip(schema.fields())
-        .map(|(column, field)| match column.data_type() == field.data_type() {
-            true => Ok(column.clone()),
-            false => cast_with_options(column, field.data_type(), &options),
-        })
+        .map(
+            |(column, field)| match column.data_type() == field.data_type() {
+                true => Ok(column.clone()),
+                false => cast_with_options(column, field.data_type(), &options),
+            },
+        )
         .collect::<Result<Vec<ArrayRef>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)

@@ -56,7 +56,10 @@ mod tests {
         assert!(!matched.insert(0, 130));
         assert!(matched.insert(2, 0));
         assert_eq!(matched.rows(), 2);
-        let files: Vec<_> = matched.files().map(|(file, rows)| (file, rows.rows)).collect();
+        let files: Vec<_> = matched
+            .files()
+            .map(|(file, rows)| (file, rows.rows))
+            .collect();
         assert_eq!(files, [(0, 1), (2, 1)]);
         let (_, first) = matched.files().next().unwrap();
         assert!(first.contains(130) && !first.contains(129) && !first.contains(5_000));

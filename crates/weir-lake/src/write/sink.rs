@@ -71,7 +71,8 @@ impl RowSink {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let fail = |e| LakeError::new(LakeErrorKind::Storage, "write a file in", &self.folder).because(e);
+        let fail =
+            |e| LakeError::new(LakeErrorKind::Storage, "write a file in", &self.folder).because(e);
         let writer = match &mut self.open {
             Some(writer) => writer,
             none => none.insert(
@@ -90,7 +91,8 @@ impl RowSink {
 
     /// Ends the last file. All of them are durable when this returns, and belong to nothing yet.
     pub async fn finish(&mut self) -> Result<StoredRows, LakeError> {
-        let fail = |e| LakeError::new(LakeErrorKind::Storage, "write a file in", &self.folder).because(e);
+        let fail =
+            |e| LakeError::new(LakeErrorKind::Storage, "write a file in", &self.folder).because(e);
         if let Some(last) = self.open.take() {
             self.done.push(last.finish().await.map_err(fail)?);
         }

@@ -89,7 +89,9 @@ impl TableProvider for TargetTable {
             None => self.schema.clone(),
         };
         if groups.is_empty() {
-            return Ok(Arc::new(datafusion::physical_plan::empty::EmptyExec::new(schema)));
+            return Ok(Arc::new(datafusion::physical_plan::empty::EmptyExec::new(
+                schema,
+            )));
         }
         let partitions = groups.into_iter().map(|files| {
             Arc::new(Files {
@@ -184,6 +186,9 @@ fn placed(
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns,
+        &options,
+    )?)
 }
-

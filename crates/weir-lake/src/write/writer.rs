@@ -74,7 +74,11 @@ impl Lake {
     pub fn row_sink(&self, name: &TableName, columns: &Schema) -> Result<RowSink, LakeError> {
         let (root, ..) = self.parts();
         let (folder, _) = root.table(name);
-        Ok(RowSink::new(root.store.clone(), folder, stored_columns(columns)?))
+        Ok(RowSink::new(
+            root.store.clone(),
+            folder,
+            stored_columns(columns)?,
+        ))
     }
 }
 
@@ -106,7 +110,11 @@ impl TableWriter {
     /// Returns where rows of this table go until a commit names them.
     pub fn sink(&self, columns: &Schema) -> Result<RowSink, LakeError> {
         let (folder, _) = self.root.table(&self.name);
-        Ok(RowSink::new(self.root.store.clone(), folder, stored_columns(columns)?))
+        Ok(RowSink::new(
+            self.root.store.clone(),
+            folder,
+            stored_columns(columns)?,
+        ))
     }
 
     /// Makes `rows` the whole table, with their columns; what was there before is gone at once.
@@ -160,7 +168,12 @@ impl TableWriter {
     ) -> Result<Vec<DataFile>, LakeError> {
         let table = self.existing()?;
         let fail = |e: Box<dyn std::error::Error + Send + Sync>| {
-            LakeError::new(LakeErrorKind::Storage, "rewrite a file of table", &self.name).because(e)
+            LakeError::new(
+                LakeErrorKind::Storage,
+                "rewrite a file of table",
+                &self.name,
+            )
+            .because(e)
         };
         let mut remove = Vec::new();
         for (number, rows) in matched.files() {
@@ -201,6 +214,19 @@ impl TableWriter {
         };
         self.commit(Operation::Alter, nothing, Vec::new(), Some(schema), receipt)
             .await
+    }
+
+    /// Says what the table is, for people; empty text says nothing.
+    pub async fn comment(self, comment: String, receipt: Receipt) -> Result<u64, LakeError> {
+        self.existing()?;
+        let mut log = self.log.lock().await;
+        let commit = StatementCommit {
+            comment: Some(comment),
+            ..StatementCommit::new(Operation::Alter, receipt)
+        };
+        let version = log.commit_statement(commit).await?;
+        self.hot.by_statement(&[&log]);
+        Ok(version)
     }
 
     /// Removes all rows.

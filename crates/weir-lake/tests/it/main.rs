@@ -6,6 +6,7 @@ mod damage;
 mod panicking;
 mod reading;
 mod rebuild;
+mod statements;
 mod retention;
 mod store;
 mod widening;

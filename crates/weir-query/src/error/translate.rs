@@ -298,6 +298,12 @@ fn value(message: &str) -> QueryError {
     if message.starts_with("Divide by zero") {
         return QueryError::new(QueryErrorKind::Value, "division by zero").with_sqlstate("22012");
     }
+    let lower = message.to_ascii_lowercase();
+    if lower.contains("overflow") || lower.starts_with("can't cast value") || lower.contains("too large to store") {
+        return QueryError::new(QueryErrorKind::Value, format!("value out of range: {}", lower_first(message)))
+            .with_sqlstate("22003")
+            .hint("cast to a wider type first, such as numeric");
+    }
     let error = QueryError::new(QueryErrorKind::Value, lower_first(message));
     if message.starts_with("Cannot cast") || message.starts_with("Error parsing") {
         return error

@@ -28,7 +28,11 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
         signature: Signature::user_defined(Volatility::Immutable),
     };
     state.register_udaf(Arc::new(AggregateUDF::new_from_impl(average)))?;
-    let every = state.udaf("bool_and")?.as_ref().clone().with_aliases(["every"]);
+    let every = state
+        .udaf("bool_and")?
+        .as_ref()
+        .clone()
+        .with_aliases(["every"]);
     state.register_udaf(Arc::new(every))?;
     state.register_udaf(Arc::new(AggregateUDF::new_from_impl(Mode {
         signature: Signature::any(1, Volatility::Immutable),

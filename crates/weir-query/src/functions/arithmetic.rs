@@ -26,16 +26,25 @@ pub(super) fn functions() -> Vec<Native> {
     let first = |types: &[DataType]| Ok(types[0].clone());
     vec![
         Native::new(ADD, as_given, first, |call| checked(call, numeric::add)),
-        Native::new(SUBTRACT, as_given, first, |call| checked(call, numeric::sub)),
-        Native::new(MULTIPLY, as_given, first, |call| checked(call, numeric::mul)),
+        Native::new(SUBTRACT, as_given, first, |call| {
+            checked(call, numeric::sub)
+        }),
+        Native::new(MULTIPLY, as_given, first, |call| {
+            checked(call, numeric::mul)
+        }),
         Native::new(DIVIDE, as_given, first, divide),
         Native::new(DIVIDE_NUMERIC, two_numerics, quotient_type, divide_numeric),
         Native::new(ROUND_EVEN, as_given, first, round_even),
         Native::new("mod", same_numbers, first, |call| {
             checked(call, numeric::rem)
         }),
-        Native::new("sign", one_number, first, sign),
-        Native::new("width_bucket", bucket_types, |_| Ok(DataType::Int32), width_bucket),
+        Native::new("sign", one_number, sign_type, sign),
+        Native::new(
+            "width_bucket",
+            bucket_types,
+            |_| Ok(DataType::Int32),
+            width_bucket,
+        ),
     ]
 }
 
@@ -167,13 +176,20 @@ fn one_number(types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
+fn sign_type(types: &[DataType]) -> Result<DataType> {
+    Ok(match &types[0] {
+        DataType::Decimal128(..) => DataType::Decimal128(1, 0),
+        kind => kind.clone(),
+    })
+}
+
 fn sign(call: &Call) -> Result<ArrayRef> {
     let array = &call.args[0];
     let floats = cast_with_options(array, &DataType::Float64, &CastOptions::default())?;
     let signs = floats
         .as_primitive::<Float64Type>()
         .unary::<_, Float64Type>(|v| if v == 0.0 { 0.0 } else { v.signum() });
-    Ok(datafusion::arrow::compute::cast(&signs, array.data_type())?)
+    Ok(datafusion::arrow::compute::cast(&signs, &call.returns)?)
 }
 
 fn same_numbers(types: &[DataType]) -> Result<Vec<DataType>> {
@@ -211,7 +227,12 @@ fn width_bucket(call: &Call) -> Result<ArrayRef> {
             buckets.push(None);
             continue;
         }
-        let (v, low, high, n) = (value.value(row), low.value(row), high.value(row), count.value(row));
+        let (v, low, high, n) = (
+            value.value(row),
+            low.value(row),
+            high.value(row),
+            count.value(row),
+        );
         if n <= 0 {
             return exec_err!("the count of width_bucket must be greater than zero");
         }

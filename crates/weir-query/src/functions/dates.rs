@@ -17,12 +17,22 @@ use super::types::{instant, is_text, local};
 
 pub(super) fn functions() -> Vec<Native> {
     vec![
-        Native::new("date_diff", unit_and_two, |_| Ok(DataType::Int64), difference)
-            .alias("datediff"),
+        Native::new(
+            "date_diff",
+            unit_and_two,
+            |_| Ok(DataType::Int64),
+            difference,
+        )
+        .alias("datediff"),
         Native::new("date_add", unit_number_moment, stepped_type, step).alias("dateadd"),
         Native::new("last_day", one_moment, |_| Ok(DataType::Date32), last_day),
         Native::new("timezone", zone_and_moment, zoned_type, in_zone),
-        Native::new("convert_timezone", zones_and_moment, |_| Ok(local()), convert),
+        Native::new(
+            "convert_timezone",
+            zones_and_moment,
+            |_| Ok(local()),
+            convert,
+        ),
     ]
 }
 
@@ -87,7 +97,9 @@ fn unit(name: &str) -> Result<Unit> {
         _ => {
             return Err(value_error(
                 "22023",
-                format!("`{name}` is not a unit of time; there are year, quarter, month, week, day, hour, minute, second"),
+                format!(
+                    "`{name}` is not a unit of time; there are year, quarter, month, week, day, hour, minute, second"
+                ),
             ));
         }
     })
@@ -192,7 +204,9 @@ fn last_day(call: &Call) -> Result<ArrayRef> {
         let last = days_in_month(at.year(), at.month());
         Ok(Some(days_of(at.date()) + last - at.day() as i32))
     });
-    Ok(Arc::new(Date32Array::from(days.collect::<Result<Vec<_>>>()?)))
+    Ok(Arc::new(Date32Array::from(
+        days.collect::<Result<Vec<_>>>()?,
+    )))
 }
 
 fn zone_and_moment(types: &[DataType]) -> Result<Vec<DataType>> {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use chrono::{Datelike, NaiveDateTime};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use datafusion::arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    TimestampMicrosecondType,
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, exec_err};
 
@@ -74,6 +73,39 @@ fn times(span: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano
     ))
 }
 
+/// Reads `1 year 2 months 04:05:06` as months, days and seconds.
+pub(super) fn parts(text: &str) -> Option<[f64; 3]> {
+    let [mut months, mut days, mut seconds] = [0.0; 3];
+    let mut words = text.split_whitespace();
+    while let Some(word) = words.next() {
+        if word.contains(':') {
+            let (sign, clock) = match word.strip_prefix('-') {
+                Some(rest) => (-1.0, rest),
+                None => (1.0, word.trim_start_matches('+')),
+            };
+            let fields: Vec<f64> = clock
+                .split(':')
+                .map(|f| f.parse().ok())
+                .collect::<Option<_>>()?;
+            let scale = [3600.0, 60.0, 1.0];
+            seconds += sign * fields.iter().zip(scale).map(|(f, s)| f * s).sum::<f64>();
+            continue;
+        }
+        let count: f64 = word.parse().ok()?;
+        match words.next()?.to_ascii_lowercase().trim_end_matches('s') {
+            "year" | "y" | "yr" => months += count * 12.0,
+            "month" | "mon" => months += count,
+            "week" | "w" => days += count * 7.0,
+            "day" | "d" => days += count,
+            "hour" | "h" | "hr" => seconds += count * 3600.0,
+            "minute" | "min" | "m" => seconds += count * 60.0,
+            "second" | "sec" => seconds += count,
+            _ => return None,
+        }
+    }
+    Some([months, days, seconds])
+}
+
 fn two_moments(types: &[DataType]) -> Result<Vec<DataType>> {
     match types.len() {
         1 | 2 => Ok(vec![local(); types.len()]),
@@ -84,7 +116,9 @@ fn two_moments(types: &[DataType]) -> Result<Vec<DataType>> {
 /// `age(a, b)`: years, months and days as on a calendar; `age(a)` counts from midnight of today.
 fn age(call: &Call) -> Result<ArrayRef> {
     let moments = |i: usize| call.args[i].as_primitive::<TimestampMicrosecondType>();
-    let today = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN);
+    let today = chrono::Utc::now()
+        .date_naive()
+        .and_time(chrono::NaiveTime::MIN);
     let mut ages = Vec::with_capacity(call.rows);
     for row in 0..call.rows {
         if call.args.iter().any(|arg| arg.is_null(row)) {
@@ -109,7 +143,9 @@ fn between(later: NaiveDateTime, earlier: NaiveDateTime) -> IntervalMonthDayNano
     let month = |at: &NaiveDateTime| at.year() * 12 + at.month0() as i32;
     let mut months = month(&later) - month(&earlier);
     let mut days = later.day() as i32 - earlier.day() as i32;
-    let mut nanos = (later.time() - earlier.time()).num_nanoseconds().unwrap_or(0);
+    let mut nanos = (later.time() - earlier.time())
+        .num_nanoseconds()
+        .unwrap_or(0);
     if nanos < 0 {
         nanos += 86_400_000_000_000;
         days -= 1;
@@ -125,7 +161,11 @@ fn between(later: NaiveDateTime, earlier: NaiveDateTime) -> IntervalMonthDayNano
 
 /// Returns the days of a month.
 pub(super) fn days_in_month(year: i32, month: u32) -> i32 {
-    let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let (next_year, next) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
     chrono::NaiveDate::from_ymd_opt(next_year, next, 1)
         .and_then(|first| first.pred_opt())
         .map_or(30, |last| last.day() as i32)

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use datafusion::arrow::array::builder::{ListBuilder, StringBuilder};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type, Field};
+use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
 use datafusion::common::{Result, exec_err};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::misc::{each, short};
 use super::native::{Call, Native};
@@ -32,23 +32,45 @@ pub(super) fn functions() -> Vec<Native> {
     };
     vec![
         Native::new(VALID, only_text, text, |call| {
-            each(call, |text, _| match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-                Ok(_) => Ok(text.to_owned()),
-                Err(_) => Err(value_error("22P02", format!("`{}` is not JSON", short(text)))),
+            each(call, |text, _| {
+                match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+                    Ok(_) => Ok(text.to_owned()),
+                    Err(_) => Err(value_error(
+                        "22P02",
+                        format!("`{}` is not JSON", short(text)),
+                    )),
+                }
             })
         }),
         Native::new(OBJECT, any, text, object).stable(),
         Native::new(ARRAY, any, text, array).stable(),
         Native::new(OF_LIST, any, text, of_list).stable(),
-        Native::new("jsonb_contains", only_text, |_| Ok(DataType::Boolean), contains),
+        Native::new(
+            "jsonb_contains",
+            only_text,
+            |_| Ok(DataType::Boolean),
+            contains,
+        ),
         Native::new("weir_json_path", with_path, text, |call| path(call, false)),
-        Native::new("weir_json_path_text", with_path, text, |call| path(call, true)),
+        Native::new("weir_json_path_text", with_path, text, |call| {
+            path(call, true)
+        }),
         Native::new("jsonb_typeof", only_text, text, |call| {
             each(call, |text, _| Ok(kind(&read(text)?).to_owned()))
         })
         .alias("json_typeof"),
-        Native::new(ELEMENTS, only_text, |_| Ok(texts()), |call| elements(call, false)),
-        Native::new(ELEMENTS_TEXT, only_text, |_| Ok(texts()), |call| elements(call, true)),
+        Native::new(
+            ELEMENTS,
+            only_text,
+            |_| Ok(texts()),
+            |call| elements(call, false),
+        ),
+        Native::new(
+            ELEMENTS_TEXT,
+            only_text,
+            |_| Ok(texts()),
+            |call| elements(call, true),
+        ),
     ]
 }
 
@@ -68,57 +90,63 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Turns a value of a column into JSON; `is_json` says that its text is JSON already.
-fn value(array: &ArrayRef, row: usize, is_json: bool, call: &Call) -> Result<Value> {
-    if array.is_null(row) {
-        return Ok(Value::Null);
+/// Writes a value of a column as JSON; `is_json` says that its text is JSON already, and stays.
+fn json(array: &ArrayRef, row: usize, is_json: bool, call: &Call) -> Result<String> {
+    if array.data_type().is_null() || array.is_null(row) {
+        return Ok("null".to_owned());
     }
+    let plain = || {
+        Ok::<_, datafusion::common::DataFusionError>(
+            as_text(&array.slice(row, 1), &zone(call)?)?
+                .value(0)
+                .to_owned(),
+        )
+    };
     Ok(match array.data_type() {
-        DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
-        DataType::Float64 if array.as_primitive::<Float64Type>().value(row).is_finite() => {
-            number(&array.slice(row, 1), call)?
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
+        DataType::Float64 if !array.as_primitive::<Float64Type>().value(row).is_finite() => {
+            Value::from(plain()?).to_string()
         }
-        kind if kind.is_integer() || matches!(kind, DataType::Decimal128(..) | DataType::Float32) => {
-            number(&array.slice(row, 1), call)?
-        }
+        // As written: a number of many digits keeps them.
+        kind if kind.is_numeric() => plain()?,
         kind if is_text(kind) => {
             let text = cast(&array.slice(row, 1), &DataType::Utf8)?;
             let text = text.as_string::<i32>().value(0);
             match is_json {
-                true => read(text)?,
-                false => Value::String(text.to_owned()),
+                true => text.to_owned(),
+                false => Value::from(text).to_string(),
             }
         }
-        DataType::List(_) => {
-            let items = array.as_list::<i32>().value(row);
-            let items = (0..items.len()).map(|i| value(&items, i, is_json, call));
-            Value::Array(items.collect::<Result<_>>()?)
-        }
+        DataType::List(_) => format!("[{}]", items(array, row, is_json, call)?.join(",")),
         DataType::Struct(fields) => {
             let parts = array.as_struct();
-            let mut object = Map::new();
-            for (field, column) in fields.iter().zip(parts.columns()) {
-                object.insert(field.name().clone(), value(column, row, false, call)?);
-            }
-            Value::Object(object)
+            let columns = fields.iter().zip(parts.columns()).map(|(field, column)| {
+                let name = Value::from(field.name().as_str());
+                Ok(format!("{name}:{}", json(column, row, false, call)?))
+            });
+            format!("{{{}}}", columns.collect::<Result<Vec<_>>>()?.join(","))
         }
-        DataType::Timestamp(..) => {
-            let text = as_text(&array.slice(row, 1), &zone(call)?)?;
-            let text = text.value(0).replacen(' ', "T", 1);
+        DataType::Timestamp(_, zone) => {
+            let text = plain()?.replacen(' ', "T", 1);
             // ISO 8601 wants minutes in an offset.
             let short = text.len() > 3 && matches!(text.as_bytes()[text.len() - 3], b'+' | b'-');
-            let zoned = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
-            Value::String(if short && zoned { text + ":00" } else { text })
+            let text = if short && zone.is_some() {
+                text + ":00"
+            } else {
+                text
+            };
+            Value::from(text).to_string()
         }
-        _ => Value::String(as_text(&array.slice(row, 1), &zone(call)?)?.value(0).to_owned()),
+        _ => Value::from(plain()?).to_string(),
     })
 }
 
-fn number(one: &ArrayRef, call: &Call) -> Result<Value> {
-    let text = as_text(one, &zone(call)?)?;
-    let text = text.value(0);
-    // As written: a number of many digits keeps them.
-    Ok(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
+/// Writes the values of a list as JSON.
+fn items(array: &ArrayRef, row: usize, is_json: bool, call: &Call) -> Result<Vec<String>> {
+    let items = array.as_list::<i32>().value(row);
+    (0..items.len())
+        .map(|i| json(&items, i, is_json, call))
+        .collect()
 }
 
 /// Returns which arguments are JSON themselves: the first argument says so, a digit for each.
@@ -139,15 +167,20 @@ fn object(call: &Call) -> Result<ArrayRef> {
     }
     let names = args.iter().step_by(2);
     let zone = zone(call)?;
-    let names = names.map(|name| as_text(name, &zone)).collect::<Result<Vec<_>>>()?;
+    let names = names
+        .map(|name| as_text(name, &zone))
+        .collect::<Result<Vec<_>>>()?;
     let texts = (0..call.rows).map(|row| {
         let mut parts = Vec::with_capacity(names.len());
         for (at, name) in names.iter().enumerate() {
             if name.is_null(row) {
-                return Err(value_error("22004", "a name in a JSON object must not be NULL"));
+                return Err(value_error(
+                    "22004",
+                    "a name in a JSON object must not be NULL",
+                ));
             }
             let is_json = marks.get(at * 2 + 1).copied().unwrap_or(false);
-            let value = value(&args[at * 2 + 1], row, is_json, call)?;
+            let value = json(&args[at * 2 + 1], row, is_json, call)?;
             parts.push(format!("{} : {value}", Value::from(name.value(row))));
         }
         Ok(Some(format!("{{{}}}", parts.join(", "))))
@@ -161,40 +194,51 @@ fn array(call: &Call) -> Result<ArrayRef> {
     let texts = (0..call.rows).map(|row| {
         let parts = call.args[1..].iter().enumerate().map(|(at, arg)| {
             let is_json = marks.get(at).copied().unwrap_or(false);
-            value(arg, row, is_json, call).map(|value| value.to_string())
+            json(arg, row, is_json, call)
         });
-        Ok(Some(format!("[{}]", parts.collect::<Result<Vec<_>>>()?.join(", "))))
+        Ok(Some(format!(
+            "[{}]",
+            parts.collect::<Result<Vec<_>>>()?.join(", ")
+        )))
     });
     let texts: StringArray = texts.collect::<Result<_>>()?;
     Ok(Arc::new(texts))
 }
 
-/// `to_json(x)`, and the end of `json_agg(x)`.
+/// `to_json(x)`, and the end of `json_agg(x)`, which has a second mark.
 fn of_list(call: &Call) -> Result<ArrayRef> {
     let is_json = marks(call).first().copied().unwrap_or(false);
+    let aggregated = marks(call).len() > 1;
     let texts = (0..call.rows).map(|row| {
         if call.args[1].is_null(row) {
             return Ok(None);
         }
-        Ok(Some(match value(&call.args[1], row, is_json, call)? {
-            Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(Value::to_string).collect();
-                format!("[{}]", items.join(", "))
-            }
-            value => value.to_string(),
-        }))
+        match aggregated {
+            true => Ok(Some(format!(
+                "[{}]",
+                items(&call.args[1], row, is_json, call)?.join(", ")
+            ))),
+            false => json(&call.args[1], row, is_json, call).map(Some),
+        }
     });
     let texts: StringArray = texts.collect::<Result<_>>()?;
     Ok(Arc::new(texts))
 }
 
 fn contains(call: &Call) -> Result<ArrayRef> {
-    let (whole, part) = (call.args[0].as_string::<i32>(), call.args[1].as_string::<i32>());
+    let (whole, part) = (
+        call.args[0].as_string::<i32>(),
+        call.args[1].as_string::<i32>(),
+    );
     let answers = (0..call.rows).map(|row| {
         if whole.is_null(row) || part.is_null(row) {
             return Ok(None);
         }
-        Ok(Some(holds(&read(whole.value(row))?, &read(part.value(row))?, true)))
+        Ok(Some(holds(
+            &read(whole.value(row))?,
+            &read(part.value(row))?,
+            true,
+        )))
     });
     let answers: BooleanArray = answers.collect::<Result<_>>()?;
     Ok(Arc::new(answers))
@@ -203,7 +247,9 @@ fn contains(call: &Call) -> Result<ArrayRef> {
 fn holds(whole: &Value, part: &Value, top: bool) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => part.iter().all(|(name, value)| {
-            whole.get(name).is_some_and(|there| holds(there, value, false))
+            whole
+                .get(name)
+                .is_some_and(|there| holds(there, value, false))
         }),
         (Value::Array(whole), Value::Array(part)) => part
             .iter()
@@ -227,12 +273,19 @@ fn path(call: &Call, as_plain: bool) -> Result<ArrayRef> {
             DataType::List(_) => {
                 let steps = call.args[1].as_list::<i32>().value(row);
                 let steps = cast(&steps, &DataType::Utf8)?;
-                steps.as_string::<i32>().iter().flatten().map(str::to_owned).collect()
+                steps
+                    .as_string::<i32>()
+                    .iter()
+                    .flatten()
+                    .map(str::to_owned)
+                    .collect()
             }
             _ => {
                 let text = call.args[1].as_string::<i32>().value(row);
                 let inner = text.trim().trim_start_matches('{').trim_end_matches('}');
-                let steps = inner.split(',').map(|step| step.trim().trim_matches('"').to_owned());
+                let steps = inner
+                    .split(',')
+                    .map(|step| step.trim().trim_matches('"').to_owned());
                 steps.filter(|step| !step.is_empty()).collect()
             }
         };
@@ -243,7 +296,11 @@ fn path(call: &Call, as_plain: bool) -> Result<ArrayRef> {
                 Value::Object(object) => object.get(step),
                 Value::Array(items) => {
                     let index: i64 = step.parse().ok()?;
-                    let index = if index < 0 { items.len() as i64 + index } else { index };
+                    let index = if index < 0 {
+                        items.len() as i64 + index
+                    } else {
+                        index
+                    };
                     items.get(usize::try_from(index).ok()?)
                 }
                 _ => None,

@@ -15,10 +15,12 @@ const MARK: char = '\u{2063}';
 /// columns of the same name are told apart; the mark goes before anybody sees it.
 pub(super) fn label(select: &mut Select, top: bool) {
     let mut seen = HashSet::new();
-    let wild = select
-        .projection
-        .iter()
-        .any(|item| !matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }));
+    let wild = select.projection.iter().any(|item| {
+        !matches!(
+            item,
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+        )
+    });
     let mut number = 0;
     for item in &mut select.projection {
         let (expr, name, plain) = match item {
@@ -122,13 +124,18 @@ fn named(expr: &Expr) -> Option<String> {
             data_type,
             kind: CastKind::Cast | CastKind::DoubleColon,
             ..
-        } => named(expr).filter(|name| !weak(expr, name)).or_else(|| type_name(data_type)),
+        } => named(expr)
+            .filter(|name| !weak(expr, name))
+            .or_else(|| type_name(data_type)),
         Expr::Cast { .. } => word("try_cast"),
         Expr::TypedString(typed) => type_name(&typed.data_type),
         Expr::Interval(_) => word("interval"),
         Expr::Case { else_result, .. } => {
             let name = else_result.as_deref().and_then(named);
-            let strong = else_result.as_deref().zip(name.as_deref()).is_some_and(|(e, n)| !weak(e, n));
+            let strong = else_result
+                .as_deref()
+                .zip(name.as_deref())
+                .is_some_and(|(e, n)| !weak(e, n));
             if strong { name } else { word("case") }
         }
         Expr::Exists { .. } => word("exists"),
@@ -140,11 +147,13 @@ fn named(expr: &Expr) -> Option<String> {
         Expr::Overlay { .. } => word("overlay"),
         Expr::Ceil { .. } => word("ceil"),
         Expr::Floor { .. } => word("floor"),
-        Expr::Trim { trim_where, .. } => word(match trim_where.as_ref().map(ToString::to_string).as_deref() {
-            Some("LEADING") => "ltrim",
-            Some("TRAILING") => "rtrim",
-            _ => "btrim",
-        }),
+        Expr::Trim { trim_where, .. } => word(
+            match trim_where.as_ref().map(ToString::to_string).as_deref() {
+                Some("LEADING") => "ltrim",
+                Some("TRAILING") => "rtrim",
+                _ => "btrim",
+            },
+        ),
         Expr::AtTimeZone { .. } => word("timezone"),
         Expr::Value(value) => match value.value {
             datafusion::sql::sqlparser::ast::Value::Boolean(_) => word("bool"),
@@ -160,7 +169,9 @@ fn named(expr: &Expr) -> Option<String> {
         },
         Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
             Some(AccessExpr::Dot(field)) => named(field),
-            Some(AccessExpr::Subscript(Subscript::Index { .. } | Subscript::Slice { .. })) => named(root),
+            Some(AccessExpr::Subscript(Subscript::Index { .. } | Subscript::Slice { .. })) => {
+                named(root)
+            }
             None => named(root),
         },
         _ => None,
@@ -186,9 +197,10 @@ fn type_name(data_type: &DataType) -> Option<String> {
             DataType::Int(_) | DataType::Integer(_) | DataType::Int4(_) => "int4",
             DataType::BigInt(_) | DataType::Int8(_) => "int8",
             DataType::Real | DataType::Float4 => "float4",
-            DataType::Float(_) | DataType::Double(_) | DataType::DoublePrecision | DataType::Float8 => {
-                "float8"
-            }
+            DataType::Float(_)
+            | DataType::Double(_)
+            | DataType::DoublePrecision
+            | DataType::Float8 => "float8",
             DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => "numeric",
             DataType::Boolean | DataType::Bool => "bool",
             DataType::Text => "text",

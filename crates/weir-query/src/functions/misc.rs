@@ -9,6 +9,7 @@ use datafusion::common::{DataFusionError, Result};
 use super::native::{Call, Native};
 use super::text::only_text;
 use super::time::value_error;
+use crate::types::type_name;
 
 pub(super) const UUID: &str = "weir_uuid";
 pub(super) const SIMILAR: &str = "weir_similar_pattern";
@@ -26,6 +27,15 @@ pub(super) fn functions() -> Vec<Native> {
         }),
         Native::new(SIMILAR, only_text, text, |call| each(call, similar)),
         Native::new(LIKE, only_text, text, |call| each(call, like)),
+        Native::new(
+            "pg_typeof",
+            |types| Ok(types.to_vec()),
+            text,
+            |call| {
+                let name = type_name(call.args[0].data_type());
+                Ok(Arc::new(StringArray::from(vec![name; call.rows])))
+            },
+        ),
     ]
 }
 
@@ -71,7 +81,10 @@ fn similar(pattern: &str, escape: Option<&str>) -> Result<String> {
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             let Some(next) = chars.next() else {
-                return Err(value_error("22025", "the pattern ends with its escape character"));
+                return Err(value_error(
+                    "22025",
+                    "the pattern ends with its escape character",
+                ));
             };
             if !next.is_alphanumeric() {
                 regex.push('\\');
@@ -112,7 +125,10 @@ fn like(pattern: &str, escape: Option<&str>) -> Result<String> {
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             let Some(next) = chars.next() else {
-                return Err(value_error("22025", "the pattern ends with its escape character"));
+                return Err(value_error(
+                    "22025",
+                    "the pattern ends with its escape character",
+                ));
             };
             if matches!(next, '%' | '_' | '\\') {
                 new.push('\\');
@@ -133,7 +149,10 @@ mod tests {
 
     #[test]
     fn patterns_become_others() {
-        assert_eq!(similar("a%(b|c)_.", None).unwrap(), "^(?:a(?s:.*)(?:b|c)(?s:.)\\.)$");
+        assert_eq!(
+            similar("a%(b|c)_.", None).unwrap(),
+            "^(?:a(?s:.*)(?:b|c)(?s:.)\\.)$"
+        );
         assert_eq!(similar("a#%b", Some("#")).unwrap(), "^(?:a\\%b)$");
         assert_eq!(like("10/%\\x", Some("/")).unwrap(), "10\\%\\\\x");
         assert_eq!(like("a\\b%", Some("")).unwrap(), "a\\\\b%");

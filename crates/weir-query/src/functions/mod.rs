@@ -30,6 +30,7 @@ use datafusion::logical_expr::ScalarUDF;
 pub(crate) use labels::{plain_name, unmarked};
 pub(crate) use operators::Operators;
 pub(crate) use semantics::PostgresSemantics;
+pub(crate) use time::read_text;
 pub(crate) use types::Types;
 
 use native::Native;
@@ -37,7 +38,9 @@ use native::Native;
 /// Registers all functions.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let strftime = state.udf("to_char")?;
-    state.register_udf(Arc::new(strftime.as_ref().clone().with_aliases(["strftime"])))?;
+    state.register_udf(Arc::new(
+        strftime.as_ref().clone().with_aliases(["strftime"]),
+    ))?;
     let families: [Vec<Native>; 8] = [
         arithmetic::functions(),
         dates::functions(),

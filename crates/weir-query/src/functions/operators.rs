@@ -49,7 +49,8 @@ impl ExprPlanner for Operators {
         use BinaryOperator as Op;
         let RawBinaryExpr { op, left, right } = expr;
         let types = (left.get_type(schema), right.get_type(schema));
-        let original = |op, left, right| Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+        let original =
+            |op, left, right| Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
         let (Ok(l), Ok(r)) = types else {
             return original(op, left, right);
         };

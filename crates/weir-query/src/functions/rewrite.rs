@@ -6,8 +6,8 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Ident,
-    LimitClause, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Query, Select,
-    SetExpr, Statement as Sql, TableFactor, Value, VisitMut, VisitorMut,
+    LimitClause, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Query, Select, SetExpr,
+    Statement as Sql, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::aggregates::MODE;
@@ -124,7 +124,10 @@ impl VisitorMut for Rewriter {
 }
 
 fn unsupported(what: &str) -> QueryError {
-    QueryError::new(QueryErrorKind::Unsupported, format!("{what} is not supported"))
+    QueryError::new(
+        QueryErrorKind::Unsupported,
+        format!("{what} is not supported"),
+    )
 }
 
 fn last(name: &ObjectName) -> String {
@@ -228,10 +231,31 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             data_type,
             ..
         } => of_cast(expr, data_type),
+        Expr::Interval(interval) if interval.leading_field.is_none() => {
+            match interval.value.as_ref() {
+                Expr::Value(value) => of_interval(&value.value),
+                _ => None,
+            }
+        }
+        Expr::BinaryOp {
+            left,
+            op: op @ (BinaryOperator::HashLongArrow | BinaryOperator::HashArrow),
+            right,
+        } => {
+            let name = match op {
+                BinaryOperator::HashLongArrow => "weir_json_path_text",
+                _ => "weir_json_path",
+            };
+            Some(call(name, vec![take(left), take(right)]))
+        }
         Expr::TypedString(typed) => match typed.data_type {
             DataType::Uuid | DataType::JSON | DataType::JSONB => {
                 let value = Expr::Value(typed.value.clone());
-                let function = if typed.data_type == DataType::Uuid { misc::UUID } else { json::VALID };
+                let function = if typed.data_type == DataType::Uuid {
+                    misc::UUID
+                } else {
+                    json::VALID
+                };
                 Some(call(function, vec![value]))
             }
             _ => None,
@@ -240,7 +264,35 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
     })
 }
 
+/// Intervals of units and a clock, which the engine does not read together.
+fn of_interval(value: &Value) -> Option<Expr> {
+    let Value::SingleQuotedString(written) = value else {
+        return None;
+    };
+    if !written.contains(':') || !written.contains(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let [months, days, seconds] = super::intervals::parts(written)?;
+    let literal = |value: f64| text(&value.to_string());
+    let float = |value: f64| cast(literal(value), DataType::DoublePrecision);
+    Some(call(
+        "make_interval",
+        vec![
+            number("0"),
+            float(months),
+            number("0"),
+            float(days),
+            number("0"),
+            number("0"),
+            float(seconds),
+        ],
+    ))
+}
+
 fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
+    if let (DataType::Interval { fields: None, .. }, Expr::Value(value)) = (&*data_type, &*expr) {
+        return of_interval(&value.value);
+    }
     let length = |length: &Option<CharacterLength>| match length {
         Some(CharacterLength::IntegerLength { length, .. }) => Some(*length),
         _ => None,
@@ -254,8 +306,8 @@ fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
         DataType::Char(n) | DataType::Character(n) => {
             let n = length(n).unwrap_or(1).to_string();
             let value = cast(take(expr), DataType::Text);
-            let cut = call("left", vec![value, number(&n)]);
-            Some(call("rpad", vec![cut, number(&n)]))
+            // Blanks at the end mean nothing in this type, so none are put there.
+            Some(call("left", vec![value, number(&n)]))
         }
         DataType::Uuid => Some(call(misc::UUID, vec![cast(take(expr), DataType::Text)])),
         DataType::JSON | DataType::JSONB => {
@@ -335,7 +387,8 @@ fn unit_as_text(function: &mut Function) {
     let Some(args) = args_of(function) else {
         return;
     };
-    if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(unit))) = args.first_mut()
+    if args.len() == 3
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(unit))) = args.first_mut()
         && let Expr::Identifier(ident) = unit
         && ident.quote_style.is_none()
     {
@@ -379,7 +432,8 @@ fn listagg(function: &mut Function) {
     let order = std::mem::take(&mut function.within_group);
     if let FunctionArguments::List(list) = &mut function.args {
         if list.args.len() == 1 {
-            list.args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
+            list.args
+                .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
         }
         if !order.is_empty() {
             list.clauses.push(FunctionArgumentClause::OrderBy(order));
@@ -442,7 +496,9 @@ fn percentile_disc(function: &mut Function) -> Result<Option<Expr>, QueryError> 
     });
     let mut list = function_of(
         "array_agg",
-        vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(order.expr.clone()))],
+        vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(
+            order.expr.clone(),
+        ))],
     );
     if let FunctionArguments::List(args) = &mut list.args {
         args.clauses
@@ -461,7 +517,10 @@ fn percentile_disc(function: &mut Function) -> Result<Option<Expr>, QueryError> 
     };
     let place = cast(call("ceil", vec![place]), DataType::BigInt(None));
     let place = call("greatest", vec![place, number("1")]);
-    Ok(Some(call("array_element", vec![Expr::Function(list), place])))
+    Ok(Some(call(
+        "array_element",
+        vec![Expr::Function(list), place],
+    )))
 }
 
 /// Says which of the arguments are JSON themselves, which their type does not tell.
@@ -486,8 +545,15 @@ fn is_json(expr: &Expr) -> bool {
         Expr::Nested(inner) => is_json(inner),
         Expr::Function(function) => {
             let name = last(&function.name);
-            [json::OBJECT, json::ARRAY, json::OF_LIST, json::VALID, "weir_json_path", "json_get_json"]
-                .contains(&name.as_str())
+            [
+                json::OBJECT,
+                json::ARRAY,
+                json::OF_LIST,
+                json::VALID,
+                "weir_json_path",
+                "json_get_json",
+            ]
+            .contains(&name.as_str())
         }
         Expr::BinaryOp { op, .. } => {
             matches!(op, BinaryOperator::Arrow | BinaryOperator::HashArrow)
@@ -499,8 +565,8 @@ fn is_json(expr: &Expr) -> bool {
 /// `json_agg(x)`: a list of the values, made JSON.
 fn json_agg(function: &mut Function) -> Option<Expr> {
     let mark = match args_of(function)?.first() {
-        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) if is_json(expr) => "1",
-        _ => "0",
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) if is_json(expr) => "11",
+        _ => "01",
     };
     rename(function, "array_agg");
     let list = Expr::Function(function.clone());

@@ -60,7 +60,10 @@ impl PostgresSemantics {
                 };
                 let kind = left.get_type(schema)?;
                 let same = kind == right.get_type(schema)?;
-                let wraps = matches!(kind, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64);
+                let wraps = matches!(
+                    kind,
+                    DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64
+                );
                 let infinite = matches!(kind, DataType::Float32 | DataType::Float64);
                 let ours = same
                     && match op {
@@ -78,6 +81,14 @@ impl PostgresSemantics {
                     return Ok(Transformed::yes(new));
                 }
                 Ok(Transformed::no(Expr::Cast(Cast { expr, field })))
+            }
+            Expr::ScalarFunction(call)
+                if call.func.name() == "round"
+                    && call.args.len() == 1
+                    && call.args[0].get_type(schema)?.is_floating() =>
+            {
+                // Half to even, as floats are rounded everywhere else.
+                Ok(Transformed::yes(self.round_even.call(call.args)))
             }
             expr => Ok(Transformed::no(expr)),
         }
@@ -118,11 +129,14 @@ impl PostgresSemantics {
                     to => cast(text, to.clone()),
                 })
             }
-            (from, DataType::Timestamp(..) | DataType::Date32 | DataType::Time64(_) | DataType::Boolean)
-                if is_text(from) =>
-            {
-                Some(parser(to)?.call(vec![value()]))
-            }
+            (
+                from,
+                DataType::Timestamp(..)
+                | DataType::Date32
+                | DataType::Time64(_)
+                | DataType::Boolean
+                | DataType::Binary,
+            ) if is_text(from) => Some(parser(to)?.call(vec![value()])),
             _ => None,
         })
     }

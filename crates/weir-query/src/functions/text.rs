@@ -3,19 +3,21 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Timelike};
+use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, DurationMicrosecondType, Float32Type, Float64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 
 use super::native::{Call, Native};
 use super::types::interval;
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 pub(super) const AS_TEXT: &str = "weir_text";
 
@@ -80,7 +82,18 @@ pub(super) fn as_text(array: &ArrayRef, zone: &Tz) -> Result<StringArray> {
                 })
             })
         }
-        DataType::Interval(_) | DataType::Duration(_) => {
+        DataType::Duration(_) => {
+            let micros = cast(array, &DataType::Duration(TimeUnit::Microsecond))?;
+            let micros = micros.as_primitive::<DurationMicrosecondType>();
+            texts(&|row| {
+                // Between two moments there are days and a rest, as in Postgres.
+                let value = micros.value(row);
+                let days = i32::try_from(value / DAY_MICROS).unwrap_or(i32::MAX);
+                let rest = value % DAY_MICROS * 1_000;
+                Ok(interval_text(IntervalMonthDayNano::new(0, days, rest)))
+            })
+        }
+        DataType::Interval(_) => {
             let spans = cast(array, &interval())?;
             let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
             texts(&|row| Ok(interval_text(spans.value(row))))
@@ -169,9 +182,12 @@ fn float_digits(scientific: &str, widest: i32) -> String {
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     let point = exponent + 1;
     if point <= 0 {
-        return format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize))
-            .trim_end_matches(".0")
-            .to_owned();
+        return format!(
+            "{sign}0.{}{digits}",
+            "0".repeat(point.unsigned_abs() as usize)
+        )
+        .trim_end_matches(".0")
+        .to_owned();
     }
     let point = point as usize;
     if digits.len() <= point {
@@ -235,14 +251,12 @@ fn needs_quotes(text: &str) -> bool {
         || text.contains(|c: char| matches!(c, '{' | '}' | ',' | '"' | '\\') || c.is_whitespace())
 }
 
-/// Returns the second of a time as Postgres counts it: with its fraction.
-pub(super) fn seconds(at: &NaiveDateTime) -> f64 {
-    f64::from(at.second()) + f64::from(at.nanosecond()) / 1e9
-}
-
 /// Refuses what is not text where text is needed.
 pub(super) fn only_text(types: &[DataType]) -> Result<Vec<DataType>> {
-    match types.iter().find(|kind| !super::types::is_text(kind) && !kind.is_null()) {
+    match types
+        .iter()
+        .find(|kind| !super::types::is_text(kind) && !kind.is_null())
+    {
         Some(kind) => exec_err!("text is needed, not {kind}"),
         None => Ok(vec![DataType::Utf8; types.len()]),
     }
@@ -274,8 +288,12 @@ mod tests {
 
     #[test]
     fn intervals_are_written_as_postgres_does() {
-        let text = |months, days, nanos| interval_text(IntervalMonthDayNano::new(months, days, nanos));
-        assert_eq!(text(14, 3, 3_723_500_000_000), "1 year 2 mons 3 days 01:02:03.5");
+        let text =
+            |months, days, nanos| interval_text(IntervalMonthDayNano::new(months, days, nanos));
+        assert_eq!(
+            text(14, 3, 3_723_500_000_000),
+            "1 year 2 mons 3 days 01:02:03.5"
+        );
         assert_eq!(text(0, 1, 0), "1 day");
         assert_eq!(text(0, 0, 0), "00:00:00");
         assert_eq!(text(0, -1, -1_000_000_000), "-1 days -00:00:01");

@@ -49,6 +49,7 @@ pub(super) fn tables(scope: &Scope) -> VirtualTable {
         ("files", DataType::Int64),
         ("file_bytes", DataType::Int64),
         ("version", DataType::Int64),
+        ("comment", DataType::Utf8),
     ];
     let scope = scope.clone();
     VirtualTable::new(&columns, move |_| {
@@ -79,6 +80,7 @@ pub(super) fn tables(scope: &Scope) -> VirtualTable {
                 numbers(views().map(|v| v.and_then(|v| count(v.files.len() as u64)))),
                 numbers(views().map(|v| v.and_then(|v| count(v.bytes())))),
                 numbers(views().map(|v| v.and_then(|v| v.version.and_then(count)))),
+                texts(views().map(|v| v.and_then(|v| v.comment.as_deref()))),
             ];
         async move { Ok(columns) }.boxed()
     })

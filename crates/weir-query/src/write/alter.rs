@@ -20,6 +20,9 @@ use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::stream::Command;
 
+/// Where the open format keeps what a column is.
+const COMMENT: &str = "comment";
+
 const DONE: Command = Command {
     tag: "ALTER TABLE",
     rows: None,
@@ -46,7 +49,12 @@ pub(super) async fn table(context: &Context, alter: AlterTable) -> Result<Comman
     };
     authorize(context, Action::Alter, &object)?;
     let name = names::table_name(&schema, &table)?;
-    let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+    let writer = context
+        .parts
+        .lake
+        .table_writer(&name)
+        .await
+        .map_err(lake_error)?;
     let Some(view) = writer.table().cloned() else {
         return Err(missing(&scope, &schema, &table));
     };
@@ -154,7 +162,9 @@ fn changed(
             match op {
                 AlterColumnOperation::SetNotNull => columns[at].required = true,
                 AlterColumnOperation::DropNotNull => columns[at].required = false,
-                AlterColumnOperation::SetDataType { data_type, using, .. } => {
+                AlterColumnOperation::SetDataType {
+                    data_type, using, ..
+                } => {
                     let value = using.unwrap_or_else(|| columns[at].value.clone());
                     columns[at].value = cast(value, plain(data_type)?);
                 }
@@ -193,8 +203,9 @@ fn added(name: String, definition: ColumnDef, is_empty: bool) -> Result<Column, 
             ColumnOption::NotNull => required = true,
             ColumnOption::Default(default) if is_empty => drop(default),
             ColumnOption::Default(_) => {
-                return Err(unsupported("DEFAULT")
-                    .hint("add the column, then UPDATE the rows there are"));
+                return Err(
+                    unsupported("DEFAULT").hint("add the column, then UPDATE the rows there are")
+                );
             }
             other => {
                 return Err(unsupported(&format!("the constraint {other}"))
@@ -241,11 +252,17 @@ async fn rewrite(
     if only_new {
         context.commits()?;
         let receipt = context.receipt(scope, 0, 0);
-        writer.add_columns(&schema, receipt).await.map_err(lake_error)?;
+        writer
+            .add_columns(&schema, receipt)
+            .await
+            .map_err(lake_error)?;
         return Ok(());
     }
     let mut sink = writer.sink(&schema).map_err(lake_error)?;
-    if let Err(error) = context.pour(scope, &plan, &mut sink, view.name.table()).await {
+    if let Err(error) = context
+        .pour(scope, &plan, &mut sink, view.name.table())
+        .await
+    {
         sink.abandon().await;
         return Err(error);
     }
@@ -298,7 +315,10 @@ async fn rename(
         context.commits()?;
         (view.schema, view.name) = (to_schema.clone(), to_table.clone());
         catalog.put_view(&view).await.map_err(catalog_error)?;
-        catalog.drop_view(schema, table).await.map_err(catalog_error)?;
+        catalog
+            .drop_view(schema, table)
+            .await
+            .map_err(catalog_error)?;
     } else {
         let old = names::table_name(schema, table)?;
         let lake = &context.parts.lake;
@@ -328,14 +348,79 @@ async fn rename(
     Ok(DONE)
 }
 
-/// `COMMENT ON TABLE t IS '...'`.
+/// `COMMENT ON TABLE t IS '...'`, `COMMENT ON COLUMN t.c IS '...'`: kept in the table's own log,
+/// where every engine finds it.
 pub(super) async fn comment(
     context: &Context,
     object: CommentObject,
     name: &ObjectName,
-    _comment: Option<String>,
-    _if_exists: bool,
+    comment: Option<String>,
+    if_exists: bool,
 ) -> Result<Command, QueryError> {
-    let _ = (context, name);
-    Err(unsupported(&format!("COMMENT ON {object}")))
+    let done = Command {
+        tag: "COMMENT",
+        rows: None,
+    };
+    let (table, column) = match object {
+        CommentObject::Table => (name.clone(), None),
+        CommentObject::Column => {
+            let mut parts = name.0.clone();
+            let column = parts.pop();
+            if parts.is_empty() {
+                return Err(invalid("COMMENT ON COLUMN takes table.column"));
+            }
+            (ObjectName(parts), column)
+        }
+        other => {
+            return Err(unsupported(&format!("COMMENT ON {other}"))
+                .hint("tables and their columns have comments"));
+        }
+    };
+    let scope = context.now().await?;
+    let (schema, table) = names::existing(&scope, &table)?;
+    if if_exists && !scope.all_names(&schema).contains_key(&table) {
+        return Ok(done);
+    }
+    context.writable(&scope, &schema, &table)?;
+    let object = Object::Table {
+        schema: &schema,
+        table: &table,
+    };
+    authorize(context, Action::Alter, &object)?;
+    let name = names::table_name(&schema, &table)?;
+    let writer = context
+        .parts
+        .lake
+        .table_writer(&name)
+        .await
+        .map_err(lake_error)?;
+    let Some(view) = writer.table().cloned() else {
+        return Err(missing(&scope, &schema, &table));
+    };
+    let text = comment.unwrap_or_default();
+    let receipt = context.receipt(&scope, 0, 0);
+    let Some(column) = column else {
+        context.commits()?;
+        writer.comment(text, receipt).await.map_err(lake_error)?;
+        return Ok(done);
+    };
+    let at = super::insert::column(&view, &ObjectName(vec![column]))?;
+    let fields = view.schema.fields().iter().enumerate();
+    let fields = fields.map(|(number, field)| {
+        let mut metadata = field.metadata().clone();
+        if number == at {
+            metadata.remove(COMMENT);
+            if !text.is_empty() {
+                metadata.insert(COMMENT.to_owned(), text.clone());
+            }
+        }
+        field.as_ref().clone().with_metadata(metadata)
+    });
+    let columns = Schema::new(fields.collect::<Vec<_>>());
+    context.commits()?;
+    writer
+        .add_columns(&columns, receipt)
+        .await
+        .map_err(lake_error)?;
+    Ok(done)
 }

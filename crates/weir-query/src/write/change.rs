@@ -14,7 +14,7 @@ use weir_access::{Action, Object};
 use weir_lake::{FILE_COLUMN, Matched, ROW_COLUMN, Rewrite, TableView};
 
 use super::authorize::authorize;
-use super::context::{Context, assigned, target, lake_error, no_nulls};
+use super::context::{Context, assigned, lake_error, no_nulls, target};
 use super::insert::column;
 use super::names::{self, quoted};
 use super::{invalid, splice, unsupported};
@@ -30,7 +30,13 @@ pub(super) struct Named {
 }
 
 pub(super) fn named(scope: &Scope, factor: &TableFactor) -> Result<Named, QueryError> {
-    let TableFactor::Table { name, alias, args: None, .. } = factor else {
+    let TableFactor::Table {
+        name,
+        alias,
+        args: None,
+        ..
+    } = factor
+    else {
         return Err(invalid(format!("`{factor}` is not a table")));
     };
     let (schema, table) = names::existing(scope, name)?;
@@ -41,7 +47,11 @@ pub(super) fn named(scope: &Scope, factor: &TableFactor) -> Result<Named, QueryE
         Some(alias) => alias.name.clone(),
         None => quoted(&table),
     };
-    Ok(Named { schema, table, alias })
+    Ok(Named {
+        schema,
+        table,
+        alias,
+    })
 }
 
 /// `DELETE FROM t [USING ...] [WHERE ...]`.
@@ -52,14 +62,22 @@ pub(super) async fn delete(
 ) -> Result<Command, QueryError> {
     let scope = context.now().await?;
     let named = named(&scope, &deleted_from(&delete)?.relation)?;
-    let (table, name) = (named.table.clone(), names::table_name(&named.schema, &named.table)?);
+    let (table, name) = (
+        named.table.clone(),
+        names::table_name(&named.schema, &named.table)?,
+    );
     let object = Object::Table {
         schema: &named.schema,
         table: &named.table,
     };
     context.writable(&scope, &named.schema, &named.table)?;
     authorize(context, Action::Delete, &object)?;
-    let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+    let writer = context
+        .parts
+        .lake
+        .table_writer(&name)
+        .await
+        .map_err(lake_error)?;
     let Some(view) = writer.table().cloned() else {
         return Err(names::missing(&scope, &named.schema, &table));
     };
@@ -172,14 +190,22 @@ pub(super) async fn update(
 ) -> Result<Command, QueryError> {
     let scope = context.now().await?;
     let named = named(&scope, &updated(&update)?.relation)?;
-    let (table, name) = (named.table.clone(), names::table_name(&named.schema, &named.table)?);
+    let (table, name) = (
+        named.table.clone(),
+        names::table_name(&named.schema, &named.table)?,
+    );
     let object = Object::Table {
         schema: &named.schema,
         table: &named.table,
     };
     context.writable(&scope, &named.schema, &named.table)?;
     authorize(context, Action::Update, &object)?;
-    let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+    let writer = context
+        .parts
+        .lake
+        .table_writer(&name)
+        .await
+        .map_err(lake_error)?;
     let Some(view) = writer.table().cloned() else {
         return Err(names::missing(&scope, &named.schema, &table));
     };
@@ -203,7 +229,10 @@ pub(super) async fn update(
             no_nulls(&changed, sink.schema(), &table)?;
             sink.write(&changed).await.map_err(lake_error)?;
         }
-        writer.keep_others(&matched, &mut sink).await.map_err(lake_error)
+        writer
+            .keep_others(&matched, &mut sink)
+            .await
+            .map_err(lake_error)
     };
     let done: Result<_, QueryError> = work.await;
     let files = match done {
@@ -231,7 +260,10 @@ pub(super) async fn update(
 
 /// Returns the place of a row and all columns of the table, with their types.
 fn placed_columns(view: &TableView) -> Vec<(String, DataType)> {
-    let places = [(FILE_COLUMN, DataType::Int32), (ROW_COLUMN, DataType::Int64)];
+    let places = [
+        (FILE_COLUMN, DataType::Int32),
+        (ROW_COLUMN, DataType::Int64),
+    ];
     let places = places.map(|(name, kind)| (name.to_owned(), kind));
     let fields = view.schema.fields().iter();
     let columns = fields.map(|field| (field.name().clone(), field.data_type().clone()));
@@ -288,9 +320,7 @@ pub(super) fn assignments(
     let mut set = |name: &ObjectName, value: Expr| {
         let at = column(view, name)?;
         if values[at].is_some() {
-            return Err(
-                invalid(format!("column {name} is set twice")).with_sqlstate("42601")
-            );
+            return Err(invalid(format!("column {name} is set twice")).with_sqlstate("42601"));
         }
         values[at] = Some(splice::value_for(value, view.schema.field(at).data_type()));
         Ok(())
@@ -298,7 +328,9 @@ pub(super) fn assignments(
     for Assignment { target, value } in assignments {
         match (target, value) {
             (AssignmentTarget::ColumnName(name), value) => set(&name, value)?,
-            (AssignmentTarget::Tuple(names), Expr::Tuple(values)) if names.len() == values.len() => {
+            (AssignmentTarget::Tuple(names), Expr::Tuple(values))
+                if names.len() == values.len() =>
+            {
                 for (name, value) in names.iter().zip(values) {
                     set(name, value)?;
                 }

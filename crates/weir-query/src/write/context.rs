@@ -12,9 +12,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as Sql};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use weir_lake::{
-    Input, LakeError, LakeErrorKind, LakeView, Receipt, RowSink, TableView,
-};
+use weir_lake::{Input, LakeError, LakeErrorKind, LakeView, Receipt, RowSink, TableView};
 
 use super::{Gate, names};
 use crate::catalog::{Kind, Scope, Target};
@@ -96,7 +94,8 @@ impl Context {
 
     /// Returns the names of the statement as of now, `table` being the one it changes.
     pub(super) async fn changing(&self, table: &Arc<TableView>) -> Result<Scope, QueryError> {
-        self.scope(self.parts.lake.view(), Some(target(table))).await
+        self.scope(self.parts.lake.view(), Some(target(table)))
+            .await
     }
 
     /// Returns the names of the statement as of now.
@@ -126,7 +125,9 @@ impl Context {
         query: Query,
         changed: Option<&Arc<TableView>>,
     ) -> Result<Vec<Option<DataType>>, QueryError> {
-        let scope = self.scope(self.parts.lake.view(), changed.map(target)).await?;
+        let scope = self
+            .scope(self.parts.lake.view(), changed.map(target))
+            .await?;
         let plan = self.open_plan(&scope, query).await?;
         plan::parameter_types(&plan, &self.params, &scope)
     }
@@ -230,6 +231,7 @@ impl Context {
             .hint("copy what you need: CREATE TABLE ... AS SELECT ...")),
             None => Err(match scope.all_names(schema).get(table) {
                 Some(Kind::View) => not_a_table(schema, table, "a view")
+                    .with_sqlstate("42809")
                     .hint("write to the tables it reads"),
                 Some(_) => not_a_table(schema, table, "made by Weir"),
                 None => names::missing(scope, schema, table),
@@ -243,7 +245,6 @@ fn not_a_table(schema: &str, table: &str, what: &str) -> QueryError {
         QueryErrorKind::ReadOnly,
         format!("`{schema}.{table}` cannot be written: it is {what}"),
     )
-    .with_sqlstate("42809")
 }
 
 /// Refuses rows without a value where there must be one.
@@ -315,7 +316,9 @@ pub(super) fn lake_error(error: LakeError) -> QueryError {
         _ => (QueryErrorKind::Lake, format!("cannot {error}")),
     };
     let hint = error.hint().map(str::to_owned);
-    QueryError::new(kind, message).hint_if(hint).caused_by(error)
+    QueryError::new(kind, message)
+        .hint_if(hint)
+        .caused_by(error)
 }
 
 /// Turns an error of the catalog into one that may be shown.

@@ -163,8 +163,9 @@ fn refuse(create: &CreateTable) -> Result<(), QueryError> {
             .hint("rows come in through sources, or with INSERT"));
     }
     if create.like.is_some() || create.clone.is_some() {
-        return Err(unsupported("CREATE TABLE LIKE")
-            .hint("CREATE TABLE new AS SELECT * FROM old LIMIT 0"));
+        return Err(
+            unsupported("CREATE TABLE LIKE").hint("CREATE TABLE new AS SELECT * FROM old LIMIT 0")
+        );
     }
     if create.partition_by.is_some() || create.inherits.is_some() || create.partition_of.is_some() {
         return Err(unsupported("a partitioned or inherited table")
@@ -204,7 +205,9 @@ fn defined(
                     return Err(unsupported("DEFAULT").hint("name the value in INSERT"));
                 }
                 ColumnOption::Comment(_) => {
-                    return Err(unsupported("COMMENT in CREATE TABLE").hint("use COMMENT ON COLUMN"));
+                    return Err(
+                        unsupported("COMMENT in CREATE TABLE").hint("use COMMENT ON COLUMN")
+                    );
                 }
                 other => return Err(constraint_error(&other.to_string())),
             }
@@ -258,9 +261,10 @@ fn renamed(
 ) -> datafusion::common::Result<Result<LogicalPlan, QueryError>> {
     let given = plan.schema().fields().len();
     if columns.len() > given {
-        return Ok(Err(
-            invalid("more names are listed than the query has columns").with_sqlstate("42601")
-        ));
+        return Ok(Err(invalid(
+            "more names are listed than the query has columns",
+        )
+        .with_sqlstate("42601")));
     }
     let names: Vec<_> = plan
         .schema()
@@ -318,7 +322,11 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
     let mut query = *create.query;
     qualify(&scope, &mut query);
     if !create.columns.is_empty() {
-        let columns = create.columns.into_iter().map(|column| column.name).collect();
+        let columns = create
+            .columns
+            .into_iter()
+            .map(|column| column.name)
+            .collect();
         query = relabelled(query, quoted(&name), columns)?;
     }
     // It must mean something now; what it reads may change later.

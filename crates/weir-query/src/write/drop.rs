@@ -30,6 +30,11 @@ pub(super) async fn tables(
             None if options.if_exists => continue,
             None => return Err(missing(&scope, &schema, &table)),
             Some(Kind::View) => {
+                let object = Object::Table {
+                    schema: &schema,
+                    table: &table,
+                };
+                authorize(context, Action::Drop, &object)?;
                 return Err(invalid(format!("`{schema}.{table}` is a view"))
                     .with_sqlstate("42809")
                     .hint("use DROP VIEW"));
@@ -60,7 +65,12 @@ async fn drop_table(
     table: &str,
 ) -> Result<(), QueryError> {
     let name = names::table_name(schema, table)?;
-    let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+    let writer = context
+        .parts
+        .lake
+        .table_writer(&name)
+        .await
+        .map_err(lake_error)?;
     let Some(view) = writer.table() else {
         // Dropped by another while we waited for our turn.
         return Ok(());
@@ -91,6 +101,11 @@ pub(super) async fn views(
         match scope.all_names(&schema).get(&view) {
             Some(Kind::View) if context.parts.catalog.views().iter().any(own) => {}
             Some(Kind::Table) => {
+                let object = Object::Table {
+                    schema: &schema,
+                    table: &view,
+                };
+                authorize(context, Action::Drop, &object)?;
                 return Err(invalid(format!("`{schema}.{view}` is a table"))
                     .with_sqlstate("42809")
                     .hint("use DROP TABLE"));
@@ -123,7 +138,10 @@ pub(super) async fn views(
 
 async fn drop_view(context: &Context, schema: &str, view: &str) -> Result<(), QueryError> {
     let catalog = &context.parts.catalog;
-    catalog.drop_view(schema, view).await.map_err(catalog_error)?;
+    catalog
+        .drop_view(schema, view)
+        .await
+        .map_err(catalog_error)?;
     catalog
         .table_dropped(&actor(context), schema, view)
         .await
@@ -189,10 +207,7 @@ pub(super) async fn schemas(
 }
 
 /// `TRUNCATE a, b`.
-pub(super) async fn truncate(
-    context: &Context,
-    truncate: Truncate,
-) -> Result<Command, QueryError> {
+pub(super) async fn truncate(context: &Context, truncate: Truncate) -> Result<Command, QueryError> {
     if truncate.partitions.is_some() {
         return Err(unsupported("TRUNCATE of partitions").hint("use DELETE FROM ... WHERE ..."));
     }
@@ -212,7 +227,12 @@ pub(super) async fn truncate(
         found.push(names::table_name(&schema, &table)?);
     }
     for name in found {
-        let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+        let writer = context
+            .parts
+            .lake
+            .table_writer(&name)
+            .await
+            .map_err(lake_error)?;
         let Some(view) = writer.table() else {
             return Err(missing(&scope, name.schema(), name.table()));
         };

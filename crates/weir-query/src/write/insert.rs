@@ -140,9 +140,9 @@ fn source(
 ) -> Result<Query, QueryError> {
     let Some(query) = insert.source else {
         // DEFAULT VALUES: a row of NULLs.
-        let nulls = columns.iter().map(|at| {
-            splice::named(splice::null(), view.schema.field(*at).name())
-        });
+        let nulls = columns
+            .iter()
+            .map(|at| splice::named(splice::null(), view.schema.field(*at).name()));
         return splice::select(nulls.collect(), Vec::new(), None);
     };
     let mut query = *query;
@@ -163,7 +163,7 @@ fn source(
     if let SetExpr::Select(select) = query.body.as_mut() {
         for (item, at) in select.projection.iter_mut().zip(columns) {
             let field = view.schema.field(*at);
-            if let SelectItem::UnnamedExpr(expr) = item {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
                 let value = std::mem::replace(expr, splice::null());
                 *item = SelectItem::ExprWithAlias {
                     expr: splice::value_for(value, field.data_type()),
@@ -184,7 +184,11 @@ fn placed(
     let given = plan.schema().fields().len();
     let named_all = columns.len() == view.schema.fields().len();
     if given > columns.len() || (given < columns.len() && !named_all) {
-        let which = if given > columns.len() { "more" } else { "fewer" };
+        let which = if given > columns.len() {
+            "more"
+        } else {
+            "fewer"
+        };
         return Ok(Err(invalid(format!(
             "INSERT has {which} values ({given}) than columns ({})",
             columns.len()
@@ -204,5 +208,8 @@ fn placed(
         };
         exprs.push(value.alias(field.name()));
     }
-    LogicalPlanBuilder::from(plan).project(exprs)?.build().map(Ok)
+    LogicalPlanBuilder::from(plan)
+        .project(exprs)?
+        .build()
+        .map(Ok)
 }

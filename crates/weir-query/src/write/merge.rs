@@ -3,19 +3,19 @@
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{DataType, Int32Type};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
     MergeClauseKind, MergeInsertKind, Query, SelectItem, TableAlias, TableFactor, TableWithJoins,
     UnaryOperator, Value, With,
 };
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use futures::StreamExt;
 use weir_access::{Action, Object};
 use weir_lake::{FILE_COLUMN, Matched, ROW_COLUMN, Rewrite};
 
 use super::authorize::authorize;
 use super::change::{Named, assignments, found, named};
-use super::context::{Context, assigned, target, lake_error, no_nulls};
+use super::context::{Context, assigned, lake_error, no_nulls, target};
 use super::insert::column;
 use super::names;
 use super::{invalid, splice, unsupported};
@@ -65,13 +65,22 @@ pub(super) async fn merge(
         };
         authorize(context, action, &object)?;
     }
-    let writer = context.parts.lake.table_writer(&name).await.map_err(lake_error)?;
+    let writer = context
+        .parts
+        .lake
+        .table_writer(&name)
+        .await
+        .map_err(lake_error)?;
     let Some(view) = writer.table().cloned() else {
         return Err(names::missing(&scope, &named.schema, &named.table));
     };
     let target = target(&view);
     let scope = context.changing(&view).await?;
-    let Question { query, does, columns } = question(merge, with, &named, &target)?;
+    let Question {
+        query,
+        does,
+        columns,
+    } = question(merge, with, &named, &target)?;
     let plan = context.plan(&scope, query).await?;
     let plan = assigned(plan, &columns).map_err(|error| translate(error, &scope))?;
 
@@ -113,7 +122,10 @@ pub(super) async fn merge(
                 sink.write(&rows).await.map_err(lake_error)?;
             }
         }
-        writer.keep_others(&matched, &mut sink).await.map_err(lake_error)
+        writer
+            .keep_others(&matched, &mut sink)
+            .await
+            .map_err(lake_error)
     };
     let done: Result<_, QueryError> = work.await;
     let files = match done {
@@ -260,8 +272,10 @@ fn question(
                         .collect::<Result<Vec<_>, _>>()?,
                 };
                 if places.len() != given.len() {
-                    return Err(invalid("INSERT of MERGE has other than as many values as columns")
-                        .with_sqlstate("42601"));
+                    return Err(invalid(
+                        "INSERT of MERGE has other than as many values as columns",
+                    )
+                    .with_sqlstate("42601"));
                 }
                 let mut row = vec![splice::null(); fields.len()];
                 for (at, value) in places.into_iter().zip(given) {
@@ -288,7 +302,11 @@ fn question(
 
     let on = JoinConstraint::On(*merge.on);
     let join = Join {
-        relation: splice::table(target.view.name.schema(), &target.name, Some(named.alias.clone())),
+        relation: splice::table(
+            target.view.name.schema(),
+            &target.name,
+            Some(named.alias.clone()),
+        ),
         global: false,
         join_operator: match (unmatched_source, unmatched_target) {
             (false, false) => JoinOperator::Inner(on),
@@ -303,15 +321,25 @@ fn question(
     };
     let mut query = splice::select(items, vec![from], None)?;
     query.with = with;
-    Ok(Question { query, does, columns })
+    Ok(Question {
+        query,
+        does,
+        columns,
+    })
 }
 
 /// Returns the source with a column that tells its rows from none, and what it is called.
 fn marked(source: TableFactor) -> Result<(TableFactor, Ident), QueryError> {
     let alias = match &source {
-        TableFactor::Table { alias: Some(alias), .. }
-        | TableFactor::Derived { alias: Some(alias), .. } => alias.name.clone(),
-        TableFactor::Table { name, alias: None, .. } => {
+        TableFactor::Table {
+            alias: Some(alias), ..
+        }
+        | TableFactor::Derived {
+            alias: Some(alias), ..
+        } => alias.name.clone(),
+        TableFactor::Table {
+            name, alias: None, ..
+        } => {
             let parts = names::parts(name)?;
             names::quoted(parts.last().map(String::as_str).unwrap_or_default())
         }

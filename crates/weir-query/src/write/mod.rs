@@ -137,11 +137,11 @@ async fn execute(context: &Context, statement: Statement) -> Result<Command, Que
                 other => Err(unsupported(&format!("DROP {other}"))),
             }
         }
-        Sql::AlterView { .. } => {
-            Err(unsupported("ALTER VIEW").hint("use CREATE OR REPLACE VIEW"))
+        Sql::AlterView { .. } => Err(unsupported("ALTER VIEW").hint("use CREATE OR REPLACE VIEW")),
+        Sql::AlterSchema(_) => {
+            Err(unsupported("ALTER SCHEMA")
+                .hint("create another schema and rename the tables into it"))
         }
-        Sql::AlterSchema(_) => Err(unsupported("ALTER SCHEMA")
-            .hint("create another schema and rename the tables into it")),
         _ => Err(QueryError::internal("not a writing statement")),
     }
 }
@@ -157,8 +157,14 @@ pub(crate) async fn describe(
         parts.options.query_memory_bytes,
     ));
     let (request, gate) = (request.clone(), Arc::default());
-    let (context, statement) =
-        Context::new(parts.clone(), request, read, QueryId::unlisted(), share, gate)?;
+    let (context, statement) = Context::new(
+        parts.clone(),
+        request,
+        read,
+        QueryId::unlisted(),
+        share,
+        gate,
+    )?;
     let context = &context;
     let Statement::Statement(sql) = statement else {
         return Err(QueryError::internal("not a writing statement"));

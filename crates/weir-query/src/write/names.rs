@@ -100,8 +100,7 @@ pub(super) fn new(
 
 /// Returns the name as the lake spells it.
 pub(super) fn table_name(schema: &str, table: &str) -> Result<TableName, QueryError> {
-    TableName::new(schema, table)
-        .map_err(|error| invalid(error.to_string()).with_sqlstate("42602"))
+    TableName::new(schema, table).map_err(|error| invalid(error.to_string()).with_sqlstate("42602"))
 }
 
 /// Returns the error for a table that is not there.
@@ -113,7 +112,10 @@ pub(super) fn missing(scope: &Scope, schema: &str, table: &str) -> QueryError {
         QueryErrorKind::UndefinedTable,
         format!("table `{full}` does not exist"),
     )
-    .hint_if(near.map(|near| format!("did you mean `{near}`?")))
+    .hint(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "SHOW TABLES lists what there is".to_owned(),
+    })
 }
 
 /// Returns the error for a name that is taken.

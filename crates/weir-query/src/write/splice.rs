@@ -70,7 +70,9 @@ pub(super) fn table(schema: &str, table: &str, alias: Option<Ident>) -> TableFac
 
 /// Returns a dotted name, every part meant exactly.
 pub(super) fn object(parts: &[&str]) -> ObjectName {
-    let parts = parts.iter().map(|part| ObjectNamePart::Identifier(quoted(part)));
+    let parts = parts
+        .iter()
+        .map(|part| ObjectNamePart::Identifier(quoted(part)));
     ObjectName(parts.collect())
 }
 

@@ -3,4 +3,6 @@
 mod fixture;
 mod hostile;
 mod reading;
+mod rights;
 mod slt;
+mod writes;

@@ -1,10 +1,12 @@
 //! `tests/slt/*.slt`: SQL and its answers, each file over the same small lake.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use weir_query::{Caller, QueryError, QueryRequest};
+use weir_testkit::{Failure, Postgres};
 
 use crate::fixture::Fixture;
 
@@ -50,13 +52,83 @@ impl AsyncDB for Connection {
     }
 }
 
-async fn run(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+/// The same file against the real thing.
+struct Oracle(Arc<Postgres>);
+
+/// What PostgreSQL answers with, in words of the runner.
+#[derive(Debug)]
+struct OracleError(Failure);
+
+impl std::fmt::Display for OracleError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0.sqlstate, self.0.message)
+    }
+}
+
+impl std::error::Error for OracleError {}
+
+#[async_trait]
+impl AsyncDB for Oracle {
+    type Error = OracleError;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, OracleError> {
+        let answer = self.0.ask("postgres", sql).await.expect("psql runs");
+        let answer = answer.map_err(OracleError)?;
+        if !answer.tag.is_empty() {
+            let rows = answer.tag.rsplit(' ').next().and_then(|n| n.parse().ok());
+            return Ok(DBOutput::StatementComplete(rows.unwrap_or(0)));
+        }
+        let types = vec![DefaultColumnType::Any; answer.rows.first().map_or(0, Vec::len)];
+        let empty = |cell: String| {
+            if cell.is_empty() {
+                "(empty)".to_owned()
+            } else {
+                cell
+            }
+        };
+        let rows = answer.rows.into_iter();
+        let rows = rows
+            .map(|row| row.into_iter().map(empty).collect())
+            .collect();
+        Ok(DBOutput::Rows { types, rows })
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn engine_name(&self) -> &str {
+        "postgres"
+    }
+
+    fn error_sql_state(error: &OracleError) -> Option<String> {
+        Some(error.0.sqlstate.clone())
+    }
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/slt")
-        .join(name);
+        .join(name)
+}
+
+async fn run(name: &str) {
     let mut runner = Runner::new(|| async { Ok(Connection(Fixture::filled().await)) });
-    if let Err(error) = runner.run_file_async(&path).await {
+    if let Err(error) = runner.run_file_async(file(name)).await {
         panic!("{}", error.display(false));
+    }
+}
+
+/// Runs a file against Weir and against PostgreSQL: both must give the answers written down.
+async fn run_on_both(name: &str) {
+    run(name).await;
+    run_on_postgres(name).await;
+}
+
+async fn run_on_postgres(name: &str) {
+    let postgres = Arc::new(Postgres::start().await.expect("PostgreSQL starts"));
+    let mut runner = Runner::new(|| async { Ok(Oracle(postgres.clone())) });
+    if let Err(error) = runner.run_file_async(file(name)).await {
+        panic!("PostgreSQL says: {}", error.display(false));
     }
 }
 
@@ -97,10 +169,15 @@ async fn errors() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes() {
-    run("pg_compat_writes.slt").await;
+    run_on_both("pg_compat_writes.slt").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_of_weir() {
     run("writes.slt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expressions() {
+    run_on_both("pg_compat_expressions.slt").await;
 }

@@ -26,8 +26,20 @@ pub(super) fn functions() -> Vec<Native> {
     let text = |_: &[DataType]| Ok(DataType::Utf8);
     vec![
         Native::new("to_char", value_and_template, text, to_char).stable(),
-        Native::new("to_date", texts_up_to_two, |_| Ok(DataType::Date32), to_date).stable(),
-        Native::new("to_timestamp", moment_and_template, |_| Ok(instant()), to_timestamp).stable(),
+        Native::new(
+            "to_date",
+            texts_up_to_two,
+            |_| Ok(DataType::Date32),
+            to_date,
+        )
+        .stable(),
+        Native::new(
+            "to_timestamp",
+            moment_and_template,
+            |_| Ok(instant()),
+            to_timestamp,
+        )
+        .stable(),
         Native::new(
             "to_number",
             |types| match types.len() {
@@ -47,9 +59,10 @@ fn value_and_template(types: &[DataType]) -> Result<Vec<DataType>> {
     let value = match value {
         DataType::Timestamp(_, Some(_)) => instant(),
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => local(),
-        DataType::Interval(_) | DataType::Duration(_) | DataType::Time64(_) | DataType::Time32(_) => {
-            interval()
-        }
+        DataType::Interval(_)
+        | DataType::Duration(_)
+        | DataType::Time64(_)
+        | DataType::Time32(_) => interval(),
         kind if kind.is_numeric() => kind.clone(),
         kind if is_text(kind) => local(),
         DataType::Null => local(),
@@ -97,7 +110,10 @@ fn to_char(call: &Call) -> Result<ArrayRef> {
         if last.as_ref().is_none_or(|(text, _)| *text != template) {
             last = Some((template, token::items(template)));
         }
-        let items = last.as_ref().map(|(_, items)| items.as_slice()).unwrap_or_default();
+        let items = last
+            .as_ref()
+            .map(|(_, items)| items.as_slice())
+            .unwrap_or_default();
         let (at, offset) = match values.data_type() {
             DataType::Interval(_) => {
                 let span = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
@@ -185,10 +201,7 @@ fn to_timestamp(call: &Call) -> Result<ArrayRef> {
     ))
 }
 
-fn parsed<T>(
-    call: &Call,
-    value: impl Fn(&read::Parts) -> Result<T>,
-) -> Result<Vec<Option<T>>> {
+fn parsed<T>(call: &Call, value: impl Fn(&read::Parts) -> Result<T>) -> Result<Vec<Option<T>>> {
     let texts = call.args[0].as_string::<i32>();
     let templates = call.args[1].as_string::<i32>();
     (0..call.rows)

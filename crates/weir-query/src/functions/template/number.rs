@@ -53,7 +53,9 @@ fn template(text: &str) -> Result<Template> {
                 format!("the template `{text}` uses EEEE, RN, TH or V, which are not supported"),
             ));
         } else if c == '"' {
-            let end = text[at + 1..].find('"').map_or(text.len(), |end| at + 1 + end);
+            let end = text[at + 1..]
+                .find('"')
+                .map_or(text.len(), |end| at + 1 + end);
             let literal = text[at + 1..end].chars().map(Item::Literal);
             parsed.items.extend(literal);
             (None, (end + 1).min(text.len()) - at)
@@ -184,7 +186,11 @@ fn rounded(number: &str, places: usize) -> (String, String) {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let mut digits: Vec<u8> = whole.bytes().chain(fraction.bytes().take(places)).collect();
     digits.resize(whole.len() + places, b'0');
-    if fraction.as_bytes().get(places).is_some_and(|next| *next >= b'5') {
+    if fraction
+        .as_bytes()
+        .get(places)
+        .is_some_and(|next| *next >= b'5')
+    {
         let mut at = digits.len();
         loop {
             if at == 0 {
@@ -218,7 +224,11 @@ pub(super) fn read(text: &str) -> Result<String> {
     if !number.bytes().any(|byte| byte.is_ascii_digit()) || number.matches('.').count() > 1 {
         return Err(value_error("22P02", format!("`{text}` is not a number")));
     }
-    Ok(if negative { format!("-{number}") } else { number })
+    Ok(if negative {
+        format!("-{number}")
+    } else {
+        number
+    })
 }
 
 #[cfg(test)]
@@ -244,7 +254,11 @@ mod tests {
             ("-5", "9PR", "<5>"),
             ("1234567", "FM9,999,999", "1,234,567"),
         ] {
-            assert_eq!(write(number, template).unwrap(), text, "{number} {template}");
+            assert_eq!(
+                write(number, template).unwrap(),
+                text,
+                "{number} {template}"
+            );
         }
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn parts(text: &str, template: &str) -> Result<Parts> {
                     chars.next();
                     rest = chars.as_str();
                 } else {
-                    rest = rest.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '+');
+                    rest = rest
+                        .trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-' && c != '+');
                     if !c.is_whitespace() || rest.starts_with(*c) {
                         rest = rest.strip_prefix(*c).unwrap_or(rest);
                     }
@@ -81,7 +82,10 @@ fn strptime(text: &str, template: &str) -> Result<Parts> {
 
 fn unfit(text: &str, template: &str) -> DataFusionError {
     let short: String = text.chars().take(64).collect();
-    value_error("22007", format!("`{short}` does not fit the template `{template}`"))
+    value_error(
+        "22007",
+        format!("`{short}` does not fit the template `{template}`"),
+    )
 }
 
 /// Takes up to `most` digits off the front.
@@ -110,11 +114,27 @@ fn word<'a>(text: &'a str, words: &[&str], shortest: usize) -> Option<(u32, &'a 
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAYS: [&str; 7] = [
-    "sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
+    "sunday",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
 ];
 const HALVES: [&str; 4] = ["am", "pm", "a.m.", "p.m."];
 const ERAS: [&str; 4] = ["ad", "bc", "a.d.", "b.c."];
@@ -219,7 +239,9 @@ impl Parts {
 
     fn date(&self) -> Option<NaiveDate> {
         if let (Some(year), Some(week), day) = self.iso {
-            let day = chrono::Weekday::try_from(u8::try_from(day.unwrap_or(1).checked_sub(1)?).ok()?).ok()?;
+            let day =
+                chrono::Weekday::try_from(u8::try_from(day.unwrap_or(1).checked_sub(1)?).ok()?)
+                    .ok()?;
             return NaiveDate::from_isoywd_opt(i32::try_from(year).ok()?, week, day);
         }
         let mut year = i32::try_from(self.year.unwrap_or(1)).ok()?;
@@ -253,7 +275,11 @@ mod tests {
             ("05 Dec 2000", "DD Mon YYYY", "2000-12-05 00:00:00"),
             ("2024-03-01", "YYYY-MM-DD", "2024-03-01 00:00:00"),
             ("20240301", "YYYYMMDD", "2024-03-01 00:00:00"),
-            ("2024/03/01 03:04:05 PM", "YYYY/MM/DD HH12:MI:SS PM", "2024-03-01 15:04:05"),
+            (
+                "2024/03/01 03:04:05 PM",
+                "YYYY/MM/DD HH12:MI:SS PM",
+                "2024-03-01 15:04:05",
+            ),
             ("1.3.24", "DD.MM.YY", "2024-03-01 00:00:00"),
             ("2024-061", "YYYY-DDD", "2024-03-01 00:00:00"),
             ("2024-W09-5", "IYYY-\"W\"IW-ID", "2024-03-01 00:00:00"),

@@ -10,11 +10,15 @@ pub(super) enum Field {
     Microsecond,
     /// A fraction of so many digits.
     Fraction(u8),
-    HalfDay { dots: bool },
+    HalfDay {
+        dots: bool,
+    },
     YearComma,
     Year(u8),
     IsoYear(u8),
-    Era { dots: bool },
+    Era {
+        dots: bool,
+    },
     MonthName,
     MonthShort,
     Month,

@@ -8,11 +8,27 @@ use super::super::text::moment as moment_of;
 use super::token::{Case, Field, Item};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const DAYS: [&str; 7] = [
-    "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
 ];
 const ROMAN: [&str; 12] = [
     "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII",
@@ -82,7 +98,10 @@ fn field_text(
         }
         Field::IsoYear(4) => number(iso.year().into(), 4),
         Field::IsoYear(digits) => {
-            number(i64::from(iso.year()) % 10_i64.pow(digits.into()), digits.into());
+            number(
+                i64::from(iso.year()) % 10_i64.pow(digits.into()),
+                digits.into(),
+            );
         }
         Field::Month => number(at.month().into(), 2),
         Field::DayOfYear => number(at.ordinal().into(), 3),
@@ -170,7 +189,10 @@ fn cased(word: &str, case: Case) -> String {
 }
 
 fn ordinal_of(number: &str) -> &'static str {
-    match (number.ends_with("11") || number.ends_with("12") || number.ends_with("13"), number.chars().last()) {
+    match (
+        number.ends_with("11") || number.ends_with("12") || number.ends_with("13"),
+        number.chars().last(),
+    ) {
         (false, Some('1')) => "st",
         (false, Some('2')) => "nd",
         (false, Some('3')) => "rd",
@@ -187,7 +209,9 @@ pub(super) fn interval(span: IntervalMonthDayNano, items: &[Item]) -> Result<Str
     for item in items {
         match item {
             Item::Literal(c) => text.push(*c),
-            Item::Field { field, case, fill, .. } => {
+            Item::Field {
+                field, case, fill, ..
+            } => {
                 let number = match field {
                     Field::Hour24 => Some((hours, 2)),
                     Field::Hour12 => Some((if hours % 12 == 0 { 12 } else { hours % 12 }, 2)),
