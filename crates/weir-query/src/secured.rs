@@ -182,8 +182,7 @@ pub(crate) fn permit(
         (false, false, Object::Table { schema, table }) => Err(QueryError::new(
             QueryErrorKind::UndefinedTable,
             format!("table `{schema}.{table}` does not exist"),
-        )
-        .hint("SHOW TABLES lists what there is")),
+        )),
     }
 }
 

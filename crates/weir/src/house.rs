@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use weir_catalog::{Catalog, Upserted};
+use weir_catalog::{Actor, Catalog, Upserted};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
 use weir_core::config::Config;
 use weir_lake::Lake;
@@ -48,6 +48,7 @@ impl House {
         let catalog = project.open_catalog().await?;
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
+        apply_access(&project, &catalog, ui).await?;
         let applied = ApplyCounts::default();
         let mut lake_options = project.lake_options(&config);
         // A server is worth having without its store: what comes meanwhile waits in the log.
@@ -278,6 +279,26 @@ pub(crate) async fn apply_sources(project: &Project, catalog: &Catalog) -> Resul
         if done != Upserted::Unchanged {
             tracing::info!(source = %file.name, ?done, "took over the source's description");
         }
+    }
+    Ok(())
+}
+
+/// Makes users, roles and grants be as `access.yml` says, and tells what that changed.
+pub(crate) async fn apply_access(
+    project: &Project,
+    catalog: &Catalog,
+    ui: &Ui,
+) -> Result<(), Failure> {
+    let Some(file) = project.access(catalog)? else {
+        return Ok(());
+    };
+    let done = catalog
+        .apply_access(&Actor::local(), &file)
+        .await
+        .explain_hinted(|| "cannot make the rights as `access.yml` says".into())?;
+    for change in done {
+        tracing::info!(change, "access.yml");
+        ui.status(format!("access.yml: {change}."));
     }
     Ok(())
 }

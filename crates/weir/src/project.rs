@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use weir_catalog::{Catalog, SourceFile};
+use weir_access::RoleName;
+use weir_catalog::{AccessFile, Catalog, SourceFile};
 use weir_core::config::Config;
 use weir_lake::LakeOptions;
 
@@ -146,6 +147,21 @@ impl Project {
             sources.push(source);
         }
         Ok(sources)
+    }
+
+    /// Reads `access.yml`, if there is one.
+    pub(crate) fn access(&self, catalog: &Catalog) -> Result<Option<AccessFile>, Failure> {
+        let path = self.dir.join("access.yml");
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.explain(|| format!("cannot read `{}`", path.display()))?,
+        };
+        let access = catalog.access();
+        let mut known: Vec<&str> = access.custom_roles().map(RoleName::as_str).collect();
+        known.extend(access.users().map(|user| user.name.as_str()));
+        let file = AccessFile::parse(&shortened(&path), &text, &known);
+        let file = file.explain(|| "the rights are described wrongly".into())?;
+        Ok(Some(file))
     }
 
     /// Returns how the lake is to be opened.

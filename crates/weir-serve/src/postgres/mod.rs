@@ -36,6 +36,8 @@ use self::session::Session;
 use self::startup::{Refused, greet};
 use self::wire::{Broken, Wire};
 
+use crate::auth::SignIns;
+
 pub use self::tls::{Certificate, TlsError};
 
 /// How the Postgres door behaves.
@@ -54,6 +56,7 @@ struct Door {
     engine: Engine,
     catalog: Catalog,
     logins: Arc<LoginLimiter>,
+    sign_ins: SignIns,
     cancels: Cancels,
     tls: Option<TlsAcceptor>,
 }
@@ -69,6 +72,7 @@ pub async fn serve_postgres(
 ) {
     let door = Arc::new(Door {
         engine,
+        sign_ins: SignIns::new(catalog.clone(), "postgres"),
         catalog,
         logins,
         cancels: Cancels::default(),

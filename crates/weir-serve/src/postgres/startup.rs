@@ -9,12 +9,13 @@ use chrono::Utc;
 use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
 use pgwire::messages::{PgWireBackendMessage as Reply, PgWireFrontendMessage as Message};
 use tokio_rustls::TlsAcceptor;
-use weir_access::{Identity, LoginSource};
+use weir_access::{Identity, LoginSource, Refusal};
 
 use super::failure::Failure;
 use super::scram::{Exchange, MECHANISM};
 use super::wire::{Broken, Wire};
 use super::{Cancels, Door};
+use crate::auth::Attempt;
 
 /// From the first byte to signed in.
 const TIME: Duration = Duration::from_secs(20);
@@ -210,6 +211,10 @@ async fn sign_in(
     if let Some(wait) = wait() {
         return Err(slow_down(wait));
     }
+    let attempt = Attempt {
+        address,
+        user: source.user,
+    };
     let access = door.catalog.access();
     let by_token = user == TOKEN_USER
         || access
@@ -226,12 +231,13 @@ async fn sign_in(
     match proved {
         Some(identity) => {
             door.logins.succeeded(&source, Instant::now());
+            door.sign_ins.succeeded(&attempt, &identity);
             wire.put(Reply::Authentication(Authentication::Ok));
             Ok(identity)
         }
         None => {
             door.logins.failed(&source, Instant::now());
-            tracing::warn!(%address, user, "sign-in failed at the Postgres door");
+            door.sign_ins.failed(&attempt, Refusal::WrongPassword);
             Err(wrong(user))
         }
     }

@@ -249,11 +249,7 @@ fn broken_off() -> QueryError {
     QueryError::unwritable()
 }
 
-async fn cancel(
-    State(engine): State<Engine>,
-    who: SignedIn,
-    Path(id): Path<String>,
-) -> Response {
+async fn cancel(State(engine): State<Engine>, who: SignedIn, Path(id): Path<String>) -> Response {
     if engine.cancel_for(&who.caller("http"), &id) {
         return Json(serde_json::json!({ "query_id": id, "state": "cancelling" })).into_response();
     }

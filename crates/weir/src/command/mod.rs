@@ -1,16 +1,21 @@
 //! The commands: one file each, an `Args` whose documentation is the help, then `run`.
 
+mod audit;
 mod compact;
 mod demo;
 mod docs;
 mod doctor;
+mod grants;
 mod init;
 mod keys;
 mod rebuild;
 mod replay;
+mod roles;
 mod sql;
 mod tail;
+mod tokens;
 mod up;
+mod users;
 
 use std::path::PathBuf;
 
@@ -62,6 +67,11 @@ enum Command {
     Sql(sql::Args),
     Tail(tail::Args),
     Keys(keys::Args),
+    Users(users::Args),
+    Roles(roles::Args),
+    Grants(grants::Args),
+    Tokens(tokens::Args),
+    Audit(audit::Args),
     Compact(compact::Args),
     Rebuild(rebuild::Args),
     Replay(replay::Args),
@@ -87,6 +97,11 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Sql(args) => args.run(&global, ui).await,
             Command::Tail(args) => args.run(&global, ui).await,
             Command::Keys(args) => args.run(&global, ui).await,
+            Command::Users(args) => args.run(&global, ui).await,
+            Command::Roles(args) => args.run(&global, ui).await,
+            Command::Grants(args) => args.run(&global, ui).await,
+            Command::Tokens(args) => args.run(&global, ui).await,
+            Command::Audit(args) => args.run(&global, ui).await,
             Command::Compact(args) => args.run(&global, ui).await,
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,

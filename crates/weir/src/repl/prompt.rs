@@ -110,7 +110,10 @@ fn editor(names: Arc<RwLock<Names>>, history: PathBuf, ui: &Ui) -> Reedline {
         .with_ansi_colors(ui.is_coloured())
         .use_bracketed_paste(true);
     match FileBackedHistory::with_file(HISTORY, history) {
-        Ok(history) => editor.with_history(Box::new(history)),
+        // A statement that begins with a blank is not kept: for those with a password in them.
+        Ok(history) => editor
+            .with_history(Box::new(history))
+            .with_history_exclusion_prefix(Some(" ".to_owned())),
         Err(error) => {
             ui.warn(format!("statements will not be remembered: {error}"));
             editor

@@ -1,11 +1,13 @@
 //! The running binary: commands with their exit codes and streams, and the server behind `weir up`.
 
+mod access;
 mod commands;
 mod crash;
 mod disk;
 mod engines;
 mod env;
 mod planted;
+mod postgres;
 mod rebuild;
 mod sdk;
 mod server;
