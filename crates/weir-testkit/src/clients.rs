@@ -68,6 +68,45 @@ impl Clients {
         serde_json::from_str(last).with_context(|| format!("{script} said {said}{complained}"))
     }
 
+    /// Runs a driver of PostgreSQL in `tests/clients/drivers` by Node, Python or Java; returns the
+    /// lines it prints.
+    pub async fn lines(
+        &self,
+        script: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Vec<String>> {
+        let path = self.scripts.join("drivers").join(script);
+        let mut command = match path.extension().and_then(OsStr::to_str) {
+            Some("mjs") => Command::new("node"),
+            Some("py") => Command::new(self.python("python")),
+            Some("java") => {
+                let mut java = Command::new("java");
+                java.args(["-cp", "/usr/share/java/postgresql.jar"]);
+                java
+            }
+            _ => bail!("{script} is of no language known here"),
+        };
+        command
+            .arg(path)
+            .args(arguments)
+            .env("TESTKIT_CLIENTS", &self.installed)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, command.output());
+        let output = output
+            .await
+            .with_context(|| format!("{script} does not end"))??;
+        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{script} failed: {said}{complained}"
+        );
+        Ok(said.lines().map(str::to_owned).collect())
+    }
+
     /// Starts a server that came from PyPI; it ends with the answer.
     pub fn serve(&self, program: &str, arguments: &[&OsStr], log: &Path) -> Result<Child> {
         let log = std::fs::OpenOptions::new()

@@ -1,8 +1,12 @@
 // Asks through node-postgres, and prints the answers, one JSON line each.
 //
 //   node postgres.mjs HOST PORT USER DATABASE    (the password in PGPASSWORD)
-import pg from "pg";
-import Cursor from "pg-cursor";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const load = createRequire(path.join(process.env.TESTKIT_CLIENTS, "node/package.json"));
+const pg = load("pg");
+const Cursor = load("pg-cursor");
 
 const [host, port, user, database] = process.argv.slice(2);
 const options = { host, port: Number(port), user, database, password: process.env.PGPASSWORD };

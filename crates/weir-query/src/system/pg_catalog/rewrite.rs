@@ -1,12 +1,12 @@
 //! What only PostgreSQL's own grammar and types say, put in words the engine knows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
     Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
@@ -32,6 +32,28 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
+    /// `$1::numeric` with a number for `$1`: it keeps the digits it has.
+    fn number(&self, expr: &mut Expr) -> Option<Expr> {
+        let Expr::Cast {
+            expr,
+            data_type: DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None),
+            ..
+        } = expr
+        else {
+            return None;
+        };
+        let Expr::Value(value) = expr.as_ref() else {
+            return None;
+        };
+        let Value::Placeholder(name) = &value.value else {
+            return None;
+        };
+        let number: usize = name.strip_prefix('$')?.parse().ok()?;
+        let value = self.params.get(number.checked_sub(1)?)?;
+        let exact = matches!(value, ScalarValue::Decimal128(Some(_), ..));
+        exact.then(|| std::mem::replace(expr.as_mut(), Expr::value(Value::Null)))
+    }
+
     /// `x = ANY($1)` with `$1` as text, such as `{1,2}`: a list of values.
     fn listed(&self, expr: &mut Expr) -> Option<Expr> {
         let (left, right, negated) = match expr {
@@ -112,6 +134,9 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(list) = self.listed(expr) {
             *expr = list;
+        }
+        if let Some(number) = self.number(expr) {
+            *expr = number;
         }
         let nothing = match expr {
             Expr::Subquery(query) => finds_nothing(query),
@@ -201,19 +226,11 @@ fn is_aggregate(item: &SelectItem) -> bool {
 /// Empties a SELECT from catalogs that have no rows here: what its expressions call need not exist.
 fn without_rows(select: &mut Select) -> bool {
     let names: Option<Vec<Ident>> = select.projection.iter().map(column_name).collect();
-    let tables: Vec<String> = select
-        .from
-        .iter()
-        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)))
-        .filter_map(|factor| match factor {
-            TableFactor::Table { name, .. } => Some(last(name)),
-            _ => None,
-        })
-        .collect();
+    let known = column_kinds(select);
     let kinds: Vec<DataType> = select
         .projection
         .iter()
-        .map(|item| column_kind(item, &tables))
+        .map(|item| column_kind(item, &known))
         .collect();
     let Some(names) = names.filter(|_| gives_no_rows(select)) else {
         return false;
@@ -261,34 +278,57 @@ fn column_name(item: &SelectItem) -> Option<Ident> {
     }
 }
 
-/// Returns the type of a result's column where it is a column of one of these catalogs; else text.
-fn column_kind(item: &SelectItem, tables: &[String]) -> DataType {
+/// Returns the types of the columns a SELECT can name, as far as catalogs say them.
+fn column_kinds(select: &Select) -> HashMap<String, DataType> {
+    let list = |item| DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(item), None));
+    let mut kinds = HashMap::new();
+    let factors = select.from.iter().flat_map(|from| {
+        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+    });
+    for factor in factors {
+        match factor {
+            TableFactor::Table { name, .. } => {
+                for (column, kind) in super::layout::of(&last(name)).unwrap_or_default() {
+                    let kind = match kind {
+                        Kind::Bool => DataType::Boolean,
+                        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid => DataType::BigInt(None),
+                        Kind::Float4 => DataType::Real,
+                        Kind::TextArray => list(DataType::Text),
+                        Kind::Int2Array => list(DataType::Int(None)),
+                        Kind::Text => DataType::Text,
+                    };
+                    kinds.entry(column.to_owned()).or_insert(kind);
+                }
+            }
+            TableFactor::Derived { subquery, .. } => {
+                if let SetExpr::Select(inner) = subquery.body.as_ref() {
+                    let known = column_kinds(inner);
+                    for item in &inner.projection {
+                        if let Some(name) = column_name(item) {
+                            kinds.entry(name.value).or_insert_with(|| column_kind(item, &known));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    kinds
+}
+
+/// Returns the type of a result's column where it is a column of `known` type; else text.
+fn column_kind(item: &SelectItem, known: &HashMap<String, DataType>) -> DataType {
     let expr = match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
         _ => return DataType::Text,
     };
     let name = match expr {
-        Expr::Identifier(name) => name,
-        Expr::CompoundIdentifier(parts) => match parts.last() {
-            Some(name) => name,
-            None => return DataType::Text,
-        },
-        _ => return DataType::Text,
+        Expr::Identifier(name) => Some(name),
+        Expr::CompoundIdentifier(parts) => parts.last(),
+        _ => None,
     };
-    let layouts = tables.iter().filter_map(|table| super::layout::of(table));
-    let kind = layouts.flatten().find(|(column, _)| *column == name.value);
-    match kind.map(|(_, kind)| kind) {
-        Some(Kind::Bool) => DataType::Boolean,
-        Some(Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid) => DataType::BigInt(None),
-        Some(Kind::Float4) => DataType::Real,
-        Some(Kind::TextArray) => {
-            DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None))
-        }
-        Some(Kind::Int2Array) => {
-            DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Int(None)), None))
-        }
-        Some(Kind::Text) | None => DataType::Text,
-    }
+    name.and_then(|name| known.get(&name.value).cloned())
+        .unwrap_or(DataType::Text)
 }
 
 /// Whether a subquery reads catalogs that have no rows here, or looks for what does not occur: a
