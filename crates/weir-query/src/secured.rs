@@ -182,7 +182,8 @@ pub(crate) fn permit(
         (false, false, Object::Table { schema, table }) => Err(QueryError::new(
             QueryErrorKind::UndefinedTable,
             format!("table `{schema}.{table}` does not exist"),
-        )),
+        )
+        .hint("SHOW TABLES lists what there is")),
     }
 }
 
