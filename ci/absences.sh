@@ -20,6 +20,7 @@ absent() {
 }
 
 absent weir-core tokio sqlx hyper reqwest datafusion deltalake-core
+absent weir-access tokio sqlx hyper axum datafusion weir-catalog
 absent weir-catalog hyper axum datafusion deltalake-core
 absent weir-lake axum sqlx weir-catalog weir-collect weir-query
 absent weir-collect axum clap weir-query
