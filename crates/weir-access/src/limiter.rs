@@ -65,7 +65,7 @@ impl LoginLimiter {
         let of_user = source.user.filter(|user| {
             let key = (address, clipped(user));
             let seen = state.known.get(&key);
-            !seen.is_some_and(|seen| now.duration_since(*seen) < KNOWN)
+            seen.is_none_or(|seen| now.duration_since(*seen) >= KNOWN)
         });
         let of_user = of_user.and_then(|user| state.users.wait(&clipped(user), OF_USER, now));
         of_address.max(of_user)
