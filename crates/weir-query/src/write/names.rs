@@ -112,10 +112,7 @@ pub(super) fn missing(scope: &Scope, schema: &str, table: &str) -> QueryError {
         QueryErrorKind::UndefinedTable,
         format!("table `{full}` does not exist"),
     )
-    .hint(match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "SHOW TABLES lists what there is".to_owned(),
-    })
+    .hint_if(near.map(|near| format!("did you mean `{near}`?")))
 }
 
 /// Returns the error for a name that is taken.

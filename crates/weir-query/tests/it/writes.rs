@@ -58,8 +58,8 @@ async fn columns_without_a_name_are_called_as_in_postgres() {
             vec!["upper", "user_id", "?column?"],
         ),
         (
-            "SELECT row_number() OVER (ORDER BY amount), now() IS NULL, EXISTS (SELECT 1) FROM shop.orders",
-            vec!["row_number", "?column?", "exists"],
+            "SELECT row_number() OVER (ORDER BY amount), now() IS NULL FROM shop.orders",
+            vec!["row_number", "?column?"],
         ),
         (
             "SELECT (SELECT max(amount) FROM shop.orders), true, interval '1 day'",

@@ -1,0 +1,268 @@
+//! Calls of functions that go by another name, take their arguments otherwise, or are made of others.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions,
+};
+
+use super::{call, cast, function_of, last, number, take, text, unsupported};
+use crate::error::QueryError;
+use crate::functions::aggregates::MODE;
+use crate::functions::json;
+
+/// Returns the function that makes a list of a JSON array's elements.
+pub(super) fn elements(name: &str) -> Option<&'static str> {
+    match name {
+        "json_array_elements" | "jsonb_array_elements" => Some(json::ELEMENTS),
+        "json_array_elements_text" | "jsonb_array_elements_text" => Some(json::ELEMENTS_TEXT),
+        _ => None,
+    }
+}
+
+fn args_of(function: &mut Function) -> Option<&mut Vec<FunctionArg>> {
+    match &mut function.args {
+        FunctionArguments::List(list) => Some(&mut list.args),
+        _ => None,
+    }
+}
+
+fn rename(function: &mut Function, name: &str) {
+    function.name = ObjectName::from(vec![Ident::new(name)]);
+}
+
+/// Rewrites a call; another expression where a call does not do.
+pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, QueryError> {
+    if function.name.0.len() != 1 {
+        return Ok(None);
+    }
+    let name = last(&function.name);
+    if let Some(list) = elements(&name) {
+        rename(function, list);
+        let list = Expr::Function(function.clone());
+        return Ok(Some(call("unnest", vec![list])));
+    }
+    match name.as_str() {
+        "date_diff" | "datediff" | "dateadd" | "date_add" | "timestampdiff" | "timestampadd" => {
+            unit_as_text(function);
+            match name.as_str() {
+                "timestampdiff" => rename(function, "date_diff"),
+                "timestampadd" => rename(function, "date_add"),
+                _ => {}
+            }
+        }
+        "make_interval" => in_places(
+            function,
+            &["years", "months", "weeks", "days", "hours", "mins", "secs"],
+        ),
+        "gen_random_uuid" | "uuid_generate_v4" => rename(function, "uuid"),
+        "listagg" => listagg(function),
+        "max_by" | "arg_max" => return Ok(by(function, "last_value")),
+        "min_by" | "arg_min" => return Ok(by(function, "first_value")),
+        "mode" if !function.within_group.is_empty() => {
+            let by = function.within_group.remove(0).expr;
+            rename(function, MODE);
+            if let Some(args) = args_of(function) {
+                *args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(by))];
+            }
+        }
+        "mode" => rename(function, MODE),
+        "percentile_disc" => return percentile_disc(function),
+        "json_build_object" | "jsonb_build_object" => marked(function, json::OBJECT),
+        "json_build_array" | "jsonb_build_array" => marked(function, json::ARRAY),
+        "to_json" | "to_jsonb" | "row_to_json" => marked(function, json::OF_LIST),
+        "json_agg" | "jsonb_agg" => return Ok(json_agg(function)),
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// `datediff(day, a, b)`: the unit may be written as a word.
+fn unit_as_text(function: &mut Function) {
+    let Some(args) = args_of(function) else {
+        return;
+    };
+    if args.len() == 3
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(unit))) = args.first_mut()
+        && let Expr::Identifier(ident) = unit
+        && ident.quote_style.is_none()
+    {
+        *unit = text(&ident.value);
+    }
+}
+
+/// Puts arguments given by name where they belong.
+fn in_places(function: &mut Function, names: &[&str]) {
+    let Some(args) = args_of(function) else {
+        return;
+    };
+    let mut places: Vec<Expr> = vec![number("0"); names.len()];
+    let mut next = 0;
+    for arg in args.drain(..) {
+        match arg {
+            FunctionArg::Named {
+                name,
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => {
+                let name = name.value.to_lowercase();
+                if let Some(at) = names.iter().position(|n| *n == name) {
+                    places[at] = value;
+                }
+            }
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if next < places.len() => {
+                places[next] = value;
+                next += 1;
+            }
+            _ => {}
+        }
+    }
+    let places = places.into_iter().map(FunctionArgExpr::Expr);
+    *args = places.map(FunctionArg::Unnamed).collect();
+}
+
+/// `listagg(x [, d]) WITHIN GROUP (ORDER BY y)`: `string_agg(x, d ORDER BY y)`.
+fn listagg(function: &mut Function) {
+    rename(function, "string_agg");
+    let order = std::mem::take(&mut function.within_group);
+    if let FunctionArguments::List(list) = &mut function.args {
+        if list.args.len() == 1 {
+            list.args
+                .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
+        }
+        if !order.is_empty() {
+            list.clauses.push(FunctionArgumentClause::OrderBy(order));
+        }
+    }
+}
+
+/// `max_by(x, y)`: the last `x` in the order of `y`.
+fn by(function: &mut Function, name: &str) -> Option<Expr> {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    let [_, _] = list.args.as_slice() else {
+        return None;
+    };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(order))) = list.args.pop() else {
+        return None;
+    };
+    list.clauses
+        .push(FunctionArgumentClause::OrderBy(vec![OrderByExpr {
+            expr: order.clone(),
+            options: OrderByOptions {
+                asc: None,
+                nulls_first: None,
+            },
+            with_fill: None,
+        }]));
+    let known = Expr::IsNotNull(Box::new(order));
+    function.filter = Some(Box::new(match function.filter.take() {
+        Some(filter) => and(*filter, known),
+        None => known,
+    }));
+    rename(function, name);
+    Some(Expr::Function(function.clone()))
+}
+
+fn and(left: Expr, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(Expr::Nested(Box::new(left))),
+        op: BinaryOperator::And,
+        right: Box::new(Expr::Nested(Box::new(right))),
+    }
+}
+
+/// `percentile_disc(p) WITHIN GROUP (ORDER BY x)`: the value at that place of the sorted list.
+fn percentile_disc(function: &mut Function) -> Result<Option<Expr>, QueryError> {
+    let [order] = function.within_group.as_slice() else {
+        return Ok(None);
+    };
+    let order = order.clone();
+    let filter = function.filter.take();
+    let share = match args_of(function).map(Vec::as_mut_slice) {
+        Some([FunctionArg::Unnamed(FunctionArgExpr::Expr(share))]) => take(share),
+        _ => return Err(unsupported("percentile_disc of several shares")),
+    };
+    let known = Expr::IsNotNull(Box::new(order.expr.clone()));
+    let filter = Box::new(match filter {
+        Some(filter) => and(*filter, known),
+        None => known,
+    });
+    let mut list = function_of(
+        "array_agg",
+        vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(
+            order.expr.clone(),
+        ))],
+    );
+    if let FunctionArguments::List(args) = &mut list.args {
+        args.clauses
+            .push(FunctionArgumentClause::OrderBy(vec![order.clone()]));
+    }
+    list.filter = Some(filter.clone());
+    let mut count = function_of(
+        "count",
+        vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(order.expr))],
+    );
+    count.filter = Some(filter);
+    let place = Expr::BinaryOp {
+        left: Box::new(cast(share, DataType::DoublePrecision)),
+        op: BinaryOperator::Multiply,
+        right: Box::new(Expr::Function(count)),
+    };
+    let place = cast(call("ceil", vec![place]), DataType::BigInt(None));
+    let place = call("greatest", vec![place, number("1")]);
+    Ok(Some(call(
+        "array_element",
+        vec![Expr::Function(list), place],
+    )))
+}
+
+/// Says which of the arguments are JSON themselves, which their type does not tell.
+fn marked(function: &mut Function, name: &str) {
+    rename(function, name);
+    let Some(args) = args_of(function) else {
+        return;
+    };
+    let marks: String = args
+        .iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_json(expr) => '1',
+            _ => '0',
+        })
+        .collect();
+    args.insert(0, FunctionArg::Unnamed(FunctionArgExpr::Expr(text(&marks))));
+}
+
+/// Whether an expression is JSON: made by us, cast to it, or taken out of some.
+fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_json(inner),
+        Expr::Function(function) => {
+            let name = last(&function.name);
+            [
+                json::OBJECT,
+                json::ARRAY,
+                json::OF_LIST,
+                json::VALID,
+                "weir_json_path",
+                "json_get_json",
+            ]
+            .contains(&name.as_str())
+        }
+        Expr::BinaryOp { op, .. } => {
+            matches!(op, BinaryOperator::Arrow | BinaryOperator::HashArrow)
+        }
+        _ => false,
+    }
+}
+
+/// `json_agg(x)`: a list of the values, made JSON.
+fn json_agg(function: &mut Function) -> Option<Expr> {
+    let mark = match args_of(function)?.first() {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) if is_json(expr) => "11",
+        _ => "01",
+    };
+    rename(function, "array_agg");
+    let list = Expr::Function(function.clone());
+    Some(call(json::OF_LIST, vec![text(mark), list]))
+}
