@@ -55,7 +55,7 @@ impl LakeOptions {
             store_options: BTreeMap::new(),
             flush_interval: Duration::from_secs(20),
             flush_bytes: 32 << 20,
-            hot_limit_bytes: 112 << 20,
+            hot_limit_bytes: 96 << 20,
             wal_segment_bytes: 64 << 20,
             wal_limit_bytes: 8 << 30,
             min_free_bytes: 256 << 20,

@@ -1,3 +1,4 @@
 //! From a request to rows in a real lake.
 
 mod lake;
+mod mutated;

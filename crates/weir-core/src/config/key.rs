@@ -328,7 +328,7 @@ pub static KEYS: &[Key] = &[
         section: "hot",
         name: "limit",
         kind: Kind::Size(size(MB), size(1 << 40), |c, v| c.hot.limit = v),
-        default: "112MB",
+        default: "96MB",
         doc: "Memory for rows that are not in files yet. When it is full, events are refused with \
               `429` until a flush has made room. At least `flush.bytes`.",
     },

@@ -81,7 +81,8 @@ impl Lake {
             let retry_after = Duration::from_secs(1);
             AppendError::new(AppendErrorKind::Full { retry_after }, reason)
         };
-        let waiting = inner.queued.load(Ordering::Relaxed) + inner.hot.bytes();
+        // What waits in records takes about twice as much in rows.
+        let waiting = 2 * inner.queued.load(Ordering::Relaxed) + inner.hot.bytes();
         if waiting > inner.options.hot_limit_bytes {
             return Err(full("rows come faster than they can be written into files"));
         }
