@@ -21,11 +21,11 @@ test: ## Build everything and run every test
 
 bench: ## Measure, and write a table with ratios
 	@ci/prepare.sh bench
-	@if [ -x benches/run ]; then benches/run; else echo "there are no benchmarks yet" >&2; exit 1; fi
+	@if [ -x benches/run ]; then benches/run $(BENCH); else echo "there are no benchmarks yet" >&2; exit 1; fi
 
 torture: ## Crash, starve and corrupt it, for long
 	@ci/prepare.sh test
-	@if [ -x tests/torture/run ]; then tests/torture/run; else echo "there are no torture tests yet" >&2; exit 1; fi
+	@if [ -x tests/torture/run ]; then tests/torture/run $(TORTURE); else echo "there are no torture tests yet" >&2; exit 1; fi
 
 lint: ## Formatting, clippy, absences, licences
 	@cargo fmt --all --check

@@ -17,6 +17,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -26,7 +27,7 @@ import duckdb
 parser = argparse.ArgumentParser()
 parser.add_argument("--binary", required=True)
 parser.add_argument("--load", required=True)
-parser.add_argument("--profile", default="release")
+parser.add_argument("--profile", default="dev")
 parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
 parser.add_argument("--seconds", type=int, help="length of the sustained run")
 parser.add_argument("--out", default="benches/results.md")
@@ -35,6 +36,18 @@ SUSTAINED = options.seconds or (30 if options.quick else 600)
 EVENTS = 3_000_000 if options.quick else 10_000_000
 ROUNDS = 3 if options.quick else 7
 lines = []
+CLEAN = []
+BEGAN = time.time()
+PROFILES = {
+    "dev": "the daily profile (hot crates optimised fully, planners lightly, the rest not)",
+    "release": "the release profile",
+    "dist": "the shipping profile",
+}
+
+
+def progress(text):
+    """Says on stderr what goes on: a whole run takes most of an hour."""
+    print(f"[{time.time() - BEGAN:6.0f} s] {text}", file=sys.stderr, flush=True)
 
 
 def note(text=""):
@@ -57,15 +70,17 @@ class Weir:
         self.key = json.loads(made.stdout)["write_key"]
         self.port = free_port()
 
-    def start(self):
+    def start(self, **variables):
         began = time.perf_counter()
         environment = dict(
             os.environ,
             WEIR_PROJECT=self.folder,
             WEIR_SERVER_LISTEN=f"127.0.0.1:{self.port}",
+            WEIR_POSTGRES_LISTEN="127.0.0.1:0",
             WEIR_COLLECT_KEY_RATE="0",
             WEIR_COLLECT_IP_RATE="0",
             WEIR_LOG_LEVEL="warn",
+            **variables,
         )
         log = open(os.path.join(self.folder, "server.log"), "a")
         self.process = subprocess.Popen(
@@ -190,6 +205,7 @@ def intake(weir, folder):
         ("20 events, gzip", dict(batch=20, gzip=True, connections=32)),
         ("1 event, keep-alive", dict(batch=1, gzip=False, connections=128, path="/v1/track")),
     ]:
+        progress(f"intake: {name}")
         result = measured(weir, seconds=seconds, prefix=f"peak{settings['batch']}", **settings)
         peak[settings["batch"]] = result
         row(name, result)
@@ -225,24 +241,89 @@ def sustained(weir, peak):
     sent, began, refused, worst = 0, time.time(), 0, 0.0
     cpu = weir.cpu()
     part = 0
-    high = 0.0
+    samples = []
+    sampling = threading.Event()
+
+    def sample():
+        while not sampling.wait(0.5):
+            samples.append((weir.memory(), weir.memory("RssAnon")))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     while time.time() - began < SUSTAINED:
         seconds = min(20, SUSTAINED)
+        progress(f"sustained load, {time.time() - began:.0f} of {SUSTAINED} s")
         result = weir.load(batch=100, gzip=True, connections=16, seconds=seconds, rate=f"{rate:.1f}", prefix=f"long{part}")
         sent += result["events"]
         refused += result["refused"]
         worst = max(worst, result["ack_p99_ms"])
-        high = max(high, weir.memory())
         part += 1
     elapsed = time.time() - began
+    sampling.set()
+    sampler.join()
+    high, anonymous = max(samples)
+    median = statistics.median(total for total, _ in samples)
     status = weir.status()
     behind = int(status["visible"]) - int(status["committed"])
     weir.settle()
     used = weir.cpu() - cpu
     note(f"{sent:,} events in {elapsed:.0f} s (pauses of the generator included): {sent / elapsed:,.0f}/s, "
          f"{refused} requests refused, worst p99 of 20 s {worst:.1f} ms, "
-         f"{used * 1e6 / max(1, sent):.1f} CPU-s per million events with compaction, highest RSS {high:.0f} MB, "
+         f"{used * 1e6 / max(1, sent):.1f} CPU-s per million events with compaction, RSS median {median:.0f} MB, highest {high:.0f} MB "
+         f"({anonymous:.0f} MB of it not pages of the binary), "
          f"{behind:,} rows not yet committed at the end.")
+    note()
+
+
+HEAVY = [
+    "select event, context_page_path, count(*), count(distinct user_id), sum(revenue) from app.tracks group by 1, 2 order by 3 desc limit 20",
+    "select count(*) from app.order_completed o join app.signed_up s on o.user_id = s.user_id",
+    "select message_id, timestamp, raw from raw_app.events order by timestamp desc, message_id limit 50",
+]
+
+
+def beside_queries(weir, peak):
+    note("## Intake while heavy queries run")
+    note()
+    note(f"At half of the highest rate, {ROUNDS} interleaved pairs: without queries, and with two clients that ask "
+         "heavy ones without pause (groups, a join, a sort of raw rows).")
+    note()
+    note("| | ack p50 ms | ack p99 ms (quartiles) | refused | queries answered |")
+    note("|---|---|---|---|---|")
+    rate = 0.5 * peak[100]["requests"] / peak[100]["seconds"]
+    seconds = 5 if options.quick else 10
+    found = {False: [], True: []}
+    for turn in range(ROUNDS):
+        for heavy in (False, True):
+            progress(f"intake {'beside' if heavy else 'without'} queries, {turn + 1} of {ROUNDS}")
+            stop, answered = threading.Event(), []
+
+            def ask(first):
+                at = first
+                while not stop.is_set():
+                    try:
+                        weir.query(HEAVY[at % len(HEAVY)])
+                        answered.append(at)
+                    except RuntimeError:
+                        # Refused for memory: that is an answer too, but not work done.
+                        pass
+                    at += 1
+
+            clients = [threading.Thread(target=ask, args=(n,)) for n in range(2 if heavy else 0)]
+            for client in clients:
+                client.start()
+            result = weir.load(batch=100, gzip=True, connections=16, seconds=seconds, rate=f"{rate:.1f}",
+                               prefix=f"beside{turn}{heavy}")
+            stop.set()
+            for client in clients:
+                client.join()
+            found[heavy].append((result, len(answered)))
+    for heavy, name in ((False, "alone"), (True, "beside queries")):
+        p50 = statistics.median(r["ack_p50_ms"] for r, _ in found[heavy])
+        p99 = sorted(r["ack_p99_ms"] for r, _ in found[heavy])
+        low, middle, high = statistics.quantiles(p99, n=4, method="inclusive")
+        refused = sum(r["refused"] for r, _ in found[heavy])
+        note(f"| {name} | {p50:.1f} | {middle:.1f} ({low:.1f}, {high:.1f}) | {refused} | {sum(n for _, n in found[heavy])} |")
     note()
 
 
@@ -304,6 +385,7 @@ def queries(weir):
     have = weir.query("select count(*) from app.tracks")[0][0]
     part = 0
     while have < EVENTS:
+        progress(f"filling: {have:,} of {EVENTS:,} events")
         have += weir.load(batch=100, gzip=True, connections=16, seconds=20, prefix=f"fill{part}")["events"]
         part += 1
     weir.settle()
@@ -331,13 +413,19 @@ def queries(weir):
     for name, table in tables.items():
         duck.execute(f"create view {name} as select * from read_parquet({live(table)!r}, union_by_name=true)")
     ours = {name: f"app.{table}" for name, table in tables.items()}
+    bare = bare_engine({name: live(table) for name, table in tables.items()})
     note(f"{have:,} events, two threads each, median of {ROUNDS} interleaved rounds, CPU seconds of the process.")
     note()
-    note("| query | Weir CPU s | DuckDB CPU s | ratio | same answer |")
-    note("|---|---|---|---|---|")
-    ratios = []
+    if bare:
+        note(f"Bare DataFusion is the Python wheel {bare[1]}, a release build, on the same Parquet files; this Weir is "
+             f"{PROFILES.get(options.profile, options.profile)}.")
+        note()
+    note("| query | Weir CPU s | DuckDB CPU s | ratio | bare DataFusion CPU s | ratio | same answer |")
+    note("|---|---|---|---|---|---|---|")
+    ratios, bare_ratios = [], []
     for name, text in QUERIES.items():
-        mine, peer, same = [], [], True
+        progress(f"query: {name}")
+        mine, peer, plain, same = [], [], [], True
         for _ in range(ROUNDS):
             cpu = weir.cpu()
             rows = weir.query(text.format(**ours, **names))
@@ -345,13 +433,43 @@ def queries(weir):
             cpu = time.process_time()
             other = duck.execute(text.format(**{n: n for n in tables}, **names)).fetchall()
             peer.append(time.process_time() - cpu)
+            if bare:
+                cpu = time.process_time()
+                bare[0].sql(text.format(**{n: n for n in tables}, **names)).collect()
+                plain.append(time.process_time() - cpu)
             same = same and len(rows) == len(other) and str(rows[0][-1])[:10] == str(other[0][-1])[:10]
         a, b = statistics.median(mine), statistics.median(peer)
         ratio = (a + 0.01) / (b + 0.01)
         ratios.append(ratio)
-        note(f"| {name} | {a:.2f} | {b:.2f} | {ratio:.2f} | {'yes' if same else 'NO'} |")
-    note(f"| geometric mean | | | {statistics.geometric_mean(ratios):.2f} | |")
+        c, bare_ratio = "", ""
+        if bare:
+            c = statistics.median(plain)
+            bare_ratios.append((a + 0.01) / (c + 0.01))
+            c, bare_ratio = f"{c:.2f}", f"{bare_ratios[-1]:.2f}"
+        note(f"| {name} | {a:.2f} | {b:.2f} | {ratio:.2f} | {c} | {bare_ratio} | {'yes' if same else 'NO'} |")
+    means = [f"{statistics.geometric_mean(r):.2f}" if r else "" for r in (ratios, bare_ratios)]
+    note(f"| geometric mean | | | {means[0]} | | {means[1]} | |")
     note()
+
+
+def bare_engine(tables):
+    """DataFusion without Weir, on the same files; none where there is no wheel of it."""
+    try:
+        import datafusion
+    except ImportError:
+        progress("no datafusion wheel; that column stays empty")
+        return None
+    settings = datafusion.SessionConfig().with_target_partitions(2)
+    settings = settings.set("datafusion.execution.parquet.pushdown_filters", "true")
+    context = datafusion.SessionContext(settings)
+    for name, files in tables.items():
+        # One folder a table: links to the files that are in its newest version.
+        folder = tempfile.mkdtemp(prefix="weir-bare-")
+        CLEAN.append(folder)
+        for file in files:
+            os.symlink(file, os.path.join(folder, os.path.basename(file)))
+        context.register_parquet(name, folder)
+    return context, datafusion.__version__
 
 
 def process(weir):
@@ -365,16 +483,33 @@ def process(weir):
     time.sleep(20)
     idle = (weir.cpu() - cpu) / 20 * 100
     note(f"Starts in {start:.2f} s, idles at {idle:.2f} % CPU and {rss:.0f} MB; the binary has {size:.0f} MB ({options.profile}).")
-    # Rows that are only in the log when the process dies.
-    weir.load(batch=100, gzip=True, connections=16, seconds=8, prefix="recover")
-    segments = sum(os.path.getsize(f) for f in glob.glob(os.path.join(weir.folder, ".weir/wal/*.wal")))
+    recovery(weir)
+
+
+def recovery(weir):
+    """Rows that are only in the log when the process dies: 1 GB of them, whatever the flush interval."""
+    wanted = (256 if options.quick else 1024) * 2**20
+    weir.stop()
+    # Segments stay until their rows are committed: nothing is committed before the kill.
+    weir.start(WEIR_FLUSH_INTERVAL="1h", WEIR_HOT_LIMIT="1GB", WEIR_FLUSH_BYTES="64MB")
+    size = lambda: sum(os.path.getsize(f) for f in glob.glob(os.path.join(weir.folder, ".weir/wal/*.wal")))
+    part = 0
+    while size() < wanted:
+        progress(f"filling the log: {size() / 2**20:.0f} of {wanted / 2**20:.0f} MB")
+        weir.load(batch=100, gzip=True, connections=16, seconds=3, prefix=f"recover{part}")
+        part += 1
+    segments = size()
+    before = int(weir.status()["visible"])
     weir.stop(signal.SIGKILL)
     began = time.perf_counter()
     weir.start()
     accepting = time.perf_counter() - began
     while str(weir.status()["recovering"]) in ("true", "True", "1"):
         time.sleep(0.02)
-    note(f"After kill -9 with {segments / 2**20:.0f} MB of log: takes events after {accepting:.2f} s, all rows readable after {time.perf_counter() - began:.2f} s.")
+    readable = time.perf_counter() - began
+    lost = max(0, before - int(weir.status()["visible"]))
+    note(f"After kill -9 with {segments / 2**20:.0f} MB of log: takes events after {accepting:.2f} s, all rows readable "
+         f"after {readable:.2f} s ({segments / 2**20 / readable:.0f} MB/s), {lost} of them missing.")
     note()
 
 
@@ -386,21 +521,24 @@ def main():
         cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "?")
         note("# Benchmarks")
         note()
-        note(f"Two-core class machine: {os.cpu_count()} cores, {cpu}, profile `{options.profile}`, generator on the same cores, "
+        note(f"Two-core class machine: {os.cpu_count()} cores, {cpu}, {PROFILES.get(options.profile, options.profile)}, generator on the same cores, "
              f"load average {os.getloadavg()[0]:.1f} at the start. Written by `make bench`.")
         note()
         peak = intake(weir, folder)
         freshness(weir, peak)
         sustained(weir, peak)
         queries(weir)
+        beside_queries(weir, peak)
         process(weir)
+        progress("done")
         note(f"Load average at the end: {os.getloadavg()[0]:.1f}.")
         with open(options.out, "w") as out:
             out.write("\n".join(lines) + "\n")
     finally:
         if weir.process.poll() is None:
             weir.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        for left in [folder, *CLEAN]:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 main()
