@@ -82,7 +82,7 @@ pub(crate) async fn describe(
     let params = params::bind(&request.params)?;
     let read = read(parts, request)?;
     if write::writes(&read.statement) {
-        return write::describe(parts, request, read).await;
+        return Box::pin(write::describe(parts, request, read)).await;
     }
     let Logical { plan, scope, .. } = logical(parts, request, read, &params, view).await?;
     let fail = |error| translate(error, &scope);
@@ -147,6 +147,13 @@ pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryE
     let tokens = guard::tokens(&request.sql, &parts.options)?;
     let (tokens, clauses) = travel::cut(tokens)?;
     let mut statement = statement::parse(tokens)?;
+    if write::writes(&statement) && request.read_only {
+        return Err(QueryError::new(
+            QueryErrorKind::ReadOnly,
+            "cannot write in a read-only transaction or request",
+        )
+        .hint("over HTTP, writing takes a POST"));
+    }
     if !write::writes(&statement) {
         statement::check(&statement)?;
     }

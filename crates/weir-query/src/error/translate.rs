@@ -38,7 +38,7 @@ fn inner(error: DataFusionError, names: &dyn Names) -> QueryError {
         }
         DataFusionError::Shared(error) => match std::sync::Arc::try_unwrap(error) {
             Ok(error) => inner(error, names),
-            Err(shared) => from_text(&shared, names),
+            Err(shared) => from_text(&shared),
         },
         DataFusionError::SQL(error, _) => syntax(&error),
         DataFusionError::SchemaError(error, _) => schema(&error),
@@ -66,11 +66,11 @@ fn inner(error: DataFusionError, names: &dyn Names) -> QueryError {
 }
 
 /// An error that several parts of a plan hold: only its text can be had.
-fn from_text(error: &DataFusionError, names: &dyn Names) -> QueryError {
+fn from_text(error: &DataFusionError) -> QueryError {
     match error {
-        DataFusionError::Shared(error) => from_text(error, names),
+        DataFusionError::Shared(error) => from_text(error),
         DataFusionError::Context(_, error) | DataFusionError::Diagnostic(_, error) => {
-            from_text(error, names)
+            from_text(error)
         }
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
         DataFusionError::Execution(message) => execution(message),

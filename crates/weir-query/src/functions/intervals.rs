@@ -24,7 +24,7 @@ pub(super) fn functions() -> Vec<Native> {
     let with_number = |_: &[DataType]| Ok(vec![interval(), DataType::Float64]);
     vec![
         Native::new(MULTIPLY_INTERVAL, with_number, of_interval, |call| {
-            scaled(call, |factor| Ok(factor))
+            scaled(call, Ok)
         }),
         Native::new(DIVIDE_INTERVAL, with_number, of_interval, |call| {
             scaled(call, |divisor| match divisor {

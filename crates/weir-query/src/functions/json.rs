@@ -162,7 +162,7 @@ fn marks(call: &Call) -> Vec<bool> {
 fn object(call: &Call) -> Result<ArrayRef> {
     let marks = marks(call);
     let args = &call.args[1..];
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return exec_err!("json_build_object takes names and values in turn");
     }
     let names = args.iter().step_by(2);

@@ -169,7 +169,7 @@ fn bytes(text: &str) -> Result<Vec<u8>> {
         return Ok(text.as_bytes().to_vec());
     };
     let bad = || value_error("22P02", "the text after \\x is not hexadecimal");
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return Err(bad());
     }
     (0..digits.len())

@@ -112,7 +112,11 @@ pub(super) fn missing(scope: &Scope, schema: &str, table: &str) -> QueryError {
         QueryErrorKind::UndefinedTable,
         format!("table `{full}` does not exist"),
     )
-    .hint_if(near.map(|near| format!("did you mean `{near}`?")))
+    // In the words of a table one may not know of, so that the two cannot be told apart.
+    .hint(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "SHOW TABLES lists what there is".to_owned(),
+    })
 }
 
 /// Returns the error for a name that is taken.
