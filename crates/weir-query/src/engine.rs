@@ -54,6 +54,8 @@ pub struct QueryRequest {
     pub params: Vec<Parameter>,
     pub caller: Caller,
     pub settings: Arc<Settings>,
+    /// Whether a statement that writes is refused.
+    pub read_only: bool,
     /// A shorter timeout than the engine's; a longer one is cut to the engine's.
     pub timeout: Option<Duration>,
 }
@@ -66,6 +68,7 @@ impl QueryRequest {
             params: Vec::new(),
             caller,
             settings: Arc::default(),
+            read_only: false,
             timeout: None,
         }
     }
