@@ -65,6 +65,3 @@ await tell("pool", async () => {
   return results.map((result) => result.rows[0].n);
 });
 await pool.end();
-
-const wrong = new pg.Client({ ...options, password: "wrong" });
-await tell("wrong password", () => wrong.connect());

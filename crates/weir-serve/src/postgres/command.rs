@@ -7,7 +7,9 @@ use super::script::{Kind, Piece, pieces};
 /// A statement, understood as far as the session has to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
-    Begin,
+    Begin { reading: bool },
+    /// `SET TRANSACTION READ ONLY` or `READ WRITE`.
+    SetReading(bool),
     Commit,
     Rollback,
     /// `SAVEPOINT`, `RELEASE`: the tag to answer with.
@@ -62,8 +64,8 @@ pub(super) fn understand(sql: &str) -> Result<Command, Failure> {
     };
     let first = first.value();
     Ok(match first.as_str() {
-        "begin" => Command::Begin,
-        "start" if is(1, "transaction") => Command::Begin,
+        "begin" => Command::Begin { reading: reads_only(&pieces) },
+        "start" if is(1, "transaction") => Command::Begin { reading: reads_only(&pieces) },
         "commit" | "end" => Command::Commit,
         "abort" => Command::Rollback,
         "rollback" if is(1, "to") || is(2, "to") => Command::RollbackTo,
@@ -115,6 +117,11 @@ pub(super) fn understand(sql: &str) -> Result<Command, Failure> {
     })
 }
 
+/// Whether `READ ONLY` is among the modes of a transaction.
+fn reads_only(pieces: &[Piece<'_>]) -> bool {
+    pieces.windows(2).any(|pair| pair[0].is("read") && pair[1].is("only"))
+}
+
 fn syntax(message: &str) -> Failure {
     Failure::new("42601", message)
 }
@@ -123,12 +130,19 @@ fn set(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
     let mut at = 1;
     let is = |at: usize, word: &str| pieces.get(at).is_some_and(|piece| piece.is(word));
     if is(at, "session") && is(at + 1, "characteristics") {
-        return Ok(Command::Nothing("SET"));
+        let value = if reads_only(pieces) { "on" } else { "off" };
+        return Ok(Command::Set {
+            name: "default_transaction_read_only".to_owned(),
+            values: vec![value.to_owned()],
+        });
     }
     if is(at, "session") || is(at, "local") {
         at += 1;
     }
-    if is(at, "transaction") || is(at, "constraints") {
+    if is(at, "transaction") {
+        return Ok(Command::SetReading(reads_only(pieces)));
+    }
+    if is(at, "constraints") {
         return Ok(Command::Nothing("SET"));
     }
     if is(at, "role") || is(at, "authorization") {
@@ -413,7 +427,8 @@ mod tests {
         );
         assert_eq!(read("SET LOCAL my.var = -5"), set("my.var", &["-5"]));
         assert_eq!(read("show time zone"), Command::Show("TimeZone".to_owned()));
-        assert_eq!(read("START TRANSACTION READ ONLY"), Command::Begin);
+        assert_eq!(read("START TRANSACTION READ ONLY"), Command::Begin { reading: true });
+        assert_eq!(read("begin isolation level repeatable read"), Command::Begin { reading: false });
         assert_eq!(read("rollback to savepoint a"), Command::RollbackTo);
         assert_eq!(read("/* x */ select 1"), Command::Read);
         assert_eq!(read("insert into t values (1)"), Command::Write);

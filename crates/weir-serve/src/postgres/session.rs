@@ -46,6 +46,8 @@ pub(super) struct Session {
     status: TransactionStatus,
     /// Whether something was written since BEGIN, which ROLLBACK will not undo.
     written: bool,
+    /// Whether the transaction was begun to read only.
+    reading: bool,
     /// After an error in the extended protocol everything up to Sync is passed over.
     skipping: bool,
 }
@@ -134,6 +136,7 @@ impl Session {
             cursors: HashMap::new(),
             status: TransactionStatus::Idle,
             written: false,
+            reading: false,
             skipping: false,
         };
         session.ready(&mut wire);
@@ -408,9 +411,10 @@ impl Session {
     /// Does what is about the session or its transaction; returns the tag.
     fn control(&mut self, wire: &mut Wire, command: &Command) -> Result<String, Failure> {
         let tag = match command {
-            Command::Begin => {
+            Command::Begin { reading } => {
                 if self.status == TransactionStatus::Idle {
                     (self.status, self.written) = (TransactionStatus::Transaction, false);
+                    self.reading = *reading;
                 } else {
                     wire.notice("WARNING", "there is already a transaction in progress");
                 }
@@ -491,6 +495,10 @@ impl Session {
                     "DEALLOCATE ALL"
                 }
             },
+            Command::SetReading(reading) => {
+                self.reading = *reading && self.status != TransactionStatus::Idle;
+                "SET"
+            }
             Command::Nothing(tag) => tag,
             _ => "",
         };
@@ -499,6 +507,7 @@ impl Session {
 
     fn end_transaction(&mut self) {
         (self.status, self.written) = (TransactionStatus::Idle, false);
+        self.reading = false;
         self.cursors.retain(|_, (_, hold)| *hold);
         self.portals.clear();
     }
@@ -541,6 +550,7 @@ impl Session {
             caller: Caller::new(self.identity.clone(), "postgres"),
             settings: Arc::new(self.variables.settings.clone()),
             timeout: self.variables.timeout,
+            read_only: self.reading || self.variables.reads_only(),
         }
     }
 

@@ -59,6 +59,8 @@ struct UrlQuestion {
 
 async fn ask(State(engine): State<Engine>, who: SignedIn, request: Request) -> Response {
     let headers = request.headers().clone();
+    // A link, a preview or a prefetch must not change anything.
+    let reads = request.method() != Method::POST;
     let question = match question(request).await {
         Ok(question) => question,
         Err(error) => return error.into_response(),
@@ -84,6 +86,7 @@ async fn ask(State(engine): State<Engine>, who: SignedIn, request: Request) -> R
         sql: question.sql,
         params: question.params.into_iter().map(Into::into).collect(),
         settings: Default::default(),
+        read_only: reads,
         caller: who.caller(door),
         timeout: question.timeout_ms.map(Duration::from_millis),
     };

@@ -13,3 +13,4 @@ mod sdk;
 mod server;
 mod store;
 mod syscalls;
+mod wire;

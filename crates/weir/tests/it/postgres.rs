@@ -17,14 +17,14 @@ const TABLE: [&str; 3] = [
 ];
 
 /// A server with the table, and how it is reached.
-struct Server {
-    port: String,
-    user: &'static str,
-    password: String,
+pub(crate) struct Server {
+    pub(crate) port: String,
+    pub(crate) user: &'static str,
+    pub(crate) password: String,
 }
 
 impl Server {
-    async fn psql(&self, arguments: &[&str]) -> Result<(bool, String, String)> {
+    pub(crate) async fn psql(&self, arguments: &[&str]) -> Result<(bool, String, String)> {
         let address = format!("host=127.0.0.1 port={} user={} dbname=weir", self.port, self.user);
         let output = Command::new("psql")
             .args(["-X", "-A", "-t", "-d", &address])
@@ -58,7 +58,7 @@ impl Server {
     }
 }
 
-async fn weir() -> Result<(Weir, Server)> {
+pub(crate) async fn weir() -> Result<(Weir, Server)> {
     let mut weir = Weir::init(BINARY)?;
     weir.start().await?;
     let state = weir.dir().join(".weir");
