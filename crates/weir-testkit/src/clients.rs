@@ -19,7 +19,9 @@ pub struct Clients {
 impl Clients {
     /// Finds what `tests/clients/setup` installed; says to run it when it is not there or is old.
     pub fn find() -> Result<Self> {
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients");
+        // Asked as the test runs: a build may be used from more than one copy of the sources.
+        let tested = std::env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR")?;
+        let scripts = Path::new(&tested).join("../../tests/clients");
         let scripts = scripts.canonicalize().context("tests/clients")?;
         let installed = match std::env::var_os("TESTKIT_CLIENTS") {
             Some(folder) => PathBuf::from(folder),

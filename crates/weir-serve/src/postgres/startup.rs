@@ -215,9 +215,14 @@ async fn sign_in(
         address,
         user: source.user,
     };
-    let access = door.catalog.access();
+    if user != TOKEN_USER && door.catalog.access().user(user).is_none() {
+        // Another process may have made the user a moment ago.
+        door.catalog.refresh_for_stranger().await;
+    }
     let by_token = user == TOKEN_USER
-        || access
+        || door
+            .catalog
+            .access()
             .user(user)
             .is_some_and(|user| user.password.is_none());
     let proved = match by_token {
@@ -297,7 +302,18 @@ async fn token(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
         .await?
         .into_password()
         .map_err(|_| malformed())?;
-    let access = door.catalog.access();
-    let identity = access.authenticate_token(&sent.password, Utc::now()).ok();
+    let known = || {
+        let access = door.catalog.access();
+        access.authenticate_token(&sent.password, Utc::now())
+    };
+    let identity = match known() {
+        // Another process may have made it a moment ago.
+        Err(Refusal::Unknown) => {
+            door.catalog.refresh_for_stranger().await;
+            known()
+        }
+        known => known,
+    };
+    let identity = identity.ok();
     Ok(identity.filter(|identity| user == TOKEN_USER || identity.user() == user))
 }

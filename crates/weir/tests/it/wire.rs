@@ -208,6 +208,7 @@ async fn rights_hold_at_this_door_and_end_while_rows_flow() -> Result<()> {
         user: "token",
         password: token,
     };
+    works(&vera).await?;
     for sql in [
         "SELECT * FROM secret.plans",
         "COPY secret.plans TO STDOUT",
@@ -218,6 +219,7 @@ async fn rights_hold_at_this_door_and_end_while_rows_flow() -> Result<()> {
     ] {
         let (done, said, error) = vera.psql(&["-c", sql]).await?;
         ensure!(!done && !said.contains('1'), "{sql}: {said}{error}");
+        ensure!(error.contains("ERROR"), "{sql}: {error}");
     }
     let (_, listed, _) = vera.psql(&["-c", "\\dt *.*", "-c", "\\dn"]).await?;
     ensure!(!listed.contains("secret"), "{listed}");
