@@ -76,9 +76,8 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     // `0.1` is exactly a tenth, as in Postgres.
     settings.sql_parser.parse_float_as_decimal = true;
     settings.execution.time_zone = Some("UTC".to_owned());
-    // Reading a column's pages only for rows that pass the filter: 1.8x less CPU for selective
-    // queries over wide rows, the common case over raw events.
-    settings.execution.parquet.pushdown_filters = true;
+    // Whether a scan reads its filters' columns first is for each table to say.
+    settings.execution.parquet.pushdown_filters = false;
     settings.execution.parquet.reorder_filters = true;
     let mut state = SessionStateBuilder::new()
         .with_type_planner(Arc::new(Types))
@@ -104,7 +103,7 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     ] {
         state.register_udf(Arc::new(function))?;
     }
-    functions::register(&mut state)?;
+    functions::register(&mut state, options.value_bytes)?;
     state.register_expr_planner(Arc::new(Operators::new(&state)?))?;
     state.add_analyzer_rule(Arc::new(PostgresSemantics::new(&state)?));
     Ok(state)
