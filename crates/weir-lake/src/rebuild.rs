@@ -20,7 +20,9 @@ use parking_lot::Mutex;
 use weir_core::{SourceName, TableName};
 
 use crate::applier::Request;
-use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, read_batches, rewrite_file, write_file};
+use crate::delta::{
+    Change, FileOptions, Input, Receipt, TableLog, read_batches, rewrite_file, write_file,
+};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::Logs;
 use crate::hot::{Hot, joined};

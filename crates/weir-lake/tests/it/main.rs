@@ -6,7 +6,7 @@ mod damage;
 mod panicking;
 mod reading;
 mod rebuild;
-mod statements;
 mod retention;
+mod statements;
 mod store;
 mod widening;
