@@ -22,13 +22,31 @@ pub(crate) struct BodyMemory {
 }
 
 /// Why a body was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
+    #[error("the body is too large")]
     TooLarge,
+    #[error("the body did not arrive in time")]
     TooSlow,
+    #[error("too much is being received at this moment")]
     NoMemory,
     /// The client went away or sent what is no HTTP.
+    #[error("the body ended too early")]
     Broken,
+}
+
+impl BodyError {
+    /// Finds out whether a reader failed because of the body's slowness.
+    pub(crate) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if error.downcast_ref::<BodyError>() == Some(&BodyError::TooSlow) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
 }
 
 impl BodyBudget {
@@ -112,6 +130,24 @@ pub(crate) async fn read_body(
         Ok(read) => read.map(|bytes| (bytes, memory)),
         Err(_) => Err(BodyError::TooSlow),
     }
+}
+
+/// Returns a body that fails when it has not come within `timeout`: readers of the other routes have
+/// limits of size, and none of time.
+pub(crate) fn timed(body: Incoming, timeout: Duration) -> axum::body::Body {
+    if body.is_end_stream() {
+        return axum::body::Body::empty();
+    }
+    let until = tokio::time::Instant::now() + timeout;
+    let chunks = futures::stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match tokio::time::timeout_at(until, next(&mut body)).await {
+            Ok(Ok(chunk)) => chunk.map(|chunk| (Ok(chunk), Some(body))),
+            Ok(Err(error)) => Some((Err(error), None)),
+            Err(_) => Some((Err(BodyError::TooSlow), None)),
+        }
+    });
+    axum::body::Body::from_stream(chunks)
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {

@@ -26,6 +26,7 @@ pub(crate) struct Intake {
     body_timeout: Duration,
     /// What to take for `Host` and for the scheme, when the operator said how we are reached.
     public: Option<(HeaderValue, HeaderValue)>,
+    encrypted: bool,
 }
 
 impl Intake {
@@ -38,6 +39,7 @@ impl Intake {
             max_body: options.max_body,
             body_timeout: options.body_timeout,
             public: options.public_url.as_deref().and_then(public_host),
+            encrypted: options.certificate.is_some(),
         }
     }
 
@@ -60,6 +62,9 @@ impl Intake {
         if let Some((host, scheme)) = &self.public {
             head.headers.insert(header::HOST, host.clone());
             head.headers.insert("x-forwarded-proto", scheme.clone());
+        } else if self.encrypted {
+            let scheme = HeaderValue::from_static("https");
+            head.headers.insert("x-forwarded-proto", scheme);
         }
         let read = read_body(body, self.max_body, self.body_timeout, &self.budget).await;
         let (bytes, response) = match read {

@@ -21,6 +21,7 @@ mod query;
 mod routes;
 mod server;
 mod tail;
+mod tls;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,8 +33,9 @@ use weir_collect::{ApplyCounts, Collector, LiveEvents};
 use weir_lake::Lake;
 use weir_query::Engine;
 
-pub use postgres::{Certificate, PostgresOptions, TlsError, serve_postgres};
+pub use postgres::{PostgresOptions, serve_postgres};
 pub use server::serve;
+pub use tls::{Certificate, TlsError, fingerprint};
 
 /// The rooms that the doors lead to.
 #[derive(Clone)]
@@ -55,15 +57,17 @@ pub struct Services {
 }
 
 /// How the listener behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServeOptions {
+    /// What connections are encrypted with; none: they are not.
+    pub certificate: Option<Certificate>,
     /// The address by which SDKs and browsers reach us, when it is not the one they ask for.
     pub public_url: Option<String>,
     /// Connections open at one time; others wait in the kernel's queue.
     pub max_connections: usize,
     /// How long a request's head may take, and a connection may idle.
     pub header_timeout: Duration,
-    /// How long an event request's body may take.
+    /// How long a request's body may take.
     pub body_timeout: Duration,
     /// Size of an event request's body.
     pub max_body: u64,

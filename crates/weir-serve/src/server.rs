@@ -12,15 +12,22 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::body::timed;
 use crate::intake::Intake;
 use crate::peer::client_address;
+use crate::tls::Certificate;
 use crate::{ServeOptions, Services, routes};
+
+/// How long a client may take to agree on encryption.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The body of any answer: the intake's is in memory, the others may stream.
 pub(crate) type ResponseBody = Either<Full<Bytes>, axum::body::Body>;
@@ -44,6 +51,7 @@ struct House {
     intake: Intake,
     others: Router,
     trusted_proxies: Vec<IpAddr>,
+    body_timeout: Duration,
 }
 
 impl House {
@@ -52,7 +60,8 @@ impl House {
         if self.intake.claims(request.uri().path()) {
             return self.intake.answer(request, address).await;
         }
-        let mut request = request.map(axum::body::Body::new);
+        let timeout = self.body_timeout;
+        let mut request = request.map(|body| timed(body, timeout));
         request.extensions_mut().insert(ClientAddress(address));
         let response = match self.others.clone().oneshot(request).await {
             Ok(response) => response,
@@ -76,8 +85,10 @@ pub async fn serve(
     let house = Arc::new(House {
         others: routes::router(&services, intake.metrics(), shutdown.clone()),
         intake,
-        trusted_proxies: options.trusted_proxies.clone(),
+        trusted_proxies: options.trusted_proxies,
+        body_timeout: options.body_timeout,
     });
+    let tls = options.certificate.map(Certificate::acceptor);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
@@ -105,11 +116,20 @@ pub async fn serve(
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let connection = connection(&http, stream, peer.ip(), house.clone());
-        let connection = graceful.watch(connection);
+        // Small answers must not wait for the client's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let connection = Connection {
+            http: http.clone(),
+            peer: peer.ip(),
+            house: house.clone(),
+            watcher: graceful.watcher(),
+        };
+        let tls = tls.clone();
         tokio::spawn(async move {
-            // Errors here are clients that went away or spoke no HTTP: nobody can act on them.
-            let _ = connection.await;
+            match tls {
+                None => connection.serve(stream).await,
+                Some(tls) => connection.serve_encrypted(stream, &tls).await,
+            }
             drop(place);
         });
     }
@@ -122,25 +142,31 @@ pub async fn serve(
     }
 }
 
-fn connection(
-    http: &http1::Builder,
-    stream: TcpStream,
+/// A connection that was accepted.
+struct Connection {
+    http: http1::Builder,
     peer: IpAddr,
     house: Arc<House>,
-) -> http1::Connection<
-    TokioIo<TcpStream>,
-    impl hyper::service::Service<
-        Request<Incoming>,
-        Response = Response<ResponseBody>,
-        Error = Infallible,
-        Future: Send,
-    > + use<>,
-> {
-    // Small answers must not wait for the client's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request| {
-        let house = house.clone();
-        async move { Ok::<_, Infallible>(house.answer(request, peer).await) }
-    });
-    http.serve_connection(TokioIo::new(stream), service)
+    watcher: Watcher,
+}
+
+impl Connection {
+    /// Agrees on encryption first. Who cannot is not answered: going on in clear is what somebody in
+    /// the middle would want.
+    async fn serve_encrypted(self, stream: TcpStream, tls: &TlsAcceptor) {
+        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+            self.serve(stream).await;
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let (house, peer) = (self.house, self.peer);
+        let service = hyper::service::service_fn(move |request| {
+            let house = house.clone();
+            async move { Ok::<_, Infallible>(house.answer(request, peer).await) }
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        // Errors here are clients that went away or spoke no HTTP: nobody can act on them.
+        let _ = self.watcher.watch(connection).await;
+    }
 }

@@ -8,6 +8,7 @@ use weir_core::config::Config;
 
 use crate::failure::{Explain, Failure};
 use crate::project::Project;
+use crate::tls::pinned;
 
 /// A running server, as a command sees it.
 pub(crate) struct Client {
@@ -21,6 +22,9 @@ pub(crate) struct Client {
 pub(crate) struct Running {
     pub(crate) pid: u32,
     pub(crate) url: String,
+    /// By what a command knows the server, where connections are encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate_sha256: Option<String>,
     /// Where clients of PostgreSQL connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) postgres: Option<SocketAddr>,
@@ -36,9 +40,10 @@ struct Refusal {
 impl Client {
     /// Returns a client for the server of `project`, which may or may not run.
     pub(crate) fn new(project: &Project, config: &Config) -> Result<Self, Failure> {
+        let (url, certificate) = server(project, config);
         Ok(Self {
-            http: http_client()?,
-            url: server_url(project, config),
+            http: http_client(certificate.as_deref())?,
+            url,
             token: project.owner_token()?,
         })
     }
@@ -46,7 +51,7 @@ impl Client {
     /// Returns a client for a server whose address and token are known.
     pub(crate) fn to(url: String, token: String) -> Result<Self, Failure> {
         Ok(Self {
-            http: http_client()?,
+            http: http_client(None)?,
             url,
             token,
         })
@@ -110,37 +115,42 @@ impl Client {
     }
 }
 
-fn http_client() -> Result<reqwest::Client, Failure> {
-    reqwest::Client::builder()
+fn http_client(certificate: Option<&str>) -> Result<reqwest::Client, Failure> {
+    let mut client = reqwest::Client::builder()
         // A server on this machine is never behind the proxy of the environment.
         .no_proxy()
-        .connect_timeout(Duration::from_secs(5))
+        .connect_timeout(Duration::from_secs(5));
+    if let Some(fingerprint) = certificate {
+        client = client.use_preconfigured_tls(pinned(fingerprint)?);
+    }
+    client
         .build()
         .explain(|| "cannot start an HTTP client".into())
 }
 
-/// Returns the address of the project's server: what the environment says, what a running server
-/// wrote down, or what the configuration says.
-fn server_url(project: &Project, config: &Config) -> String {
+/// Returns the address of the project's server and what its certificate is known by: what the
+/// environment says, what a running server wrote down, or what the configuration says.
+fn server(project: &Project, config: &Config) -> (String, Option<String>) {
     if let Some(url) = std::env::var("WEIR_URL").ok().filter(|url| !url.is_empty()) {
-        return url.trim_end_matches('/').to_owned();
+        return (url.trim_end_matches('/').to_owned(), None);
     }
     let running = std::fs::read_to_string(project.server_path())
         .ok()
         .and_then(|text| serde_json::from_str::<Running>(&text).ok());
     match running {
-        Some(running) => running.url,
-        None => local_url(config.server.listen),
+        Some(running) => (running.url, running.certificate_sha256),
+        None => (local_url(config.server.listen, config.server.tls), None),
     }
 }
 
 /// Returns the URL by which this machine reaches a listener.
-pub(crate) fn local_url(mut address: std::net::SocketAddr) -> String {
+pub(crate) fn local_url(mut address: SocketAddr, encrypted: bool) -> String {
     if address.ip().is_unspecified() {
         match address {
-            std::net::SocketAddr::V4(_) => address.set_ip([127, 0, 0, 1].into()),
-            std::net::SocketAddr::V6(_) => address.set_ip(std::net::Ipv6Addr::LOCALHOST.into()),
+            SocketAddr::V4(_) => address.set_ip([127, 0, 0, 1].into()),
+            SocketAddr::V6(_) => address.set_ip(std::net::Ipv6Addr::LOCALHOST.into()),
         }
     }
-    format!("http://{address}")
+    let scheme = if encrypted { "https" } else { "http" };
+    format!("{scheme}://{address}")
 }

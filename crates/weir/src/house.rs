@@ -11,7 +11,7 @@ use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply
 use weir_core::config::Config;
 use weir_lake::Lake;
 use weir_query::{Engine, EngineOptions};
-use weir_serve::{ServeOptions, Services};
+use weir_serve::{Certificate, ServeOptions, Services};
 
 use crate::client::{Running, local_url};
 use crate::failure::{Explain, ExplainHinted, Failure};
@@ -89,16 +89,18 @@ impl House {
         }
     }
 
-    /// Starts to serve on `listener`, and says where in `.weir/server.json`.
+    /// Starts to serve on `listener`, encrypted where there is a certificate, and says where in
+    /// `.weir/server.json`.
     pub(crate) fn serve(
         self,
         listener: TcpListener,
+        certificate: Option<Certificate>,
         postgres: Option<Door>,
     ) -> Result<Serving, Failure> {
         let address = listener
             .local_addr()
             .explain(|| "cannot tell the server's address".into())?;
-        let url = local_url(address);
+        let url = local_url(address, certificate.is_some());
         let postgres_address = match &postgres {
             None => None,
             Some(door) => Some(
@@ -110,6 +112,7 @@ impl House {
         let running = Running {
             pid: std::process::id(),
             url: url.clone(),
+            certificate_sha256: certificate.as_ref().map(|own| own.fingerprint().to_owned()),
             postgres: postgres_address,
         };
         let path = self.project.server_path();
@@ -141,7 +144,8 @@ impl House {
         let listener = listener
             .into_std()
             .explain(|| "cannot hand over the listener".into())?;
-        let (services, options) = (self.services.clone(), serve_options(&self.config));
+        let options = serve_options(&self.config, certificate);
+        let services = self.services.clone();
         let stop = shutdown.clone();
         let serving = intake.spawn(async move {
             match TcpListener::from_std(listener) {
@@ -322,8 +326,9 @@ async fn follow_catalog(catalog: Catalog, shutdown: CancellationToken) {
     }
 }
 
-fn serve_options(config: &Config) -> ServeOptions {
+fn serve_options(config: &Config, certificate: Option<Certificate>) -> ServeOptions {
     ServeOptions {
+        certificate,
         public_url: config.server.public_url.clone(),
         max_connections: config.server.max_connections,
         header_timeout: config.server.header_timeout,

@@ -11,6 +11,7 @@ mod memory;
 mod postgres;
 mod project;
 mod repl;
+mod tls;
 mod ui;
 
 use std::process::ExitCode;

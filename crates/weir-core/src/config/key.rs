@@ -96,8 +96,39 @@ pub static KEYS: &[Key] = &[
         name: "listen",
         kind: Kind::Socket(|c, v| c.server.listen = v),
         default: "127.0.0.1:8080",
-        doc: "Address and port of the HTTP server. Port 0 takes a free one. Keep it on the \
-              loopback unless a proxy or a firewall stands in front: connections are not encrypted.",
+        doc: "Address and port of the HTTP server. Port 0 takes a free one. Beyond the loopback it \
+              takes `tls`, or `allow_http`.",
+    },
+    Key {
+        section: "server",
+        name: "tls",
+        kind: Kind::Switch(|c, v| c.server.tls = v),
+        default: "false",
+        doc: "Whether connections are encrypted (HTTPS). Then nothing is answered in clear.",
+    },
+    Key {
+        section: "server",
+        name: "certificate",
+        kind: Kind::Text(|c, v| c.server.certificate = v),
+        default: "",
+        doc: "PEM file with the certificate and its chain, relative to the project; with `tls`. By \
+              default a certificate that no authority signed is made in `.weir/tls/`: it encrypts, \
+              and proves nothing.",
+    },
+    Key {
+        section: "server",
+        name: "key",
+        kind: Kind::Text(|c, v| c.server.key = v),
+        default: "",
+        doc: "PEM file with the certificate's private key.",
+    },
+    Key {
+        section: "server",
+        name: "allow_http",
+        kind: Kind::Switch(|c, v| c.server.allow_http = v),
+        default: "false",
+        doc: "Whether other machines may connect without encryption. For where a proxy that \
+              encrypts stands in front: tokens and passwords are sent with every request.",
     },
     Key {
         section: "server",

@@ -36,6 +36,14 @@ pub struct Config {
 pub struct Server {
     /// Address and port that are listened on.
     pub listen: SocketAddr,
+    /// Whether connections are encrypted.
+    pub tls: bool,
+    /// File with the certificate and its chain, relative to the project; empty: one is made.
+    pub certificate: String,
+    /// File with the certificate's key.
+    pub key: String,
+    /// Whether other machines may connect without encryption.
+    pub allow_http: bool,
     /// The address that SDKs and browsers reach this server by.
     pub public_url: Option<String>,
     /// Connections open at one time.
@@ -179,6 +187,10 @@ impl Config {
         Config {
             server: Server {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                tls: false,
+                certificate: String::new(),
+                key: String::new(),
+                allow_http: false,
                 public_url: None,
                 max_connections: 0,
                 header_timeout: Duration::ZERO,

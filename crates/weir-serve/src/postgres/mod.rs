@@ -15,7 +15,6 @@ mod script;
 mod session;
 mod settings;
 mod startup;
-mod tls;
 mod wire;
 
 use std::net::IpAddr;
@@ -37,8 +36,7 @@ use self::startup::{Refused, greet};
 use self::wire::{Broken, Wire};
 
 use crate::auth::SignIns;
-
-pub use self::tls::{Certificate, TlsError};
+use crate::tls::Certificate;
 
 /// How the Postgres door behaves.
 #[derive(Clone)]

@@ -18,6 +18,7 @@ use weir_query::{QueryResult, type_name};
 
 use super::failure::Failure;
 use super::format::Format;
+use super::parquet::ParquetFile;
 
 /// Writes one result: a head, batches, an end.
 pub(super) struct Encoder {
@@ -40,6 +41,7 @@ enum Form {
         schema: SchemaRef,
     },
     Arrow(Box<StreamWriter<Vec<u8>>>),
+    Parquet(Box<ParquetFile>),
 }
 
 #[derive(Serialize)]
@@ -72,19 +74,22 @@ impl Encoder {
                     result.id
                 );
                 Form::Json {
-                    plain: plain(&schema, false),
+                    plain: plain(&schema, Flat::Json),
                     head,
                     tail: format!(",\"versions\":{versions}}}\n"),
                 }
             }
             Format::JsonLines => Form::JsonLines {
-                plain: plain(&schema, false),
+                plain: plain(&schema, Flat::Json),
             },
             Format::Csv => Form::Csv {
-                plain: plain(&schema, true),
+                plain: plain(&schema, Flat::Csv),
                 schema: schema.clone(),
             },
             Format::Arrow => Form::Arrow(Box::new(StreamWriter::try_new(Vec::new(), &schema)?)),
+            Format::Parquet => {
+                Form::Parquet(Box::new(ParquetFile::new(plain(&schema, Flat::Parquet))?))
+            }
         };
         Ok(Self {
             form,
@@ -105,10 +110,11 @@ impl Encoder {
                 Ok(Bytes::from(names.into_inner()))
             }
             Form::Arrow(writer) => Ok(Bytes::from(std::mem::take(writer.get_mut()))),
+            Form::Parquet(_) => Ok(Bytes::new()),
         }
     }
 
-    /// Returns the rows of `batch`.
+    /// Returns the rows of `batch`, or some of them and of those before.
     pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
         let first = self.rows == 0;
         self.rows += batch.num_rows() as u64;
@@ -131,6 +137,7 @@ impl Encoder {
                 writer.write(batch)?;
                 Ok(Bytes::from(std::mem::take(writer.get_mut())))
             }
+            Form::Parquet(file) => file.write(batch),
         }
     }
 
@@ -147,6 +154,7 @@ impl Encoder {
                 writer.finish()?;
                 Ok(Bytes::from(std::mem::take(writer.get_mut())))
             }
+            Form::Parquet(file) => file.finish(),
         }
     }
 
@@ -161,7 +169,7 @@ impl Encoder {
                 Some(Bytes::from(format!("{counts},\"error\":{error}}}\n")))
             }
             Form::JsonLines { .. } => Some(Bytes::from(format!("{{\"error\":{error}}}\n"))),
-            Form::Csv { .. } | Form::Arrow(_) => None,
+            Form::Csv { .. } | Form::Arrow(_) | Form::Parquet(_) => None,
         }
     }
 }
@@ -192,11 +200,21 @@ fn separated(lines: &[u8], first: bool) -> Vec<u8> {
     items
 }
 
-/// Returns the schema with types that have no form in JSON (or CSV) replaced by text.
-fn plain(schema: &SchemaRef, flat: bool) -> SchemaRef {
+/// What a format can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flat {
+    Json,
+    /// No lists and records.
+    Csv,
+    Parquet,
+}
+
+/// Returns the schema with types that have no form in a format replaced by text.
+pub(super) fn plain(schema: &SchemaRef, flat: Flat) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Interval(_) | DataType::Duration(_) | DataType::Union(..) => text(field),
-        kind if flat && kind.is_nested() => text(field),
+        DataType::Null if flat == Flat::Parquet => text(field),
+        kind if flat == Flat::Csv && kind.is_nested() => text(field),
         _ => field.as_ref().clone(),
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -216,7 +234,10 @@ fn schema_of_text(schema: &SchemaRef) -> SchemaRef {
     ))
 }
 
-fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(super) fn to_plain(
+    batch: &RecordBatch,
+    plain: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let columns = batch
         .columns()
         .iter()
@@ -284,7 +305,7 @@ mod tests {
         ]));
         let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, 8]));
         let batch = RecordBatch::try_from_iter([("id", ids), ("list", list)]).unwrap();
-        let flat = to_plain(&batch, &plain(&batch.schema(), true)).unwrap();
+        let flat = to_plain(&batch, &plain(&batch.schema(), Flat::Csv)).unwrap();
         let mut writer: CsvWriter<Vec<u8>> = CsvBuilder::new().with_header(false).build(Vec::new());
         writer.write(&flat).unwrap();
         assert_eq!(

@@ -11,10 +11,12 @@ pub(super) enum Format {
     Csv,
     /// The Arrow IPC stream.
     Arrow,
+    /// A Parquet file; its end comes last, and without it a reader refuses the file.
+    Parquet,
 }
 
 impl Format {
-    pub(super) const NAMES: [&str; 4] = ["json", "ndjson", "csv", "arrow"];
+    pub(super) const NAMES: [&str; 5] = ["json", "ndjson", "csv", "arrow", "parquet"];
 
     /// Returns the format a name stands for.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -23,6 +25,7 @@ impl Format {
             "ndjson" | "jsonl" => Format::JsonLines,
             "csv" => Format::Csv,
             "arrow" => Format::Arrow,
+            "parquet" => Format::Parquet,
             _ => return None,
         })
     }
@@ -40,6 +43,7 @@ impl Format {
                     "application/x-ndjson" | "application/jsonl" => Some(Format::JsonLines),
                     "text/csv" => Some(Format::Csv),
                     "application/vnd.apache.arrow.stream" => Some(Format::Arrow),
+                    "application/vnd.apache.parquet" => Some(Format::Parquet),
                     _ => None,
                 },
             )
@@ -52,6 +56,7 @@ impl Format {
             Format::JsonLines => "application/x-ndjson",
             Format::Csv => "text/csv; charset=utf-8; header=present",
             Format::Arrow => "application/vnd.apache.arrow.stream",
+            Format::Parquet => "application/vnd.apache.parquet",
         }
     }
 }

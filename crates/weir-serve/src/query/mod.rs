@@ -3,6 +3,7 @@
 mod encode;
 mod failure;
 mod format;
+mod parquet;
 mod route;
 
 pub(crate) use route::router;

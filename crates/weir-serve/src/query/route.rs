@@ -17,6 +17,7 @@ use super::encode::Encoder;
 use super::failure::Failure;
 use super::format::Format;
 use crate::auth::SignedIn;
+use crate::body::BodyError;
 use crate::error::ApiError;
 
 /// The largest request: a statement of the engine's largest size, and parameters.
@@ -119,7 +120,10 @@ async fn question(request: Request) -> Result<Question, ApiError> {
                 .with_hint("GET /api/v1/query?sql=SELECT%201")),
         };
     }
-    let body = to_bytes(body, MAX_REQUEST).await.map_err(|_| {
+    let body = to_bytes(body, MAX_REQUEST).await.map_err(|error| {
+        if BodyError::is_too_slow(&error) {
+            return ApiError::body_too_slow();
+        }
         ApiError::new(
             http::StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",

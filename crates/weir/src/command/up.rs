@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::postgres;
 use crate::house::{House, bind, stop_signal};
 use crate::log;
+use crate::tls;
 use crate::ui::Ui;
 
 /// Start the server: take events, keep the lake, answer queries
@@ -28,12 +29,13 @@ impl Args {
         let project = global.project()?;
         let config = project.config(ui)?;
         log::start(&config.log);
+        let certificate = tls::of_http(&project, &config)?;
         let listener = bind(config.server.listen)?;
         let postgres = postgres::open(&project, &config)?;
         let lake = project.lake_url(&config);
         let serving = House::open(project.clone(), config, ui)
             .await?
-            .serve(listener, postgres)?;
+            .serve(listener, certificate, postgres)?;
         if ui.is_json() {
             ui.answer_json(&Started {
                 url: serving.url(),

@@ -114,7 +114,7 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
     };
     let serving = House::open(project.clone(), config, ui)
         .await?
-        .serve(listener, postgres)?;
+        .serve(listener, None, postgres)?;
     Ok((project, key, serving))
 }
 
