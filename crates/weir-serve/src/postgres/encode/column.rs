@@ -186,11 +186,11 @@ impl<'a> Column<'a> {
         let _ = match &self.values {
             Values::Null => Ok(()),
             Values::Boolean(values) => to.write_str(if values.value(row) { "t" } else { "f" }),
-            Values::Int16(values) => write!(to, "{}", values.value(row)),
-            Values::Int32(values) => write!(to, "{}", values.value(row)),
-            Values::Int64(values) => to.write_str(itoa_like(values.value(row)).as_str()),
-            Values::Oid(values) => write!(to, "{}", values.value(row)),
-            Values::UInt64(values) => write!(to, "{}", values.value(row)),
+            Values::Int16(values) => text::integer(values.value(row).into(), &mut to),
+            Values::Int32(values) => text::integer(values.value(row).into(), &mut to),
+            Values::Int64(values) => text::integer(values.value(row).into(), &mut to),
+            Values::Oid(values) => text::integer(values.value(row).into(), &mut to),
+            Values::UInt64(values) => text::integer(values.value(row).into(), &mut to),
             Values::Float32(values) => text::float4(values.value(row), &mut to),
             Values::Float64(values) => text::float8(values.value(row), &mut to),
             Values::Text(values) => text::plain(values.value(row), &mut to),
@@ -258,11 +258,9 @@ impl<'a> Column<'a> {
             }
             Values::Interval(values) => binary::interval(values.value(row), out),
             Values::Decimal(values, scale) => {
-                let mut digits = String::new();
-                let _ = text::decimal(values.value(row), *scale, &mut digits);
-                super::numeric::send(&digits, out);
+                super::numeric::send(values.value(row), *scale, out);
             }
-            Values::WideDecimal(values) => super::numeric::send(values.value(row), out),
+            Values::WideDecimal(values) => super::numeric::send_text(values.value(row), out),
             Values::Text(_) | Values::LargeText(_) | Values::TextView(_) | Values::Json(_) => {
                 self.text(row, out)?;
             }
@@ -299,42 +297,6 @@ impl<'a> Column<'a> {
 /// Whether values of the type are no lists and have no parts.
 fn is_flat(kind: &DataType) -> bool {
     !kind.is_nested() || matches!(kind, DataType::Dictionary(..) | DataType::RunEndEncoded(..))
-}
-
-fn itoa_like(value: i64) -> arrow_text::Buffer {
-    arrow_text::Buffer::new(value)
-}
-
-/// Decimal digits without going through the formatting machinery: most columns are integers.
-mod arrow_text {
-    pub(super) struct Buffer {
-        bytes: [u8; 20],
-        start: usize,
-    }
-
-    impl Buffer {
-        pub(super) fn new(value: i64) -> Self {
-            let mut bytes = [b'0'; 20];
-            let (mut start, mut rest) = (20, value.unsigned_abs());
-            loop {
-                start -= 1;
-                bytes[start] = b'0' + (rest % 10) as u8;
-                rest /= 10;
-                if rest == 0 {
-                    break;
-                }
-            }
-            if value < 0 {
-                start -= 1;
-                bytes[start] = b'-';
-            }
-            Self { bytes, start }
-        }
-
-        pub(super) fn as_str(&self) -> &str {
-            std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
-        }
-    }
 }
 
 /// Values with parts, as JSON.

@@ -15,7 +15,7 @@ use weir_query::{type_modifier, type_oid};
 
 pub(super) use self::column::Column;
 #[cfg(test)]
-pub(super) use self::numeric::send as send_numeric;
+pub(super) use self::numeric::send_text as send_numeric;
 pub(super) use self::text::Zone;
 
 /// How values of a column are written.

@@ -42,78 +42,221 @@ pub(super) fn bytea(value: &[u8], to: &mut impl Write) -> Result {
 }
 
 /// The shortest digits that read back the same; an exponent where Postgres writes one.
+/// A short text on the stack: most values of a result are written through one.
+#[derive(Clone, Copy)]
+struct Short {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Short {
+    fn new() -> Self {
+        Self {
+            bytes: [0; 64],
+            length: 0,
+        }
+    }
+
+    /// Adds bytes of ASCII; what finds no room is a mistake of the caller and left out.
+    fn push(&mut self, text: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.length..self.length + text.len()) {
+            room.copy_from_slice(text);
+            self.length += text.len();
+        }
+    }
+
+    fn zeros(&mut self, count: usize) {
+        for _ in 0..count {
+            self.push(b"0");
+        }
+    }
+
+    /// Adds a number with at least `width` digits.
+    fn number(&mut self, value: u128, width: usize) {
+        let mut digits = [b'0'; 40];
+        let (mut start, mut rest) = (digits.len(), value);
+        // Division of 128 bits is slow, and hardly any number needs it.
+        while let (true, Err(_)) = (start > 0, u64::try_from(rest)) {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut rest = rest as u64;
+        while rest > 0 {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let start = start.min(digits.len() - width.min(digits.len()));
+        self.push(&digits[start..]);
+    }
+
+    /// Adds a number below 100 with two digits.
+    fn two(&mut self, value: u32) {
+        self.push(&[b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]);
+    }
+
+    fn fraction(&mut self, micros: u32) {
+        if micros == 0 {
+            return;
+        }
+        self.push(b".");
+        self.number(micros.into(), 6);
+        while self.length > 0 && self.bytes[self.length - 1] == b'0' {
+            self.length -= 1;
+        }
+    }
+
+    /// Adds a year with four digits at least; returns whether it is one before Christ, which is said
+    /// after the rest.
+    fn year(&mut self, year: i32) -> bool {
+        let before_christ = year <= 0;
+        let shown = if before_christ { 1 - i64::from(year) } else { year.into() };
+        self.number(shown.unsigned_abs().into(), 4);
+        before_christ
+    }
+
+    fn date(&mut self, year: i32, month: u32, day: u32) -> bool {
+        let before_christ = self.year(year);
+        self.push(b"-");
+        self.two(month);
+        self.push(b"-");
+        self.two(day);
+        before_christ
+    }
+
+    fn clock(&mut self, hours: u32, minutes: u32, seconds: u32) {
+        self.two(hours);
+        self.push(b":");
+        self.two(minutes);
+        self.push(b":");
+        self.two(seconds);
+    }
+
+    fn local(&mut self, value: NaiveDateTime) -> bool {
+        let before_christ = self.date(value.year(), value.month(), value.day());
+        self.push(b" ");
+        self.clock(value.hour(), value.minute(), value.second());
+        self.fraction(value.nanosecond() / 1_000);
+        before_christ
+    }
+
+    fn write(&self, to: &mut impl Write) -> Result {
+        to.write_str(std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default())
+    }
+}
+
+/// An integer.
+pub(super) fn integer(value: i128, to: &mut impl Write) -> Result {
+    let mut text = Short::new();
+    if value < 0 {
+        text.push(b"-");
+    }
+    text.number(value.unsigned_abs(), 1);
+    text.write(to)
+}
+
 pub(super) fn float8(value: f64, to: &mut impl Write) -> Result {
-    float(value, format_args!("{value:e}"), 15, to)
+    match value.is_finite() {
+        true => float(ryu::Buffer::new().format_finite(value), 15, to),
+        false => infinite(value, to),
+    }
 }
 
 pub(super) fn float4(value: f32, to: &mut impl Write) -> Result {
-    float(f64::from(value), format_args!("{value:e}"), 6, to)
+    match value.is_finite() {
+        true => float(ryu::Buffer::new().format_finite(value), 6, to),
+        false => infinite(value.into(), to),
+    }
 }
 
-fn float(
-    value: f64,
-    scientific: std::fmt::Arguments<'_>,
-    limit: i32,
-    to: &mut impl Write,
-) -> Result {
-    if value.is_nan() {
-        return to.write_str("NaN");
-    }
-    if value.is_infinite() {
-        return to.write_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
-    }
-    let scientific = scientific.to_string();
-    let Some((mantissa, exponent)) = scientific.split_once('e') else {
-        return to.write_str(&scientific);
+fn infinite(value: f64, to: &mut impl Write) -> Result {
+    to.write_str(match value {
+        value if value.is_nan() => "NaN",
+        value if value > 0.0 => "Infinity",
+        _ => "-Infinity",
+    })
+}
+
+/// Writes the shortest digits that are the number, which `shortest` gives in one notation, in the
+/// notation of Postgres: with an exponent below 0.0001 and from ten to the power of `limit`.
+fn float(shortest: &str, limit: i32, to: &mut impl Write) -> Result {
+    let (negative, shortest) = match shortest.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, shortest),
     };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && !(-4..limit).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return write!(to, "{mantissa}e{sign}{:02}", exponent.abs());
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = Short::new();
+    digits.push(whole.as_bytes());
+    digits.push(fraction.as_bytes());
+    let all = &digits.bytes[..digits.length];
+    let leading = all.iter().take_while(|digit| **digit == b'0').count();
+    let trailing = all[leading..].iter().rev().take_while(|digit| **digit == b'0').count();
+    let digits = &all[leading..all.len() - trailing];
+    let mut text = Short::new();
+    if negative {
+        text.push(b"-");
     }
-    let (sign, mantissa) = match mantissa.strip_prefix('-') {
-        Some(mantissa) => ("-", mantissa),
-        None => ("", mantissa),
-    };
-    let digits: String = mantissa.chars().filter(|c| *c != '.').collect();
-    let point = exponent + 1;
-    match usize::try_from(point) {
-        Ok(0) | Err(_) => write!(
-            to,
-            "{sign}0.{}{digits}",
-            "0".repeat(point.unsigned_abs() as usize)
-        ),
-        Ok(point) if point >= digits.len() => {
-            write!(to, "{sign}{digits}{}", "0".repeat(point - digits.len()))
+    if digits.is_empty() {
+        text.push(b"0");
+        return text.write(to);
+    }
+    // Where the point is, counted from the first digit that is none.
+    let point = whole.len() as i32 - leading as i32 + exponent.parse::<i32>().unwrap_or(0);
+    let exponent = point - 1;
+    if !(-4..limit).contains(&exponent) {
+        text.push(&digits[..1]);
+        if digits.len() > 1 {
+            text.push(b".");
+            text.push(&digits[1..]);
         }
-        Ok(point) => write!(to, "{sign}{}.{}", &digits[..point], &digits[point..]),
+        text.push(if exponent < 0 { b"e-" } else { b"e+" });
+        text.number(exponent.unsigned_abs().into(), 2);
+        return text.write(to);
     }
+    match usize::try_from(point) {
+        Ok(0) | Err(_) => {
+            text.push(b"0.");
+            text.zeros(point.unsigned_abs() as usize);
+            text.push(digits);
+        }
+        Ok(point) if point >= digits.len() => {
+            text.push(digits);
+            text.zeros(point - digits.len());
+        }
+        Ok(point) => {
+            text.push(&digits[..point]);
+            text.push(b".");
+            text.push(&digits[point..]);
+        }
+    }
+    text.write(to)
 }
 
 pub(super) fn decimal(value: i128, scale: i8, to: &mut impl Write) -> Result {
-    let sign = if value < 0 { "-" } else { "" };
-    let digits = value.unsigned_abs().to_string();
     let Ok(scale) = usize::try_from(scale) else {
-        return write!(
-            to,
-            "{sign}{digits}{}",
-            "0".repeat(scale.unsigned_abs() as usize)
-        );
+        let mut text = Short::new();
+        if value < 0 {
+            text.push(b"-");
+        }
+        text.number(value.unsigned_abs(), 1);
+        text.write(to)?;
+        return to.write_str(&"0".repeat(scale.unsigned_abs() as usize));
     };
-    if scale == 0 {
-        return write!(to, "{sign}{digits}");
+    let mut digits = Short::new();
+    digits.number(value.unsigned_abs(), scale + 1);
+    let (whole, fraction) = digits.bytes[..digits.length].split_at(digits.length - scale);
+    let mut text = Short::new();
+    if value < 0 {
+        text.push(b"-");
     }
-    let digits = format!("{digits:0>width$}", width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    write!(to, "{sign}{whole}.{fraction}")
-}
-
-/// A year as Postgres writes it: four digits at least, and `BC` after the rest.
-fn year(year: i32, to: &mut impl Write) -> std::result::Result<bool, std::fmt::Error> {
-    let before_christ = year <= 0;
-    let shown = if before_christ { 1 - year } else { year };
-    write!(to, "{shown:04}")?;
-    Ok(before_christ)
+    text.push(whole);
+    if scale > 0 {
+        text.push(b".");
+        text.push(fraction);
+    }
+    text.write(to)
 }
 
 pub(super) fn date(days: i32, to: &mut impl Write) -> Result {
@@ -121,46 +264,34 @@ pub(super) fn date(days: i32, to: &mut impl Write) -> Result {
     else {
         return to.write_str(if days > 0 { "infinity" } else { "-infinity" });
     };
-    let before_christ = year(date.year(), to)?;
-    write!(to, "-{:02}-{:02}", date.month(), date.day())?;
-    to.write_str(if before_christ { " BC" } else { "" })
-}
-
-fn fraction(micros: u32, to: &mut impl Write) -> Result {
-    if micros == 0 {
-        return Ok(());
+    let mut text = Short::new();
+    if text.date(date.year(), date.month(), date.day()) {
+        text.push(b" BC");
     }
-    let digits = format!("{micros:06}");
-    write!(to, ".{}", digits.trim_end_matches('0'))
+    text.write(to)
 }
 
 pub(super) fn time(micros: i64, to: &mut impl Write) -> Result {
     let seconds = micros.div_euclid(1_000_000);
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    write!(to, "{hours:02}:{minutes:02}:{:02}", seconds % 60)?;
-    fraction(micros.rem_euclid(1_000_000) as u32, to)
-}
-
-fn local(value: NaiveDateTime, to: &mut impl Write) -> std::result::Result<bool, std::fmt::Error> {
-    let before_christ = year(value.year(), to)?;
-    write!(to, "-{:02}-{:02} ", value.month(), value.day())?;
-    write!(
-        to,
-        "{:02}:{:02}:{:02}",
-        value.hour(),
-        value.minute(),
-        value.second()
-    )?;
-    fraction(value.nanosecond() / 1_000, to)?;
-    Ok(before_christ)
+    let mut text = Short::new();
+    text.clock(
+        (seconds / 3_600) as u32,
+        (seconds / 60 % 60) as u32,
+        (seconds % 60) as u32,
+    );
+    text.fraction(micros.rem_euclid(1_000_000) as u32);
+    text.write(to)
 }
 
 pub(super) fn timestamp(micros: i64, to: &mut impl Write) -> Result {
     let Some(value) = DateTime::from_timestamp_micros(micros) else {
         return to.write_str(if micros > 0 { "infinity" } else { "-infinity" });
     };
-    let before_christ = local(value.naive_utc(), to)?;
-    to.write_str(if before_christ { " BC" } else { "" })
+    let mut text = Short::new();
+    if text.local(value.naive_utc()) {
+        text.push(b" BC");
+    }
+    text.write(to)
 }
 
 pub(super) fn instant(micros: i64, zone: &Zone, to: &mut impl Write) -> Result {
@@ -169,18 +300,24 @@ pub(super) fn instant(micros: i64, zone: &Zone, to: &mut impl Write) -> Result {
     };
     let utc = value.naive_utc();
     let offset = zone.0.offset_from_utc_datetime(&utc).fix();
-    let before_christ = local(utc + offset, to)?;
+    let mut text = Short::new();
+    let before_christ = text.local(utc + offset);
     let seconds = offset.local_minus_utc();
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let seconds = seconds.abs();
-    write!(to, "{sign}{:02}", seconds / 3_600)?;
+    text.push(if seconds < 0 { b"-" } else { b"+" });
+    let seconds = seconds.unsigned_abs();
+    text.two(seconds / 3_600);
     if seconds % 3_600 != 0 {
-        write!(to, ":{:02}", seconds / 60 % 60)?;
+        text.push(b":");
+        text.two(seconds / 60 % 60);
     }
     if seconds % 60 != 0 {
-        write!(to, ":{:02}", seconds % 60)?;
+        text.push(b":");
+        text.two(seconds % 60);
     }
-    to.write_str(if before_christ { " BC" } else { "" })
+    if before_christ {
+        text.push(b" BC");
+    }
+    text.write(to)
 }
 
 /// An interval in the style called `postgres`.
@@ -219,7 +356,9 @@ pub(super) fn interval(value: IntervalMonthDayNano, to: &mut impl Write) -> Resu
         seconds / 60 % 60,
         seconds % 60
     )?;
-    fraction((micros % 1_000_000) as u32, to)
+    let mut text = Short::new();
+    text.fraction((micros % 1_000_000) as u32);
+    text.write(to)
 }
 
 /// Puts quotes around an array's element where it needs them; it is what `out` holds from `start`.
