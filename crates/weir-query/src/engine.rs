@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 use weir_access::{Action, Object};
 use weir_catalog::Catalog;
@@ -22,14 +19,16 @@ use weir_lake::Lake;
 
 use crate::access_statements;
 use crate::caller::Caller;
-use crate::catalog::Scope;
-use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::error::{QueryError, QueryErrorKind};
 use crate::functions;
+use crate::idle::Idle;
 use crate::memory::Share;
 use crate::options::EngineOptions;
 use crate::params::Parameter;
 use crate::plan::{self, Planned};
+use crate::queue::{Place, Queue};
 use crate::registry::{Queries, QueryId, QueryState, QuerySummary, Ticket};
+use crate::run::{Run, Seat};
 use crate::secured::Guard;
 use crate::session;
 use crate::settings::Settings;
@@ -41,9 +40,6 @@ use crate::write::{self, Gate, Job, Outcome};
 
 /// Batches that wait for a slow reader, per query.
 const BATCHES_AHEAD: usize = 2;
-
-/// How often a query that is still computing is asked whether it may.
-const RIGHTS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One question.
 #[derive(Clone, Debug)]
@@ -83,8 +79,6 @@ pub struct Engine {
 struct Inner {
     parts: Arc<Parts>,
     threads: QueryThreads,
-    running: Arc<Semaphore>,
-    waiting: AtomicUsize,
 }
 
 /// What planning needs.
@@ -95,6 +89,8 @@ pub(crate) struct Parts {
     pub(crate) lake: Lake,
     pub(crate) catalog: Catalog,
     pub(crate) queries: Arc<Queries>,
+    pub(crate) queue: Queue,
+    pub(crate) idle: Arc<Idle>,
 }
 
 impl Engine {
@@ -112,7 +108,8 @@ impl Engine {
                     .hint("check that the directory for temporary files can be written")
                     .caused_by(error)
             })?;
-        let running = Arc::new(Semaphore::new(options.running.max(1)));
+        let queue = Queue::new(options.running, options.waiting);
+        let idle = Arc::new(Idle::new(&options));
         let parts = Arc::new(Parts {
             base: Arc::new(base),
             runtime,
@@ -120,14 +117,11 @@ impl Engine {
             lake,
             catalog,
             queries: Arc::default(),
+            queue,
+            idle,
         });
         Ok(Self {
-            inner: Arc::new(Inner {
-                parts,
-                threads,
-                running,
-                waiting: AtomicUsize::new(0),
-            }),
+            inner: Arc::new(Inner { parts, threads }),
         })
     }
 
@@ -141,15 +135,12 @@ impl Engine {
             .timeout
             .map_or(options.timeout, |timeout| timeout.min(options.timeout));
         let deadline = started + timeout;
-        let ticket = self
-            .inner
-            .parts
-            .queries
-            .start(&request.caller, &request.sql);
+        let ticket = self.inner.parts.queries.start(&request);
         let parts = &self.inner.parts;
         match access_statements::read(&request.sql, options) {
             Ok(None) => {}
             Ok(Some(statement)) => {
+                ticket.identify(&request.sql, options.sql_bytes);
                 let (catalog, lake) = (&parts.catalog, &parts.lake);
                 let done = access_statements::execute(statement, catalog, lake, &request).await;
                 let id = ticket.id();
@@ -209,10 +200,10 @@ impl Engine {
                 parameters: statement.parameters(),
             });
         }
-        let permit = self.admit().await?;
+        let place = self.admit(&request.caller).await?;
         let parts = self.inner.parts.clone();
         let planning = self.inner.threads.plan(move || async move {
-            let _permit = permit;
+            let _place = place;
             let view = parts.lake.view();
             AssertUnwindSafe(plan::describe(&parts, &request, view))
                 .catch_unwind()
@@ -250,6 +241,11 @@ impl Engine {
         self.inner.parts.queries.counts().0
     }
 
+    /// Returns how many answers wait for readers that do not read.
+    pub fn idle(&self) -> usize {
+        self.inner.parts.idle.count()
+    }
+
     /// Returns the bytes of memory queries hold now.
     pub fn memory_used(&self) -> usize {
         self.inner.parts.runtime.memory_pool.reserved()
@@ -277,8 +273,8 @@ impl Engine {
             deadline,
             timeout,
         } = clock;
-        let permit = match self.admit().await {
-            Ok(permit) => permit,
+        let place = match self.admit(&request.caller).await {
+            Ok(place) => place,
             Err(error) => {
                 ticket.failed(&error);
                 return Err(error);
@@ -293,6 +289,7 @@ impl Engine {
                 ticket.failed(&error);
                 Err(error)
             };
+            ticket.identify(&request.sql, parts.options.sql_bytes);
             let read = std::panic::catch_unwind(AssertUnwindSafe(|| plan::read(&parts, &request)));
             let read = match read.unwrap_or_else(|panic| Err(panicked(&panic))) {
                 Ok(read) => read,
@@ -316,7 +313,7 @@ impl Engine {
                     context,
                     statement,
                     ticket,
-                    permit,
+                    place,
                     answer,
                     deadline,
                     timeout,
@@ -336,6 +333,7 @@ impl Engine {
             };
             let Planned {
                 plan,
+                reads,
                 state,
                 versions,
                 scope,
@@ -348,9 +346,10 @@ impl Engine {
                 parts.runtime.memory_pool.clone(),
                 parts.options.query_memory_bytes,
             ));
+            ticket.reads(reads);
             ticket.track(share.clone());
             ticket.enter(QueryState::Running);
-            let task = task_context(&state, &parts.runtime, share, &ticket.id())?;
+            let task = task_context(&state, &parts.runtime, share.clone(), &ticket.id())?;
             let (sender, messages) = mpsc::channel(BATCHES_AHEAD);
             let id = ticket.id();
             let run = Run {
@@ -359,7 +358,7 @@ impl Engine {
                 task,
                 scope,
                 ticket,
-                permit,
+                seat: Seat::new(&parts, &request.caller, share, place),
                 sender,
                 deadline,
                 timeout,
@@ -408,35 +407,9 @@ impl Engine {
         })
     }
 
-    async fn admit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
-        if let Ok(permit) = self.inner.running.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        /// Leaves the queue when the waiting future is dropped, too.
-        struct InQueue<'a>(&'a AtomicUsize);
-        impl Drop for InQueue<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let ahead = self.inner.waiting.fetch_add(1, Ordering::Relaxed);
-        let _in_queue = InQueue(&self.inner.waiting);
-        if ahead >= self.inner.parts.options.waiting {
-            return Err(QueryError::new(
-                QueryErrorKind::Busy,
-                format!(
-                    "{} queries run and {ahead} wait already",
-                    self.inner.parts.options.running
-                ),
-            )
-            .hint("try again in a moment; weir.queries shows what runs"));
-        }
-        self.inner
-            .running
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(QueryError::internal)
+    /// Waits for the caller's turn.
+    async fn admit(&self, caller: &Caller) -> Result<Place, QueryError> {
+        self.inner.parts.queue.enter(caller.name()).await
     }
 }
 
@@ -484,122 +457,6 @@ pub(crate) fn task_context(
         state.window_functions().clone(),
         runtime,
     )))
-}
-
-/// A query on its way through the executor.
-struct Run {
-    plan: Arc<dyn ExecutionPlan>,
-    /// The columns as they are shown, where they have other names inside.
-    renamed: Option<SchemaRef>,
-    task: Arc<TaskContext>,
-    scope: Scope,
-    ticket: Ticket,
-    /// Held until the work has really stopped, not only until nobody waits for it.
-    permit: OwnedSemaphorePermit,
-    sender: mpsc::Sender<Message>,
-    deadline: Instant,
-    timeout: Duration,
-}
-
-impl Run {
-    async fn drive(self) {
-        let Self {
-            plan,
-            renamed,
-            task,
-            scope,
-            ticket,
-            permit,
-            sender,
-            deadline,
-            timeout,
-        } = self;
-        let cancelled = ticket.cancelled();
-        let work = batches((plan, renamed), task, &scope, &ticket, &sender, cancelled);
-        let end = tokio::select! {
-            biased;
-            end = AssertUnwindSafe(work).catch_unwind() => end.unwrap_or_else(|panic| Err(panicked(&panic))),
-            () = tokio::time::sleep_until(deadline.into()) => Err(timed_out(timeout)),
-        };
-        match end {
-            Ok(()) => {
-                ticket.done();
-                let _ = sender
-                    .try_send(Message::Done)
-                    .or_else(|full| later(&sender, full));
-            }
-            Err(error) => {
-                report(&ticket, &error);
-                ticket.failed(&error);
-                let _ = sender
-                    .try_send(Message::Failed(error))
-                    .or_else(|full| later(&sender, full));
-            }
-        }
-        drop(permit);
-    }
-}
-
-/// Delivers a last word to a reader that is behind, without holding the query's place for it.
-fn later(
-    sender: &mpsc::Sender<Message>,
-    full: mpsc::error::TrySendError<Message>,
-) -> Result<(), ()> {
-    match full {
-        mpsc::error::TrySendError::Full(message) => {
-            let sender = sender.clone();
-            tokio::spawn(async move { sender.send(message).await });
-            Ok(())
-        }
-        mpsc::error::TrySendError::Closed(_) => Err(()),
-    }
-}
-
-/// Runs the plan and hands its batches out until it ends, fails, or nobody reads.
-async fn batches(
-    (plan, renamed): (Arc<dyn ExecutionPlan>, Option<SchemaRef>),
-    task: Arc<TaskContext>,
-    scope: &Scope,
-    ticket: &Ticket,
-    sender: &mpsc::Sender<Message>,
-    mut cancelled: watch::Receiver<bool>,
-) -> Result<(), QueryError> {
-    let mut stream = execute_stream(plan, task).map_err(|error| translate(error, scope))?;
-    let guard = &scope.pinned.guard;
-    let mut rights = tokio::time::interval(RIGHTS_INTERVAL);
-    loop {
-        let batch = tokio::select! {
-            biased;
-            () = sender.closed() => return Err(given_up()),
-            () = asked_to_end(&mut cancelled) => return Err(given_up()),
-            _ = rights.tick() => {
-                guard.recheck()?;
-                continue;
-            }
-            batch = stream.next() => batch,
-        };
-        let batch = match batch {
-            None => return Ok(()),
-            Some(Ok(batch)) if batch.num_rows() == 0 => continue,
-            Some(Ok(batch)) => batch,
-            Some(Err(error)) => return Err(translate(error, scope)),
-        };
-        let batch = match &renamed {
-            Some(schema) => {
-                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                let columns = batch.columns().to_vec();
-                RecordBatch::try_new_with_options(schema.clone(), columns, &options)
-                    .map_err(QueryError::internal)?
-            }
-            None => batch,
-        };
-        ticket.count_rows(batch.num_rows());
-        tokio::select! {
-            biased;
-            () = asked_to_end(&mut cancelled) => return Err(given_up()),
-            sent = sender.send(Message::Batch(batch)) => if sent.is_err() { return Err(given_up()) },
-        }
-    }
 }
 
 /// Waits until somebody asks the query to end; for ever when it has ended and nobody did.

@@ -6,16 +6,20 @@
 mod access_statements;
 mod caller;
 mod catalog;
+mod constants;
 mod dialect;
 mod engine;
 mod error;
 mod functions;
 mod guard;
+mod idle;
 mod memory;
 mod options;
 mod params;
 mod plan;
+mod queue;
 mod registry;
+mod run;
 mod secured;
 mod session;
 mod settings;
@@ -35,9 +39,9 @@ pub use error::{Position, QueryError, QueryErrorKind};
 pub use options::EngineOptions;
 pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
+pub use session::CATALOG;
 pub use settings::Settings;
 pub use stream::{Command, Description, PinnedVersion, QueryResult, QueryStream};
-pub use session::CATALOG;
 pub use system::pg_catalog::SERVER_VERSION;
 pub use system::pg_catalog::types::{
     array_element, arrow_type, type_length, type_modifier, type_name_of, type_oid,

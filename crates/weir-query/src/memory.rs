@@ -33,6 +33,11 @@ impl Share {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// Returns the bytes held now.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     fn add(&self, bytes: usize) -> usize {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak.fetch_max(used, Ordering::Relaxed);

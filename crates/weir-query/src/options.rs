@@ -11,14 +11,22 @@ pub struct EngineOptions {
     pub query_memory_bytes: usize,
     /// Where operators spill. Emptied when the engine starts.
     pub temp_dir: PathBuf,
+    /// The largest value a function may make: a text, a list.
+    pub value_bytes: u64,
     /// Disk space all queries share for spilling.
     pub temp_bytes: u64,
     /// Threads that execute queries, and partitions a scan is split into.
     pub threads: usize,
     /// Queries that run at the same time; further ones wait.
     pub running: usize,
-    /// Queries that wait for their turn; further ones are refused.
+    /// Queries that wait for their turn; further ones are refused, those of whoever has most waiting
+    /// first.
     pub waiting: usize,
+    /// Answers that wait for their readers without counting as running; a user may have half of
+    /// them, and all together hold half of the memory.
+    pub idle: usize,
+    /// How long an answer may wait for its reader while they hold more.
+    pub idle_patience: Duration,
     /// A query that takes longer is ended, whether it waits, plans or runs.
     pub timeout: Duration,
     /// The longest SQL text.
@@ -42,11 +50,14 @@ impl Default for EngineOptions {
         Self {
             memory_bytes: 512 << 20,
             query_memory_bytes: 384 << 20,
+            value_bytes: 32 << 20,
             temp_dir: std::env::temp_dir().join(format!("weir-query-{}", std::process::id())),
             temp_bytes: 10 << 30,
             threads,
             running: (threads * 2).max(4),
-            waiting: 64,
+            waiting: 200,
+            idle: 64,
+            idle_patience: Duration::from_secs(10),
             timeout: Duration::from_secs(300),
             sql_bytes: 1 << 20,
             operators: 1_000,

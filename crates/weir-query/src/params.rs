@@ -123,10 +123,10 @@ fn list(values: &[Value], number: usize) -> Result<ScalarValue, QueryError> {
         .iter()
         .map(|v| scalar(v, number))
         .collect::<Result<Vec<_>, _>>()?;
-    let data_type = scalars.iter().find(|v| !v.is_null()).map_or(
-        DataType::Utf8,
-        ScalarValue::data_type,
-    );
+    let data_type = scalars
+        .iter()
+        .find(|v| !v.is_null())
+        .map_or(DataType::Utf8, ScalarValue::data_type);
     let scalars = scalars
         .into_iter()
         .map(|v| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::config::ConfigNonZeroUsize;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::SQLOptions;
@@ -20,11 +21,13 @@ use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView, TableView};
 
 use crate::catalog::{Asker, Pinned, Scope, Target, own_schema};
+use crate::constants;
 use crate::engine::{Parts, QueryRequest};
-use crate::functions;
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
+use crate::functions;
 use crate::guard;
 use crate::params;
+use crate::registry::Reads;
 use crate::secured;
 use crate::session::{DEFAULT_SCHEMA, PATH};
 use crate::statement;
@@ -33,6 +36,7 @@ use crate::system::pg_catalog;
 use crate::travel::{self, Clause, PastTable, Unit};
 use crate::types::type_name;
 use crate::write;
+use crate::yielding;
 
 /// The most parameters a statement may take, as in Postgres' protocol.
 const MAX_PARAMETERS: usize = 65_535;
@@ -40,6 +44,7 @@ const MAX_PARAMETERS: usize = 65_535;
 /// A query ready to run.
 pub(crate) struct Planned {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) reads: Reads,
     pub(crate) state: SessionState,
     pub(crate) versions: BTreeMap<String, PinnedVersion>,
     pub(crate) scope: Scope,
@@ -60,17 +65,46 @@ pub(crate) async fn plan(
     view: Arc<LakeView>,
 ) -> Result<Planned, QueryError> {
     let params = params::bind(&request.params)?;
-    let Logical { plan, state, scope } = logical(parts, request, read, &params, view).await?;
+    let Logical {
+        plan,
+        mut state,
+        scope,
+    } = logical(parts, request, read, &params, view).await?;
     let fail = |error| translate(error, &scope);
     let plan = with_params(plan, params, &scope)?;
     let plan = presentable(plan).map_err(fail)?;
-    let plan = state.create_physical_plan(&plan).await.map_err(fail)?;
+    let (plan, reads) = physical(&mut state, &plan).await.map_err(fail)?;
     Ok(Planned {
         plan,
+        reads,
         state,
         versions: scope.pinned.used(),
         scope,
     })
+}
+
+/// Makes a plan that can be run, and finds what it reads.
+///
+/// The session is left with batches as small as the plan's constants need.
+pub(crate) async fn physical(
+    state: &mut SessionState,
+    plan: &LogicalPlan,
+) -> datafusion::common::Result<(Arc<dyn ExecutionPlan>, Reads)> {
+    let plan = state.optimize(plan)?;
+    let reads = Reads::of(&plan)?;
+    let usual = state.config().batch_size();
+    let rows = constants::batch_rows(&plan, usual)?;
+    if rows < usual {
+        let options = state.config_mut().options_mut();
+        options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
+    }
+    let planner = state.query_planner().clone();
+    let plan = planner.create_physical_plan(&plan, state).await?;
+    let plan = match rows < usual {
+        true => yielding::in_small_batches(plan)?,
+        false => plan,
+    };
+    Ok((plan, reads))
 }
 
 /// Finds what a request would answer.
@@ -264,7 +298,11 @@ async fn resolve(
             schema => vec![schema],
         };
         let full = match table.schema.as_str() {
-            PATH => format!("{}.{}", on_path.last().unwrap_or(&DEFAULT_SCHEMA), table.table),
+            PATH => format!(
+                "{}.{}",
+                on_path.last().unwrap_or(&DEFAULT_SCHEMA),
+                table.table
+            ),
             schema => format!("{schema}.{}", table.table),
         };
         let name = on_path
@@ -421,9 +459,7 @@ fn listed(statement: Statement) -> Result<Statement, QueryError> {
             Sql::ShowSchemas { .. } => {
                 "SELECT schema_name AS schema FROM information_schema.schemata ORDER BY 1"
             }
-            Sql::ShowVariable { variable }
-                if matches!(variable.as_slice(), [name] if name.value.eq_ignore_ascii_case("all")) =>
-            {
+            Sql::ShowVariable { variable } if matches!(variable.as_slice(), [name] if name.value.eq_ignore_ascii_case("all")) => {
                 "SELECT name, setting, short_desc AS description FROM pg_catalog.pg_settings ORDER BY 1"
             }
             _ => return Ok(statement),

@@ -249,13 +249,20 @@ fn quoted(name: &str) -> String {
 ///
 /// Everything that writes is left as the trait has it: refused. Writes go another way.
 pub(crate) struct SecuredTable {
+    /// As `schema.table`, whatever the statement calls it.
+    name: String,
     inner: Arc<dyn TableProvider>,
     guard: Arc<Guard>,
 }
 
 impl SecuredTable {
-    pub(crate) fn new(inner: Arc<dyn TableProvider>, guard: Arc<Guard>) -> Self {
-        Self { inner, guard }
+    pub(crate) fn new(name: String, inner: Arc<dyn TableProvider>, guard: Arc<Guard>) -> Self {
+        Self { name, inner, guard }
+    }
+
+    /// Returns the table's name, with its schema.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -453,6 +453,13 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         section: "query",
+        name: "value_size",
+        kind: Kind::Size(size(64 * KB), size(512 * MB), |c, v| c.query.value_size = v),
+        default: "32MB",
+        doc: "The largest text or list a function of a query may make.",
+    },
+    Key {
+        section: "query",
         name: "timeout",
         kind: Kind::Time(Duration::from_millis(10), secs(DAY), |c, v| {
             c.query.timeout = v
@@ -473,6 +480,14 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Number(1, 1024, |c, v| c.query.concurrency = count(v)),
         default: "8",
         doc: "Queries that run at one time; others wait their turn.",
+    },
+    Key {
+        section: "query",
+        name: "queue",
+        kind: Kind::Number(0, 100_000, |c, v| c.query.queue = count(v)),
+        default: "200",
+        doc: "Queries that may wait for their turn; more are turned away, those of whoever has most \
+              waiting first.",
     },
     Key {
         section: "log",

@@ -153,12 +153,16 @@ pub struct Query {
     pub memory: ByteSize,
     /// Disk space for what does not fit into memory.
     pub temp_size: ByteSize,
+    /// The largest value a function may make.
+    pub value_size: ByteSize,
     /// Longest run time of a query.
     pub timeout: Duration,
     /// Threads; 0: one per core.
     pub threads: usize,
     /// Queries that run at one time; others wait.
     pub concurrency: usize,
+    /// Queries that may wait for their turn.
+    pub queue: usize,
 }
 
 /// Logs.
@@ -237,9 +241,11 @@ impl Config {
             query: Query {
                 memory: ByteSize(0),
                 temp_size: ByteSize(0),
+                value_size: ByteSize(0),
                 timeout: Duration::ZERO,
                 threads: 0,
                 concurrency: 0,
+                queue: 0,
             },
             log: Log {
                 level: "info",

@@ -361,7 +361,7 @@ impl Scope {
             _ => None,
         };
         if let Some(table) = system {
-            return Ok(table.map(|table| self.secured(table)));
+            return Ok(table.map(|table| self.secured(format!("{schema}.{name}"), table)));
         }
         // Names of past versions exist in the statement only, not inside the views it uses.
         if self.depth == 0
@@ -379,7 +379,7 @@ impl Scope {
             self.note(view);
             let table = Arc::new(TargetTable::new(view.clone()));
             let permitted = self.permit(schema, view.name.table())?;
-            return Ok(permitted.map(|()| self.secured(table)));
+            return Ok(permitted.map(|()| self.secured(view.name.to_string(), table)));
         }
         if schema == PATH {
             return match self.on_path(name) {
@@ -406,8 +406,8 @@ impl Scope {
             .map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
-    fn secured(&self, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
-        Arc::new(SecuredTable::new(table, self.pinned.guard.clone()))
+    fn secured(&self, name: String, table: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
+        Arc::new(SecuredTable::new(name, table, self.pinned.guard.clone()))
     }
 
     /// Returns with whose rights the names inside a view are read.
@@ -458,7 +458,8 @@ impl Scope {
 
     fn read(&self, table: &Arc<TableView>) -> Arc<dyn TableProvider> {
         self.note(table);
-        self.secured(Arc::new(LakeTable::new(table.clone())))
+        let name = table.name.to_string();
+        self.secured(name, Arc::new(LakeTable::new(table.clone())))
     }
 
     /// Makes the table's files known to the engine, and remembers the version that is read.

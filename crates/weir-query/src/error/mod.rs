@@ -161,6 +161,18 @@ impl QueryError {
         )
     }
 
+    /// Returns the same error once more, for another who waits for it; the first keeps the cause.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            sqlstate: self.sqlstate,
+            position: self.position,
+            hint: self.hint.clone(),
+            source: None,
+        }
+    }
+
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

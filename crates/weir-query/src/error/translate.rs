@@ -75,10 +75,15 @@ fn from_text(error: &DataFusionError) -> QueryError {
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
         DataFusionError::Execution(message) => execution(message),
         DataFusionError::ArrowError(error, _) => value(&error.to_string()),
-        DataFusionError::External(error) => match error.downcast_ref::<LakeError>() {
-            Some(error) => QueryError::new(QueryErrorKind::Lake, error.to_string()),
-            None => QueryError::internal(error.to_string()),
-        },
+        DataFusionError::External(error) => {
+            if let Some(error) = error.downcast_ref::<QueryError>() {
+                return error.again();
+            }
+            match error.downcast_ref::<LakeError>() {
+                Some(error) => QueryError::new(QueryErrorKind::Lake, error.to_string()),
+                None => QueryError::internal(error.to_string()),
+            }
+        }
         DataFusionError::ObjectStore(error) => unreadable(error.to_string()),
         DataFusionError::ParquetError(error) => unreadable(error.to_string()),
         other => QueryError::internal(other.to_string()),
@@ -299,10 +304,16 @@ fn value(message: &str) -> QueryError {
         return QueryError::new(QueryErrorKind::Value, "division by zero").with_sqlstate("22012");
     }
     let lower = message.to_ascii_lowercase();
-    if lower.contains("overflow") || lower.starts_with("can't cast value") || lower.contains("too large to store") {
-        return QueryError::new(QueryErrorKind::Value, format!("value out of range: {}", lower_first(message)))
-            .with_sqlstate("22003")
-            .hint("cast to a wider type first, such as numeric");
+    if lower.contains("overflow")
+        || lower.starts_with("can't cast value")
+        || lower.contains("too large to store")
+    {
+        return QueryError::new(
+            QueryErrorKind::Value,
+            format!("value out of range: {}", lower_first(message)),
+        )
+        .with_sqlstate("22003")
+        .hint("cast to a wider type first, such as numeric");
     }
     let error = QueryError::new(QueryErrorKind::Value, lower_first(message));
     if message.starts_with("Cannot cast") || message.starts_with("Error parsing") {

@@ -6,10 +6,12 @@
 
 mod aggregates;
 mod arithmetic;
+mod bounded;
 mod dates;
 mod intervals;
 mod json;
 mod labels;
+mod measure;
 mod misc;
 mod native;
 mod operators;
@@ -35,8 +37,8 @@ pub(crate) use types::Types;
 
 use native::Native;
 
-/// Registers all functions.
-pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+/// Registers all functions; none of them makes a value larger than `value_bytes`.
+pub(crate) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()> {
     let strftime = state.udf("to_char")?;
     state.register_udf(Arc::new(
         strftime.as_ref().clone().with_aliases(["strftime"]),
@@ -54,5 +56,6 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in families.into_iter().flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    bounded::register(state, value_bytes)?;
     aggregates::register(state)
 }

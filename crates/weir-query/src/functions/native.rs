@@ -7,6 +7,11 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use super::bounded::check_repeated;
+
+/// The largest value that is written out for each of a batch's rows, and more.
+const LARGEST: u64 = 32 << 20;
+
 /// What the types of the arguments become, or why they do not fit.
 pub(super) type Coerce = fn(&[DataType]) -> Result<Vec<DataType>>;
 /// The type of the answer, from those of the arguments.
@@ -111,6 +116,9 @@ pub(super) fn compute(args: &ScalarFunctionArgs, compute: Compute) -> Result<Col
         .iter()
         .all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
     let rows = if constant { 1 } else { args.number_rows };
+    for arg in &args.args {
+        check_repeated("the function", arg, rows, LARGEST)?;
+    }
     let call = Call {
         args: args
             .args

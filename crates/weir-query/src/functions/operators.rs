@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::arithmetic::{DIVIDE_NUMERIC, numeric_shape};
 use super::intervals::{DIVIDE_INTERVAL, MULTIPLY_INTERVAL};
+use super::semantics::{CALL_DEPTH, chain_length, too_deep};
 use super::types::{interval, is_text};
 
 /// Plans the operators.
@@ -48,6 +49,9 @@ impl ExprPlanner for Operators {
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         use BinaryOperator as Op;
         let RawBinaryExpr { op, left, right } = expr;
+        if chain_length(&left) > CALL_DEPTH {
+            return Err(too_deep());
+        }
         let types = (left.get_type(schema), right.get_type(schema));
         let original =
             |op, left, right| Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));

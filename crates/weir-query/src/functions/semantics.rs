@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion, TreeNodeVisitor};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{BinaryExpr, Cast};
@@ -17,9 +17,11 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Scala
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::{ADD, DIVIDE, MULTIPLY, ROUND_EVEN, SUBTRACT};
+use super::bounded::CONCAT;
 use super::text::AS_TEXT;
 use super::time::parser;
 use super::types::is_text;
+use crate::error::{QueryError, QueryErrorKind};
 
 /// The rule; it runs after the engine's own.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub(crate) struct PostgresSemantics {
     divide: Arc<ScalarUDF>,
     round_even: Arc<ScalarUDF>,
     as_text: Arc<ScalarUDF>,
+    concat: Arc<ScalarUDF>,
 }
 
 impl PostgresSemantics {
@@ -41,6 +44,7 @@ impl PostgresSemantics {
             divide: state.udf(DIVIDE)?,
             round_even: state.udf(ROUND_EVEN)?,
             as_text: state.udf(AS_TEXT)?,
+            concat: state.udf(CONCAT)?,
         })
     }
 
@@ -51,6 +55,13 @@ impl PostgresSemantics {
     ) -> Result<Transformed<Expr>> {
         match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                // Before types are asked for: finding them takes as long as the chain, at every link.
+                if chain_length(&left) > CALL_DEPTH {
+                    return Err(too_deep());
+                }
+                if op == Operator::StringConcat {
+                    return self.concat(left, right, schema);
+                }
                 let function = match op {
                     Operator::Plus => &self.add,
                     Operator::Minus => &self.subtract,
@@ -92,6 +103,27 @@ impl PostgresSemantics {
             }
             expr => Ok(Transformed::no(expr)),
         }
+    }
+
+    /// Puts a function with bounds in place of `||`, where both sides are of one kind of text.
+    fn concat(
+        &self,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        schema: &datafusion::common::DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        let kind = left.get_type(schema)?;
+        let same = kind == right.get_type(schema)? && is_text(&kind);
+        if !same {
+            return Ok(Transformed::no(binary(left, Operator::StringConcat, right)));
+        }
+        // One call for a whole chain: calls inside of calls take long to plan.
+        let mut args = match *left {
+            Expr::ScalarFunction(call) if call.func.name() == CONCAT => call.args,
+            left => vec![left],
+        };
+        args.push(*right);
+        Ok(Transformed::yes(self.concat.call(args)))
     }
 
     fn cast(&self, expr: &Expr, from: &DataType, to: &DataType) -> Result<Option<Expr>> {
@@ -146,6 +178,81 @@ fn binary(left: Box<Expr>, op: Operator, right: Box<Expr>) -> Expr {
     Expr::BinaryExpr(BinaryExpr { left, op, right })
 }
 
+/// Calls inside of calls: what planning them takes grows faster than with the square.
+pub(super) const CALL_DEPTH: usize = 200;
+
+/// Refuses expressions that are calls inside of calls, too deep to be planned in time.
+fn check_depth(plan: &LogicalPlan) -> Result<()> {
+    let mut deepest = 0;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            deepest = deepest.max(call_depth(expr)?);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    if deepest <= CALL_DEPTH {
+        return Ok(());
+    }
+    Err(too_deep())
+}
+
+/// Returns how many calls there are, each the first argument of the one before.
+pub(super) fn chain_length(mut expr: &Expr) -> usize {
+    let mut length = 0;
+    loop {
+        expr = match expr {
+            Expr::ScalarFunction(call) if !call.args.is_empty() => {
+                length += 1;
+                &call.args[0]
+            }
+            Expr::Cast(Cast { expr, .. }) => expr,
+            Expr::BinaryExpr(BinaryExpr { left, .. }) => left,
+            _ => return length,
+        }
+    }
+}
+
+pub(super) fn too_deep() -> DataFusionError {
+    let error = QueryError::new(
+        QueryErrorKind::TooComplex,
+        format!("an expression has more than {CALL_DEPTH} operators or calls inside of each other"),
+    )
+    .hint("compute parts of it in a subquery, or sum a list: SELECT sum(v) FROM (VALUES ...) t(v)");
+    DataFusionError::External(Box::new(error))
+}
+
+/// Returns how many function calls are inside of each other.
+fn call_depth(expr: &Expr) -> Result<usize> {
+    let mut calls = Calls::default();
+    expr.visit(&mut calls)?;
+    Ok(calls.deepest)
+}
+
+#[derive(Default)]
+struct Calls {
+    depth: usize,
+    deepest: usize,
+}
+
+impl<'n> TreeNodeVisitor<'n> for Calls {
+    type Node = Expr;
+
+    fn f_down(&mut self, expr: &'n Expr) -> Result<TreeNodeRecursion> {
+        if matches!(expr, Expr::ScalarFunction(_)) {
+            self.depth += 1;
+            self.deepest = self.deepest.max(self.depth);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn f_up(&mut self, expr: &'n Expr) -> Result<TreeNodeRecursion> {
+        if matches!(expr, Expr::ScalarFunction(_)) {
+            self.depth -= 1;
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+}
+
 impl AnalyzerRule for PostgresSemantics {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = plan.transform_up_with_subqueries(|plan| {
@@ -165,6 +272,7 @@ impl AnalyzerRule for PostgresSemantics {
                 Ok(new.update_data(|expr| name.restore(expr)))
             })
         })?;
+        check_depth(&plan.data)?;
         Ok(plan.data)
     }
 

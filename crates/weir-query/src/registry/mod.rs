@@ -1,5 +1,9 @@
 //! The queries that run and those that ran lately, in memory.
 
+mod fingerprint;
+mod summary;
+mod usage;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -7,19 +11,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::access_statements::redact;
 use crate::caller::Caller;
+use crate::engine::QueryRequest;
 use crate::error::QueryError;
 use crate::memory::Share;
 
-/// How many finished queries are remembered.
-const RECENT: usize = 500;
+pub(crate) use summary::Totals;
+pub use summary::{QueryState, QuerySummary};
+pub(crate) use usage::{Cost, Reads};
+
+/// How many finished queries are remembered, and in how much memory.
+const RECENT: usize = 10_000;
+const RECENT_BYTES: usize = 16 << 20;
 
 /// How much of a statement is remembered.
 const SQL_BYTES: usize = 4_096;
+
+/// How many users' totals are kept; those that are no more are not missed.
+const MAX_USERS: usize = 10_000;
 
 /// Identifies one run of a query.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,48 +61,6 @@ impl fmt::Display for QueryId {
     }
 }
 
-/// How far a query is, or how it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueryState {
-    Waiting,
-    Planning,
-    Running,
-    Done,
-    Failed,
-    Cancelled,
-}
-
-impl QueryState {
-    /// Returns the state as a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            QueryState::Waiting => "waiting",
-            QueryState::Planning => "planning",
-            QueryState::Running => "running",
-            QueryState::Done => "done",
-            QueryState::Failed => "failed",
-            QueryState::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// What is known of one query.
-#[derive(Clone, Debug)]
-pub struct QuerySummary {
-    pub id: QueryId,
-    pub state: QueryState,
-    pub caller: Caller,
-    /// The statement, cut off after four kilobytes.
-    pub sql: String,
-    pub started_at: DateTime<Utc>,
-    pub elapsed: Duration,
-    /// Rows handed out so far.
-    pub rows: u64,
-    /// The most memory held at one time.
-    pub peak_bytes: u64,
-    pub error: Option<String>,
-}
-
 /// All queries of one engine.
 #[derive(Default)]
 pub(crate) struct Queries {
@@ -101,11 +73,31 @@ pub(crate) struct Queries {
 struct Inner {
     running: BTreeMap<QueryId, Arc<Entry>>,
     recent: VecDeque<QuerySummary>,
+    recent_bytes: usize,
+    users: BTreeMap<String, Totals>,
+}
+
+impl Inner {
+    fn remember(&mut self, summary: QuerySummary) {
+        let user = summary.caller.name();
+        if self.users.contains_key(user) || self.users.len() < MAX_USERS {
+            self.users.entry(user.to_owned()).or_default().add(&summary);
+        }
+        self.recent_bytes += summary.bytes();
+        self.recent.push_back(summary);
+        while self.recent.len() > RECENT || self.recent_bytes > RECENT_BYTES {
+            let Some(oldest) = self.recent.pop_front() else {
+                break;
+            };
+            self.recent_bytes -= oldest.bytes();
+        }
+    }
 }
 
 struct Entry {
     id: QueryId,
     caller: Caller,
+    application: String,
     sql: String,
     started_at: DateTime<Utc>,
     started: Instant,
@@ -116,46 +108,76 @@ struct Entry {
 
 struct Progress {
     state: QueryState,
+    /// How long it took until planning began, and until planning had ended.
+    planning_after: Option<Duration>,
+    running_after: Option<Duration>,
+    fingerprint: fingerprint::Fingerprint,
+    reads: Reads,
+    cost: Cost,
     share: Option<Arc<Share>>,
 }
 
 impl Entry {
     fn summary(&self) -> QuerySummary {
         let progress = self.progress.lock();
+        let elapsed = self.started.elapsed();
+        let queued = progress.planning_after.unwrap_or(elapsed);
+        let planned = progress.running_after.unwrap_or(elapsed);
         QuerySummary {
             id: self.id.clone(),
             state: progress.state,
             caller: self.caller.clone(),
+            application: self.application.clone(),
+            kind: progress.fingerprint.kind.clone(),
+            hash: progress.fingerprint.hash.clone(),
             sql: self.sql.clone(),
             started_at: self.started_at,
-            elapsed: self.started.elapsed(),
+            elapsed,
+            queued,
+            planned: planned.saturating_sub(queued),
             rows: self.rows.load(Ordering::Relaxed),
+            read_bytes: progress.cost.read_bytes,
+            cpu: progress.cost.cpu,
             peak_bytes: progress
                 .share
                 .as_ref()
                 .map_or(0, |share| share.peak() as u64),
+            tables: progress.reads.tables.iter().cloned().collect(),
+            columns: progress.reads.columns.iter().cloned().collect(),
+            sqlstate: None,
             error: None,
         }
     }
 }
 
+/// Returns the beginning of a text.
+fn beginning(text: &str, bytes: usize) -> String {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
 impl Queries {
-    pub(crate) fn start(self: &Arc<Self>, caller: &Caller, sql: &str) -> Ticket {
+    pub(crate) fn start(self: &Arc<Self>, request: &QueryRequest) -> Ticket {
         // Passwords must not outlive the statement they are in.
-        let sql = &*redact(sql);
-        let mut end = sql.len().min(SQL_BYTES);
-        while !sql.is_char_boundary(end) {
-            end -= 1;
-        }
+        let sql = redact(&request.sql);
         let entry = Arc::new(Entry {
             id: QueryId::new(),
-            caller: caller.clone(),
-            sql: sql[..end].to_owned(),
+            caller: request.caller.clone(),
+            application: beginning(&request.settings.application_name, 256),
+            sql: beginning(&sql, SQL_BYTES),
             started_at: Utc::now(),
             started: Instant::now(),
             rows: AtomicU64::new(0),
             progress: Mutex::new(Progress {
                 state: QueryState::Waiting,
+                planning_after: None,
+                running_after: None,
+                fingerprint: Default::default(),
+                reads: Reads::default(),
+                cost: Cost::default(),
                 share: None,
             }),
             cancel: watch::Sender::new(false),
@@ -194,6 +216,15 @@ impl Queries {
         running.chain(inner.recent.iter().rev().cloned()).collect()
     }
 
+    /// Returns what each user's queries came to, those that run left out.
+    pub(crate) fn totals(&self) -> Vec<(String, Totals)> {
+        let inner = self.inner.lock();
+        let users = inner.users.iter();
+        users
+            .map(|(user, totals)| (user.clone(), totals.clone()))
+            .collect()
+    }
+
     /// Returns how many run, ended, and failed.
     pub(crate) fn counts(&self) -> (usize, u64, u64) {
         let running = self.inner.lock().running.len();
@@ -218,7 +249,30 @@ impl Ticket {
     }
 
     pub(crate) fn enter(&self, state: QueryState) {
-        self.entry.progress.lock().state = state;
+        let mut progress = self.entry.progress.lock();
+        let elapsed = self.entry.started.elapsed();
+        match state {
+            QueryState::Planning => progress.planning_after = Some(elapsed),
+            QueryState::Running => progress.running_after = Some(elapsed),
+            _ => {}
+        }
+        progress.state = state;
+    }
+
+    /// Notes what kind of statement it is; reading a long one takes a while.
+    pub(crate) fn identify(&self, sql: &str, longest: usize) {
+        if let Some(fingerprint) = fingerprint::of(sql, longest) {
+            self.entry.progress.lock().fingerprint = fingerprint;
+        }
+    }
+
+    pub(crate) fn reads(&self, reads: Reads) {
+        self.entry.progress.lock().reads.extend(reads);
+    }
+
+    /// Notes what a plan took, once it runs no more.
+    pub(crate) fn ran(&self, plan: &Arc<dyn ExecutionPlan>) {
+        self.entry.progress.lock().cost.add(Cost::of(plan));
     }
 
     pub(crate) fn track(&self, share: Arc<Share>) {
@@ -243,26 +297,24 @@ impl Ticket {
             crate::error::QueryErrorKind::Cancelled => QueryState::Cancelled,
             _ => QueryState::Failed,
         };
-        self.end(state, Some(error.to_string()));
+        self.end(state, Some(error));
     }
 
-    fn end(&mut self, state: QueryState, error: Option<String>) {
+    fn end(&mut self, state: QueryState, error: Option<&QueryError>) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         let mut summary = self.entry.summary();
         summary.state = state;
-        summary.error = error;
+        summary.sqlstate = error.map(QueryError::sqlstate);
+        summary.error = error.map(ToString::to_string);
         self.queries.finished.fetch_add(1, Ordering::Relaxed);
         if state == QueryState::Failed {
             self.queries.failed.fetch_add(1, Ordering::Relaxed);
         }
         let mut inner = self.queries.inner.lock();
         inner.running.remove(&self.entry.id);
-        if inner.recent.len() == RECENT {
-            inner.recent.pop_front();
-        }
-        inner.recent.push_back(summary);
+        inner.remember(summary);
     }
 }
 

@@ -1,9 +1,11 @@
 //! Tables about the lake and the server, made when a query reads them.
 
 mod access;
+mod activity;
 pub(crate) mod information;
 pub(crate) mod pg_catalog;
 mod state;
+mod storage;
 mod virtual_table;
 
 use std::sync::Arc;
@@ -19,14 +21,16 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 13] = [
     "audit",
     "commits",
     "grants",
     "lake",
     "queries",
+    "query_users",
     "roles",
     "sources",
+    "storage",
     "tables",
     "tokens",
     "users",
@@ -43,8 +47,10 @@ pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>>
         "users" => access::users(scope),
         "commits" => state::commits(scope),
         "lake" => state::lake(scope),
-        "queries" => state::queries(scope),
+        "queries" => activity::queries(scope),
+        "query_users" => activity::users(scope),
         "sources" => state::sources(scope),
+        "storage" => storage::storage(scope),
         "tables" => state::tables(scope),
         "write_keys" => state::write_keys(scope),
         _ => return None,

@@ -227,45 +227,6 @@ pub(super) fn write_keys(scope: &Scope) -> VirtualTable {
     })
 }
 
-/// `weir.queries`: what runs and what ran lately, this one included.
-pub(super) fn queries(scope: &Scope) -> VirtualTable {
-    let columns = [
-        ("id", DataType::Utf8),
-        ("state", DataType::Utf8),
-        ("caller", DataType::Utf8),
-        ("door", DataType::Utf8),
-        ("started_at", instant()),
-        ("elapsed_ms", DataType::Int64),
-        ("rows", DataType::Int64),
-        ("peak_bytes", DataType::Int64),
-        ("error", DataType::Utf8),
-        ("sql", DataType::Utf8),
-    ];
-    let scope = scope.clone();
-    VirtualTable::new(&columns, move |_| {
-        let list = scope.queries();
-        let columns = vec![
-            texts(list.iter().map(|query| Some(query.id.as_str()))),
-            texts(list.iter().map(|query| Some(query.state.as_str()))),
-            texts(list.iter().map(|query| Some(query.caller.name()))),
-            texts(list.iter().map(|query| Some(query.caller.door()))),
-            instants(
-                list.iter()
-                    .map(|query| Some(query.started_at.timestamp_micros())),
-            ),
-            numbers(
-                list.iter()
-                    .map(|query| i64::try_from(query.elapsed.as_millis()).ok()),
-            ),
-            numbers(list.iter().map(|query| count(query.rows))),
-            numbers(list.iter().map(|query| count(query.peak_bytes))),
-            texts(list.iter().map(|query| query.error.as_ref())),
-            texts(list.iter().map(|query| Some(&query.sql))),
-        ];
-        async move { Ok(columns) }.boxed()
-    })
-}
-
 /// `weir.lake`: the state of the lake as names and values.
 pub(super) fn lake(scope: &Scope) -> VirtualTable {
     let columns = [("name", DataType::Utf8), ("value", DataType::Int64)];
@@ -276,7 +237,10 @@ pub(super) fn lake(scope: &Scope) -> VirtualTable {
             view.tables.values().map(|t| of(t)).sum::<u64>()
         };
         if !scope.may(Action::Operate) {
-            let none = vec![texts(std::iter::empty::<Option<&str>>()), numbers([].into_iter())];
+            let none = vec![
+                texts(std::iter::empty::<Option<&str>>()),
+                numbers([].into_iter()),
+            ];
             return async move { Ok(none) }.boxed();
         }
         let (running, finished, failed) = scope.pinned.queries.counts();

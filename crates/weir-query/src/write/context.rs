@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as Sql};
 use futures::StreamExt;
@@ -21,7 +21,7 @@ use crate::error::{QueryError, QueryErrorKind, translate};
 use crate::memory::Share;
 use crate::params;
 use crate::plan::{self, Read};
-use crate::registry::QueryId;
+use crate::registry::{QueryId, Reads};
 use crate::statement;
 use crate::stream::PinnedVersion;
 use crate::travel::{Clause, PastTable};
@@ -37,6 +37,9 @@ pub(crate) struct Context {
     pub(crate) share: Arc<Share>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) used: Mutex<BTreeMap<String, PinnedVersion>>,
+    /// What its questions read, and their plans, for what they counted.
+    pub(crate) reads: Mutex<Reads>,
+    pub(crate) ran: Mutex<Vec<Arc<dyn ExecutionPlan>>>,
 }
 
 /// Returns the table a statement changes, under a name that nobody can write.
@@ -71,6 +74,8 @@ impl Context {
             share,
             gate,
             used: Mutex::default(),
+            reads: Mutex::default(),
+            ran: Mutex::default(),
         };
         Ok((context, statement))
     }
@@ -139,8 +144,10 @@ impl Context {
         plan: &LogicalPlan,
     ) -> Result<SendableRecordBatchStream, QueryError> {
         let fail = |error| translate(error, scope);
-        let state = scope.state();
-        let plan = state.create_physical_plan(plan).await.map_err(fail)?;
+        let mut state = scope.state();
+        let (plan, reads) = plan::physical(&mut state, plan).await.map_err(fail)?;
+        self.reads.lock().extend(reads);
+        self.ran.lock().push(plan.clone());
         let task = task_context(&state, &self.parts.runtime, self.share.clone(), &self.id)?;
         let rows = execute_stream(plan, task).map_err(fail)?;
         self.used.lock().extend(scope.pinned.used());

@@ -2,12 +2,13 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::context::Context;
 use super::execute;
 use crate::engine::{asked_to_end, given_up, panicked, report};
 use crate::error::QueryError;
+use crate::queue::Place;
 use crate::registry::Ticket;
 use crate::stream::{Command, PinnedVersion, timed_out};
 
@@ -26,7 +27,7 @@ pub(crate) struct Job {
     pub(crate) context: Context,
     pub(crate) statement: datafusion::sql::parser::Statement,
     pub(crate) ticket: Ticket,
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) place: Place,
     pub(crate) answer: oneshot::Sender<Outcome>,
     pub(crate) deadline: Instant,
     pub(crate) timeout: Duration,
@@ -39,7 +40,7 @@ impl Job {
             context,
             statement,
             ticket,
-            permit,
+            place,
             mut answer,
             deadline,
             timeout,
@@ -65,6 +66,10 @@ impl Job {
             command,
             versions: context.used(),
         });
+        ticket.reads(std::mem::take(&mut *context.reads.lock()));
+        for plan in context.ran.lock().iter() {
+            ticket.ran(plan);
+        }
         match &outcome {
             Ok(written) => {
                 ticket.count_rows(written.command.rows.unwrap_or(0) as usize);
@@ -75,7 +80,7 @@ impl Job {
                 ticket.failed(error);
             }
         }
-        drop(permit);
+        drop(place);
         let _ = answer.send(outcome);
     }
 }

@@ -1,5 +1,6 @@
 //! Keeps operators from holding a thread: cancelling, deadlines and fairness need tasks that yield.
 
+mod held;
 mod portions;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 
+use self::held::HeldExec;
 use self::portions::PortionsExec;
 
 /// Makes operators yield that turn few rows into many.
@@ -28,6 +30,9 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
+            if plan.name() == "WindowAggExec" {
+                return Ok(Transformed::yes(hold_rows(plan)?));
+            }
             let plan = probe_in_portions(plan)?;
             let multiplies = matches!(
                 plan.name(),
@@ -55,6 +60,27 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Has the rows counted that a window over all of them keeps.
+fn hold_rows(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let children: Vec<Arc<dyn ExecutionPlan>> = plan
+        .children()
+        .into_iter()
+        .map(|input| Arc::new(HeldExec::over(Arc::clone(input))) as Arc<dyn ExecutionPlan>)
+        .collect();
+    replace_children_if_necessary(plan, children)
+}
+
+/// Hands the rows of all sources on in batches of the query's own size.
+pub(crate) fn in_small_batches(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
+        Ok(match plan.children().is_empty() {
+            true => Transformed::yes(Arc::new(PortionsExec::over(plan)) as Arc<dyn ExecutionPlan>),
+            false => Transformed::no(plan),
+        })
+    })
+    .data()
 }
 
 /// Feeds a nested-loop join's probe side in portions: the join compares each probe batch with all

@@ -80,11 +80,12 @@ impl ExecutionPlan for PortionsExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let largest = context.session_config().batch_size();
         Ok(Box::pin(Portions {
-            largest: context.session_config().batch_size(),
+            largest,
             input: self.input.execute(partition, context)?,
             batch: None,
-            rows: FIRST,
+            rows: FIRST.min(largest),
             handed: None,
         }))
     }

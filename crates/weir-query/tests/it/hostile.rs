@@ -72,6 +72,14 @@ async fn what_the_guard_lets_through_does_not_overflow_a_stack() {
         ),
         format!("SELECT amount{} FROM shop.orders", " + 1".repeat(limit)),
         format!("SELECT user_id{} FROM shop.orders", " || 'x'".repeat(limit)),
+        format!("SELECT weir_seq{} FROM shop.orders", " + 1".repeat(limit)),
+        format!("SELECT weir_seq{} FROM shop.orders", " + 1".repeat(190)),
+        format!("SELECT weir_seq{} FROM shop.orders", " / 1".repeat(limit)),
+        format!("SELECT raw{} FROM raw_shop.events", " -> 'a'".repeat(limit)),
+        format!(
+            "SELECT received_at{} FROM shop.orders",
+            " + interval '1 day'".repeat(limit)
+        ),
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(limit / 10 - 1)),
         format!(
             "SELECT CASE{} END FROM shop.orders",
@@ -236,6 +244,175 @@ async fn too_many_queries_are_turned_away() {
     drop(running);
     settled(&fixture).await;
     assert_eq!(fixture.value("SELECT 1").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_is_made_that_is_too_large() {
+    let fixture = Fixture::filled().await;
+    for sql in [
+        "SELECT length(repeat('x', 2000000000))",
+        "SELECT length(repeat(user_id, 2000000000)) FROM shop.orders",
+        "SELECT length(repeat(arrow_cast('x', 'LargeUtf8'), 9223372036854775807))",
+        "SELECT length(lpad('x', 2000000000, 'y'))",
+        "SELECT length(rpad(user_id, 2000000000)) FROM shop.orders",
+        "SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 100000)))",
+        "SELECT length(regexp_replace(repeat('x', 1000000), 'x', repeat('y', 100000), 'g'))",
+        "SELECT length(concat_ws(repeat('x', 30000000), 'a', 'b', 'c'))",
+        "SELECT cardinality(array_repeat(1, 2000000000))",
+        "SELECT cardinality(array_repeat(array_repeat('x', 100000), 100000))",
+        "SELECT cardinality(array_resize([1], 2000000000))",
+        "SELECT cardinality(range(9223372036854775807))",
+        "SELECT cardinality(generate_series(1, 9223372036854775807))",
+        "SELECT generate_series('1000-01-01'::timestamp, '2200-01-01'::timestamp, interval '1 millisecond')",
+        "WITH a AS (SELECT repeat(user_id, 1000000) AS x FROM shop.orders), b AS (SELECT x || x || x || x AS x FROM a), \
+         c AS (SELECT x || x || x || x AS x FROM b) SELECT length(x) FROM c",
+        "WITH RECURSIVE r AS (SELECT 'x' AS s, 1 AS n UNION ALL SELECT s || s, n + 1 FROM r WHERE n < 60) SELECT max(length(s)) FROM r",
+        "WITH RECURSIVE r AS (SELECT [1] AS s, 1 AS n UNION ALL SELECT array_concat(s, s), n + 1 FROM r WHERE n < 60) \
+         SELECT max(cardinality(s)) FROM r",
+        "SELECT array_to_string(array_repeat('x', 1000000), repeat('y', 10000))",
+        "SELECT sum(length(repeat('x', 1000000 + value % 2))) FROM generate_series(1, 100000)",
+    ] {
+        let end = fixture.rows(sql).await;
+        match end {
+            Err(error) => assert_eq!(
+                (error.kind(), error.sqlstate()),
+                (QueryErrorKind::Value, "54000"),
+                "{sql}: {error}"
+            ),
+            Ok(_) => panic!("{sql} was answered"),
+        }
+    }
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_constants_meet_many_rows_a_few_at_a_time() {
+    let fixture = Fixture::filled().await;
+    for (sql, answer) in [
+        (
+            "SELECT sum(length(x)) FROM (SELECT value, repeat('x', 10000000) AS x FROM generate_series(1, 300)) t",
+            "3000000000",
+        ),
+        (
+            "SELECT max(length(concat(user_id, repeat('x', 10000000)))) FROM shop.orders",
+            "10000003",
+        ),
+        (
+            "SELECT max(cardinality(range(1000000))) FROM generate_series(1, 100)",
+            "1000000",
+        ),
+        ("SELECT length('ä' || NULL::text || 'b')", "NULL"),
+        (
+            "SELECT max(user_id || '-' || id) FROM shop.orders",
+            "bob-m2",
+        ),
+    ] {
+        assert_eq!(fixture.value(sql).await, answer, "{sql}");
+    }
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_over_all_rows_are_counted() {
+    let fixture = Fixture::with(|options| {
+        options.memory_bytes = 64 << 20;
+        options.query_memory_bytes = 48 << 20;
+    })
+    .await;
+    let end = fixture
+        .rows("SELECT max(n + value) FROM (SELECT value, count(*) OVER () AS n FROM generate_series(1, 1000000000)) t")
+        .await;
+    assert_eq!(end.unwrap_err().kind(), QueryErrorKind::OutOfMemory);
+    let answer = fixture
+        .value("SELECT max(n + value) FROM (SELECT value, count(*) OVER () AS n FROM generate_series(1, 100000)) t")
+        .await;
+    assert_eq!(answer, "200000");
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_nobody_reads_keeps_nobody_waiting() {
+    let fixture = Fixture::with(|options| options.running = 1).await;
+    let sql = "SELECT value FROM generate_series(1, 1000000)";
+    let mut unread = fixture
+        .engine
+        .query(QueryRequest::new(sql, Caller::owner("test")))
+        .await
+        .unwrap();
+
+    // There is one place, and the first query has left it.
+    assert_eq!(fixture.value("SELECT 1").await, "1");
+    assert_eq!(fixture.engine.idle(), 1);
+
+    let mut rows = 0;
+    while let Some(batch) = unread.rows.next().await {
+        rows += batch.unwrap().num_rows();
+    }
+    assert_eq!(rows, 1_000_000);
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_answers_are_bounded() {
+    let fixture = Fixture::with(|options| {
+        options.running = 1;
+        options.idle = 4;
+    })
+    .await;
+    let sql = "SELECT value FROM generate_series(1, 1000000)";
+    let mut unread = Vec::new();
+    for _ in 0..3 {
+        let request = QueryRequest::new(sql, Caller::owner("test"));
+        unread.push(fixture.engine.query(request).await.unwrap());
+    }
+    // The third is one more than a user may have: it ends, and says so to whoever reads it.
+    assert_eq!(fixture.value("SELECT 1").await, "1");
+    assert_eq!(fixture.engine.idle(), 2);
+    let mut third = unread.pop().unwrap();
+    let error = loop {
+        match third.rows.next().await.unwrap() {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.sqlstate(), "53300");
+    drop(unread);
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unread_answer_does_not_keep_the_memory() {
+    let fixture = Fixture::with(|options| {
+        options.memory_bytes = 64 << 20;
+        options.query_memory_bytes = 60 << 20;
+        options.idle_patience = Duration::from_millis(1);
+    })
+    .await;
+    let sql = "SELECT a.value, b.value FROM generate_series(1, 5000000) a JOIN generate_series(1, 10000000) b ON a.value < b.value";
+    let mut unread = fixture
+        .engine
+        .query(QueryRequest::new(sql, Caller::owner("test")))
+        .await
+        .unwrap();
+    assert!(unread.rows.next().await.unwrap().is_ok());
+    // Given back, though nobody reads.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while fixture.engine.memory_used() > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "{} B held",
+            fixture.engine.memory_used()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let error = loop {
+        match unread.rows.next().await.unwrap() {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), QueryErrorKind::OutOfMemory);
+    settled(&fixture).await;
 }
 
 /// Waits until nothing runs and nothing is held.

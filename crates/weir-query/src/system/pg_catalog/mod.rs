@@ -56,9 +56,22 @@ pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>>
 }
 
 /// The tables that have rows here; the others are always empty.
-const FILLED: [&str; 14] = [
-    "pg_am", "pg_attribute", "pg_class", "pg_collation", "pg_database", "pg_namespace", "pg_roles", "pg_settings",
-    "pg_stat_activity", "pg_tables", "pg_tablespace", "pg_type", "pg_user", "pg_views",
+const FILLED: [&str; 15] = [
+    "pg_am",
+    "pg_attribute",
+    "pg_class",
+    "pg_collation",
+    "pg_database",
+    "pg_description",
+    "pg_namespace",
+    "pg_roles",
+    "pg_settings",
+    "pg_stat_activity",
+    "pg_tables",
+    "pg_tablespace",
+    "pg_type",
+    "pg_user",
+    "pg_views",
 ];
 
 /// Whether a catalog has no rows here, whoever asks: there are no indexes, constraints, triggers, ...
@@ -80,6 +93,7 @@ async fn rows(scope: &Scope, table: &str) -> Vec<Row> {
             datistemplate: false, datallowconn: true, datconnlimit: -1_i64, dattablespace: 1663_u32,
             datcollate: "C.UTF-8", datctype: "C.UTF-8" },
         ],
+        "pg_description" => descriptions(scope),
         "pg_namespace" => namespaces(scope),
         "pg_roles" => vec![role(scope)],
         "pg_settings" => settings(scope),
@@ -153,6 +167,32 @@ fn classes(scope: &Scope) -> Vec<Row> {
             relrewrite: 0_u32, relfrozenxid: 0_i64, relminmxid: 0_i64 }
         })
         .collect()
+}
+
+fn descriptions(scope: &Scope) -> Vec<Row> {
+    let class = oids::table(SCHEMA, "pg_class");
+    let mut rows = Vec::new();
+    for (schema, name, _) in named(scope, |kind| kind == Kind::Table) {
+        let Some(table) = scope.lake_table(&schema, &name) else {
+            continue;
+        };
+        let columns = table.schema.fields().iter().enumerate();
+        let columns = columns.map(|(at, field)| {
+            (
+                at as i64 + 1,
+                field.metadata().get("comment").map(String::as_str),
+            )
+        });
+        for (number, comment) in std::iter::once((0, table.comment.as_deref())).chain(columns) {
+            if let Some(comment) = comment {
+                rows.push(
+                    row! { objoid: oids::table(&schema, &name), classoid: class, objsubid: number,
+                    description: comment },
+                );
+            }
+        }
+    }
+    rows
 }
 
 async fn attributes(scope: &Scope) -> Vec<Row> {

@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
-    Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    JoinOperator, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use crate::params::elements;
@@ -36,7 +37,8 @@ impl Rewriter<'_> {
     fn number(&self, expr: &mut Expr) -> Option<Expr> {
         let Expr::Cast {
             expr,
-            data_type: DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None),
+            data_type:
+                DataType::Numeric(ExactNumberInfo::None) | DataType::Decimal(ExactNumberInfo::None),
             ..
         } = expr
         else {
@@ -57,8 +59,17 @@ impl Rewriter<'_> {
     /// `x = ANY($1)` with `$1` as text, such as `{1,2}`: a list of values.
     fn listed(&self, expr: &mut Expr) -> Option<Expr> {
         let (left, right, negated) = match expr {
-            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => (left, right, false),
-            Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => (left, right, true),
+            Expr::AnyOp {
+                left,
+                compare_op: BinaryOperator::Eq,
+                right,
+                ..
+            } => (left, right, false),
+            Expr::AllOp {
+                left,
+                compare_op: BinaryOperator::NotEq,
+                right,
+            } => (left, right, true),
             _ => return None,
         };
         let mut inside: &Expr = right;
@@ -72,7 +83,10 @@ impl Rewriter<'_> {
             return None;
         };
         let number: usize = name.strip_prefix('$')?.parse().ok()?;
-        let value = self.params.get(number.checked_sub(1)?).unwrap_or(&ScalarValue::Null);
+        let value = self
+            .params
+            .get(number.checked_sub(1)?)
+            .unwrap_or(&ScalarValue::Null);
         let list = match value {
             ScalarValue::Null => vec![Expr::value(Value::Null)],
             value => elements(value.try_as_str()??)?
@@ -115,7 +129,9 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause {
             limit.iter_mut().for_each(number_of_rows);
-            offset.iter_mut().for_each(|offset| number_of_rows(&mut offset.value));
+            offset
+                .iter_mut()
+                .for_each(|offset| number_of_rows(&mut offset.value));
         }
         if let SetExpr::Select(select) = query.body.as_mut()
             && without_rows(select)
@@ -150,7 +166,10 @@ impl VisitorMut for Rewriter<'_> {
         };
         if nothing {
             let kind = match expr {
-                Expr::Function(_) => DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None)),
+                Expr::Function(_) => DataType::Array(ArrayElemTypeDef::SquareBracket(
+                    Box::new(DataType::Text),
+                    None,
+                )),
                 _ => DataType::Text,
             };
             *expr = null(kind);
@@ -205,8 +224,10 @@ fn gives_no_rows(select: &Select) -> bool {
     };
     select.from.iter().any(|from| {
         let joined = from.joins.iter().any(|join| {
-            matches!(join.join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_))
-                && empty(&join.relation)
+            matches!(
+                join.join_operator,
+                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
+            ) && empty(&join.relation)
         });
         // A right or full join keeps rows of its other side.
         let kept = from.joins.iter().any(|join| {
@@ -270,10 +291,14 @@ fn column_name(item: &SelectItem) -> Option<Ident> {
         SelectItem::ExprWithAlias { expr, alias } if !aggregate(expr) => Some(alias.clone()),
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.clone()),
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().cloned(),
-        SelectItem::UnnamedExpr(Expr::Function(function)) if !aggregate(&Expr::Function(function.clone())) => {
+        SelectItem::UnnamedExpr(Expr::Function(function))
+            if !aggregate(&Expr::Function(function.clone())) =>
+        {
             Some(Ident::with_quote('"', last(&function.name)))
         }
-        SelectItem::UnnamedExpr(expr) if !aggregate(expr) => Some(Ident::with_quote('"', "?column?")),
+        SelectItem::UnnamedExpr(expr) if !aggregate(expr) => {
+            Some(Ident::with_quote('"', "?column?"))
+        }
         _ => None,
     }
 }
@@ -305,7 +330,9 @@ fn column_kinds(select: &Select) -> HashMap<String, DataType> {
                     let known = column_kinds(inner);
                     for item in &inner.projection {
                         if let Some(name) = column_name(item) {
-                            kinds.entry(name.value).or_insert_with(|| column_kind(item, &known));
+                            kinds
+                                .entry(name.value)
+                                .or_insert_with(|| column_kind(item, &known));
                         }
                     }
                 }
@@ -338,10 +365,13 @@ fn finds_nothing(query: &Query) -> bool {
         return false;
     };
     let factors = || select.from.iter().map(|from| &from.relation);
-    let counts = select.projection.iter().any(|item| column_name(item).is_none());
-    let collation = factors().any(|factor| {
-        matches!(factor, TableFactor::Table { name, .. } if last(name) == "pg_collation")
-    });
+    let counts = select
+        .projection
+        .iter()
+        .any(|item| column_name(item).is_none());
+    let collation = factors().any(
+        |factor| matches!(factor, TableFactor::Table { name, .. } if last(name) == "pg_collation"),
+    );
     // Only clients' questions about catalogs spell it out, and lists in catalogs are null here.
     let unnested = factors().any(|factor| {
         let name = match factor {
@@ -351,10 +381,17 @@ fn finds_nothing(query: &Query) -> bool {
         name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
     });
     // Types that are made from others do not exist either.
-    let domains = query.with.as_ref().is_some_and(|with| {
-        with.recursive && with.to_string().contains("typbasetype")
-    });
-    domains || !counts && (unnested || factors().any(is_empty_catalog) || (collation && (select.from.len() > 1 || select.from.iter().any(|from| !from.joins.is_empty()))))
+    let domains = query
+        .with
+        .as_ref()
+        .is_some_and(|with| with.recursive && with.to_string().contains("typbasetype"));
+    domains
+        || !counts
+            && (unnested
+                || factors().any(is_empty_catalog)
+                || (collation
+                    && (select.from.len() > 1
+                        || select.from.iter().any(|from| !from.joins.is_empty()))))
 }
 
 fn last(name: &ObjectName) -> String {

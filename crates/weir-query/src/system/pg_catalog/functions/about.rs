@@ -8,7 +8,7 @@ use datafusion::common::ScalarValue;
 use weir_lake::TableView;
 
 use super::row::{RowFunction, oid, str, text};
-use super::{oids, types};
+use super::{oids, rights, types};
 use crate::catalog::Scope;
 use crate::error::{QueryError, QueryErrorKind};
 
@@ -21,8 +21,8 @@ struct Numbers {
     visible: HashSet<u32>,
 }
 
-struct Names {
-    scope: Scope,
+pub(super) struct Names {
+    pub(super) scope: Scope,
     numbers: OnceLock<Numbers>,
 }
 
@@ -51,7 +51,7 @@ impl Names {
     }
 
     /// Finds a table by its number, or by its name as `regclass` reads it.
-    fn table(&self, value: &ScalarValue) -> Option<(String, String)> {
+    pub(super) fn table(&self, value: &ScalarValue) -> Option<(String, String)> {
         if let Some(number) = oid(value) {
             return self.numbers().tables.get(&number).cloned();
         }
@@ -64,6 +64,29 @@ impl Names {
                 known.then(|| (schema.clone(), name.clone()))
             }
             [] => None,
+        }
+    }
+
+    /// Finds a schema by its number or its name.
+    pub(super) fn schema(&self, value: &ScalarValue) -> Option<String> {
+        if let Some(number) = oid(value) {
+            return self.numbers().schemas.get(&number).cloned();
+        }
+        let name = str(value)?;
+        self.scope.schemas().contains(name).then(|| name.to_owned())
+    }
+
+    /// Returns what is said about a table, or about one of its columns, which count from 1.
+    fn comment(&self, table: &ScalarValue, column: Option<i64>) -> Option<String> {
+        let (schema, name) = self.table(table)?;
+        let table = self.scope.lake_table(&schema, &name)?;
+        match column {
+            None => table.comment.as_deref().map(String::from),
+            Some(column) => {
+                let at = usize::try_from(column.checked_sub(1)?).ok()?;
+                let field = table.schema.fields().get(at)?;
+                field.metadata().get("comment").cloned()
+            }
         }
     }
 
@@ -168,6 +191,8 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
         numbers: OnceLock::new(),
     });
     let mut all = lookups(&names);
+    all.extend(rights::all(&names));
+    all.extend(comments(&names));
     all.extend(sizes(&names));
     all.extend(
         [
@@ -190,8 +215,6 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
             "pg_conf_load_time",
             "inet_server_addr",
             "inet_client_addr",
-            "col_description",
-            "obj_description",
         ]
         .map(nothing),
     );
@@ -212,12 +235,7 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
             "pg_collation_is_visible",
             "pg_statistics_obj_is_visible",
             "pg_ts_config_is_visible",
-            // What one may not read is not listed, so asking about it is asking about nothing.
-            "has_table_privilege",
-            "has_schema_privilege",
-            "has_database_privilege",
-            "has_column_privilege",
-            "has_any_column_privilege",
+            // There is nothing of these kinds to have rights on.
             "has_function_privilege",
             "has_sequence_privilege",
             "has_type_privilege",
@@ -255,6 +273,32 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
         ))
     }));
     all
+}
+
+fn comments(names: &Arc<Names>) -> [RowFunction; 2] {
+    let inside = names.clone();
+    let table = RowFunction::new("obj_description", DataType::Utf8, move |args| {
+        let about_tables = args
+            .get(1)
+            .is_none_or(|catalog| str(catalog) == Some("pg_class"));
+        let found = args.first().filter(|_| about_tables);
+        let comment = found.and_then(|table| inside.comment(table, None));
+        Ok(ScalarValue::Utf8(comment))
+    });
+    let inside = names.clone();
+    let column = RowFunction::new("col_description", DataType::Utf8, move |args| {
+        let number = args
+            .get(1)
+            .and_then(|value| value.cast_to(&DataType::Int64).ok());
+        let comment = match (args.first(), number) {
+            (Some(table), Some(ScalarValue::Int64(Some(number)))) => {
+                inside.comment(table, Some(number))
+            }
+            _ => None,
+        };
+        Ok(ScalarValue::Utf8(comment))
+    });
+    [table, column]
 }
 
 fn lookups(names: &Arc<Names>) -> Vec<RowFunction> {

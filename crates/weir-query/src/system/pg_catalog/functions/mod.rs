@@ -1,6 +1,7 @@
 //! Functions about the server and its catalogs, as clients of PostgreSQL call them.
 
 mod about;
+mod rights;
 mod row;
 
 use std::sync::Arc;
