@@ -371,7 +371,9 @@ fn engine_options(project: &Project, config: &Config) -> EngineOptions {
     options.query_memory_bytes = config.query.memory.as_usize() / 4 * 3;
     options.temp_dir = project.state_dir().join("tmp");
     options.temp_bytes = config.query.temp_size.bytes();
+    options.value_bytes = config.query.value_size.bytes();
     options.timeout = config.query.timeout;
+    options.waiting = config.query.queue;
     options.running = config.query.concurrency;
     if config.query.threads > 0 {
         options.threads = config.query.threads;

@@ -6,6 +6,7 @@ mod crash;
 mod disk;
 mod engines;
 mod env;
+mod hostile;
 mod http;
 mod planted;
 mod postgres;

@@ -24,6 +24,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Finds the door of a running server.
+    pub(crate) fn of(weir: &Weir) -> Result<Self> {
+        let state = weir.dir().join(".weir");
+        let running: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(state.join("server.json"))?)?;
+        let address = running["postgres"].as_str().context("the door's address")?;
+        let port = address.rsplit(':').next().unwrap_or_default().to_owned();
+        let password = std::fs::read_to_string(state.join("owner.token"))?;
+        Ok(Self {
+            port,
+            user: "owner",
+            password: password.trim().to_owned(),
+        })
+    }
+
     pub(crate) async fn psql(&self, arguments: &[&str]) -> Result<(bool, String, String)> {
         let address = format!("host=127.0.0.1 port={} user={} dbname=weir", self.port, self.user);
         let output = Command::new("psql")
@@ -61,17 +76,7 @@ impl Server {
 pub(crate) async fn weir() -> Result<(Weir, Server)> {
     let mut weir = Weir::init(BINARY)?;
     weir.start().await?;
-    let state = weir.dir().join(".weir");
-    let running: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(state.join("server.json"))?)?;
-    let address = running["postgres"].as_str().context("the door's address")?;
-    let port = address.rsplit(':').next().unwrap_or_default().to_owned();
-    let password = std::fs::read_to_string(state.join("owner.token"))?;
-    let server = Server {
-        port,
-        user: "owner",
-        password: password.trim().to_owned(),
-    };
+    let server = Server::of(&weir)?;
     Ok((weir, server))
 }
 
