@@ -13,9 +13,16 @@ use crate::object::{Action, Object, SYSTEM_SCHEMAS, SchemaKind};
 use crate::password::PasswordHash;
 use crate::privilege::Privileges;
 use crate::role::Role;
-use crate::scram::ScramSecrets;
+use crate::scram::{ScramKeys, ScramSalt};
 use crate::token::{Refusal, TokenHash, TokenInfo};
 use crate::user::User;
+
+/// Tokens of one user that may work at one time: each is tried when somebody signs in by a proof.
+pub const MAX_TOKENS: usize = 256;
+
+/// Verifiers are tried in multiples of this, so that the time tells neither who is a user nor how
+/// many tokens somebody has, within these steps.
+const TRIED_AT_ONCE: usize = 32;
 
 /// What a snapshot is made from.
 #[derive(Default)]
@@ -30,6 +37,8 @@ pub struct AccessParts {
     pub grants: Vec<Grant>,
     /// All tokens, revoked ones too, by what recognises them.
     pub tokens: Vec<(TokenHash, TokenInfo)>,
+    /// What recognises a token that is proved instead of sent; older tokens have none.
+    pub token_keys: HashMap<TokenHash, ScramKeys>,
     /// Names of sources, whose schemas nobody else fills.
     pub sources: BTreeSet<String>,
     /// Schemas that people made, with who did.
@@ -50,6 +59,8 @@ pub struct Access {
     grants: Vec<Grant>,
     pub(crate) granted: HashMap<String, Granted>,
     tokens: HashMap<TokenHash, TokenInfo>,
+    /// Of each user, the newest first.
+    provable: HashMap<String, Vec<(ScramKeys, TokenHash)>>,
     sources: BTreeSet<String>,
     schemas: BTreeMap<String, String>,
     personal: HashMap<String, Arc<str>>,
@@ -62,6 +73,25 @@ pub struct Access {
 pub(crate) struct Granted {
     pub(crate) schemas: HashMap<String, Privileges>,
     pub(crate) tables: HashMap<String, HashMap<String, Privileges>>,
+}
+
+fn provable(
+    tokens: &[(TokenHash, TokenInfo)],
+    keys: &HashMap<TokenHash, ScramKeys>,
+) -> HashMap<String, Vec<(ScramKeys, TokenHash)>> {
+    let mut live: Vec<_> = tokens
+        .iter()
+        .filter(|(_, info)| info.revoked_at.is_none())
+        .collect();
+    live.sort_by_key(|(_, info)| std::cmp::Reverse(info.id));
+    let mut provable: HashMap<String, Vec<(ScramKeys, TokenHash)>> = HashMap::new();
+    for (hash, info) in live {
+        if let Some(keys) = keys.get(hash) {
+            let of_user = provable.entry(info.user.clone()).or_default();
+            of_user.push((*keys, *hash));
+        }
+    }
+    provable
 }
 
 impl Default for Access {
@@ -115,6 +145,7 @@ impl Access {
         }
         Self {
             epoch: parts.epoch,
+            provable: provable(&parts.tokens, &parts.token_keys),
             users,
             roles: parts.roles,
             grants: parts.grants,
@@ -221,20 +252,58 @@ impl Access {
         may.then(|| Identity::new(name.clone(), user.id, Auth::Password))
     }
 
-    /// Returns what checks a SCRAM exchange for `user`.
+    /// Returns what a client that signs in as `user` needs to prove a password or a token.
     ///
-    /// Somebody unknown, disabled or without a password gets secrets that no proof fits, always the
-    /// same ones: from outside they cannot be told from the rest.
-    pub fn scram(&self, user: &str) -> ScramSecrets {
+    /// There is one for every name, always the same: from outside, users cannot be told from
+    /// nobody.
+    pub fn scram(&self, user: &str) -> ScramSalt {
         // Made in any case, so that it takes the same time.
-        let fake = ScramSecrets::fake(user, &self.fake_key);
-        match self.users.get(user) {
-            Some(User {
-                disabled: false,
-                password: Some(password),
-                ..
-            }) => password.scram.clone(),
-            _ => fake,
+        let fake = ScramSalt::fake(user, &self.fake_key);
+        self.users.get(user).map_or(fake, |user| user.scram.clone())
+    }
+
+    /// Checks the proof that a client sent for the messages `signed`: that it knows the user's
+    /// password, or one of the user's tokens. Returns who came, and the signature by which the
+    /// server proves itself.
+    pub fn authenticate_proof(
+        &self,
+        user: &str,
+        signed: &[u8],
+        proof: &[u8; 32],
+        now: DateTime<Utc>,
+    ) -> Result<(Identity, [u8; 32]), Refusal> {
+        let fake = ScramKeys::fake(user, &self.fake_key);
+        let known = self.users.get_key_value(user);
+        let password = known.and_then(|(_, user)| user.password.as_ref());
+        // All are tried, whichever fits.
+        let mut found = None;
+        let checked = password.map_or(&fake, |password| &password.scram);
+        if let Some(signature) = checked.check(signed, proof)
+            && password.is_some()
+        {
+            found = Some((Auth::Password, signature));
+        }
+        let tokens = self.provable.get(user).into_iter().flatten();
+        let good = |hash: &TokenHash| {
+            let token = self.tokens.get(hash);
+            token.is_some_and(|token| token.refusal(now).is_none())
+        };
+        let mut tried = 1;
+        for (keys, hash) in tokens.filter(|(_, hash)| good(hash)).take(MAX_TOKENS) {
+            if let Some(signature) = keys.check(signed, proof) {
+                found = Some((Auth::Token(*hash), signature));
+            }
+            tried += 1;
+        }
+        while tried % TRIED_AT_ONCE != 0 {
+            std::hint::black_box(fake.check(signed, proof));
+            tried += 1;
+        }
+        let (name, user) = known.ok_or(Refusal::Unknown)?;
+        let (auth, signature) = found.ok_or(Refusal::WrongPassword)?;
+        match user.disabled {
+            true => Err(Refusal::Disabled),
+            false => Ok((Identity::new(name.clone(), user.id, auth), signature)),
         }
     }
 

@@ -5,7 +5,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use crate::scram::{SCRAM_ITERATIONS, ScramSecrets, salt, same};
+use crate::scram::{ScramKeys, ScramSalt, salt, same};
 
 /// Memory of one Argon2id computation, in KiB (the least OWASP recommends).
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -45,17 +45,17 @@ pub enum PasswordError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordSecrets {
     /// For clients that prove the password without sending it.
-    pub scram: ScramSecrets,
+    pub scram: ScramKeys,
     /// For clients that send it.
     pub hash: PasswordHash,
 }
 
 impl PasswordSecrets {
     /// Derives the secrets of `password` for `user`. Takes some 19 MiB and tens of milliseconds.
-    pub fn derive(user: &str, password: &str) -> Result<Self, PasswordError> {
+    pub fn derive(user: &str, password: &str, scram: &ScramSalt) -> Result<Self, PasswordError> {
         check(user, password)?;
         Ok(Self {
-            scram: ScramSecrets::derive(password, salt(), SCRAM_ITERATIONS),
+            scram: ScramKeys::derive(password, scram),
             hash: PasswordHash::derive(password, &salt())?,
         })
     }
@@ -191,10 +191,12 @@ mod tests {
 
     #[test]
     fn one_password_makes_both_secrets() {
-        let secrets = PasswordSecrets::derive("ada", "correct horse").unwrap();
+        let salt = ScramSalt::generate();
+        let secrets = PasswordSecrets::derive("ada", "correct horse", &salt).unwrap();
+        let proof = salt.prove("correct horse", b"messages");
 
         assert!(secrets.hash.verify("correct horse"));
-        assert!(secrets.scram.verify("correct horse"));
+        assert!(secrets.scram.check(b"messages", &proof).is_some());
         assert!(!secrets.hash.verify("correct horsf"));
         assert!(!PasswordHash::fake().verify("correct horse"));
     }
@@ -218,8 +220,9 @@ mod tests {
 
     #[test]
     fn weak_passwords_are_refused_without_being_repeated() {
+        let salt = ScramSalt::generate();
         let derive =
-            |password: &str| PasswordSecrets::derive("ada.lovelace", password).unwrap_err();
+            |password: &str| PasswordSecrets::derive("ada.lovelace", password, &salt).unwrap_err();
 
         assert_eq!(derive("short"), PasswordError::TooShort);
         assert_eq!(derive(&"long".repeat(100)), PasswordError::TooLong);

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::name::{RoleName, UserName};
 use crate::password::PasswordSecrets;
 use crate::role::Role;
+use crate::scram::ScramSalt;
 
 /// A person or a program that can sign in.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct User {
     pub disabled: bool,
     /// The user's own schema.
     pub schema: String,
+    /// What the user's clients mix into the password or a token before they prove it.
+    pub scram: ScramSalt,
     /// What recognises the password, where there is one.
     pub password: Option<PasswordSecrets>,
     /// When the user was made.

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,28 +9,16 @@ use parking_lot::Mutex;
 use weir_access::Access;
 use weir_core::SourceName;
 
-use crate::error::{CatalogError, CatalogErrorKind};
-use crate::key::{KeyInfo, KeyLookup, NewKey, WriteKey, hash_secret};
-use crate::source::{Source, SourceSettings};
+use crate::error::CatalogError;
+use crate::key::{KeyInfo, KeyLookup};
+use crate::source::Source;
 use crate::sqlite::Store;
 use crate::state::State;
-use crate::token::OwnerToken;
 use crate::view::View;
 
 /// How often at most an unknown key makes us look into the store: enough that a key made a moment
 /// ago works, too seldom for guesses to cost anything.
 const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_millis(50);
-
-/// What an upsert did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upserted {
-    /// The source is new.
-    Created,
-    /// The source existed and is different now.
-    Changed,
-    /// Nothing was written.
-    Unchanged,
-}
 
 /// The catalog; cheap to clone, all clones share one memory.
 #[derive(Clone)]
@@ -43,6 +32,8 @@ pub(crate) struct Inner {
     /// Serialises loads, so that an older state never replaces a newer one.
     loading: tokio::sync::Mutex<()>,
     last_unknown_key: Mutex<Option<Instant>>,
+    /// When the use of each token was last written down.
+    pub(crate) token_uses: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Catalog {
@@ -56,6 +47,7 @@ impl Catalog {
                 state: ArcSwap::from_pointee(state),
                 loading: tokio::sync::Mutex::new(()),
                 last_unknown_key: Mutex::new(None),
+                token_uses: Mutex::default(),
             }),
         })
     }
@@ -157,128 +149,9 @@ impl Catalog {
 
     // --- changes ---
 
-    /// Creates the source `name`, or brings it to this state.
-    pub async fn upsert_source(
-        &self,
-        name: &SourceName,
-        enabled: bool,
-        settings: &SourceSettings,
-    ) -> Result<(Arc<Source>, Upserted), CatalogError> {
-        let before = self.source(name);
-        if let Some(source) = &before
-            && source.enabled == enabled
-            && source.settings == *settings
-        {
-            return Ok((source.clone(), Upserted::Unchanged));
-        }
-        if before.is_none() {
-            self.check_free_for_source(name)?;
-        }
-        self.inner
-            .store
-            .put_source(name, enabled, settings, Utc::now())
-            .await?;
-        self.reload().await?;
-        let source = self.source(name).ok_or_else(|| no_source(name))?;
-        let done = if before.is_some() {
-            Upserted::Changed
-        } else {
-            Upserted::Created
-        };
-        Ok((source, done))
-    }
-
-    /// Starts or stops accepting the events of a source.
-    pub async fn set_source_enabled(
-        &self,
-        name: &SourceName,
-        enabled: bool,
-    ) -> Result<Arc<Source>, CatalogError> {
-        let source = self.source(name).ok_or_else(|| no_source(name))?;
-        Ok(self.upsert_source(name, enabled, &source.settings).await?.0)
-    }
-
-    /// Makes a write key for a source; its secret is in the answer and nowhere else.
-    pub async fn create_key(
-        &self,
-        source: &SourceName,
-        label: &str,
-    ) -> Result<NewKey, CatalogError> {
-        let source = self.source(source).ok_or_else(|| no_source(source))?;
-        if label.chars().count() > 200 || label.chars().any(char::is_control) {
-            return Err(CatalogError::new(
-                CatalogErrorKind::Invalid,
-                "a key's label is one line of at most 200 characters",
-            ));
-        }
-        let key = WriteKey::generate();
-        let now = Utc::now();
-        let hash = hash_secret(key.reveal());
-        let id = self
-            .inner
-            .store
-            .insert_key(&source, label, key.prefix(), hash, now)
-            .await?;
-        self.reload().await?;
-        let info = KeyInfo {
-            id,
-            source: source.name.clone(),
-            prefix: key.prefix().to_owned(),
-            label: label.to_owned(),
-            created_at: now,
-            revoked_at: None,
-        };
-        Ok(NewKey { key, info })
-    }
-
     /// Lists all write keys, revoked ones too, oldest first.
     pub async fn keys(&self) -> Result<Vec<KeyInfo>, CatalogError> {
         self.inner.store.keys().await
-    }
-
-    /// Stops accepting a key, named by its number, its listed prefix or the key itself.
-    pub async fn revoke_key(&self, name: &str) -> Result<KeyInfo, CatalogError> {
-        let keys = self.keys().await?;
-        let prefix = name.get(..WriteKey::PREFIX).unwrap_or(name);
-        let id = name.parse::<i64>().ok();
-        let mut found = keys
-            .into_iter()
-            .filter(|key| Some(key.id) == id || key.prefix == prefix);
-        let key = match (found.next(), found.next()) {
-            (Some(key), None) => key,
-            (Some(_), Some(_)) => {
-                return Err(CatalogError::new(
-                    CatalogErrorKind::Invalid,
-                    format!("more than one key starts with `{prefix}`"),
-                )
-                .with_hint("name the key by its number: `weir keys list` shows it"));
-            }
-            (None, _) => {
-                // The argument may be a key in clear, so it is not repeated.
-                return Err(
-                    CatalogError::new(CatalogErrorKind::NotFound, "no such write key")
-                        .with_hint("`weir keys list` shows the keys there are"),
-                );
-            }
-        };
-        self.inner.store.revoke_key(key.id, Utc::now()).await?;
-        self.reload().await?;
-        let keys = self.keys().await?;
-        Ok(keys
-            .into_iter()
-            .find(|other| other.id == key.id)
-            .unwrap_or(key))
-    }
-
-    /// Makes a new owner's token; the one before stops working.
-    pub async fn create_owner_token(&self) -> Result<OwnerToken, CatalogError> {
-        let token = OwnerToken::generate();
-        self.inner
-            .store
-            .put_owner_token(hash_secret(token.reveal()), Utc::now())
-            .await?;
-        self.reload().await?;
-        Ok(token)
     }
 
     /// Creates or replaces a view.
@@ -293,14 +166,4 @@ impl Catalog {
         self.reload().await?;
         Ok(dropped)
     }
-}
-
-fn no_source(name: &SourceName) -> CatalogError {
-    CatalogError::new(
-        CatalogErrorKind::NotFound,
-        format!("there is no source `{name}`"),
-    )
-    .with_hint(format!(
-        "describe it in `sources/{name}.yml` and run `weir up`"
-    ))
 }

@@ -18,9 +18,9 @@ mod state;
 mod token;
 mod view;
 
-pub use access::{Actor, AuditLine, NewToken, NewUser};
+pub use access::{Actor, AuditLine, NewToken, NewUser, Upserted};
 pub use access_file::{AccessFile, AccessFileError};
-pub use catalog::{Catalog, Upserted};
+pub use catalog::Catalog;
 pub use error::{CatalogError, CatalogErrorKind};
 pub use key::{KeyInfo, KeyLookup, NewKey, WriteKey};
 pub use source::{ClockPolicy, IpPolicy, Source, SourceSettings};

@@ -11,6 +11,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Row, Sqlite, Transaction};
+use weir_access::ScramKeys;
 use weir_core::SourceName;
 
 use crate::error::{CatalogError, CatalogErrorKind};
@@ -20,9 +21,10 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_sources_keys_views.sql"),
     include_str!("../migrations/0002_access.sql"),
+    include_str!("../migrations/0003_proved_tokens.sql"),
 ];
 
 /// How long a statement waits for another process that writes.
@@ -197,55 +199,6 @@ impl Store {
         })
     }
 
-    pub(crate) async fn put_source(
-        &self,
-        name: &SourceName,
-        enabled: bool,
-        settings: &SourceSettings,
-        now: DateTime<Utc>,
-    ) -> Result<(), CatalogError> {
-        let action = || format!("store source `{name}`");
-        let settings = serde_json::to_string(settings)
-            .map_err(|error| CatalogError::because(CatalogErrorKind::Invalid, action(), error))?;
-        sqlx::query(
-            "INSERT INTO sources (name, enabled, settings, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?4)
-             ON CONFLICT (name) DO UPDATE SET
-                 enabled = excluded.enabled, settings = excluded.settings, updated_at = ?4",
-        )
-        .bind(name.as_str())
-        .bind(enabled)
-        .bind(settings)
-        .bind(now.timestamp_micros())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| CatalogError::database(action(), error))?;
-        Ok(())
-    }
-
-    pub(crate) async fn insert_key(
-        &self,
-        source: &Source,
-        label: &str,
-        prefix: &str,
-        hash: SecretHash,
-        now: DateTime<Utc>,
-    ) -> Result<i64, CatalogError> {
-        let done = sqlx::query(
-            "INSERT INTO write_keys (source_id, label, prefix, hash, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )
-        .bind(i64::from(source.id))
-        .bind(label)
-        .bind(prefix)
-        .bind(&hash[..])
-        .bind(now.timestamp_micros())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| CatalogError::database("store a write key", error))?;
-        Ok(done.last_insert_rowid())
-    }
-
     pub(crate) async fn keys(&self) -> Result<Vec<KeyInfo>, CatalogError> {
         let failed = |error| CatalogError::database("list the write keys", error);
         let rows = sqlx::query(
@@ -271,32 +224,27 @@ impl Store {
             .collect()
     }
 
-    /// Marks a key as revoked; the first time counts.
-    pub(crate) async fn revoke_key(&self, id: i64, now: DateTime<Utc>) -> Result<(), CatalogError> {
-        sqlx::query("UPDATE write_keys SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")
-            .bind(id)
-            .bind(now.timestamp_micros())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| CatalogError::database("revoke a write key", error))?;
+    /// Notes when a token was used; the latest counts.
+    pub(crate) async fn put_token_use(&self, id: i64, at: DateTime<Utc>) -> Result<(), CatalogError> {
+        sqlx::query(
+            "INSERT INTO token_uses (token_id, used_at) VALUES (?1, ?2)
+             ON CONFLICT (token_id) DO UPDATE SET used_at = max(used_at, excluded.used_at)",
+        )
+        .bind(id)
+        .bind(at.timestamp_micros())
+        .execute(&self.pool)
+        .await
+        .map_err(|error| CatalogError::database("note the use of a token", error))?;
         Ok(())
     }
 
-    pub(crate) async fn put_owner_token(
-        &self,
-        hash: SecretHash,
-        now: DateTime<Utc>,
-    ) -> Result<(), CatalogError> {
-        sqlx::query(
-            "INSERT INTO owner_token (id, hash, created_at) VALUES (1, ?1, ?2)
-             ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, created_at = excluded.created_at",
-        )
-        .bind(&hash[..])
-        .bind(now.timestamp_micros())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| CatalogError::database("store the owner's token", error))?;
-        Ok(())
+    pub(crate) async fn token_uses(&self) -> Result<HashMap<i64, DateTime<Utc>>, CatalogError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT token_id, used_at FROM token_uses")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| CatalogError::database("read the uses of tokens", error))?;
+        let uses = rows.into_iter();
+        Ok(uses.map(|(id, at)| (id, decode_time(at))).collect())
     }
 
     pub(crate) async fn put_view(
@@ -334,6 +282,96 @@ impl Store {
             })?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+/// Writes a source, as part of a change.
+pub(crate) async fn put_source(
+    tx: &mut Transaction<'static, Sqlite>,
+    name: &SourceName,
+    enabled: bool,
+    settings: &SourceSettings,
+    now: DateTime<Utc>,
+) -> Result<(), CatalogError> {
+    let action = || format!("store source `{name}`");
+    let settings = serde_json::to_string(settings)
+        .map_err(|error| CatalogError::because(CatalogErrorKind::Invalid, action(), error))?;
+    sqlx::query(
+        "INSERT INTO sources (name, enabled, settings, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT (name) DO UPDATE SET
+             enabled = excluded.enabled, settings = excluded.settings, updated_at = ?4",
+    )
+    .bind(name.as_str())
+    .bind(enabled)
+    .bind(settings)
+    .bind(now.timestamp_micros())
+    .execute(&mut **tx)
+    .await
+    .map_err(|error| CatalogError::database(action(), error))?;
+    Ok(())
+}
+
+/// Writes a new key, as part of a change.
+pub(crate) async fn insert_key(
+    tx: &mut Transaction<'static, Sqlite>,
+    source: &Source,
+    label: &str,
+    prefix: &str,
+    hash: SecretHash,
+    now: DateTime<Utc>,
+) -> Result<i64, CatalogError> {
+    let done = sqlx::query(
+        "INSERT INTO write_keys (source_id, label, prefix, hash, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )
+    .bind(i64::from(source.id))
+    .bind(label)
+    .bind(prefix)
+    .bind(&hash[..])
+    .bind(now.timestamp_micros())
+    .execute(&mut **tx)
+    .await
+    .map_err(|error| CatalogError::database("store a write key", error))?;
+    Ok(done.last_insert_rowid())
+}
+
+/// Marks a key as revoked, as part of a change; the first time counts.
+pub(crate) async fn revoke_key(
+    tx: &mut Transaction<'static, Sqlite>,
+    id: i64,
+    now: DateTime<Utc>,
+) -> Result<(), CatalogError> {
+    sqlx::query("UPDATE write_keys SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")
+        .bind(id)
+        .bind(now.timestamp_micros())
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| CatalogError::database("revoke a write key", error))?;
+    Ok(())
+}
+
+/// Writes the owner's token, as part of a change.
+pub(crate) async fn put_owner_token(
+    tx: &mut Transaction<'static, Sqlite>,
+    hash: SecretHash,
+    keys: Option<&ScramKeys>,
+    now: DateTime<Utc>,
+) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO owner_token (id, hash, created_at, scram_stored_key, scram_server_key)
+         VALUES (1, ?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, created_at = excluded.created_at,
+             scram_stored_key = excluded.scram_stored_key,
+             scram_server_key = excluded.scram_server_key",
+    )
+    .bind(&hash[..])
+    .bind(now.timestamp_micros())
+    .bind(keys.map(|keys| keys.stored_key.to_vec()))
+    .bind(keys.map(|keys| keys.server_key.to_vec()))
+    .execute(&mut **tx)
+    .await
+    .map_err(|error| CatalogError::database("store the owner's token", error))?;
+    Ok(())
 }
 
 /// Creates the file for the owner's eyes only; SQLite gives its `-wal` and `-shm` the same mode.

@@ -14,6 +14,7 @@ mod health;
 mod intake;
 mod metrics;
 mod metrics_rooms;
+mod openapi;
 mod peer;
 mod postgres;
 mod process;
@@ -36,6 +37,12 @@ use weir_query::Engine;
 pub use postgres::{PostgresOptions, serve_postgres};
 pub use server::serve;
 pub use tls::{Certificate, TlsError, fingerprint};
+
+/// What the fuzzers call: the decoders of foreign bytes, without a socket around them.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::postgres::fuzz::{Reached, connection};
+}
 
 /// The rooms that the doors lead to.
 #[derive(Clone)]

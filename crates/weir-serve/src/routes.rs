@@ -13,7 +13,7 @@ use crate::auth::{Door, permitted, signed_in};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::server::ClientAddress;
-use crate::{Services, admin, health, query, tail};
+use crate::{Services, admin, health, openapi, query, tail};
 
 /// Every route but the intake's.
 pub(crate) fn router(
@@ -42,6 +42,7 @@ pub(crate) fn router(
         .with_state(services.clone())
         .merge(known)
         .merge(metrics_page)
+        .merge(openapi::router())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(metrics, observe))

@@ -254,9 +254,14 @@ pub(crate) async fn ensure_owner(
     ui: &Ui,
 ) -> Result<(), Failure> {
     let path = project.token_path();
-    let known = std::fs::read_to_string(&path).is_ok_and(|token| catalog.is_owner(token.trim()));
-    if known {
-        return Ok(());
+    let known = std::fs::read_to_string(&path)
+        .ok()
+        .filter(|token| catalog.is_owner(token.trim()));
+    if let Some(token) = known {
+        return catalog
+            .adopt_owner_token(token.trim())
+            .await
+            .explain_hinted(|| "cannot keep the owner's token".into());
     }
     if catalog.has_owner() && path.exists() {
         ui.warn(format!(
@@ -266,7 +271,7 @@ pub(crate) async fn ensure_owner(
         return Ok(());
     }
     let token = catalog
-        .create_owner_token()
+        .create_owner_token(&Actor::local())
         .await
         .explain_hinted(|| "cannot make the owner's token".into())?;
     write_private(&path, &format!("{}\n", token.reveal()))
@@ -277,7 +282,7 @@ pub(crate) async fn ensure_owner(
 pub(crate) async fn apply_sources(project: &Project, catalog: &Catalog) -> Result<(), Failure> {
     for file in project.sources()? {
         let (_, done) = catalog
-            .upsert_source(&file.name, file.enabled, &file.settings)
+            .upsert_source(&Actor::local(), &file.name, file.enabled, &file.settings)
             .await
             .explain_hinted(|| format!("cannot store source `{}`", file.name))?;
         if done != Upserted::Unchanged {

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 use weir_access::{
     Access, AccessParts, Grant, GrantObject, PasswordHash, PasswordSecrets, Privileges, RoleName,
-    Scope, ScramSecrets, TokenHash, TokenInfo, User, UserName,
+    Scope, ScramKeys, ScramSalt, TokenHash, TokenInfo, User, UserName,
 };
 
 use crate::error::{CatalogError, CatalogErrorKind};
@@ -29,9 +29,11 @@ pub(crate) async fn load(
         return Ok(before.clone());
     }
     let users = users(tx).await?;
+    let (tokens, token_keys) = tokens(tx, &users).await?;
     let mut parts = AccessParts {
         epoch,
-        tokens: tokens(tx, &users).await?,
+        tokens,
+        token_keys,
         users,
         roles: roles(tx).await?,
         grants: grants(tx).await?,
@@ -88,6 +90,11 @@ async fn users(tx: &mut Tx) -> Result<Vec<User>, CatalogError> {
                 roles: roles.remove(&id).unwrap_or_default(),
                 disabled: get(row, 3)?,
                 schema: get(row, 2)?,
+                scram: ScramSalt {
+                    salt: get(row, 7)?,
+                    iterations: u32::try_from(get::<i64>(row, 8)?)
+                        .map_err(|_| corrupt("a user's salt"))?,
+                },
                 password: password(row)?,
                 created_at: decode_time(get(row, 4)?),
                 password_set_at: set_at.map(decode_time),
@@ -100,27 +107,40 @@ fn password(row: &SqliteRow) -> Result<Option<PasswordSecrets>, CatalogError> {
     let Some(hash) = get::<Option<String>>(row, 6)? else {
         return Ok(None);
     };
-    let iterations: i64 = get(row, 8)?;
     Ok(Some(PasswordSecrets {
         hash: PasswordHash::parse(&hash).ok_or_else(|| corrupt("a password's hash"))?,
-        scram: ScramSecrets {
-            salt: get(row, 7)?,
-            iterations: u32::try_from(iterations).map_err(|_| corrupt("a password's verifier"))?,
+        scram: ScramKeys {
             stored_key: fixed(get(row, 9)?)?,
             server_key: fixed(get(row, 10)?)?,
         },
     }))
 }
 
-async fn tokens(tx: &mut Tx, users: &[User]) -> Result<Vec<(TokenHash, TokenInfo)>, CatalogError> {
+type Tokens = (Vec<(TokenHash, TokenInfo)>, HashMap<TokenHash, ScramKeys>);
+
+/// Reads what recognises a token that is proved, where there is such a thing.
+fn token_keys(row: &SqliteRow, at: usize) -> Result<Option<ScramKeys>, CatalogError> {
+    let keys: (Option<Vec<u8>>, Option<Vec<u8>>) = (get(row, at)?, get(row, at + 1)?);
+    let (Some(stored_key), Some(server_key)) = keys else {
+        return Ok(None);
+    };
+    Ok(Some(ScramKeys {
+        stored_key: fixed(stored_key)?,
+        server_key: fixed(server_key)?,
+    }))
+}
+
+async fn tokens(tx: &mut Tx, users: &[User]) -> Result<Tokens, CatalogError> {
     let names: HashMap<i64, &UserName> = users.iter().map(|user| (user.id, &user.name)).collect();
     let rows = all(
         tx,
-        "SELECT id, user_id, label, shown, hash, scopes, created_at, expires_at, revoked_at
+        "SELECT id, user_id, label, shown, hash, scopes, created_at, expires_at, revoked_at,
+                scram_stored_key, scram_server_key
          FROM tokens",
     )
     .await?;
     let mut tokens = Vec::with_capacity(rows.len() + 1);
+    let mut provable = HashMap::new();
     for row in &rows {
         let Some(user) = names.get(&get::<i64>(row, 1)?) else {
             continue;
@@ -137,10 +157,13 @@ async fn tokens(tx: &mut Tx, users: &[User]) -> Result<Vec<(TokenHash, TokenInfo
             expires_at: expires_at.map(decode_time),
             revoked_at: revoked_at.map(decode_time),
         };
-        tokens.push((TokenHash(fixed(get(row, 4)?)?), info));
+        let hash = TokenHash(fixed(get(row, 4)?)?);
+        provable.extend(token_keys(row, 9)?.map(|keys| (hash, keys)));
+        tokens.push((hash, info));
     }
     // The token in the project's own file is the owner's, for as long as there is that user.
-    for row in all(tx, "SELECT hash, created_at FROM owner_token").await? {
+    let owner = "SELECT hash, created_at, scram_stored_key, scram_server_key FROM owner_token";
+    for row in all(tx, owner).await? {
         let info = TokenInfo {
             id: 0,
             user: "owner".to_owned(),
@@ -151,9 +174,11 @@ async fn tokens(tx: &mut Tx, users: &[User]) -> Result<Vec<(TokenHash, TokenInfo
             expires_at: None,
             revoked_at: None,
         };
-        tokens.push((TokenHash(fixed(get(&row, 0)?)?), info));
+        let hash = TokenHash(fixed(get(&row, 0)?)?);
+        provable.extend(token_keys(&row, 2)?.map(|keys| (hash, keys)));
+        tokens.push((hash, info));
     }
-    Ok(tokens)
+    Ok((tokens, provable))
 }
 
 async fn roles(tx: &mut Tx) -> Result<BTreeSet<RoleName>, CatalogError> {

@@ -1,6 +1,9 @@
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use weir_access::{Scope, Token, TokenInfo};
+use weir_access::{Identity, MAX_TOKENS, Scope, ScramKeys, ScramSalt, Token, TokenInfo};
 
 use super::Actor;
 use crate::catalog::Catalog;
@@ -18,6 +21,9 @@ pub struct NewToken {
     /// When it stops working.
     pub expires_at: Option<DateTime<Utc>>,
 }
+
+/// How often at most the use of one token is written down.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
 
 fn described(info: &TokenInfo) -> Value {
     let scopes: Vec<String> = info.scopes.iter().map(Scope::to_string).collect();
@@ -58,13 +64,26 @@ impl Catalog {
         if new.expires_at.is_some_and(|at| at <= Utc::now()) {
             return Err(invalid("the token would have expired already"));
         }
+        let access = self.access();
+        let live = |token: &&TokenInfo| {
+            token.user == new.user && token.id != 0 && token.refusal(Utc::now()).is_none()
+        };
+        if access.tokens().filter(live).count() >= MAX_TOKENS {
+            return Err(invalid(format!(
+                "`{}` has {MAX_TOKENS} tokens that work already",
+                new.user
+            ))
+            .with_hint("revoke some: `weir tokens list` shows when each was last used"));
+        }
         let token = Token::generate();
+        let keys = derive(token.reveal(), user.scram.clone()).await?;
         let mut change = self.change(by, "token.create").await?;
         let scopes: Vec<String> = new.scopes.iter().map(Scope::to_string).collect();
         let micros = change.micros();
         let id = sqlx::query(
-            "INSERT INTO tokens (user_id, label, shown, hash, scopes, created_at, expires_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO tokens (user_id, label, shown, hash, scopes, created_at, expires_at,
+                 scram_stored_key, scram_server_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .bind(user.id)
         .bind(&new.label)
@@ -73,6 +92,8 @@ impl Catalog {
         .bind(scopes.join(","))
         .bind(micros)
         .bind(new.expires_at.map(|at| at.timestamp_micros()))
+        .bind(keys.stored_key.to_vec())
+        .bind(keys.server_key.to_vec())
         .execute(&mut *change.tx)
         .await
         .map_err(change.failed())?
@@ -149,6 +170,49 @@ impl Catalog {
             .await?;
         Ok(revoked)
     }
+}
+
+impl Catalog {
+    /// Notes that somebody came by a token: at most once a minute for each, and not now.
+    pub fn note_use(&self, who: &Identity) {
+        let access = self.access();
+        let Some(id) = access.token_of(who).map(|token| token.id) else {
+            return;
+        };
+        let now = Instant::now();
+        {
+            let mut uses = self.inner.token_uses.lock();
+            let last = uses.get(&id);
+            if last.is_some_and(|last| now.duration_since(*last) < NOTED_EVERY) {
+                return;
+            }
+            uses.insert(id, now);
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (store, at) = (self.inner.store.clone(), Utc::now());
+        runtime.spawn(async move {
+            if let Err(error) = store.put_token_use(id, at).await {
+                tracing::warn!(%error, "the use of a token is not noted");
+            }
+        });
+    }
+
+    /// Returns when each token was last used, to about a minute, by its number.
+    pub async fn token_uses(&self) -> Result<HashMap<i64, DateTime<Utc>>, CatalogError> {
+        self.inner.store.token_uses().await
+    }
+}
+
+/// Derives what recognises a token that is proved.
+pub(super) async fn derive(token: &str, salt: ScramSalt) -> Result<ScramKeys, CatalogError> {
+    let token = token.to_owned();
+    tokio::task::spawn_blocking(move || ScramKeys::derive(&token, &salt))
+        .await
+        .map_err(|error| {
+            CatalogError::because(CatalogErrorKind::Unavailable, "derive a token's keys", error)
+        })
 }
 
 fn no_token() -> CatalogError {

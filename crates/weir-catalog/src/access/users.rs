@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use weir_access::{Action, Object, PasswordSecrets, Role, RoleName, SchemaKind, User, UserName};
+use weir_access::{Action, Object, PasswordSecrets, Role, RoleName, SchemaKind, ScramSalt, User, UserName};
 use weir_core::{SourceName, TableName};
 
 use super::Actor;
@@ -51,24 +51,30 @@ impl Catalog {
             self.permit_role(by, role)?;
         }
         self.check_free(&name)?;
+        let scram = ScramSalt::generate();
         let secrets = match &new.password {
-            Some(password) => Some(derive(&name, password).await?),
+            Some(password) => Some(derive(&name, password, &scram).await?),
             None => None,
         };
 
         let mut change = self.change(by, "user.create").await?;
         let failed = change.failed();
-        let id = sqlx::query("INSERT INTO users (name, schema, created_at) VALUES (?1, ?2, ?3)")
-            .bind(name.as_str())
-            .bind(name.schema())
-            .bind(change.micros())
-            .execute(&mut *change.tx)
-            .await
-            .map_err(|error| match error.as_database_error() {
-                Some(database) if database.is_unique_violation() => taken(&name),
-                _ => failed(error),
-            })?
-            .last_insert_rowid();
+        let id = sqlx::query(
+            "INSERT INTO users (name, schema, created_at, scram_salt, scram_iterations)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(name.as_str())
+        .bind(name.schema())
+        .bind(change.micros())
+        .bind(scram.salt.clone())
+        .bind(i64::from(scram.iterations))
+        .execute(&mut *change.tx)
+        .await
+        .map_err(|error| match error.as_database_error() {
+            Some(database) if database.is_unique_violation() => taken(&name),
+            _ => failed(error),
+        })?
+        .last_insert_rowid();
         for role in &roles {
             sqlx::query("INSERT INTO user_roles (user_id, role) VALUES (?1, ?2)")
                 .bind(id)
@@ -88,6 +94,7 @@ impl Catalog {
             created_at: change.now,
             password_set_at: secrets.as_ref().map(|_| change.now),
             password: secrets,
+            scram,
             name,
         };
         change
@@ -108,7 +115,7 @@ impl Catalog {
             self.permit_on(by, &user)?;
         }
         let secrets = match password {
-            Some(password) => Some(derive(&user.name, password).await?),
+            Some(password) => Some(derive(&user.name, password, &user.scram).await?),
             None => None,
         };
         let mut change = self.change(by, "user.password").await?;
@@ -414,9 +421,13 @@ fn taken(name: &UserName) -> CatalogError {
     exists(format!("there is a user `{name}` already"))
 }
 
-async fn derive(name: &UserName, password: &str) -> Result<PasswordSecrets, CatalogError> {
-    let (name, password) = (name.clone(), password.to_owned());
-    tokio::task::spawn_blocking(move || PasswordSecrets::derive(name.as_str(), &password))
+async fn derive(
+    name: &UserName,
+    password: &str,
+    scram: &ScramSalt,
+) -> Result<PasswordSecrets, CatalogError> {
+    let (name, password, scram) = (name.clone(), password.to_owned(), scram.clone());
+    tokio::task::spawn_blocking(move || PasswordSecrets::derive(name.as_str(), &password, &scram))
         .await
         .map_err(|error| {
             CatalogError::because(CatalogErrorKind::Unavailable, "hash the password", error)
@@ -434,14 +445,12 @@ async fn store_password(
     let (micros, failed) = (change.micros(), change.failed());
     let scram = secrets.map(|secrets| &secrets.scram);
     sqlx::query(
-        "UPDATE users SET password_hash = ?2, scram_salt = ?3, scram_iterations = ?4,
-             scram_stored_key = ?5, scram_server_key = ?6, password_set_at = ?7
+        "UPDATE users SET password_hash = ?2, scram_stored_key = ?3, scram_server_key = ?4,
+             password_set_at = ?5
          WHERE id = ?1",
     )
     .bind(user)
     .bind(secrets.map(|secrets| secrets.hash.to_string()))
-    .bind(scram.map(|scram| scram.salt.clone()))
-    .bind(scram.map(|scram| i64::from(scram.iterations)))
     .bind(scram.map(|scram| scram.stored_key.to_vec()))
     .bind(scram.map(|scram| scram.server_key.to_vec()))
     .bind(secrets.map(|_| micros))

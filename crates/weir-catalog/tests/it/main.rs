@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use weir_catalog::{
-    Catalog, CatalogErrorKind, IpPolicy, KeyLookup, SourceSettings, Upserted, View,
+    Actor, Catalog, CatalogErrorKind, IpPolicy, KeyLookup, SourceSettings, Upserted, View,
 };
 use weir_core::SourceName;
 
@@ -36,7 +36,7 @@ fn shop() -> SourceName {
 
 async fn with_shop(catalog: &Catalog) {
     catalog
-        .upsert_source(&shop(), true, &SourceSettings::default())
+        .upsert_source(&Actor::local(), &shop(), true, &SourceSettings::default())
         .await
         .unwrap();
 }
@@ -51,7 +51,7 @@ async fn a_key_works_until_it_is_revoked() {
     let catalog = env.open().await;
     with_shop(&catalog).await;
 
-    let new = catalog.create_key(&shop(), "web").await.unwrap();
+    let new = catalog.create_key(&Actor::local(), &shop(), "web").await.unwrap();
     let KeyLookup::Found(source) = catalog.source_for_key(new.key.reveal()) else {
         panic!("the key is not found");
     };
@@ -61,14 +61,14 @@ async fn a_key_works_until_it_is_revoked() {
         KeyLookup::Unknown
     ));
 
-    let revoked = catalog.revoke_key(&new.info.prefix).await.unwrap();
+    let revoked = catalog.revoke_key(&Actor::local(), &new.info.prefix).await.unwrap();
     assert!(revoked.revoked_at.is_some());
     assert!(matches!(
         catalog.source_for_key(new.key.reveal()),
         KeyLookup::Revoked
     ));
 
-    let again = catalog.revoke_key(&new.info.id.to_string()).await.unwrap();
+    let again = catalog.revoke_key(&Actor::local(), &new.info.id.to_string()).await.unwrap();
     assert_eq!(again.revoked_at, revoked.revoked_at);
 }
 
@@ -77,8 +77,8 @@ async fn secrets_are_not_in_the_file() {
     let env = Env::new();
     let catalog = env.open().await;
     with_shop(&catalog).await;
-    let key = catalog.create_key(&shop(), "").await.unwrap().key;
-    let token = catalog.create_owner_token().await.unwrap();
+    let key = catalog.create_key(&Actor::local(), &shop(), "").await.unwrap().key;
+    let token = catalog.create_owner_token(&Actor::local()).await.unwrap();
     catalog.close().await;
 
     for entry in std::fs::read_dir(env.dir.path()).unwrap() {
@@ -113,7 +113,7 @@ async fn another_process_sees_changes_at_its_next_refresh() {
     assert!(!server.refresh().await.unwrap());
 
     with_shop(&command).await;
-    let key = command.create_key(&shop(), "").await.unwrap().key;
+    let key = command.create_key(&Actor::local(), &shop(), "").await.unwrap().key;
 
     assert!(!found(&server.source_for_key(key.reveal())));
     assert!(server.refresh().await.unwrap());
@@ -126,7 +126,7 @@ async fn a_key_made_a_moment_ago_is_found_without_waiting() {
     let env = Env::new();
     let (server, command) = (env.open().await, env.open().await);
     with_shop(&command).await;
-    let key = command.create_key(&shop(), "").await.unwrap().key;
+    let key = command.create_key(&Actor::local(), &shop(), "").await.unwrap().key;
 
     assert!(found(&server.source_for_new_key(key.reveal()).await));
     // The next stranger comes too soon for another look.
@@ -138,7 +138,7 @@ async fn a_source_keeps_its_id() {
     let env = Env::new();
     let catalog = env.open().await;
     let (first, done) = catalog
-        .upsert_source(&shop(), true, &SourceSettings::default())
+        .upsert_source(&Actor::local(), &shop(), true, &SourceSettings::default())
         .await
         .unwrap();
     assert_eq!(done, Upserted::Created);
@@ -148,12 +148,12 @@ async fn a_source_keeps_its_id() {
         ..SourceSettings::default()
     };
     let (second, done) = catalog
-        .upsert_source(&shop(), false, &settings)
+        .upsert_source(&Actor::local(), &shop(), false, &settings)
         .await
         .unwrap();
     assert_eq!(done, Upserted::Changed);
     let (_, done) = catalog
-        .upsert_source(&shop(), false, &settings)
+        .upsert_source(&Actor::local(), &shop(), false, &settings)
         .await
         .unwrap();
     assert_eq!(done, Upserted::Unchanged);
@@ -171,9 +171,9 @@ async fn the_owner_is_known_by_one_token_at_a_time() {
     assert!(!catalog.has_owner());
     assert!(!catalog.is_owner(""));
 
-    let first = catalog.create_owner_token().await.unwrap();
+    let first = catalog.create_owner_token(&Actor::local()).await.unwrap();
     assert!(catalog.is_owner(first.reveal()));
-    let second = catalog.create_owner_token().await.unwrap();
+    let second = catalog.create_owner_token(&Actor::local()).await.unwrap();
     assert!(!catalog.is_owner(first.reveal()));
     assert!(catalog.is_owner(second.reveal()));
 }
@@ -202,11 +202,11 @@ async fn what_does_not_exist_is_said_with_a_hint() {
     let env = Env::new();
     let catalog = env.open().await;
 
-    let error = catalog.create_key(&shop(), "").await.unwrap_err();
+    let error = catalog.create_key(&Actor::local(), &shop(), "").await.unwrap_err();
     assert_eq!(error.kind(), CatalogErrorKind::NotFound);
     assert!(error.hint().unwrap().contains("sources/shop.yml"));
 
-    let error = catalog.revoke_key("wk_abcdefghijklmnop").await.unwrap_err();
+    let error = catalog.revoke_key(&Actor::local(), "wk_abcdefghijklmnop").await.unwrap_err();
     assert_eq!(error.kind(), CatalogErrorKind::NotFound);
     assert!(!error.to_string().contains("wk_"));
 }
@@ -245,7 +245,7 @@ async fn two_processes_can_write_at_once() {
 
     let write = |catalog: Catalog| async move {
         for _ in 0..20 {
-            catalog.create_key(&shop(), "").await.unwrap();
+            catalog.create_key(&Actor::local(), &shop(), "").await.unwrap();
         }
     };
     let (left, right) = tokio::join!(tokio::spawn(write(one.clone())), tokio::spawn(write(two)));

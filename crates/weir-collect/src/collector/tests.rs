@@ -4,6 +4,7 @@ use std::io::Write;
 
 use base64::Engine;
 use parking_lot::Mutex;
+use weir_catalog::Actor;
 use weir_core::{Seq, SourceName};
 
 use super::*;
@@ -75,12 +76,12 @@ impl World {
         for (name, enabled) in [("shop", true), ("off", false)] {
             let name = SourceName::new(name).unwrap();
             catalog
-                .upsert_source(&name, enabled, &settings)
+                .upsert_source(&Actor::local(), &name, enabled, &settings)
                 .await
                 .unwrap();
             keys.push(
                 catalog
-                    .create_key(&name, "")
+                    .create_key(&Actor::local(), &name, "")
                     .await
                     .unwrap()
                     .key
@@ -90,13 +91,13 @@ impl World {
         }
         let shop = SourceName::new("shop").unwrap();
         let revoked = catalog
-            .create_key(&shop, "")
+            .create_key(&Actor::local(), &shop, "")
             .await
             .unwrap()
             .key
             .reveal()
             .to_owned();
-        catalog.revoke_key(&revoked).await.unwrap();
+        catalog.revoke_key(&Actor::local(), &revoked).await.unwrap();
         let tape = Tape::default();
         let live = LiveEvents::new();
         let collector = Collector::into_log(
@@ -288,7 +289,7 @@ async fn a_key_made_elsewhere_works_at_once() {
         .await
         .unwrap();
     let key = other
-        .create_key(&SourceName::new("shop").unwrap(), "")
+        .create_key(&Actor::local(), &SourceName::new("shop").unwrap(), "")
         .await
         .unwrap();
     let body = format!(r#"{{"batch":[{TRACK}],"writeKey":"{}"}}"#, key.key.reveal());

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http::Request;
-use weir_catalog::Catalog;
+use weir_catalog::{Actor, Catalog};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, event_apply};
 use weir_core::{Seq, SourceName, TableName};
 use weir_lake::{Lake, LakeOptions};
@@ -19,11 +19,11 @@ impl World {
         let catalog = Catalog::open(&dir.join("catalog.db")).await.unwrap();
         let name = SourceName::new("shop").unwrap();
         catalog
-            .upsert_source(&name, true, &Default::default())
+            .upsert_source(&Actor::local(), &name, true, &Default::default())
             .await
             .unwrap();
         let key = catalog
-            .create_key(&name, "")
+            .create_key(&Actor::local(), &name, "")
             .await
             .unwrap()
             .key

@@ -372,6 +372,8 @@ struct TokenShown {
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
+    /// To about a minute.
+    last_used_at: Option<DateTime<Utc>>,
 }
 
 impl From<&TokenInfo> for TokenShown {
@@ -386,21 +388,29 @@ impl From<&TokenInfo> for TokenShown {
             created_at: info.created_at,
             expires_at: info.expires_at,
             revoked_at: info.revoked_at,
+            last_used_at: None,
         }
     }
 }
 
-async fn tokens(State(services): State<Services>, who: SignedIn) -> Json<serde_json::Value> {
+async fn tokens(
+    State(services): State<Services>,
+    who: SignedIn,
+) -> Result<Json<serde_json::Value>, ApiError> {
+    let uses = services.catalog.token_uses().await?;
     let access = services.catalog.access();
     let all = manages(&services, &who);
     let known = |token: &&TokenInfo| all || token.user == who.identity().user();
     let mut tokens: Vec<TokenShown> = access
         .tokens()
         .filter(known)
-        .map(TokenShown::from)
+        .map(|info| TokenShown {
+            last_used_at: uses.get(&info.id).copied(),
+            ..TokenShown::from(info)
+        })
         .collect();
     tokens.sort_by_key(|token| token.id);
-    Json(serde_json::json!({ "tokens": tokens }))
+    Ok(Json(serde_json::json!({ "tokens": tokens })))
 }
 
 #[derive(Deserialize)]

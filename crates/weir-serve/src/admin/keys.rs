@@ -7,6 +7,7 @@ use weir_catalog::KeyInfo;
 use weir_core::SourceName;
 
 use crate::Services;
+use crate::auth::SignedIn;
 use crate::error::ApiError;
 
 #[derive(Serialize)]
@@ -38,11 +39,12 @@ pub(crate) async fn list(State(services): State<Services>) -> Result<Json<Keys>,
 
 pub(crate) async fn create(
     State(services): State<Services>,
+    who: SignedIn,
     body: Result<Json<CreateKey>, JsonRejection>,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let Json(CreateKey { source, label }) =
         body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
-    let new = services.catalog.create_key(&source, &label).await?;
+    let new = services.catalog.create_key(&who.actor(), &source, &label).await?;
     tracing::info!(source = %source, prefix = new.info.prefix, "created write key");
     let created = CreatedKey {
         key: new.key.reveal().to_owned(),
@@ -53,9 +55,10 @@ pub(crate) async fn create(
 
 pub(crate) async fn revoke(
     State(services): State<Services>,
+    who: SignedIn,
     Path(key): Path<String>,
 ) -> Result<Json<KeyInfo>, ApiError> {
-    let info = services.catalog.revoke_key(&key).await?;
+    let info = services.catalog.revoke_key(&who.actor(), &key).await?;
     tracing::info!(source = %info.source, prefix = info.prefix, "revoked write key");
     Ok(Json(info))
 }

@@ -8,6 +8,7 @@ use weir_catalog::{ClockPolicy, IpPolicy, Source, SourceSettings};
 use weir_core::SourceName;
 
 use crate::Services;
+use crate::auth::SignedIn;
 use crate::error::ApiError;
 
 #[derive(Serialize)]
@@ -33,6 +34,7 @@ pub(crate) async fn list(State(services): State<Services>) -> Json<Sources> {
 
 pub(crate) async fn put(
     State(services): State<Services>,
+    who: SignedIn,
     Path(name): Path<String>,
     body: Result<Json<PutSource>, JsonRejection>,
 ) -> Result<Json<Source>, ApiError> {
@@ -54,7 +56,7 @@ pub(crate) async fn put(
         .unwrap_or(true);
     let (source, done) = services
         .catalog
-        .upsert_source(&name, enabled, &settings)
+        .upsert_source(&who.actor(), &name, enabled, &settings)
         .await?;
     tracing::info!(source = %name, ?done, "stored source");
     Ok(Json((*source).clone()))

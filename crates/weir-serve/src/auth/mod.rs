@@ -124,6 +124,7 @@ impl Door {
             Ok(identity) => {
                 self.logins.succeeded(&source, Instant::now());
                 self.sign_ins.succeeded(&attempt, &identity);
+                self.catalog.note_use(&identity);
                 Ok(SignedIn { identity, address })
             }
             Err(refusal) => {

@@ -10,6 +10,8 @@ mod cursor;
 mod decode;
 mod encode;
 mod failure;
+mod frame;
+pub(crate) mod fuzz;
 mod scram;
 mod script;
 mod session;

@@ -1,6 +1,7 @@
 //! A connection of somebody who has signed in: messages in, answers out.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ const MAX_KEPT: usize = 5_000;
 pub(super) struct Session {
     door: Arc<Door>,
     identity: Identity,
+    address: IpAddr,
     entry: Entry,
     variables: Variables,
     statements: HashMap<String, Arc<Statement>>,
@@ -93,6 +95,7 @@ impl Session {
         let Visitor {
             mut wire,
             identity,
+            address,
             parameters,
         } = visitor;
         let (variables, failures) = Variables::new(&parameters);
@@ -129,6 +132,7 @@ impl Session {
         let session = Self {
             door: door.clone(),
             identity,
+            address,
             entry,
             variables,
             statements: HashMap::new(),
@@ -179,6 +183,7 @@ impl Session {
                 let _ = wire.flush().await;
                 return;
             }
+            self.door.catalog.note_use(&self.identity);
             if let Err(broken) = self.answer(&mut wire, message).await {
                 break broken;
             }
@@ -547,7 +552,7 @@ impl Session {
         QueryRequest {
             sql: sql.to_owned(),
             params,
-            caller: Caller::new(self.identity.clone(), "postgres"),
+            caller: Caller::new(self.identity.clone(), "postgres").from(self.address),
             settings: Arc::new(self.variables.settings.clone()),
             timeout: self.variables.timeout,
             read_only: self.reading || self.variables.reads_only(),

@@ -12,9 +12,9 @@ use tokio_rustls::TlsAcceptor;
 use weir_access::{Identity, LoginSource, Refusal};
 
 use super::failure::Failure;
-use super::scram::{Exchange, MECHANISM};
+use super::scram::{self, Exchange, MECHANISM, Proof};
 use super::wire::{Broken, Wire};
-use super::{Cancels, Door};
+use super::{Cancels, Door, frame};
 use crate::auth::Attempt;
 
 /// From the first byte to signed in.
@@ -31,6 +31,7 @@ const TOKEN_USER: &str = "token";
 pub(super) struct Visitor {
     pub(super) wire: Wire,
     pub(super) identity: Identity,
+    pub(super) address: IpAddr,
     pub(super) parameters: BTreeMap<String, String>,
 }
 
@@ -76,7 +77,7 @@ async fn begin(mut wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, 
                 return Err(Refused::Cancelled);
             }
             version if version >> 16 == 3 => {
-                let parameters = parameters(&packet);
+                let parameters = frame::parameters(&packet);
                 negotiate(&mut wire, version & 0xffff, &parameters);
                 break parameters;
             }
@@ -112,6 +113,7 @@ async fn begin(mut wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, 
         Ok(identity) => Ok(Visitor {
             wire,
             identity,
+            address,
             parameters,
         }),
         Err(Stop::Broken(broken)) => Err(broken.into()),
@@ -140,21 +142,6 @@ fn cancel(mut packet: BytesMut, cancels: &Cancels) {
         let (process, secret) = (packet.get_i32(), packet.get_i32());
         cancels.cancel(process, secret);
     }
-}
-
-/// Reads names and values, each ended by a NUL.
-fn parameters(packet: &[u8]) -> BTreeMap<String, String> {
-    let mut texts = packet
-        .split(|byte| *byte == 0)
-        .map(|text| String::from_utf8_lossy(text).into_owned());
-    let mut parameters = BTreeMap::new();
-    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-        if name.is_empty() {
-            break;
-        }
-        parameters.insert(name, value);
-    }
-    parameters
 }
 
 fn negotiate(wire: &mut Wire, minor: u32, parameters: &BTreeMap<String, String>) {
@@ -219,14 +206,8 @@ async fn sign_in(
         // Another process may have made the user a moment ago.
         door.catalog.refresh_for_stranger().await;
     }
-    let by_token = user == TOKEN_USER
-        || door
-            .catalog
-            .access()
-            .user(user)
-            .is_some_and(|user| user.password.is_none());
-    let proved = match by_token {
-        true => token(wire, door, user).await?,
+    let proved = match user == TOKEN_USER {
+        true => token(wire, door).await?,
         false => scram(wire, door, user).await?,
     };
     // Asked again: many guesses at once must gain nothing.
@@ -273,9 +254,9 @@ async fn scram(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
     if first.auth_method != MECHANISM {
         return Err(malformed());
     }
-    let secrets = door.catalog.access().scram(user);
+    let salt = door.catalog.access().scram(user);
     let first = first.data.unwrap_or_default();
-    let (exchange, reply) = Exchange::begin(secrets, &first).map_err(|_| malformed())?;
+    let (exchange, reply) = Exchange::begin(&salt, &first).map_err(|_| malformed())?;
     wire.put(Reply::Authentication(Authentication::SASLContinue(
         reply.into(),
     )));
@@ -283,20 +264,30 @@ async fn scram(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
         .await?
         .into_sasl_response()
         .map_err(|_| malformed())?;
-    Ok(match exchange.end(&last.data) {
-        Ok(proof) => {
-            wire.put(Reply::Authentication(Authentication::SASLFinal(
-                proof.into(),
-            )));
-            door.catalog.access().identity(user)
+    let Proof { signed, proof } = exchange.end(&last.data).map_err(|_| malformed())?;
+    let known = || {
+        let access = door.catalog.access();
+        access.authenticate_proof(user, signed.as_bytes(), &proof, Utc::now())
+    };
+    let proved = match known() {
+        // Another process may have made the token a moment ago.
+        Err(Refusal::WrongPassword) => {
+            door.catalog.refresh_for_stranger().await;
+            known()
         }
-        Err(_) => None,
-    })
+        known => known,
+    };
+    Ok(proved.ok().map(|(identity, signature)| {
+        wire.put(Reply::Authentication(Authentication::SASLFinal(
+            scram::signature(&signature).into(),
+        )));
+        identity
+    }))
 }
 
 /// Asks for a token in clear, which only encrypted connections and this machine's own are asked for:
-/// tokens are kept as hashes, which no challenge can be made from.
-async fn token(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identity>, Stop> {
+/// without a user's name there is no salt to prove it with.
+async fn token(wire: &mut Wire, door: &Door) -> Result<Option<Identity>, Stop> {
     wire.put(Reply::Authentication(Authentication::CleartextPassword));
     let sent = answer(wire)
         .await?
@@ -314,6 +305,5 @@ async fn token(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
         }
         known => known,
     };
-    let identity = identity.ok();
-    Ok(identity.filter(|identity| user == TOKEN_USER || identity.user() == user))
+    Ok(identity.ok())
 }

@@ -1,16 +1,11 @@
 use std::io;
-use std::panic::AssertUnwindSafe;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
 use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// The largest start-up packet, as in Postgres.
-const MAX_STARTUP: usize = 10_000;
-
-/// The largest message: a statement or its parameters.
-const MAX_MESSAGE: usize = 64 << 20;
+use super::frame;
 
 /// What a client may send ahead while its query runs.
 const MAX_AHEAD: usize = 1 << 20;
@@ -45,14 +40,11 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(transport: Box<dyn Transport>) -> Self {
-        let mut context = DecodeContext::default();
-        context.awaiting_frontend_ssl = false;
-        context.awaiting_frontend_startup = false;
         Self {
             transport,
             input: BytesMut::with_capacity(8 << 10),
             output: BytesMut::with_capacity(8 << 10),
-            context,
+            context: frame::context(),
         }
     }
 
@@ -70,16 +62,8 @@ impl Wire {
     /// Reads a start-up packet: its body, without the length.
     pub(super) async fn startup(&mut self) -> Result<BytesMut, Broken> {
         loop {
-            if let Some(head) = self.input.first_chunk::<4>() {
-                let length = u32::from_be_bytes(*head) as usize;
-                if !(8..=MAX_STARTUP).contains(&length) {
-                    return Err(Broken::Protocol("invalid length of startup packet".into()));
-                }
-                if self.input.len() >= length {
-                    let mut packet = self.input.split_to(length);
-                    packet.advance(4);
-                    return Ok(packet);
-                }
+            if let Some(packet) = frame::startup(&mut self.input)? {
+                return Ok(packet);
             }
             self.fill().await?;
         }
@@ -88,41 +72,10 @@ impl Wire {
     /// Reads a message.
     pub(super) async fn message(&mut self) -> Result<PgWireFrontendMessage, Broken> {
         loop {
-            if let Some(message) = self.buffered()? {
+            if let Some(message) = frame::message(&mut self.input, &self.context)? {
                 return Ok(message);
             }
             self.fill().await?;
-        }
-    }
-
-    /// Returns the next message if all of it is here.
-    fn buffered(&mut self) -> Result<Option<PgWireFrontendMessage>, Broken> {
-        let Some(head) = self.input.first_chunk::<5>() else {
-            return Ok(None);
-        };
-        let kind = head[0];
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        if !(4..=MAX_MESSAGE).contains(&length) {
-            return Err(Broken::Protocol(format!("invalid message length {length}")));
-        }
-        if self.input.len() < 1 + length {
-            return Ok(None);
-        }
-        let mut frame = self.input.split_to(1 + length);
-        if kind == b'F' {
-            return Err(Broken::Protocol("function calls are not supported".into()));
-        }
-        // The decoder trusts counts inside a message; a panic there ends this connection only.
-        let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            PgWireFrontendMessage::decode(&mut frame, &self.context)
-        }));
-        match decoded {
-            Ok(Ok(Some(message))) => Ok(Some(message)),
-            Ok(Err(error)) => Err(Broken::Protocol(error.to_string())),
-            Ok(Ok(None)) | Err(_) => Err(Broken::Protocol(format!(
-                "malformed message of type {:?}",
-                char::from(kind)
-            ))),
         }
     }
 

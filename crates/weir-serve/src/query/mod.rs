@@ -7,3 +7,6 @@ mod parquet;
 mod route;
 
 pub(crate) use route::router;
+
+/// The names of the formats of rows.
+pub(crate) const FORMATS: [&str; 5] = format::Format::NAMES;

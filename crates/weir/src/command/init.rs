@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use weir_catalog::Actor;
 use weir_core::SourceName;
 
 use super::Global;
@@ -85,7 +86,7 @@ pub(crate) async fn create_project(
     ensure_owner(project, &catalog, ui).await?;
     apply_sources(project, &catalog).await?;
     let new = catalog
-        .create_key(source, "made by weir init")
+        .create_key(&Actor::local(), source, "made by weir init")
         .await
         .explain_hinted(|| format!("cannot make a key for `{source}`"))?;
     catalog.close().await;

@@ -1,5 +1,5 @@
 use clap::Subcommand;
-use weir_catalog::KeyInfo;
+use weir_catalog::{Actor, KeyInfo};
 use weir_core::SourceName;
 
 use super::Global;
@@ -55,7 +55,7 @@ impl Args {
                     apply_sources(&project, &catalog).await?;
                 }
                 let new = catalog
-                    .create_key(&source, &label)
+                    .create_key(&Actor::local(), &source, &label)
                     .await
                     .explain_hinted(|| "cannot make a key".into())?;
                 if ui.is_json() {
@@ -77,7 +77,7 @@ impl Args {
             }
             Action::Revoke { key } => {
                 let info = catalog
-                    .revoke_key(&key)
+                    .revoke_key(&Actor::local(), &key)
                     .await
                     .explain_hinted(|| "cannot revoke the key".into())?;
                 if ui.is_json() {

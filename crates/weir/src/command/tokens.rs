@@ -55,6 +55,7 @@ struct Shown<'a> {
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
 }
 
 impl<'a> Shown<'a> {
@@ -69,6 +70,7 @@ impl<'a> Shown<'a> {
             created_at: info.created_at,
             expires_at: info.expires_at,
             revoked_at: info.revoked_at,
+            last_used_at: None,
         }
     }
 }
@@ -113,7 +115,7 @@ impl Action {
                     ui.answer(token.reveal());
                 }
             }
-            Action::List => list(catalog, ui),
+            Action::List => list(catalog, ui).await?,
             Action::Revoke { token } => {
                 let info = catalog
                     .revoke_token(&by, &token)
@@ -130,30 +132,40 @@ impl Action {
     }
 }
 
-fn list(catalog: &Catalog, ui: &Ui) {
+async fn list(catalog: &Catalog, ui: &Ui) -> Result<(), Failure> {
+    let uses = catalog.token_uses().await;
+    let uses = uses.explain_hinted(|| "cannot list the tokens".into())?;
     let access = catalog.access();
-    let mut tokens: Vec<Shown<'_>> = access.tokens().map(|info| Shown::new(info, None)).collect();
+    let mut tokens: Vec<Shown<'_>> = access
+        .tokens()
+        .map(|info| Shown {
+            last_used_at: uses.get(&info.id).copied(),
+            ..Shown::new(info, None)
+        })
+        .collect();
     tokens.sort_by_key(|token| token.id);
     if ui.is_json() {
         ui.answer_json(&tokens);
-        return;
+        return Ok(());
     }
     ui.answer(format!(
-        "{:>4}  {:<14}{:<24}{:<22}{:<18}{:<18}{}",
-        "id", "starts with", "user", "scopes", "expires", "revoked", "label"
+        "{:>4}  {:<14}{:<24}{:<22}{:<18}{:<18}{:<18}{}",
+        "id", "starts with", "user", "scopes", "expires", "revoked", "last used", "label"
     ));
     for token in tokens {
         let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M").to_string();
         let line = format!(
-            "{:>4}  {:<14}{:<24}{:<22}{:<18}{:<18}{}",
+            "{:>4}  {:<14}{:<24}{:<22}{:<18}{:<18}{:<18}{}",
             token.id,
             token.starts_with,
             token.user,
             token.scopes.join(","),
             token.expires_at.map(time).unwrap_or_default(),
             token.revoked_at.map(time).unwrap_or_default(),
+            token.last_used_at.map(time).unwrap_or_default(),
             token.label,
         );
         ui.answer(line.trim_end());
     }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::Utc;
+use weir_catalog::Actor;
 use weir_core::SourceName;
 use weir_core::config::{Log, LogFormat};
 
@@ -94,7 +95,9 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
     let key = if dir.join(CONFIG_FILE).exists() {
         // The demo again, in the same folder: the old key is hashed and gone, a fresh one is made.
         let catalog = project.open_catalog().await?;
-        let new = catalog.create_key(&source, "made by weir demo").await;
+        let new = catalog
+            .create_key(&Actor::local(), &source, "made by weir demo")
+            .await;
         catalog.close().await;
         let new = failure::ExplainHinted::explain_hinted(new, || {
             format!("`{}` holds another project", dir.display())

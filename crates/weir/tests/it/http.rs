@@ -302,7 +302,7 @@ async fn pages_of_other_sites_may_send_events_and_nothing_else() -> Result<()> {
     let mut closed = 0;
     for (path, operations) in paths {
         let open = operations["x-weir-cors"] == json!(true);
-        let url = format!("{}{}", weir.url(), path.replace(['{', '}'], ""));
+        let url = format!("{}{}", weir.url(), path.replace("{kind}", "track").replace(['{', '}'], ""));
         let preflight = http
             .request(reqwest::Method::OPTIONS, &url)
             .header("origin", "https://page.example")

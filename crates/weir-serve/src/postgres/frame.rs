@@ -1,0 +1,89 @@
+//! From bytes to packets and messages, without a connection around them.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use bytes::{Buf, BytesMut};
+use pgwire::messages::{DecodeContext, PgWireFrontendMessage};
+
+use super::wire::Broken;
+
+/// The largest start-up packet, as in Postgres.
+const MAX_STARTUP: usize = 10_000;
+
+/// The largest message: a statement or its parameters.
+const MAX_MESSAGE: usize = 64 << 20;
+
+/// Returns what the decoder has to know: start-up packets are read here, not there.
+pub(super) fn context() -> DecodeContext {
+    let mut context = DecodeContext::default();
+    context.awaiting_frontend_ssl = false;
+    context.awaiting_frontend_startup = false;
+    context
+}
+
+/// Takes a start-up packet's body, without the length, if all of it is here.
+pub(super) fn startup(input: &mut BytesMut) -> Result<Option<BytesMut>, Broken> {
+    let Some(head) = input.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes(*head) as usize;
+    if !(8..=MAX_STARTUP).contains(&length) {
+        return Err(Broken::Protocol("invalid length of startup packet".into()));
+    }
+    if input.len() < length {
+        return Ok(None);
+    }
+    let mut packet = input.split_to(length);
+    packet.advance(4);
+    Ok(Some(packet))
+}
+
+/// Reads the names and values of a start-up packet, each ended by a NUL.
+pub(super) fn parameters(packet: &[u8]) -> BTreeMap<String, String> {
+    let mut texts = packet
+        .split(|byte| *byte == 0)
+        .map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut parameters = BTreeMap::new();
+    while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+        if name.is_empty() {
+            break;
+        }
+        parameters.insert(name, value);
+    }
+    parameters
+}
+
+/// Takes the next message if all of it is here.
+pub(super) fn message(
+    input: &mut BytesMut,
+    context: &DecodeContext,
+) -> Result<Option<PgWireFrontendMessage>, Broken> {
+    let Some(head) = input.first_chunk::<5>() else {
+        return Ok(None);
+    };
+    let kind = head[0];
+    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    if !(4..=MAX_MESSAGE).contains(&length) {
+        return Err(Broken::Protocol(format!("invalid message length {length}")));
+    }
+    if input.len() < 1 + length {
+        return Ok(None);
+    }
+    let mut frame = input.split_to(1 + length);
+    if kind == b'F' {
+        return Err(Broken::Protocol("function calls are not supported".into()));
+    }
+    // The decoder trusts counts inside a message; a panic there ends this connection only.
+    let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        PgWireFrontendMessage::decode(&mut frame, context)
+    }));
+    match decoded {
+        Ok(Ok(Some(message))) => Ok(Some(message)),
+        Ok(Err(error)) => Err(Broken::Protocol(error.to_string())),
+        Ok(Ok(None)) | Err(_) => Err(Broken::Protocol(format!(
+            "malformed message of type {:?}",
+            char::from(kind)
+        ))),
+    }
+}

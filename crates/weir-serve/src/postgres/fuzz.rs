@@ -1,0 +1,82 @@
+use bytes::{Buf, BytesMut};
+use pgwire::messages::PgWireFrontendMessage as Message;
+use weir_access::ScramSalt;
+
+use super::command::understand;
+use super::scram::Exchange;
+use super::settings::Variables;
+use super::{decode, frame, script};
+
+/// Types of parameters that are read in ways of their own.
+const OIDS: [u32; 20] = [
+    0, 16, 17, 20, 21, 23, 25, 700, 701, 1007, 1009, 1016, 1082, 1083, 1114, 1184, 1186, 1700, 2950,
+    3802,
+];
+
+/// What bytes came to, for a test to see that it reached what it is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Start-up packets with a protocol's version.
+    pub startups: usize,
+    /// Messages that could be decoded.
+    pub messages: usize,
+    /// Values of parameters that could be read.
+    pub values: usize,
+    /// Exchanges of SCRAM that began.
+    pub exchanges: usize,
+}
+
+/// Takes any bytes the way a connection's go: start-up packets until one names a version, then
+/// messages, each with what is read out of it before anybody is asked.
+pub fn connection(bytes: &[u8]) -> Reached {
+    let (mut input, mut reached) = (BytesMut::from(bytes), Reached::default());
+    while let Ok(Some(mut packet)) = frame::startup(&mut input) {
+        if packet.get_u32() >> 16 == 3 {
+            reached.startups += 1;
+            let _ = Variables::new(&frame::parameters(&packet));
+            break;
+        }
+    }
+    let context = frame::context();
+    let salt = ScramSalt {
+        salt: vec![7; 16],
+        iterations: 4096,
+    };
+    let mut exchange = None;
+    while let Ok(Some(message)) = frame::message(&mut input, &context) {
+        reached.messages += 1;
+        match message {
+            Message::Query(query) => read(&query.query),
+            Message::Parse(parse) => read(&parse.query),
+            Message::Bind(bind) => {
+                for value in &bind.parameters {
+                    for (oid, binary) in OIDS.iter().flat_map(|oid| [(*oid, false), (*oid, true)]) {
+                        let value = decode::parameter(1, oid, binary, value.as_ref());
+                        reached.values += usize::from(value.is_ok());
+                    }
+                }
+            }
+            Message::PasswordMessageFamily(message) => match exchange.take() {
+                None => {
+                    let first = message.into_sasl_initial_response();
+                    let data = first.ok().and_then(|first| first.data).unwrap_or_default();
+                    exchange = Exchange::begin(&salt, &data).ok().map(|(exchange, _)| exchange);
+                    reached.exchanges += usize::from(exchange.is_some());
+                }
+                Some(exchange) => {
+                    if let Ok(last) = message.into_sasl_response() {
+                        let _ = exchange.end(&last.data);
+                    }
+                }
+            },
+            _ => {}
+        }
+    }
+    reached
+}
+
+fn read(sql: &str) {
+    for statement in script::statements(sql) {
+        let _ = understand(statement);
+    }
+}

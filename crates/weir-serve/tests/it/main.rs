@@ -1,0 +1,3 @@
+//! The doors' decoders through their public entry.
+
+mod mutated;
