@@ -94,7 +94,12 @@ impl Fixture {
         let lake = Lake::open(lake_options, Box::new(JsonApply)).await.unwrap();
         let catalog = Catalog::open(&dir.path().join("catalog.db")).await.unwrap();
         catalog
-            .upsert_source(&SourceName::new("shop").unwrap(), true, &Default::default())
+            .upsert_source(
+                &weir_catalog::Actor::local(),
+                &SourceName::new("shop").unwrap(),
+                true,
+                &Default::default(),
+            )
             .await
             .unwrap();
         let mut options = EngineOptions {
