@@ -82,9 +82,9 @@ def tpch(weir):
         found = {name: [] for name in ["Weir", *peers]}
         for _ in range(ROUNDS):
             weir.forget_peak()
-            cpu = weir.cpu()
+            cpu = weir.cpu(tidying=False)
             rows = len(weir.query(qualified(sql, tables)))
-            found["Weir"].append({"rows": rows, "cpu": weir.cpu() - cpu, "peak": weir.memory("VmHWM")})
+            found["Weir"].append({"rows": rows, "cpu": weir.cpu(tidying=False) - cpu, "peak": weir.memory("VmHWM")})
             for name, peer in peers.items():
                 found[name].append(peer.ask(sql))
         cpu = {name: statistics.median(a["cpu"] for a in answers) for name, answers in found.items()}
