@@ -58,7 +58,10 @@ impl ScramSalt {
     pub fn prove(&self, secret: &str, signed: &[u8]) -> [u8; 32] {
         let client_key = hmac::sign(&self.stretch(secret), b"Client Key");
         let stored_key = digest::digest(&digest::SHA256, client_key.as_ref());
-        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, stored_key.as_ref()), signed);
+        let signature = hmac::sign(
+            &hmac::Key::new(hmac::HMAC_SHA256, stored_key.as_ref()),
+            signed,
+        );
         xor(&bytes(client_key.as_ref()), &bytes(signature.as_ref()))
     }
 }

@@ -225,7 +225,11 @@ impl Store {
     }
 
     /// Notes when a token was used; the latest counts.
-    pub(crate) async fn put_token_use(&self, id: i64, at: DateTime<Utc>) -> Result<(), CatalogError> {
+    pub(crate) async fn put_token_use(
+        &self,
+        id: i64,
+        at: DateTime<Utc>,
+    ) -> Result<(), CatalogError> {
         sqlx::query(
             "INSERT INTO token_uses (token_id, used_at) VALUES (?1, ?2)
              ON CONFLICT (token_id) DO UPDATE SET used_at = max(used_at, excluded.used_at)",

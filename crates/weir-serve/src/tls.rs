@@ -53,7 +53,10 @@ impl Certificate {
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| unreadable(certificate, plainly(&error)))?;
         if chain.is_empty() {
-            return Err(unreadable(certificate, "no certificate is in it".to_owned()));
+            return Err(unreadable(
+                certificate,
+                "no certificate is in it".to_owned(),
+            ));
         }
         let private =
             PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, plainly(&error)))?;
@@ -112,7 +115,10 @@ impl Certificate {
 /// Returns SHA-256 of a certificate's bytes, in hexadecimal.
 pub fn fingerprint(certificate: &[u8]) -> String {
     let hash = digest(&SHA256, certificate);
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Says what is wrong with a PEM file in the words of somebody who has to mend it.
@@ -140,7 +146,10 @@ mod tests {
             ("key.pem", &key),
             ("other.pem", &other_key),
             ("empty.pem", ""),
-            ("junk.pem", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"),
+            (
+                "junk.pem",
+                "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+            ),
         ] {
             std::fs::write(path(name), text).unwrap();
         }
@@ -149,7 +158,10 @@ mod tests {
                 .map(|read| read.fingerprint().to_owned())
                 .map_err(|error| error.to_string())
         };
-        assert_eq!(read("certificate.pem", "key.pem").as_deref(), Ok(made.fingerprint()));
+        assert_eq!(
+            read("certificate.pem", "key.pem").as_deref(),
+            Ok(made.fingerprint())
+        );
         for (certificate, key, named) in [
             ("missing.pem", "key.pem", "missing.pem"),
             ("empty.pem", "key.pem", "empty.pem"),

@@ -40,5 +40,9 @@ pub(crate) fn open(project: &Project, config: &Config) -> Result<Option<Door>, F
 
 /// Returns the line that connects from this machine.
 pub(crate) fn psql_line(address: SocketAddr, user: &str) -> String {
-    format!("psql \"host={} port={} user={user} dbname=weir\"", address.ip(), address.port())
+    format!(
+        "psql \"host={} port={} user={user} dbname=weir\"",
+        address.ip(),
+        address.port()
+    )
 }

@@ -22,9 +22,11 @@ pub(crate) fn certificate(
 ) -> Result<Certificate, Failure> {
     let hint = || format!("check `{section}.certificate` and `{section}.key` in weir.toml");
     let explained = |error: TlsError| {
-        Failure::new(format!("there is no certificate for [{section}] to encrypt with"))
-            .because(&error)
-            .with_hint(hint())
+        Failure::new(format!(
+            "there is no certificate for [{section}] to encrypt with"
+        ))
+        .because(&error)
+        .with_hint(hint())
     };
     match (certificate, key) {
         ("", "") => own(project),
@@ -47,10 +49,11 @@ pub(crate) fn of_http(project: &Project, config: &Config) -> Result<Option<Certi
         return certificate(project, "server", &wanted.certificate, &wanted.key).map(Some);
     }
     if !wanted.certificate.is_empty() || !wanted.key.is_empty() {
-        return Err(Failure::new(
-            "a certificate is set for [server], and `server.tls` is off",
-        )
-        .with_hint("set `server.tls = true`, or take `server.certificate` and `server.key` out"));
+        return Err(
+            Failure::new("a certificate is set for [server], and `server.tls` is off").with_hint(
+                "set `server.tls = true`, or take `server.certificate` and `server.key` out",
+            ),
+        );
     }
     if !wanted.listen.ip().is_loopback() && !wanted.allow_http {
         return Err(Failure::new(format!(

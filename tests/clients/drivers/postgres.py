@@ -136,6 +136,39 @@ def psycopg3():
     tell("copy csv", lambda: copied("(FORMAT csv, HEADER)"))
     tell("copy binary", lambda: copied("(FORMAT binary)"))
 
+    def copied_in(options, *pieces):
+        connection.execute("DROP TABLE IF EXISTS drivers.copied")
+        connection.execute(
+            "CREATE TABLE drivers.copied (id bigint, name text, price numeric(10,2), at timestamptz, ok boolean)"
+        )
+        cursor = connection.cursor()
+        try:
+            with cursor.copy(f"COPY drivers.copied (id, name, price, at, ok) FROM STDIN {options}") as copy:
+                for piece in pieces:
+                    if isinstance(piece, tuple):
+                        copy.write_row(piece)
+                    else:
+                        copy.write(piece)
+            tag = cursor.statusmessage
+        except psycopg.Error as error:
+            tag = error.sqlstate
+        return tag, connection.execute("SELECT * FROM drivers.copied ORDER BY id").fetchall()
+
+    at = dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.timezone.utc)
+    nasty = "tab\tline\nback\\slash 'quote' \"double\" \\N ü"
+    tell("copy in rows", lambda: copied_in("", (1, nasty, decimal.Decimal("1.50"), at, True), (2, None, None, None, None)))
+    tell("copy in text", lambda: copied_in("", "1\ta\\tb\t2.25\t2024-01-01 00:00:00+00\tt\n2\t", "\\N\t\\N\t\\N\tf\n"))
+    tell("copy in csv", lambda: copied_in(
+        "(FORMAT csv, HEADER, DELIMITER ';', NULL '-')", 'id;name;price;at;ok\n1;"a;""b""\n";-;-;true\n2;"-";-;-;-\n'
+    ))
+    tell("copy in nothing", lambda: copied_in(""))
+    tell("copy in too few", lambda: copied_in("", "1\tx\n"))
+    tell("copy in too many", lambda: copied_in("", "1\tx\t1\t\\N\tt\tmore\n"))
+    tell("copy in a bad value", lambda: copied_in("", "1\tx\t1\t\\N\tt\n", "nope\tx\t1\t\\N\tt\n"))
+    tell("copy in bad text", lambda: copied_in("", b"1\t\xff\t1\t\\N\tt\n"))
+    tell("copy in nowhere", lambda: connection.cursor().copy("COPY drivers.nope FROM STDIN").__enter__())
+    tell("after copying in", lambda: connection.execute("SELECT 1").fetchall())
+
     def pipeline():
         with connection.pipeline():
             return [cursor.fetchall() for cursor in [connection.execute("SELECT %s::int8", (i,)) for i in range(5)]]

@@ -56,7 +56,11 @@ impl Catalog {
         sqlite::put_source(&mut change.tx, name, enabled, settings, now).await?;
         let was = before.map(|source| described(source.enabled, &source.settings));
         change
-            .commit(format!("source {name}"), was, Some(described(enabled, settings)))
+            .commit(
+                format!("source {name}"),
+                was,
+                Some(described(enabled, settings)),
+            )
             .await?;
         let source = self.source(name).ok_or_else(|| no_source(name))?;
         Ok((source, done))

@@ -211,7 +211,11 @@ pub(super) async fn derive(token: &str, salt: ScramSalt) -> Result<ScramKeys, Ca
     tokio::task::spawn_blocking(move || ScramKeys::derive(&token, &salt))
         .await
         .map_err(|error| {
-            CatalogError::because(CatalogErrorKind::Unavailable, "derive a token's keys", error)
+            CatalogError::because(
+                CatalogErrorKind::Unavailable,
+                "derive a token's keys",
+                error,
+            )
         })
 }
 

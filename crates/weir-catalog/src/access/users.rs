@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use weir_access::{Action, Object, PasswordSecrets, Role, RoleName, SchemaKind, ScramSalt, User, UserName};
+use weir_access::{
+    Action, Object, PasswordSecrets, Role, RoleName, SchemaKind, ScramSalt, User, UserName,
+};
 use weir_core::{SourceName, TableName};
 
 use super::Actor;

@@ -4,7 +4,8 @@ use chrono::{TimeDelta, Utc};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use weir_access::{
-    Access, Action, GrantObject, Identity, Object, Privilege, Privileges, Refusal, SCRAM_ITERATIONS, Scope,
+    Access, Action, GrantObject, Identity, Object, Privilege, Privileges, Refusal,
+    SCRAM_ITERATIONS, Scope,
 };
 use weir_catalog::{
     AccessFile, Actor, Catalog, CatalogErrorKind, NewToken, NewUser, SourceSettings,
@@ -60,8 +61,14 @@ async fn a_user_signs_in_by_password_and_token() {
     let access = catalog.access();
     let user = access.user("ada@example.com").unwrap();
     assert_eq!(user.schema, "ada_example_com");
-    assert_eq!(proved(&access, "ada@example.com", PASSWORD).as_deref(), Ok("password"));
-    assert_eq!(proved(&access, "ada@example.com", token.reveal()).as_deref(), Ok("token"));
+    assert_eq!(
+        proved(&access, "ada@example.com", PASSWORD).as_deref(),
+        Ok("password")
+    );
+    assert_eq!(
+        proved(&access, "ada@example.com", token.reveal()).as_deref(),
+        Ok("token")
+    );
     assert!(
         access
             .authenticate_password("ada@example.com", PASSWORD)
@@ -102,34 +109,79 @@ async fn tokens_are_proved_under_the_name_of_their_user() {
     let by = Actor::local();
     with(&catalog, "ada", &["analyst"]).await;
     with(&catalog, "bob", &["analyst"]).await;
-    let (first, info) = catalog.create_token(&by, token_for("ada", "read")).await.unwrap();
-    let (second, _) = catalog.create_token(&by, token_for("ada", "read")).await.unwrap();
+    let (first, info) = catalog
+        .create_token(&by, token_for("ada", "read"))
+        .await
+        .unwrap();
+    let (second, _) = catalog
+        .create_token(&by, token_for("ada", "read"))
+        .await
+        .unwrap();
     let salt = catalog.access().scram("ada");
     for token in [&first, &second] {
-        assert_eq!(proved(&catalog.access(), "ada", token.reveal()).as_deref(), Ok("token"));
+        assert_eq!(
+            proved(&catalog.access(), "ada", token.reveal()).as_deref(),
+            Ok("token")
+        );
         // Whose it is counts.
-        assert_eq!(proved(&catalog.access(), "bob", token.reveal()), Err(Refusal::WrongPassword));
-        assert_eq!(proved(&catalog.access(), "nobody", token.reveal()), Err(Refusal::Unknown));
+        assert_eq!(
+            proved(&catalog.access(), "bob", token.reveal()),
+            Err(Refusal::WrongPassword)
+        );
+        assert_eq!(
+            proved(&catalog.access(), "nobody", token.reveal()),
+            Err(Refusal::Unknown)
+        );
     }
 
     // Tokens and passwords do not depend on each other.
     catalog.set_password(&by, "ada", None).await.unwrap();
-    assert_eq!(proved(&catalog.access(), "ada", PASSWORD), Err(Refusal::WrongPassword));
-    assert_eq!(proved(&catalog.access(), "ada", first.reveal()).as_deref(), Ok("token"));
-    catalog.set_password(&by, "ada", Some("another long one")).await.unwrap();
-    assert_eq!(proved(&catalog.access(), "ada", "another long one").as_deref(), Ok("password"));
-    assert_eq!(proved(&catalog.access(), "ada", second.reveal()).as_deref(), Ok("token"));
+    assert_eq!(
+        proved(&catalog.access(), "ada", PASSWORD),
+        Err(Refusal::WrongPassword)
+    );
+    assert_eq!(
+        proved(&catalog.access(), "ada", first.reveal()).as_deref(),
+        Ok("token")
+    );
+    catalog
+        .set_password(&by, "ada", Some("another long one"))
+        .await
+        .unwrap();
+    assert_eq!(
+        proved(&catalog.access(), "ada", "another long one").as_deref(),
+        Ok("password")
+    );
+    assert_eq!(
+        proved(&catalog.access(), "ada", second.reveal()).as_deref(),
+        Ok("token")
+    );
     assert_eq!(catalog.access().scram("ada"), salt);
 
-    catalog.revoke_token(&by, &info.id.to_string()).await.unwrap();
-    assert_eq!(proved(&catalog.access(), "ada", first.reveal()), Err(Refusal::WrongPassword));
-    assert_eq!(proved(&catalog.access(), "ada", second.reveal()).as_deref(), Ok("token"));
+    catalog
+        .revoke_token(&by, &info.id.to_string())
+        .await
+        .unwrap();
+    assert_eq!(
+        proved(&catalog.access(), "ada", first.reveal()),
+        Err(Refusal::WrongPassword)
+    );
+    assert_eq!(
+        proved(&catalog.access(), "ada", second.reveal()).as_deref(),
+        Ok("token")
+    );
     catalog.set_user_disabled(&by, "ada", true).await.unwrap();
-    assert_eq!(proved(&catalog.access(), "ada", second.reveal()), Err(Refusal::Disabled));
+    assert_eq!(
+        proved(&catalog.access(), "ada", second.reveal()),
+        Err(Refusal::Disabled)
+    );
 
     // The project's own token is its owner's.
     let token = catalog.create_owner_token(&by).await.unwrap();
-    assert_eq!(proved(&catalog.access(), "owner", token.reveal()).as_deref(), Ok("token"));
+    assert_eq!(
+        proved(&catalog.access(), "owner", token.reveal()).as_deref(),
+        Ok("token")
+    );
 }
 
 #[tokio::test]
@@ -139,7 +191,10 @@ async fn the_use_of_a_token_is_noted_and_moves_nothing() {
     with(&catalog, "ada", &["analyst"]).await;
     let new = token_for("ada", "read");
     let (token, info) = catalog.create_token(&Actor::local(), new).await.unwrap();
-    let who = catalog.access().authenticate_token(token.reveal(), Utc::now()).unwrap();
+    let who = catalog
+        .access()
+        .authenticate_token(token.reveal(), Utc::now())
+        .unwrap();
     let (epoch, generation) = (catalog.access().epoch(), catalog.generation());
     assert!(catalog.token_uses().await.unwrap().is_empty());
 
@@ -156,8 +211,14 @@ async fn the_use_of_a_token_is_noted_and_moves_nothing() {
         tokio::task::yield_now().await;
     };
     assert!(used_at >= before - TimeDelta::seconds(1) && used_at <= Utc::now());
-    assert!(!catalog.refresh().await.unwrap(), "a use looks like a change");
-    assert_eq!((catalog.access().epoch(), catalog.generation()), (epoch, generation));
+    assert!(
+        !catalog.refresh().await.unwrap(),
+        "a use looks like a change"
+    );
+    assert_eq!(
+        (catalog.access().epoch(), catalog.generation()),
+        (epoch, generation)
+    );
 }
 
 #[tokio::test]
@@ -168,7 +229,10 @@ async fn sources_and_keys_are_in_the_audit() {
     let name = SourceName::new("shop").unwrap();
     for enabled in [true, true, false] {
         let settings = SourceSettings::default();
-        catalog.upsert_source(&by, &name, enabled, &settings).await.unwrap();
+        catalog
+            .upsert_source(&by, &name, enabled, &settings)
+            .await
+            .unwrap();
     }
     let key = catalog.create_key(&by, &name, "web").await.unwrap();
     for _ in 0..2 {
@@ -180,23 +244,38 @@ async fn sources_and_keys_are_in_the_audit() {
     for line in &lines {
         assert!(!line.record.contains(key.key.reveal()), "{}", line.record);
         let record: serde_json::Value = serde_json::from_str(&line.record).unwrap();
-        actions.push(format!("{} {}", record["action"].as_str().unwrap(), record["object"].as_str().unwrap()));
+        actions.push(format!(
+            "{} {}",
+            record["action"].as_str().unwrap(),
+            record["object"].as_str().unwrap()
+        ));
     }
     // What changes nothing leaves no record.
     assert_eq!(
         actions,
-        ["source.create source shop", "source.change source shop", "key.create key 1", "key.revoke key 1"]
+        [
+            "source.create source shop",
+            "source.change source shop",
+            "key.create key 1",
+            "key.revoke key 1"
+        ]
     );
     catalog.verify_audit().await.unwrap();
 
     // Who may not is refused here, whatever the door thought.
     with(&catalog, "ada", &["analyst"]).await;
     let ada = Actor::new(catalog.access().identity("ada").unwrap(), "http");
-    let denied = |error: weir_catalog::CatalogError| assert_eq!(error.kind(), CatalogErrorKind::Denied);
+    let denied =
+        |error: weir_catalog::CatalogError| assert_eq!(error.kind(), CatalogErrorKind::Denied);
     denied(catalog.create_key(&ada, &name, "").await.unwrap_err());
     denied(catalog.revoke_key(&ada, "1").await.unwrap_err());
     let settings = SourceSettings::default();
-    denied(catalog.upsert_source(&ada, &name, true, &settings).await.unwrap_err());
+    denied(
+        catalog
+            .upsert_source(&ada, &name, true, &settings)
+            .await
+            .unwrap_err(),
+    );
 }
 
 /// A catalog as the version before proofs left it: users with and without a password, a token, the
@@ -207,7 +286,10 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let catalog = env.open().await;
     let by = Actor::local();
     with(&catalog, "ada", &["analyst"]).await;
-    let (token, _) = catalog.create_token(&by, token_for("ada", "read")).await.unwrap();
+    let (token, _) = catalog
+        .create_token(&by, token_for("ada", "read"))
+        .await
+        .unwrap();
     let owner = catalog.create_owner_token(&by).await.unwrap();
     drop(catalog);
     let options = SqliteConnectOptions::new().filename(env.path());
@@ -230,14 +312,27 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let access = catalog.access();
     assert_eq!(proved(&access, "ada", PASSWORD).as_deref(), Ok("password"));
     // Of a token only the hash was known: it can be sent, not proved.
-    assert!(access.authenticate_token(token.reveal(), Utc::now()).is_ok());
-    assert_eq!(proved(&access, "ada", token.reveal()), Err(Refusal::WrongPassword));
+    assert!(
+        access
+            .authenticate_token(token.reveal(), Utc::now())
+            .is_ok()
+    );
+    assert_eq!(
+        proved(&access, "ada", token.reveal()),
+        Err(Refusal::WrongPassword)
+    );
     assert_eq!(access.scram("owner").salt.len(), 16);
-    assert_eq!(proved(&access, "owner", owner.reveal()), Err(Refusal::WrongPassword));
+    assert_eq!(
+        proved(&access, "owner", owner.reveal()),
+        Err(Refusal::WrongPassword)
+    );
     // The owner's lies in a file, so it can be mended.
     catalog.adopt_owner_token("wo_another").await.unwrap();
     catalog.adopt_owner_token(owner.reveal()).await.unwrap();
-    assert_eq!(proved(&catalog.access(), "owner", owner.reveal()).as_deref(), Ok("token"));
+    assert_eq!(
+        proved(&catalog.access(), "owner", owner.reveal()).as_deref(),
+        Ok("token")
+    );
     let generation = catalog.generation();
     catalog.adopt_owner_token(owner.reveal()).await.unwrap();
     assert!(!catalog.refresh().await.unwrap() && catalog.generation() == generation);
@@ -303,7 +398,10 @@ async fn unknown_users_look_like_known_ones() {
         .set_user_disabled(&Actor::local(), "ada", true)
         .await
         .unwrap();
-    assert_eq!(proved(&catalog.access(), "ada", PASSWORD), Err(Refusal::Disabled));
+    assert_eq!(
+        proved(&catalog.access(), "ada", PASSWORD),
+        Err(Refusal::Disabled)
+    );
     // Nor does the salt tell that somebody was suspended.
     assert_eq!(catalog.access().scram("ada"), real);
 }

@@ -51,7 +51,10 @@ async fn a_key_works_until_it_is_revoked() {
     let catalog = env.open().await;
     with_shop(&catalog).await;
 
-    let new = catalog.create_key(&Actor::local(), &shop(), "web").await.unwrap();
+    let new = catalog
+        .create_key(&Actor::local(), &shop(), "web")
+        .await
+        .unwrap();
     let KeyLookup::Found(source) = catalog.source_for_key(new.key.reveal()) else {
         panic!("the key is not found");
     };
@@ -61,14 +64,20 @@ async fn a_key_works_until_it_is_revoked() {
         KeyLookup::Unknown
     ));
 
-    let revoked = catalog.revoke_key(&Actor::local(), &new.info.prefix).await.unwrap();
+    let revoked = catalog
+        .revoke_key(&Actor::local(), &new.info.prefix)
+        .await
+        .unwrap();
     assert!(revoked.revoked_at.is_some());
     assert!(matches!(
         catalog.source_for_key(new.key.reveal()),
         KeyLookup::Revoked
     ));
 
-    let again = catalog.revoke_key(&Actor::local(), &new.info.id.to_string()).await.unwrap();
+    let again = catalog
+        .revoke_key(&Actor::local(), &new.info.id.to_string())
+        .await
+        .unwrap();
     assert_eq!(again.revoked_at, revoked.revoked_at);
 }
 
@@ -77,7 +86,11 @@ async fn secrets_are_not_in_the_file() {
     let env = Env::new();
     let catalog = env.open().await;
     with_shop(&catalog).await;
-    let key = catalog.create_key(&Actor::local(), &shop(), "").await.unwrap().key;
+    let key = catalog
+        .create_key(&Actor::local(), &shop(), "")
+        .await
+        .unwrap()
+        .key;
     let token = catalog.create_owner_token(&Actor::local()).await.unwrap();
     catalog.close().await;
 
@@ -113,7 +126,11 @@ async fn another_process_sees_changes_at_its_next_refresh() {
     assert!(!server.refresh().await.unwrap());
 
     with_shop(&command).await;
-    let key = command.create_key(&Actor::local(), &shop(), "").await.unwrap().key;
+    let key = command
+        .create_key(&Actor::local(), &shop(), "")
+        .await
+        .unwrap()
+        .key;
 
     assert!(!found(&server.source_for_key(key.reveal())));
     assert!(server.refresh().await.unwrap());
@@ -126,7 +143,11 @@ async fn a_key_made_a_moment_ago_is_found_without_waiting() {
     let env = Env::new();
     let (server, command) = (env.open().await, env.open().await);
     with_shop(&command).await;
-    let key = command.create_key(&Actor::local(), &shop(), "").await.unwrap().key;
+    let key = command
+        .create_key(&Actor::local(), &shop(), "")
+        .await
+        .unwrap()
+        .key;
 
     assert!(found(&server.source_for_new_key(key.reveal()).await));
     // The next stranger comes too soon for another look.
@@ -202,11 +223,17 @@ async fn what_does_not_exist_is_said_with_a_hint() {
     let env = Env::new();
     let catalog = env.open().await;
 
-    let error = catalog.create_key(&Actor::local(), &shop(), "").await.unwrap_err();
+    let error = catalog
+        .create_key(&Actor::local(), &shop(), "")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), CatalogErrorKind::NotFound);
     assert!(error.hint().unwrap().contains("sources/shop.yml"));
 
-    let error = catalog.revoke_key(&Actor::local(), "wk_abcdefghijklmnop").await.unwrap_err();
+    let error = catalog
+        .revoke_key(&Actor::local(), "wk_abcdefghijklmnop")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), CatalogErrorKind::NotFound);
     assert!(!error.to_string().contains("wk_"));
 }
@@ -245,7 +272,10 @@ async fn two_processes_can_write_at_once() {
 
     let write = |catalog: Catalog| async move {
         for _ in 0..20 {
-            catalog.create_key(&Actor::local(), &shop(), "").await.unwrap();
+            catalog
+                .create_key(&Actor::local(), &shop(), "")
+                .await
+                .unwrap();
         }
     };
     let (left, right) = tokio::join!(tokio::spawn(write(one.clone())), tokio::spawn(write(two)));

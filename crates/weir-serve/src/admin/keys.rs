@@ -44,7 +44,10 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
     let Json(CreateKey { source, label }) =
         body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
-    let new = services.catalog.create_key(&who.actor(), &source, &label).await?;
+    let new = services
+        .catalog
+        .create_key(&who.actor(), &source, &label)
+        .await?;
     tracing::info!(source = %source, prefix = new.info.prefix, "created write key");
     let created = CreatedKey {
         key: new.key.reveal().to_owned(),

@@ -42,6 +42,11 @@ pub(crate) async fn compact(
     let Json(Compact { table }) =
         body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     let table = table.as_deref().map(table_name).transpose()?;
+    if let Some(table) = &table
+        && services.lake.view().table(table).is_none()
+    {
+        return Err(ApiError::not_found(format!("there is no table `{table}`")));
+    }
     // On a thread of its own: rewriting files must not delay events, and a client that goes away
     // must not stop it half-way.
     let (lake, runtime) = (services.lake.clone(), tokio::runtime::Handle::current());

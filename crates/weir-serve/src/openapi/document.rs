@@ -63,12 +63,16 @@ fn security(who: Who) -> Value {
 }
 
 fn in_path(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
         .map(|name| {
             let mut schema = json!({ "type": "string" });
             if name == "kind" {
-                schema["enum"] = json!(["track", "identify", "page", "screen", "group", "alias", "merge"]);
+                schema["enum"] = json!([
+                    "track", "identify", "page", "screen", "group", "alias", "merge"
+                ]);
             }
             json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
@@ -92,14 +96,20 @@ fn described(operation: &Operation) -> Value {
     let mut responses = Map::new();
     match operation.answer {
         Answer::Json(status, schema) => {
-            responses.insert(status.to_string(), json!({ "description": "Done", "content": of(schema) }));
+            responses.insert(
+                status.to_string(),
+                json!({ "description": "Done", "content": of(schema) }),
+            );
         }
         Answer::Nothing(status) => {
             responses.insert(status.to_string(), json!({ "description": "Done" }));
         }
         Answer::Other(kind) => {
             let content = json!({ kind: {} });
-            responses.insert("200".to_owned(), json!({ "description": "Done", "content": content }));
+            responses.insert(
+                "200".to_owned(),
+                json!({ "description": "Done", "content": content }),
+            );
         }
         Answer::Rows => {
             responses.insert("200".to_owned(), rows());
@@ -189,12 +199,18 @@ mod tests {
             // What is tested is not served.
             let text = text.split("#[cfg(test)]").next().unwrap_or_default();
             for call in text.split(".route(").skip(1) {
-                let Some((_, rest)) = call.split_once('"') else { continue };
-                let Some((route, rest)) = rest.split_once('"') else { continue };
+                let Some((_, rest)) = call.split_once('"') else {
+                    continue;
+                };
+                let Some((route, rest)) = rest.split_once('"') else {
+                    continue;
+                };
                 let handlers = &rest[..rest.find(".route(").unwrap_or(rest.len())];
                 let handlers = handlers.split([';', '}']).next().unwrap_or_default();
                 for method in ["get", "post", "put", "delete"] {
-                    let called = |at: usize| !handlers[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+                    let called = |at: usize| {
+                        !handlers[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+                    };
                     let call = format!("{method}(");
                     if handlers.match_indices(&call).any(|(at, _)| called(at)) {
                         found.insert((route.to_owned(), method.to_owned()));
@@ -207,7 +223,10 @@ mod tests {
     #[test]
     fn every_route_is_described_and_every_description_has_a_route() {
         let mut served_routes = BTreeSet::new();
-        served(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut served_routes);
+        served(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut served_routes,
+        );
         let described: BTreeSet<(String, String)> = OPERATIONS
             .iter()
             .filter(|operation| !operation.is_intake())
@@ -227,7 +246,10 @@ mod tests {
         }
         let schemas = document["components"]["schemas"].as_object().unwrap();
         for name in schemas.keys() {
-            assert!(text.contains(&format!("schemas/{name}\"")), "nothing is a {name}");
+            assert!(
+                text.contains(&format!("schemas/{name}\"")),
+                "nothing is a {name}"
+            );
         }
     }
 }

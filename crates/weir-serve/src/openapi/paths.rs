@@ -71,7 +71,10 @@ const fn sender(
 }
 
 impl Operation {
-    const fn asking(mut self, query: &'static [(&'static str, &'static str, &'static str)]) -> Self {
+    const fn asking(
+        mut self,
+        query: &'static [(&'static str, &'static str, &'static str)],
+    ) -> Self {
         self.query = query;
         self
     }
@@ -88,96 +91,555 @@ const EVENTS: Answer = Json(200, "Accepted");
 
 pub(super) const OPERATIONS: &[Operation] = &[
     // --- queries ---
-    user("post", "/api/v1/query", "query", Some("Question"), Rows, "Answers one SQL statement")
-        .asking(&[
-            ("params", "string", "With a body of bare SQL: the parameters, as a JSON list"),
-            ("format", "format", "With a body of bare SQL: how rows are written"),
-            ("timeout_ms", "integer", "With a body of bare SQL: a shorter timeout than the server's"),
-        ]),
-    user("get", "/api/v1/query", "queryByUrl", None, Rows, "Answers one SQL statement that only reads")
-        .asking(&[
-            ("sql", "text", "The statement"),
-            ("params", "string", "The parameters, as a JSON list"),
-            ("format", "format", "How rows are written"),
-            ("timeout_ms", "integer", "A shorter timeout than the server's"),
-        ]),
-    user("delete", "/api/v1/queries/{id}", "cancelQuery", None, Json(200, "Cancelling"), "Ends a query that runs"),
+    user(
+        "post",
+        "/api/v1/query",
+        "query",
+        Some("Question"),
+        Rows,
+        "Answers one SQL statement",
+    )
+    .asking(&[
+        (
+            "params",
+            "string",
+            "With a body of bare SQL: the parameters, as a JSON list",
+        ),
+        (
+            "format",
+            "format",
+            "With a body of bare SQL: how rows are written",
+        ),
+        (
+            "timeout_ms",
+            "integer",
+            "With a body of bare SQL: a shorter timeout than the server's",
+        ),
+    ]),
+    user(
+        "get",
+        "/api/v1/query",
+        "queryByUrl",
+        None,
+        Rows,
+        "Answers one SQL statement that only reads",
+    )
+    .asking(&[
+        ("sql", "text", "The statement"),
+        ("params", "string", "The parameters, as a JSON list"),
+        ("format", "format", "How rows are written"),
+        (
+            "timeout_ms",
+            "integer",
+            "A shorter timeout than the server's",
+        ),
+    ]),
+    user(
+        "delete",
+        "/api/v1/queries/{id}",
+        "cancelQuery",
+        None,
+        Json(200, "Cancelling"),
+        "Ends a query that runs",
+    ),
     // --- sources and keys ---
-    user("get", "/api/v1/sources", "listSources", None, Json(200, "Sources"), "Lists sources and their settings"),
-    user("put", "/api/v1/sources/{name}", "putSource", Some("PutSource"), Json(200, "Source"), "Makes or changes a source; what is left out stays"),
-    user("get", "/api/v1/keys", "listKeys", None, Json(200, "Keys"), "Lists write keys by their first characters"),
-    user("post", "/api/v1/keys", "createKey", Some("CreateKey"), Json(201, "CreatedKey"), "Makes a write key, which is in this answer and nowhere else"),
-    user("delete", "/api/v1/keys/{key}", "revokeKey", None, Json(200, "Key"), "Revokes a write key"),
-    user("post", "/api/v1/rebuild", "rebuild", Some("Rebuild"), Json(200, "Rebuilt"), "Derives typed tables again from raw events"),
-    user("get", "/api/v1/tail", "tail", None, Other("text/event-stream"), "Streams events as they are accepted or rejected")
-        .asking(&[
-            ("source", "string", "Only events of this source"),
-            ("event", "string", "Only events of this type or name"),
-            ("user", "string", "Only events of this user"),
-            ("verdict", "verdict", "Only events with this verdict"),
-        ]),
+    user(
+        "get",
+        "/api/v1/sources",
+        "listSources",
+        None,
+        Json(200, "Sources"),
+        "Lists sources and their settings",
+    ),
+    user(
+        "put",
+        "/api/v1/sources/{name}",
+        "putSource",
+        Some("PutSource"),
+        Json(200, "Source"),
+        "Makes or changes a source; what is left out stays",
+    ),
+    user(
+        "get",
+        "/api/v1/keys",
+        "listKeys",
+        None,
+        Json(200, "Keys"),
+        "Lists write keys by their first characters",
+    ),
+    user(
+        "post",
+        "/api/v1/keys",
+        "createKey",
+        Some("CreateKey"),
+        Json(201, "CreatedKey"),
+        "Makes a write key, which is in this answer and nowhere else",
+    ),
+    user(
+        "delete",
+        "/api/v1/keys/{key}",
+        "revokeKey",
+        None,
+        Json(200, "Key"),
+        "Revokes a write key",
+    ),
+    user(
+        "post",
+        "/api/v1/rebuild",
+        "rebuild",
+        Some("Rebuild"),
+        Json(200, "Rebuilt"),
+        "Derives typed tables again from raw events",
+    ),
+    user(
+        "get",
+        "/api/v1/tail",
+        "tail",
+        None,
+        Other("text/event-stream"),
+        "Streams events as they are accepted or rejected",
+    )
+    .asking(&[
+        ("source", "string", "Only events of this source"),
+        ("event", "string", "Only events of this type or name"),
+        ("user", "string", "Only events of this user"),
+        ("verdict", "verdict", "Only events with this verdict"),
+    ]),
     // --- the lake ---
-    user("get", "/api/v1/lake", "lakeStatus", None, Json(200, "LakeStatus"), "Positions, memory, log and flush counters"),
-    user("post", "/api/v1/lake/flush", "flush", None, Json(200, "Flushed"), "Commits what is in memory"),
-    user("post", "/api/v1/lake/compact", "compact", Some("Compact"), Json(200, "Compacted"), "Joins small files"),
+    user(
+        "get",
+        "/api/v1/lake",
+        "lakeStatus",
+        None,
+        Json(200, "LakeStatus"),
+        "Positions, memory, log and flush counters",
+    ),
+    user(
+        "post",
+        "/api/v1/lake/flush",
+        "flush",
+        None,
+        Json(200, "Flushed"),
+        "Commits what is in memory",
+    ),
+    user(
+        "post",
+        "/api/v1/lake/compact",
+        "compact",
+        Some("Compact"),
+        Json(200, "Compacted"),
+        "Joins small files",
+    ),
     // --- users and rights ---
-    user("get", "/api/v1/me", "me", None, Json(200, "Me"), "Says who one is, and how one was let in"),
-    user("get", "/api/v1/users", "listUsers", None, Json(200, "Users"), "Lists users"),
-    user("post", "/api/v1/users", "createUser", Some("CreateUser"), Json(201, "User"), "Makes a user"),
-    user("delete", "/api/v1/users/{user}", "dropUser", None, Nothing(204), "Removes a user"),
-    user("put", "/api/v1/users/{user}/password", "setPassword", Some("SetPassword"), Nothing(204), "Sets a password, or takes it away"),
-    user("put", "/api/v1/users/{user}/disabled", "setDisabled", Some("SetDisabled"), Nothing(204), "Suspends a user, or lets them in again"),
-    user("put", "/api/v1/users/{user}/roles/{role}", "giveRole", None, Nothing(204), "Gives a user a role"),
-    user("delete", "/api/v1/users/{user}/roles/{role}", "takeRole", None, Nothing(204), "Takes a role from a user"),
-    user("get", "/api/v1/roles", "listRoles", None, Json(200, "Roles"), "Lists roles"),
-    user("post", "/api/v1/roles", "createRole", Some("CreateRole"), Nothing(201), "Makes a role"),
-    user("delete", "/api/v1/roles/{role}", "dropRole", None, Nothing(204), "Removes a role"),
-    user("get", "/api/v1/grants", "listGrants", None, Json(200, "Grants"), "Lists rights that were given"),
-    user("post", "/api/v1/grants", "grant", Some("Grant"), Json(200, "Changed"), "Gives rights"),
-    user("post", "/api/v1/grants/revoke", "revoke", Some("Grant"), Json(200, "Changed"), "Takes rights"),
-    user("get", "/api/v1/tokens", "listTokens", None, Json(200, "Tokens"), "Lists tokens by their first characters"),
-    user("post", "/api/v1/tokens", "createToken", Some("CreateToken"), Json(201, "CreatedToken"), "Makes a token, which is in this answer and nowhere else"),
-    user("delete", "/api/v1/tokens/{token}", "revokeToken", None, Json(200, "Token"), "Revokes a token"),
-    user("get", "/api/v1/audit", "audit", None, Json(200, "Audit"), "Returns the newest records of the audit")
-        .asking(&[("limit", "integer", "How many; 100 without it, 10000 at most")]),
-    user("get", "/api/v1/audit/verify", "verifyAudit", None, Json(200, "VerifiedAudit"), "Checks that no record of the audit was changed or removed"),
+    user(
+        "get",
+        "/api/v1/me",
+        "me",
+        None,
+        Json(200, "Me"),
+        "Says who one is, and how one was let in",
+    ),
+    user(
+        "get",
+        "/api/v1/users",
+        "listUsers",
+        None,
+        Json(200, "Users"),
+        "Lists users",
+    ),
+    user(
+        "post",
+        "/api/v1/users",
+        "createUser",
+        Some("CreateUser"),
+        Json(201, "User"),
+        "Makes a user",
+    ),
+    user(
+        "delete",
+        "/api/v1/users/{user}",
+        "dropUser",
+        None,
+        Nothing(204),
+        "Removes a user",
+    ),
+    user(
+        "put",
+        "/api/v1/users/{user}/password",
+        "setPassword",
+        Some("SetPassword"),
+        Nothing(204),
+        "Sets a password, or takes it away",
+    ),
+    user(
+        "put",
+        "/api/v1/users/{user}/disabled",
+        "setDisabled",
+        Some("SetDisabled"),
+        Nothing(204),
+        "Suspends a user, or lets them in again",
+    ),
+    user(
+        "put",
+        "/api/v1/users/{user}/roles/{role}",
+        "giveRole",
+        None,
+        Nothing(204),
+        "Gives a user a role",
+    ),
+    user(
+        "delete",
+        "/api/v1/users/{user}/roles/{role}",
+        "takeRole",
+        None,
+        Nothing(204),
+        "Takes a role from a user",
+    ),
+    user(
+        "get",
+        "/api/v1/roles",
+        "listRoles",
+        None,
+        Json(200, "Roles"),
+        "Lists roles",
+    ),
+    user(
+        "post",
+        "/api/v1/roles",
+        "createRole",
+        Some("CreateRole"),
+        Nothing(201),
+        "Makes a role",
+    ),
+    user(
+        "delete",
+        "/api/v1/roles/{role}",
+        "dropRole",
+        None,
+        Nothing(204),
+        "Removes a role",
+    ),
+    user(
+        "get",
+        "/api/v1/grants",
+        "listGrants",
+        None,
+        Json(200, "Grants"),
+        "Lists rights that were given",
+    ),
+    user(
+        "post",
+        "/api/v1/grants",
+        "grant",
+        Some("Grant"),
+        Json(200, "Changed"),
+        "Gives rights",
+    ),
+    user(
+        "post",
+        "/api/v1/grants/revoke",
+        "revoke",
+        Some("Grant"),
+        Json(200, "Changed"),
+        "Takes rights",
+    ),
+    user(
+        "get",
+        "/api/v1/tokens",
+        "listTokens",
+        None,
+        Json(200, "Tokens"),
+        "Lists tokens by their first characters",
+    ),
+    user(
+        "post",
+        "/api/v1/tokens",
+        "createToken",
+        Some("CreateToken"),
+        Json(201, "CreatedToken"),
+        "Makes a token, which is in this answer and nowhere else",
+    ),
+    user(
+        "delete",
+        "/api/v1/tokens/{token}",
+        "revokeToken",
+        None,
+        Json(200, "Token"),
+        "Revokes a token",
+    ),
+    user(
+        "get",
+        "/api/v1/audit",
+        "audit",
+        None,
+        Json(200, "Audit"),
+        "Returns the newest records of the audit",
+    )
+    .asking(&[(
+        "limit",
+        "integer",
+        "How many; 100 without it, 10000 at most",
+    )]),
+    user(
+        "get",
+        "/api/v1/audit/verify",
+        "verifyAudit",
+        None,
+        Json(200, "VerifiedAudit"),
+        "Checks that no record of the audit was changed or removed",
+    ),
     // --- health ---
-    user("get", "/health/live", "live", None, Other("text/plain"), "Answers while the process runs").for_everybody(),
-    user("get", "/health/ready", "ready", None, Json(200, "Ready"), "Answers 200 while rows can be taken, and 503 while not").for_everybody(),
-    user("get", "/metrics", "metrics", None, Other("application/openmetrics-text"), "Metrics, to this machine or to whoever may operate the lake"),
-    user("get", "/api/v1/openapi.json", "openapi", None, Other("application/json"), "This document").for_everybody(),
+    user(
+        "get",
+        "/health/live",
+        "live",
+        None,
+        Other("text/plain"),
+        "Answers while the process runs",
+    )
+    .for_everybody(),
+    user(
+        "get",
+        "/health/ready",
+        "ready",
+        None,
+        Json(200, "Ready"),
+        "Answers 200 while rows can be taken, and 503 while not",
+    )
+    .for_everybody(),
+    user(
+        "get",
+        "/metrics",
+        "metrics",
+        None,
+        Other("application/openmetrics-text"),
+        "Metrics, to this machine or to whoever may operate the lake",
+    ),
+    user(
+        "get",
+        "/api/v1/openapi.json",
+        "openapi",
+        None,
+        Other("application/json"),
+        "This document",
+    )
+    .for_everybody(),
     // --- events ---
-    sender("post", "/v1/track", "track", Some("Event"), EVENTS, "Takes an event: what somebody did"),
-    sender("post", "/v1/identify", "identify", Some("Event"), EVENTS, "Takes an event: who somebody is"),
-    sender("post", "/v1/page", "page", Some("Event"), EVENTS, "Takes an event: a page was seen"),
-    sender("post", "/v1/screen", "screen", Some("Event"), EVENTS, "Takes an event: a screen was seen"),
-    sender("post", "/v1/group", "group", Some("Event"), EVENTS, "Takes an event: somebody belongs to a group"),
-    sender("post", "/v1/alias", "alias", Some("Event"), EVENTS, "Takes an event: two ids are one person's"),
-    sender("post", "/v1/merge", "merge", Some("Event"), EVENTS, "Takes an event: ids are one person's"),
-    sender("post", "/v1/batch", "batch", Some("Batch"), EVENTS, "Takes many events at once"),
-    sender("post", "/v1/import", "import", Some("Batch"), EVENTS, "Takes old events, at their own times"),
-    sender("post", "/v1/webhook", "webhook", Some("Anything"), EVENTS, "Takes any JSON as an event"),
-    sender("post", "/beacon/v1/batch", "beacon", Some("Batch"), EVENTS, "Takes what a page sends as it is left; the key is in the URL")
-        .asking(&[("writeKey", "string", "The write key")]),
-    sender("post", "/internal/v1/batch", "internalBatch", Some("Batch"), EVENTS, "Takes what a server of RudderStack passes on"),
-    sender("post", "/internal/v1/replay", "internalReplay", Some("Batch"), EVENTS, "Takes what a server of RudderStack sends again"),
-    sender("post", "/internal/v1/retl", "internalRetl", Some("Batch"), EVENTS, "Takes what reverse ETL of RudderStack sends"),
-    sender("post", "/internal/v1/extract", "internalExtract", Some("Batch"), EVENTS, "Takes what extractors of RudderStack send"),
-    sender("get", "/v1/pixel/{kind}", "pixel", None, Other("image/gif"), "Takes an event from an image's URL, as base64 JSON")
-        .asking(&[("data", "string", "The event, with the write key, as base64 of JSON")]),
-    sender("get", "/pixel/v1/{kind}", "pixelByParameters", None, Other("image/gif"), "Takes an event from an image's URL, in its parameters")
-        .asking(&[("writeKey", "string", "The write key")]),
-    sender("get", "/v1/projects/{key}/settings", "segmentSettings", None, Json(200, "Anything"), "Tells an SDK of Segment where to send events"),
-    sender("get", "/sourceConfig", "sourceConfig", None, Json(200, "Anything"), "Tells an SDK of RudderStack where to send events")
-        .asking(&[("writeKey", "string", "The write key")]),
-    sender("post", "/v1/m", "segmentMetrics", Some("Anything"), Json(200, "Accepted"), "Takes figures that SDKs send about themselves, and drops them").for_everybody(),
-    sender("post", "/rsaMetrics", "rudderMetrics", Some("Anything"), Json(200, "Accepted"), "Takes figures that SDKs send about themselves, and drops them").for_everybody(),
-    sender("get", "/weir.js", "script", None, Other("text/javascript"), "A script that sends events from a page")
-        .asking(&[("key", "string", "The write key")])
-        .for_everybody(),
-    sender("get", "/analytics.js/v1/{key}/analytics.min.js", "segmentScript", None, Other("text/javascript"), "The same where pages look for Segment's").for_everybody(),
-    sender("get", "/health", "intakeHealth", None, Json(200, "Anything"), "Answers as a server of RudderStack does").for_everybody(),
-    sender("get", "/version", "version", None, Json(200, "Anything"), "Says which version runs").for_everybody(),
+    sender(
+        "post",
+        "/v1/track",
+        "track",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: what somebody did",
+    ),
+    sender(
+        "post",
+        "/v1/identify",
+        "identify",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: who somebody is",
+    ),
+    sender(
+        "post",
+        "/v1/page",
+        "page",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: a page was seen",
+    ),
+    sender(
+        "post",
+        "/v1/screen",
+        "screen",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: a screen was seen",
+    ),
+    sender(
+        "post",
+        "/v1/group",
+        "group",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: somebody belongs to a group",
+    ),
+    sender(
+        "post",
+        "/v1/alias",
+        "alias",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: two ids are one person's",
+    ),
+    sender(
+        "post",
+        "/v1/merge",
+        "merge",
+        Some("Event"),
+        EVENTS,
+        "Takes an event: ids are one person's",
+    ),
+    sender(
+        "post",
+        "/v1/batch",
+        "batch",
+        Some("Batch"),
+        EVENTS,
+        "Takes many events at once",
+    ),
+    sender(
+        "post",
+        "/v1/import",
+        "import",
+        Some("Batch"),
+        EVENTS,
+        "Takes old events, at their own times",
+    ),
+    sender(
+        "post",
+        "/v1/webhook",
+        "webhook",
+        Some("Anything"),
+        EVENTS,
+        "Takes any JSON as an event",
+    ),
+    sender(
+        "post",
+        "/beacon/v1/batch",
+        "beacon",
+        Some("Batch"),
+        EVENTS,
+        "Takes what a page sends as it is left; the key is in the URL",
+    )
+    .asking(&[("writeKey", "string", "The write key")]),
+    sender(
+        "post",
+        "/internal/v1/batch",
+        "internalBatch",
+        Some("Batch"),
+        EVENTS,
+        "Takes what a server of RudderStack passes on",
+    ),
+    sender(
+        "post",
+        "/internal/v1/replay",
+        "internalReplay",
+        Some("Batch"),
+        EVENTS,
+        "Takes what a server of RudderStack sends again",
+    ),
+    sender(
+        "post",
+        "/internal/v1/retl",
+        "internalRetl",
+        Some("Batch"),
+        EVENTS,
+        "Takes what reverse ETL of RudderStack sends",
+    ),
+    sender(
+        "post",
+        "/internal/v1/extract",
+        "internalExtract",
+        Some("Batch"),
+        EVENTS,
+        "Takes what extractors of RudderStack send",
+    ),
+    sender(
+        "get",
+        "/v1/pixel/{kind}",
+        "pixel",
+        None,
+        Other("image/gif"),
+        "Takes an event from an image's URL, as base64 JSON",
+    )
+    .asking(&[(
+        "data",
+        "string",
+        "The event, with the write key, as base64 of JSON",
+    )]),
+    sender(
+        "get",
+        "/pixel/v1/{kind}",
+        "pixelByParameters",
+        None,
+        Other("image/gif"),
+        "Takes an event from an image's URL, in its parameters",
+    )
+    .asking(&[("writeKey", "string", "The write key")]),
+    sender(
+        "get",
+        "/v1/projects/{key}/settings",
+        "segmentSettings",
+        None,
+        Json(200, "Anything"),
+        "Tells an SDK of Segment where to send events",
+    ),
+    sender(
+        "get",
+        "/sourceConfig",
+        "sourceConfig",
+        None,
+        Json(200, "Anything"),
+        "Tells an SDK of RudderStack where to send events",
+    )
+    .asking(&[("writeKey", "string", "The write key")]),
+    sender(
+        "post",
+        "/v1/m",
+        "segmentMetrics",
+        Some("Anything"),
+        Json(200, "Accepted"),
+        "Takes figures that SDKs send about themselves, and drops them",
+    )
+    .for_everybody(),
+    sender(
+        "post",
+        "/rsaMetrics",
+        "rudderMetrics",
+        Some("Anything"),
+        Json(200, "Accepted"),
+        "Takes figures that SDKs send about themselves, and drops them",
+    )
+    .for_everybody(),
+    sender(
+        "get",
+        "/weir.js",
+        "script",
+        None,
+        Other("text/javascript"),
+        "A script that sends events from a page",
+    )
+    .asking(&[("key", "string", "The write key")])
+    .for_everybody(),
+    sender(
+        "get",
+        "/analytics.js/v1/{key}/analytics.min.js",
+        "segmentScript",
+        None,
+        Other("text/javascript"),
+        "The same where pages look for Segment's",
+    )
+    .for_everybody(),
+    sender(
+        "get",
+        "/health",
+        "intakeHealth",
+        None,
+        Json(200, "Anything"),
+        "Answers as a server of RudderStack does",
+    )
+    .for_everybody(),
+    sender(
+        "get",
+        "/version",
+        "version",
+        None,
+        Json(200, "Anything"),
+        "Says which version runs",
+    )
+    .for_everybody(),
 ];
 
 /// The first part of a path is what its operations are about.
@@ -185,7 +647,12 @@ pub(super) fn tag(operation: &Operation) -> &'static str {
     if operation.is_intake() {
         return "events";
     }
-    match operation.path.trim_start_matches("/api/v1/").split('/').next() {
+    match operation
+        .path
+        .trim_start_matches("/api/v1/")
+        .split('/')
+        .next()
+    {
         Some("query" | "queries") => "queries",
         Some("sources" | "keys" | "rebuild" | "tail") => "sources",
         Some("lake") => "lake",

@@ -7,7 +7,9 @@ use super::script::{Kind, Piece, pieces};
 /// A statement, understood as far as the session has to.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Command {
-    Begin { reading: bool },
+    Begin {
+        reading: bool,
+    },
     /// `SET TRANSACTION READ ONLY` or `READ WRITE`.
     SetReading(bool),
     Commit,
@@ -39,6 +41,14 @@ pub(super) enum Command {
         query: String,
         style: Style,
     },
+    /// Takes rows from the client.
+    CopyIn {
+        /// The table and its columns, as they are written.
+        target: String,
+        /// What has the columns that are written.
+        query: String,
+        style: Style,
+    },
     /// Accepted, nothing to do: the tag to answer with.
     Nothing(&'static str),
     /// Answers with rows and changes nothing.
@@ -64,8 +74,12 @@ pub(super) fn understand(sql: &str) -> Result<Command, Failure> {
     };
     let first = first.value();
     Ok(match first.as_str() {
-        "begin" => Command::Begin { reading: reads_only(&pieces) },
-        "start" if is(1, "transaction") => Command::Begin { reading: reads_only(&pieces) },
+        "begin" => Command::Begin {
+            reading: reads_only(&pieces),
+        },
+        "start" if is(1, "transaction") => Command::Begin {
+            reading: reads_only(&pieces),
+        },
         "commit" | "end" => Command::Commit,
         "abort" => Command::Rollback,
         "rollback" if is(1, "to") || is(2, "to") => Command::RollbackTo,
@@ -119,7 +133,9 @@ pub(super) fn understand(sql: &str) -> Result<Command, Failure> {
 
 /// Whether `READ ONLY` is among the modes of a transaction.
 fn reads_only(pieces: &[Piece<'_>]) -> bool {
-    pieces.windows(2).any(|pair| pair[0].is("read") && pair[1].is("only"))
+    pieces
+        .windows(2)
+        .any(|pair| pair[0].is("read") && pair[1].is("only"))
 }
 
 fn syntax(message: &str) -> Failure {
@@ -291,13 +307,17 @@ fn copy(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
         depth == 0 && (piece.is("to") || piece.is("from"))
     });
     let Some(at) = direction else {
-        return Err(syntax("COPY takes TO STDOUT"));
+        return Err(syntax("COPY takes TO STDOUT or FROM STDIN"));
     };
-    if pieces[at].is("from") {
-        return Err(Failure::new("0A000", "COPY FROM is not supported")
-            .hint("INSERT rows, or send events through a source"));
+    let reads = pieces[at].is("from");
+    if reads && !pieces.get(at + 1).is_some_and(|source| source.is("stdin")) {
+        return Err(Failure::new(
+            "42501",
+            "COPY from a file or a program of the server is not allowed",
+        )
+        .hint("COPY ... FROM STDIN; in psql, \\copy reads a file of yours"));
     }
-    if !pieces.get(at + 1).is_some_and(|target| target.is("stdout")) {
+    if !reads && !pieces.get(at + 1).is_some_and(|target| target.is("stdout")) {
         return Err(Failure::new(
             "42501",
             "COPY to a file or a program of the server is not allowed",
@@ -305,10 +325,11 @@ fn copy(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
         .hint("COPY ... TO STDOUT; in psql, \\copy writes to a file of yours"));
     }
     let source = sql[pieces[1].start..pieces[at].start].trim();
-    let query = match source
+    let inner = source
         .strip_prefix('(')
-        .and_then(|inner| inner.strip_suffix(')'))
-    {
+        .and_then(|inner| inner.strip_suffix(')'));
+    let query = match inner {
+        Some(_) if reads => return Err(syntax("COPY ... FROM STDIN takes a table")),
         Some(query) => query.to_owned(),
         None => match source.split_once('(') {
             Some((table, columns)) => {
@@ -320,9 +341,14 @@ fn copy(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
             None => format!("SELECT * FROM {source}"),
         },
     };
-    Ok(Command::Copy {
-        query,
-        style: style(&pieces[at + 2..])?,
+    let style = style(&pieces[at + 2..])?;
+    Ok(match reads {
+        true => Command::CopyIn {
+            target: source.to_owned(),
+            query,
+            style,
+        },
+        false => Command::Copy { query, style },
     })
 }
 
@@ -427,8 +453,14 @@ mod tests {
         );
         assert_eq!(read("SET LOCAL my.var = -5"), set("my.var", &["-5"]));
         assert_eq!(read("show time zone"), Command::Show("TimeZone".to_owned()));
-        assert_eq!(read("START TRANSACTION READ ONLY"), Command::Begin { reading: true });
-        assert_eq!(read("begin isolation level repeatable read"), Command::Begin { reading: false });
+        assert_eq!(
+            read("START TRANSACTION READ ONLY"),
+            Command::Begin { reading: true }
+        );
+        assert_eq!(
+            read("begin isolation level repeatable read"),
+            Command::Begin { reading: false }
+        );
         assert_eq!(read("rollback to savepoint a"), Command::RollbackTo);
         assert_eq!(read("/* x */ select 1"), Command::Read);
         assert_eq!(read("insert into t values (1)"), Command::Write);
@@ -459,6 +491,18 @@ mod tests {
     #[test]
     fn copying_out_is_understood_and_files_are_refused() {
         assert_eq!(
+            read("COPY shop.t (\"a b\", c) FROM STDIN"),
+            Command::CopyIn {
+                target: "shop.t (\"a b\", c)".to_owned(),
+                query: "SELECT \"a b\", c FROM shop.t ".to_owned(),
+                style: Style::Text {
+                    delimiter: b'\t',
+                    null: "\\N".to_owned(),
+                    header: false
+                },
+            }
+        );
+        assert_eq!(
             read("COPY (select 1 as \"to\") TO STDOUT WITH (FORMAT csv, HEADER)"),
             Command::Copy {
                 query: "select 1 as \"to\"".to_owned(),
@@ -481,8 +525,9 @@ mod tests {
         for (sql, code) in [
             ("COPY t TO '/etc/passwd'", "42501"),
             ("COPY t TO PROGRAM 'sh'", "42501"),
-            ("COPY t FROM STDIN", "0A000"),
-            ("COPY t FROM '/etc/passwd'", "0A000"),
+            ("COPY t FROM '/etc/passwd'", "42501"),
+            ("COPY t FROM PROGRAM 'sh'", "42501"),
+            ("COPY (SELECT 1) FROM STDIN", "42601"),
             ("COPY t", "42601"),
             ("COPY t TO STDOUT (format csv, delimiter 'ab')", "22023"),
         ] {

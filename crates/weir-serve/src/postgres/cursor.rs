@@ -52,7 +52,7 @@ pub(super) async fn interruptible<T>(
     }
 }
 
-fn cancelled() -> Stop {
+pub(super) fn cancelled() -> Stop {
     Stop::Told(Failure::new(
         "57014",
         "canceling statement due to user request",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
 use bytes::{Buf, BytesMut};
+use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{DecodeContext, PgWireFrontendMessage};
 
 use super::wire::Broken;
@@ -85,5 +86,53 @@ pub(super) fn message(
             "malformed message of type {:?}",
             char::from(kind)
         ))),
+    }
+}
+
+/// Returns what a message that answers a question for a password holds, unread: the library's own
+/// readers trust the lengths inside, and nobody has signed in yet.
+pub(super) fn secret(message: PasswordMessageFamily) -> BytesMut {
+    match message {
+        PasswordMessageFamily::Raw(body) => body,
+        _ => BytesMut::new(),
+    }
+}
+
+/// Reads a text that a NUL ends; returns it and what follows.
+pub(super) fn text(body: &[u8]) -> Option<(&str, &[u8])> {
+    let end = body.iter().position(|byte| *byte == 0)?;
+    let text = std::str::from_utf8(&body[..end]).ok()?;
+    Some((text, &body[end + 1..]))
+}
+
+/// Reads the first message of an exchange: the mechanism, and what it begins with.
+pub(super) fn sasl_first(body: &[u8]) -> Option<(&str, &[u8])> {
+    let (mechanism, rest) = text(body)?;
+    let (length, data) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    (data.len() == length).then_some((mechanism, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_that_lie_are_no_messages() {
+        assert_eq!(text(b"abc\0de"), Some(("abc", &b"de"[..])));
+        assert_eq!(sasl_first(b"X\0\0\0\0\x02ab"), Some(("X", &b"ab"[..])));
+        for body in [
+            &b""[..],
+            b"X",
+            b"X\0",
+            b"X\0\0\0",
+            b"X\0\0\0\0\x03ab",
+            b"X\0\0\0\0\x01ab",
+            b"X\0\xff\xff\xff\xff",
+            b"X\0\x7f\xff\xff\xffab",
+            b"\xff\0\0\0\0\0",
+        ] {
+            assert_eq!(sasl_first(body), None, "{body:?}");
+        }
     }
 }

@@ -3,14 +3,16 @@ use pgwire::messages::PgWireFrontendMessage as Message;
 use weir_access::ScramSalt;
 
 use super::command::understand;
+use super::copy_in::Columns;
+use super::encode::copy::Style;
 use super::scram::Exchange;
 use super::settings::Variables;
 use super::{decode, frame, script};
 
 /// Types of parameters that are read in ways of their own.
 const OIDS: [u32; 20] = [
-    0, 16, 17, 20, 21, 23, 25, 700, 701, 1007, 1009, 1016, 1082, 1083, 1114, 1184, 1186, 1700, 2950,
-    3802,
+    0, 16, 17, 20, 21, 23, 25, 700, 701, 1007, 1009, 1016, 1082, 1083, 1114, 1184, 1186, 1700,
+    2950, 3802,
 ];
 
 /// What bytes came to, for a test to see that it reached what it is about.
@@ -24,6 +26,8 @@ pub struct Reached {
     pub values: usize,
     /// Exchanges of SCRAM that began.
     pub exchanges: usize,
+    /// Rows that could be copied in.
+    pub rows: usize,
 }
 
 /// Takes any bytes the way a connection's go: start-up packets until one names a version, then
@@ -56,19 +60,25 @@ pub fn connection(bytes: &[u8]) -> Reached {
                     }
                 }
             }
-            Message::PasswordMessageFamily(message) => match exchange.take() {
-                None => {
-                    let first = message.into_sasl_initial_response();
-                    let data = first.ok().and_then(|first| first.data).unwrap_or_default();
-                    exchange = Exchange::begin(&salt, &data).ok().map(|(exchange, _)| exchange);
-                    reached.exchanges += usize::from(exchange.is_some());
-                }
-                Some(exchange) => {
-                    if let Ok(last) = message.into_sasl_response() {
-                        let _ = exchange.end(&last.data);
+            Message::PasswordMessageFamily(message) => {
+                let body = frame::secret(message);
+                match exchange.take() {
+                    None => {
+                        let _ = frame::text(&body);
+                        let first = frame::sasl_first(&body);
+                        let begun = first.and_then(|(_, first)| Exchange::begin(&salt, first).ok());
+                        exchange = begun.map(|(exchange, _)| exchange);
+                        reached.exchanges += usize::from(exchange.is_some());
                     }
+                    Some(exchange) => drop(exchange.end(&body)),
                 }
-            },
+            }
+            Message::CopyData(data) => {
+                for style in [text_style(), csv_style()] {
+                    let read = Columns::read(&data.data, &style, 2);
+                    reached.rows += read.map_or(0, |read| read.rows());
+                }
+            }
             _ => {}
         }
     }
@@ -78,5 +88,23 @@ pub fn connection(bytes: &[u8]) -> Reached {
 fn read(sql: &str) {
     for statement in script::statements(sql) {
         let _ = understand(statement);
+    }
+}
+
+fn text_style() -> Style {
+    Style::Text {
+        delimiter: b'\t',
+        null: "\\N".to_owned(),
+        header: false,
+    }
+}
+
+fn csv_style() -> Style {
+    Style::Csv {
+        delimiter: b',',
+        quote: b'"',
+        null: String::new(),
+        header: false,
+        force_quote: false,
     }
 }

@@ -6,6 +6,7 @@
 
 mod cancel;
 mod command;
+mod copy_in;
 mod cursor;
 mod decode;
 mod encode;

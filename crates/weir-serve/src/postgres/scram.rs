@@ -43,11 +43,7 @@ impl Exchange {
         Self::begin_with(salt, first, &BASE64_STANDARD.encode(random))
     }
 
-    fn begin_with(
-        salt: &ScramSalt,
-        first: &[u8],
-        ours: &str,
-    ) -> Result<(Self, String), Malformed> {
+    fn begin_with(salt: &ScramSalt, first: &[u8], ours: &str) -> Result<(Self, String), Malformed> {
         let first = std::str::from_utf8(first).map_err(|_| Malformed)?;
         // `n` or `y`: no channel binding, which was not offered. Then an identity we do not use.
         let mut parts = first.splitn(3, ',');

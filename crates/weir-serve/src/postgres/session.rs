@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use chrono::Utc;
 use pgwire::messages::data::{DataRow, NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
@@ -23,7 +24,8 @@ use weir_query::{Caller, Description, Parameter, QueryRequest, ScalarValue, arro
 use super::Door;
 use super::cancel::Entry;
 use super::command::{self, Command, understand};
-use super::cursor::{Answer, Asked, Stop, interruptible};
+use super::copy_in::{self, Columns};
+use super::cursor::{Answer, Asked, Stop, cancelled, interruptible};
 use super::decode;
 use super::encode::{self, Formats};
 use super::failure::Failure;
@@ -83,6 +85,8 @@ enum Outcome {
     Value(String, String),
     Fetch(String, command::Rows),
     Copy(Box<Answer>, encode::copy::Style),
+    /// Rows are to come: where they go, what they have to fit, how they are written.
+    CopyIn(String, Arc<Description>, encode::copy::Style),
 }
 
 fn tag(tag: impl Into<String>) -> Reply {
@@ -314,6 +318,10 @@ impl Session {
             Outcome::Copy(mut answer, style) => {
                 copy_out(wire, asked, &mut answer, &style, &zone).await?;
             }
+            Outcome::CopyIn(target, about, style) => {
+                let done = self.copy_in(wire, asked, &target, &about, &style).await?;
+                wire.put(tag(done));
+            }
         }
         Ok(())
     }
@@ -351,18 +359,23 @@ impl Session {
             Command::Read => Outcome::Rows(Box::new(self.ask(wire, asked, sql, parameters).await?)),
             Command::Write => {
                 let answer = self.ask(wire, asked, sql, parameters).await?;
-                if self.status == TransactionStatus::Transaction && !self.written {
-                    self.written = true;
-                    wire.notice(
-                        "NOTICE",
-                        "each statement is committed at once; ROLLBACK will not undo it",
-                    );
-                }
+                self.wrote(wire);
                 Outcome::Rows(Box::new(answer))
             }
             Command::Copy { query, style } => {
                 let answer = self.ask(wire, asked, query, parameters).await?;
                 Outcome::Copy(Box::new(answer), style.clone())
+            }
+            Command::CopyIn {
+                target,
+                query,
+                style,
+            } => {
+                let request = self.request(query, Vec::new());
+                let about = self.door.engine.describe(request);
+                let about = interruptible(wire, asked, about).await?;
+                let about = about.map_err(|error| Failure::of_query(&error, query))?;
+                Outcome::CopyIn(target.clone(), Arc::new(about), style.clone())
             }
             Command::Declare { name, query, hold } => {
                 if self.status == TransactionStatus::Idle && !hold {
@@ -411,6 +424,43 @@ impl Session {
             Command::Show(name) => self.show(wire, asked, name).await?,
             other => Outcome::Tag(self.control(wire, other)?),
         })
+    }
+
+    /// Remembers, and says once, that a transaction has written what ROLLBACK will not undo.
+    fn wrote(&mut self, wire: &mut Wire) {
+        if self.status == TransactionStatus::Transaction && !self.written {
+            self.written = true;
+            wire.notice(
+                "NOTICE",
+                "each statement is committed at once; ROLLBACK will not undo it",
+            );
+        }
+    }
+
+    /// Takes rows from the client, and writes them by one statement once all are there.
+    async fn copy_in(
+        &mut self,
+        wire: &mut Wire,
+        asked: &mut Asked<'_, '_>,
+        target: &str,
+        about: &Description,
+        style: &encode::copy::Style,
+    ) -> Result<String, Stop> {
+        let schema = about
+            .schema
+            .clone()
+            .ok_or_else(|| Failure::new("42809", "COPY ... FROM STDIN takes a table"))?;
+        let sent = received(wire, asked, schema.fields().len()).await?;
+        let columns = Columns::read(&sent, style, schema.fields().len())?;
+        drop(sent);
+        let rows = columns.rows();
+        if rows > 0 {
+            let (sql, parameters) = columns.insert(target, &schema);
+            let mut answer = self.ask(wire, asked, &sql, parameters).await?;
+            answer.skip(wire, asked, None).await?;
+            self.wrote(wire);
+        }
+        Ok(format!("COPY {rows}"))
     }
 
     /// Does what is about the session or its transaction; returns the tag.
@@ -682,7 +732,8 @@ impl Session {
             value.is_some_and(|value| value.starts_with(b"{"))
         };
         let given = |at: usize| statement.oids.get(at).copied().filter(|oid| *oid != 0);
-        let untyped = (0..bind.parameters.len()).any(|at| given(at).is_none() && (binary(at) || is_list(at)));
+        let untyped =
+            (0..bind.parameters.len()).any(|at| given(at).is_none() && (binary(at) || is_list(at)));
         // In binary a value can be read only when its type is known, and so can a list.
         let description = match untyped {
             true => Some(self.description(wire, &statement).await?),
@@ -858,6 +909,10 @@ impl Session {
                 copy_out(wire, &mut asked, &mut answer, &style, &zone).await?;
                 return Ok(());
             }
+            Outcome::CopyIn(target, about, style) => {
+                self.copy_in(wire, &mut asked, &target, &about, &style)
+                    .await?
+            }
         };
         wire.put(tag(ended.clone()));
         portal.ended = Some(ended);
@@ -931,6 +986,50 @@ fn described(wire: &mut Wire, schema: Option<&arrow::datatypes::Schema>, formats
         Some(schema) => Reply::RowDescription(encode::describe(schema, formats)),
         None => Reply::NoData(NoData::new()),
     });
+}
+
+/// Receives what a client copies, until it says that this is all.
+async fn received(
+    wire: &mut Wire,
+    asked: &mut Asked<'_, '_>,
+    columns: usize,
+) -> Result<BytesMut, Stop> {
+    use pgwire::messages::copy::CopyInResponse;
+    wire.put(Reply::CopyInResponse(CopyInResponse::new(
+        0,
+        columns as i16,
+        vec![0; columns],
+    )));
+    wire.flush().await?;
+    let mut sent = BytesMut::new();
+    loop {
+        let message = tokio::select! {
+            message = wire.message() => message?,
+            () = asked.as_mut() => return Err(cancelled()),
+        };
+        match message {
+            Message::CopyData(data) if sent.len() + data.data.len() > copy_in::MAX_BYTES => {
+                return Err(Failure::new(
+                    "53400",
+                    format!("one COPY takes {} MB", copy_in::MAX_BYTES >> 20),
+                )
+                .hint("send the rows in several")
+                .into());
+            }
+            Message::CopyData(data) => sent.extend_from_slice(&data.data),
+            Message::CopyDone(_) => return Ok(sent),
+            Message::CopyFail(fail) => {
+                let why = format!("COPY from stdin failed: {}", fail.message);
+                return Err(Failure::new("57014", why).into());
+            }
+            // Clients send these ahead.
+            Message::Flush(_) | Message::Sync(_) => {}
+            _ => {
+                let why = "unexpected message during COPY from stdin".to_owned();
+                return Err(Stop::Broken(Broken::Protocol(why)));
+            }
+        }
+    }
 }
 
 async fn copy_out(

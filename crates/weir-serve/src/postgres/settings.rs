@@ -212,7 +212,9 @@ impl Variables {
     /// Whether statements that write are refused until further notice.
     pub(super) fn reads_only(&self) -> bool {
         let value = self.others.get("default_transaction_read_only");
-        value.is_some_and(|value| ["on", "true", "1", "yes"].contains(&value.to_ascii_lowercase().as_str()))
+        value.is_some_and(|value| {
+            ["on", "true", "1", "yes"].contains(&value.to_ascii_lowercase().as_str())
+        })
     }
 
     /// Returns a setting the session itself has; others are the server's.

@@ -229,10 +229,10 @@ async fn sign_in(
     }
 }
 
-async fn answer(wire: &mut Wire) -> Result<pgwire::messages::startup::PasswordMessageFamily, Stop> {
+async fn answer(wire: &mut Wire) -> Result<BytesMut, Stop> {
     wire.flush().await?;
     match wire.message().await? {
-        Message::PasswordMessageFamily(message) => Ok(message),
+        Message::PasswordMessageFamily(message) => Ok(frame::secret(message)),
         _ => Err(Stop::Broken(Broken::Protocol(
             "expected a password".to_owned(),
         ))),
@@ -247,24 +247,18 @@ async fn scram(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
     wire.put(Reply::Authentication(Authentication::SASL(vec![
         MECHANISM.to_owned(),
     ])));
-    let first = answer(wire)
-        .await?
-        .into_sasl_initial_response()
-        .map_err(|_| malformed())?;
-    if first.auth_method != MECHANISM {
+    let first = answer(wire).await?;
+    let (mechanism, first) = frame::sasl_first(&first).ok_or_else(malformed)?;
+    if mechanism != MECHANISM {
         return Err(malformed());
     }
     let salt = door.catalog.access().scram(user);
-    let first = first.data.unwrap_or_default();
-    let (exchange, reply) = Exchange::begin(&salt, &first).map_err(|_| malformed())?;
+    let (exchange, reply) = Exchange::begin(&salt, first).map_err(|_| malformed())?;
     wire.put(Reply::Authentication(Authentication::SASLContinue(
         reply.into(),
     )));
-    let last = answer(wire)
-        .await?
-        .into_sasl_response()
-        .map_err(|_| malformed())?;
-    let Proof { signed, proof } = exchange.end(&last.data).map_err(|_| malformed())?;
+    let last = answer(wire).await?;
+    let Proof { signed, proof } = exchange.end(&last).map_err(|_| malformed())?;
     let known = || {
         let access = door.catalog.access();
         access.authenticate_proof(user, signed.as_bytes(), &proof, Utc::now())
@@ -289,13 +283,11 @@ async fn scram(wire: &mut Wire, door: &Door, user: &str) -> Result<Option<Identi
 /// without a user's name there is no salt to prove it with.
 async fn token(wire: &mut Wire, door: &Door) -> Result<Option<Identity>, Stop> {
     wire.put(Reply::Authentication(Authentication::CleartextPassword));
-    let sent = answer(wire)
-        .await?
-        .into_password()
-        .map_err(|_| malformed())?;
+    let sent = answer(wire).await?;
+    let (sent, _) = frame::text(&sent).ok_or_else(malformed)?;
     let known = || {
         let access = door.catalog.access();
-        access.authenticate_token(&sent.password, Utc::now())
+        access.authenticate_token(sent, Utc::now())
     };
     let identity = match known() {
         // Another process may have made it a moment ago.

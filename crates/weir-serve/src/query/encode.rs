@@ -234,10 +234,7 @@ fn schema_of_text(schema: &SchemaRef) -> SchemaRef {
     ))
 }
 
-pub(super) fn to_plain(
-    batch: &RecordBatch,
-    plain: &SchemaRef,
-) -> Result<RecordBatch, ArrowError> {
+pub(super) fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch
         .columns()
         .iter()

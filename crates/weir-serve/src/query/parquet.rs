@@ -70,7 +70,8 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + rows));
         let texts = (from..from + rows).map(|n| (n % 3 > 0).then(|| format!("row {n} {}", n * n)));
         let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
-        RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)]).unwrap()
+        RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)])
+            .unwrap()
     }
 
     #[test]

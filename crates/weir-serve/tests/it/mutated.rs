@@ -53,40 +53,101 @@ fn conversations() -> Vec<Vec<u8>> {
     sasl.extend((first.len() as u32).to_be_bytes());
     sasl.extend(first);
     let sasl = message(b'p', &sasl);
-    let last = message(b'p', b"c=biws,r=rOprNGfwEbeRWgbNEkqOx,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+    let last = message(
+        b'p',
+        b"c=biws,r=rOprNGfwEbeRWgbNEkqOx,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+    );
     let query = |sql: &str| message(b'Q', &[sql.as_bytes(), b"\0"].concat());
-    let parse = |sql: &str| message(b'P', &[b"s\0", sql.as_bytes(), b"\0\0\x01\0\0\x06\xa4"].concat());
+    let parse = |sql: &str| {
+        message(
+            b'P',
+            &[b"s\0", sql.as_bytes(), b"\0\0\x01\0\0\x06\xa4"].concat(),
+        )
+    };
     let array = [0_u32, 0, 23, 2, 1, 4, 7, u32::MAX];
     // One dimension without NULLs' flag, of int4: two items, the second NULL.
-    let array: Vec<u8> = [1_u32, 1].iter().chain(&array[2..]).flat_map(|n| n.to_be_bytes()).collect();
+    let array: Vec<u8> = [1_u32, 1]
+        .iter()
+        .chain(&array[2..])
+        .flat_map(|n| n.to_be_bytes())
+        .collect();
     let numeric = [0, 2, 0, 0, 0, 0, 0, 3, 0x30, 0x39, 0x1a, 0x7c];
     vec![
         [packet(80_877_103, b""), start.clone()].concat(),
         packet(80_877_102, &[0; 8]),
         [start.clone(), sasl, last].concat(),
-        [start.clone(), message(b'p', b"weir_secret\0"), query("SELECT 1; SELECT ';' -- x")].concat(),
-        [start.clone(), query("SET search_path TO \"a\", 'b'; BEGIN; DECLARE \"c\" CURSOR FOR SELECT $a$;$a$")].concat(),
-        [start.clone(), query("COPY (SELECT 1) TO STDOUT WITH (FORMAT csv, DELIMITER ';', HEADER)")].concat(),
-        [start.clone(), parse("SELECT $1"), bind(b"1.5", false), bind(&numeric, true)].concat(),
-        [start.clone(), parse("SELECT E'\\''"), bind(&array, true), bind(b"{1,\"a b\",NULL}", false)].concat(),
-        [start.clone(), bind(&[0; 16], true), bind(&[0xff; 8], true), bind(b"2024-02-29 12:30:00+00", false)].concat(),
-        [start, message(b'D', b"Ss\0"), message(b'E', b"\0\0\0\0\x05"), message(b'C', b"Pp\0"), message(b'S', b"")].concat(),
+        [
+            start.clone(),
+            message(b'p', b"weir_secret\0"),
+            query("SELECT 1; SELECT ';' -- x"),
+        ]
+        .concat(),
+        [
+            start.clone(),
+            query("SET search_path TO \"a\", 'b'; BEGIN; DECLARE \"c\" CURSOR FOR SELECT $a$;$a$"),
+        ]
+        .concat(),
+        [
+            start.clone(),
+            query("COPY (SELECT 1) TO STDOUT WITH (FORMAT csv, DELIMITER ';', HEADER)"),
+        ]
+        .concat(),
+        [
+            start.clone(),
+            parse("SELECT $1"),
+            bind(b"1.5", false),
+            bind(&numeric, true),
+        ]
+        .concat(),
+        [
+            start.clone(),
+            parse("SELECT E'\\''"),
+            bind(&array, true),
+            bind(b"{1,\"a b\",NULL}", false),
+        ]
+        .concat(),
+        [
+            start.clone(),
+            bind(&[0; 16], true),
+            bind(&[0xff; 8], true),
+            bind(b"2024-02-29 12:30:00+00", false),
+        ]
+        .concat(),
+        [
+            start.clone(),
+            query("COPY t (a, b) FROM STDIN"),
+            message(b'd', b"1\tx\\ty\n\\N\t\"z\n"),
+            message(b'd', b"1,\"x\"\"y\"\n2,\n"),
+            message(b'c', b""),
+        ]
+        .concat(),
+        [
+            start,
+            message(b'D', b"Ss\0"),
+            message(b'E', b"\0\0\0\0\x05"),
+            message(b'C', b"Pp\0"),
+            message(b'S', b""),
+        ]
+        .concat(),
     ]
 }
 
 fn sum(all: impl IntoIterator<Item = Reached>) -> Reached {
-    all.into_iter().fold(Reached::default(), |sum, one| Reached {
-        startups: sum.startups + one.startups,
-        messages: sum.messages + one.messages,
-        values: sum.values + one.values,
-        exchanges: sum.exchanges + one.exchanges,
-    })
+    all.into_iter()
+        .fold(Reached::default(), |sum, one| Reached {
+            startups: sum.startups + one.startups,
+            messages: sum.messages + one.messages,
+            values: sum.values + one.values,
+            exchanges: sum.exchanges + one.exchanges,
+            rows: sum.rows + one.rows,
+        })
 }
 
 #[test]
 fn good_conversations_are_understood() {
     let reached = sum(conversations().iter().map(|bytes| connection(bytes)));
-    assert_eq!(reached.startups, 9);
+    assert_eq!(reached.startups, 10);
+    assert_eq!(reached.rows, 4);
     assert!(reached.messages >= 18, "{reached:?}");
     assert!(reached.values >= 40, "{reached:?}");
     assert_eq!(reached.exchanges, 1);
@@ -101,7 +162,10 @@ fn changed_bytes_are_errors_at_most() {
     std::panic::set_hook(hook);
     let reached = found.expect("a panic on foreign bytes");
     // Most of it has to come through, or nothing was tried.
-    assert!(reached.messages > 20_000 && reached.values > 20_000, "{reached:?}");
+    assert!(
+        reached.messages > 20_000 && reached.values > 20_000,
+        "{reached:?}"
+    );
 }
 
 fn changed() -> Reached {

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::Global;
 use crate::failure::Failure;
-use crate::postgres;
 use crate::house::{House, bind, stop_signal};
 use crate::log;
+use crate::postgres;
 use crate::tls;
 use crate::ui::Ui;
 
@@ -33,9 +33,11 @@ impl Args {
         let listener = bind(config.server.listen)?;
         let postgres = postgres::open(&project, &config)?;
         let lake = project.lake_url(&config);
-        let serving = House::open(project.clone(), config, ui)
-            .await?
-            .serve(listener, certificate, postgres)?;
+        let serving = House::open(project.clone(), config, ui).await?.serve(
+            listener,
+            certificate,
+            postgres,
+        )?;
         if ui.is_json() {
             ui.answer_json(&Started {
                 url: serving.url(),

@@ -18,8 +18,8 @@ use weir_core::config::{Log, LogFormat};
 use crate::client::Client;
 use crate::command::create_project;
 use crate::failure::{Explain, Failure};
-use crate::postgres;
 use crate::house::{House, Serving, bind, stop_signal};
+use crate::postgres;
 use crate::project::{CONFIG_FILE, Project};
 use crate::ui::Ui;
 use crate::{failure, log};
@@ -201,13 +201,7 @@ impl Company {
     }
 }
 
-fn show_the_way(
-    project: &Project,
-    url: &str,
-    postgres: Option<SocketAddr>,
-    key: &str,
-    ui: &Ui,
-) {
+fn show_the_way(project: &Project, url: &str, postgres: Option<SocketAddr>, key: &str, ui: &Ui) {
     let token = project.token_path();
     let weir = own_command();
     let dir = project.dir().display();

@@ -41,7 +41,10 @@ async fn curl(arguments: &[&str]) -> Result<(i32, String, String)> {
 /// Tries to start a server that must not start; returns what it says.
 fn refused_start(weir: &Weir) -> Result<String> {
     let (code, said, error) = weir.run(&["up"])?;
-    ensure!(code == 1 && said.is_empty(), "it started, or: {code} {said}{error}");
+    ensure!(
+        code == 1 && said.is_empty(),
+        "it started, or: {code} {said}{error}"
+    );
     Ok(error)
 }
 
@@ -55,7 +58,14 @@ async fn requests_are_encrypted_and_never_answered_in_clear() -> Result<()> {
     let own = weir.dir().join(".weir/tls/certificate.pem");
     let own = own.to_str().context("a path of text")?;
     let authorization = format!("Authorization: Bearer {}", token(&weir)?);
-    let asked = ["-H", &authorization, "-H", "Content-Type: text/plain", "-d", "SELECT 1 AS one"];
+    let asked = [
+        "-H",
+        &authorization,
+        "-H",
+        "Content-Type: text/plain",
+        "-d",
+        "SELECT 1 AS one",
+    ];
 
     // By a name and by the address it is for, with the certificate that was made.
     for host in ["localhost", "127.0.0.1"] {
@@ -66,14 +76,19 @@ async fn requests_are_encrypted_and_never_answered_in_clear() -> Result<()> {
     // Nobody who has not been given it believes it.
     let url = format!("https://localhost:{port}/health/live");
     let (code, said, _) = curl(&[&url]).await?;
-    ensure!(code == 60 && said.is_empty(), "curl believes it: {code} {said}");
+    ensure!(
+        code == 60 && said.is_empty(),
+        "curl believes it: {code} {said}"
+    );
     // Old versions of the protocol are not spoken.
     let (code, said, _) = curl(&["-k", "--tls-max", "1.1", &url]).await?;
     ensure!(code != 0 && said.is_empty(), "TLS 1.1: {said}");
 
     // In clear: not a word of HTTP.
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await?;
     let mut said = Vec::new();
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said)).await?;
     // An alert of TLS begins with 21.
@@ -87,7 +102,10 @@ async fn requests_are_encrypted_and_never_answered_in_clear() -> Result<()> {
     ensure!(code == 0 && said.contains("success"), "{said}{error}");
     let settings = format!("https://localhost:{port}/v1/projects/{}/settings", weir.key);
     let (_, said, error) = curl(&["--cacert", own, &settings]).await?;
-    ensure!(!said.contains("\"http\""), "a page is told to send in clear: {said}{error}");
+    ensure!(
+        !said.contains("\"http\""),
+        "a page is told to send in clear: {said}{error}"
+    );
 
     // Commands know their own server.
     let (code, said, error) = weir.run(&["sql", "--csv", "SELECT 2 AS two"])?;
@@ -102,7 +120,14 @@ async fn commands_know_their_server_whatever_its_certificate_is_for() -> Result<
     std::fs::create_dir(&folder)?;
     let (certificate, key) = (folder.join("events.pem"), folder.join("events.key"));
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
         .args(["-nodes", "-days", "2", "-subj", "/CN=events.example.com"])
         .args(["-addext", "subjectAltName=DNS:events.example.com"])
         .arg("-out")
@@ -111,7 +136,11 @@ async fn commands_know_their_server_whatever_its_certificate_is_for() -> Result<
         .arg(&key)
         .output()
         .await?;
-    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    ensure!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     weir.set("WEIR_SERVER_TLS", "true")
         .set("WEIR_SERVER_CERTIFICATE", "certificates/events.pem")
         .set("WEIR_SERVER_KEY", "certificates/events.key");
@@ -140,8 +169,10 @@ async fn encryption_that_cannot_be_had_ends_the_start() -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
     std::fs::write(weir.dir().join("junk.pem"), "no certificate\n")?;
     for (section, door) in [("SERVER", "server"), ("POSTGRES", "postgres")] {
-        let (certificate, key) =
-            (format!("WEIR_{section}_CERTIFICATE"), format!("WEIR_{section}_KEY"));
+        let (certificate, key) = (
+            format!("WEIR_{section}_CERTIFICATE"),
+            format!("WEIR_{section}_KEY"),
+        );
         weir.set("WEIR_SERVER_TLS", "true");
         for (certificate_file, key_file, wanted) in [
             ("missing.pem", "junk.pem", "missing.pem"),
@@ -151,7 +182,10 @@ async fn encryption_that_cannot_be_had_ends_the_start() -> Result<()> {
         ] {
             weir.set(&certificate, certificate_file).set(&key, key_file);
             let said = refused_start(&weir)?;
-            ensure!(said.contains(wanted) && said.contains(door), "{door}: {said}");
+            ensure!(
+                said.contains(wanted) && said.contains(door),
+                "{door}: {said}"
+            );
         }
         weir.unset(&certificate).unset(&key);
     }
@@ -159,31 +193,54 @@ async fn encryption_that_cannot_be_had_ends_the_start() -> Result<()> {
     for name in ["one", "other"] {
         let path = |kind: &str| weir.dir().join(format!("{name}.{kind}"));
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"])
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=localhost",
+            ])
             .arg("-out")
             .arg(path("pem"))
             .arg("-keyout")
             .arg(path("key"))
             .output()
             .await?;
-        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        ensure!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
     }
-    weir.set("WEIR_SERVER_CERTIFICATE", "one.pem").set("WEIR_SERVER_KEY", "other.key");
+    weir.set("WEIR_SERVER_CERTIFICATE", "one.pem")
+        .set("WEIR_SERVER_KEY", "other.key");
     let said = refused_start(&weir)?;
-    ensure!(said.contains("one.pem") && said.contains("other.key"), "{said}");
+    ensure!(
+        said.contains("one.pem") && said.contains("other.key"),
+        "{said}"
+    );
 
     // A certificate is no use while encryption is off: nobody means that.
     weir.set("WEIR_SERVER_TLS", "false");
     let said = refused_start(&weir)?;
     ensure!(said.contains("`server.tls` is off"), "{said}");
-    weir.unset("WEIR_SERVER_CERTIFICATE").unset("WEIR_SERVER_KEY");
+    weir.unset("WEIR_SERVER_CERTIFICATE")
+        .unset("WEIR_SERVER_KEY");
 
     // To be heard by others is to be said in so many words.
     weir.set("WEIR_SERVER_LISTEN", "0.0.0.0:0");
     let said = refused_start(&weir)?;
-    ensure!(said.contains("other machines can connect") && said.contains("server.allow_http"), "{said}");
+    ensure!(
+        said.contains("other machines can connect") && said.contains("server.allow_http"),
+        "{said}"
+    );
     weir.set("WEIR_SERVER_LISTEN", "[::]:0");
-    ensure!(refused_start(&weir)?.contains("server.tls"), "[::] is everybody");
+    ensure!(
+        refused_start(&weir)?.contains("server.tls"),
+        "[::] is everybody"
+    );
     Ok(())
 }
 
@@ -198,7 +255,8 @@ async fn closed(mut stream: TcpStream) -> Result<(String, Duration)> {
 #[tokio::test]
 async fn who_sends_slowly_or_too_much_is_not_waited_for() -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
-    weir.set("WEIR_SERVER_HEADER_TIMEOUT", "1s").set("WEIR_SERVER_BODY_TIMEOUT", "1s");
+    weir.set("WEIR_SERVER_HEADER_TIMEOUT", "1s")
+        .set("WEIR_SERVER_BODY_TIMEOUT", "1s");
     weir.start().await?;
     let address = ("127.0.0.1", port(&weir)?);
     let authorization = format!("Authorization: Bearer {}\r\n", token(&weir)?);
@@ -237,7 +295,10 @@ async fn who_sends_slowly_or_too_much_is_not_waited_for() -> Result<()> {
         let (said, took) = closed(open(request).await?).await?;
         ensure!(said.starts_with("HTTP/1.1 4"), "{path}: {said}");
         ensure!(took < Duration::from_secs(15), "{path} took {took:?}");
-        ensure!(path == "/api/v1/users" || said.contains("408"), "{path}: {said}");
+        ensure!(
+            path == "/api/v1/users" || said.contains("408"),
+            "{path}: {said}"
+        );
     }
 
     // Too many headers, and too large ones.
@@ -249,14 +310,26 @@ async fn who_sends_slowly_or_too_much_is_not_waited_for() -> Result<()> {
         // The door may close before it has read all.
         let _ = stream.write_all(request.as_bytes()).await;
         let mut said = [0; 12];
-        let read = tokio::time::timeout(PATIENCE, stream.read(&mut said)).await?.unwrap_or(0);
-        ensure!(read == 0 || said.starts_with(b"HTTP/1.1 431"), "{:?}", &said[..read]);
+        let read = tokio::time::timeout(PATIENCE, stream.read(&mut said))
+            .await?
+            .unwrap_or(0);
+        ensure!(
+            read == 0 || said.starts_with(b"HTTP/1.1 431"),
+            "{:?}",
+            &said[..read]
+        );
     }
     // A statement that is larger than any.
     let large = vec![b' '; 9 << 20];
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let post = http.post(format!("{}/api/v1/query", weir.url())).bearer_auth(token(&weir)?);
-    let answer = post.header("content-type", "text/plain").body(large).send().await?;
+    let post = http
+        .post(format!("{}/api/v1/query", weir.url()))
+        .bearer_auth(token(&weir)?);
+    let answer = post
+        .header("content-type", "text/plain")
+        .body(large)
+        .send()
+        .await?;
     ensure!(answer.status().as_u16() == 413, "{}", answer.status());
     weir.stop().await
 }
@@ -269,7 +342,9 @@ async fn connections_beyond_the_cap_wait() -> Result<()> {
     let address = ("127.0.0.1", port(&weir)?);
     let ask = async || -> Result<TcpStream> {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await?;
         Ok(stream)
     };
     let mut first = ask().await?;
@@ -302,7 +377,11 @@ async fn pages_of_other_sites_may_send_events_and_nothing_else() -> Result<()> {
     let mut closed = 0;
     for (path, operations) in paths {
         let open = operations["x-weir-cors"] == json!(true);
-        let url = format!("{}{}", weir.url(), path.replace("{kind}", "track").replace(['{', '}'], ""));
+        let url = format!(
+            "{}{}",
+            weir.url(),
+            path.replace("{kind}", "track").replace(['{', '}'], "")
+        );
         let preflight = http
             .request(reqwest::Method::OPTIONS, &url)
             .header("origin", "https://page.example")
@@ -311,12 +390,22 @@ async fn pages_of_other_sites_may_send_events_and_nothing_else() -> Result<()> {
         let plain = http.get(&url).header("origin", "https://page.example");
         for request in [preflight, plain] {
             let answer = request.send().await?;
-            let allowed = answer.headers().keys().any(|name| name.as_str().starts_with("access-control-"));
-            ensure!(allowed == open, "{path}: a page of another site is {allowed}");
+            let allowed = answer
+                .headers()
+                .keys()
+                .any(|name| name.as_str().starts_with("access-control-"));
+            ensure!(
+                allowed == open,
+                "{path}: a page of another site is {allowed}"
+            );
         }
         closed += usize::from(!open);
     }
-    ensure!(closed > 20 && closed < paths.len(), "{closed} of {} are closed", paths.len());
+    ensure!(
+        closed > 20 && closed < paths.len(),
+        "{closed} of {} are closed",
+        paths.len()
+    );
     weir.stop().await
 }
 
@@ -330,22 +419,36 @@ async fn rows_as_parquet_are_read_by_others() -> Result<()> {
                DATE '1969-12-31' AS day, ARRAY[x, NULL] AS list, INTERVAL '1 day' AS i, NULL AS nothing \
                FROM generate_series(1, 300000) s(x) ORDER BY x";
     let count = "SELECT 1 AS x WHERE false";
-    let variables = [("URL", weir.url()), ("TOKEN", &token), ("SQL", sql), ("EMPTY", count)];
-    let answer = Clients::find()?.run("python/parquet.py", &variables).await?;
+    let variables = [
+        ("URL", weir.url()),
+        ("TOKEN", &token),
+        ("SQL", sql),
+        ("EMPTY", count),
+    ];
+    let answer = Clients::find()?
+        .run("python/parquet.py", &variables)
+        .await?;
     let expected = json!({
         "rows": 300_000, "groups": true, "sum": 45_000_150_000_i64, "nulls": 100_000,
         "first": [1, "Größe 1", 0.125, "1.25", false, "2026-01-02T03:04:05.678000+00:00", "1969-12-31", [1, null]],
         "empty": [0, ["x"]],
     });
     for reader in ["polars", "duckdb"] {
-        ensure!(answer[reader] == expected, "{reader}: {}\nnot {expected}", answer[reader]);
+        ensure!(
+            answer[reader] == expected,
+            "{reader}: {}\nnot {expected}",
+            answer[reader]
+        );
     }
     // A statement that fails after rows were sent: the reader must not take it for a whole file.
     let fails = "SELECT 10 / (x - 2000000) FROM generate_series(1, 2000001) s(x)";
     for format in ["parquet", "arrow", "csv"] {
         let http = reqwest::Client::builder().no_proxy().build()?;
         let post = http.post(format!("{}/api/v1/query?format={format}", weir.url()));
-        let post = post.bearer_auth(&token).header("content-type", "text/plain").body(fails);
+        let post = post
+            .bearer_auth(&token)
+            .header("content-type", "text/plain")
+            .body(fails);
         let answer = post.send().await?;
         if answer.status().is_success() {
             let body = answer.bytes().await;
@@ -353,17 +456,30 @@ async fn rows_as_parquet_are_read_by_others() -> Result<()> {
         }
     }
     let accept = weir_accept(&weir, &token).await?;
-    ensure!(accept == ("application/vnd.apache.parquet".to_owned(), *b"PAR1"), "{accept:?}");
+    ensure!(
+        accept == ("application/vnd.apache.parquet".to_owned(), *b"PAR1"),
+        "{accept:?}"
+    );
     weir.stop().await
 }
 
 /// Asks for Parquet by the `Accept` header; returns the type and the first bytes.
 async fn weir_accept(weir: &Weir, token: &str) -> Result<(String, [u8; 4])> {
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let get = http.get(format!("{}/api/v1/query?sql=SELECT%201%20AS%20a", weir.url()));
-    let get = get.bearer_auth(token).header("accept", "application/vnd.apache.parquet");
+    let get = http.get(format!(
+        "{}/api/v1/query?sql=SELECT%201%20AS%20a",
+        weir.url()
+    ));
+    let get = get
+        .bearer_auth(token)
+        .header("accept", "application/vnd.apache.parquet");
     let answer = get.send().await?;
-    let kind = answer.headers().get("content-type").context("a type")?.to_str()?.to_owned();
+    let kind = answer
+        .headers()
+        .get("content-type")
+        .context("a type")?
+        .to_str()?
+        .to_owned();
     let bytes = answer.bytes().await?;
     ensure!(bytes.ends_with(b"PAR1"), "no end");
     Ok((kind, bytes[..4].try_into()?))

@@ -10,7 +10,8 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
     weir.start().await?;
     ensure!(
-        weir.send(&[json!({"type": "track", "event": "Seen", "userId": "ada"})]).await?,
+        weir.send(&[json!({"type": "track", "event": "Seen", "userId": "ada"})])
+            .await?,
         "not acknowledged"
     );
     weir.flush().await?;
@@ -41,7 +42,9 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
         ("TOKEN", token.trim()),
         ("SAMPLES", &samples.to_string()),
     ];
-    let answer = Clients::find()?.run("python/openapi.py", &variables).await?;
+    let answer = Clients::find()?
+        .run("python/openapi.py", &variables)
+        .await?;
     let wrong = answer["wrong"].as_array().context("what is wrong")?;
     ensure!(wrong.is_empty(), "{wrong:#?}");
     ensure!(answer["operations"].as_u64() > Some(50), "{answer}");

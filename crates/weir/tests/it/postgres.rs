@@ -40,7 +40,10 @@ impl Server {
     }
 
     pub(crate) async fn psql(&self, arguments: &[&str]) -> Result<(bool, String, String)> {
-        let address = format!("host=127.0.0.1 port={} user={} dbname=weir", self.port, self.user);
+        let address = format!(
+            "host=127.0.0.1 port={} user={} dbname=weir",
+            self.port, self.user
+        );
         let output = Command::new("psql")
             .args(["-X", "-A", "-t", "-d", &address])
             .args(arguments)
@@ -111,7 +114,11 @@ async fn compare(script: &str, driver: Option<&str>, known: &[&str]) -> Result<(
         }
     }
     weir.stop().await?;
-    ensure!(wrong.is_empty(), "{script} {driver:?}\n{}", wrong.join("\n"));
+    ensure!(
+        wrong.is_empty(),
+        "{script} {driver:?}\n{}",
+        wrong.join("\n")
+    );
     Ok(())
 }
 
@@ -151,6 +158,12 @@ async fn jdbc_hears_what_postgres_says() -> Result<()> {
 async fn psql_describes_what_there_is() -> Result<()> {
     let (mut weir, ours) = weir().await?;
     ours.fill().await?;
+    let file = weir.dir().join("rows.csv");
+    std::fs::write(&file, "6,from a file\n7,\"from a file, too\"\n")?;
+    let copied = format!(
+        "\\copy drivers.items (id, name) FROM '{}' CSV",
+        file.display()
+    );
     let view = "CREATE VIEW drivers.cheap AS SELECT id FROM drivers.items WHERE price < 2";
     let (done, _, error) = ours.psql(&["-c", view]).await?;
     ensure!(done, "{error}");
@@ -172,7 +185,15 @@ async fn psql_describes_what_there_is() -> Result<()> {
         ("\\dp drivers.*", "drivers|items|table"),
         ("\\sv drivers.cheap", "SELECT id FROM drivers.items"),
         ("\\conninfo", "SSL connection"),
-        ("\\copy (SELECT id FROM drivers.items ORDER BY id) TO STDOUT (FORMAT csv)", "1\n2\n3\n4"),
+        (
+            "\\copy (SELECT id FROM drivers.items ORDER BY id) TO STDOUT (FORMAT csv)",
+            "1\n2\n3\n4",
+        ),
+        (copied.as_str(), "COPY 2"),
+        (
+            "SELECT sum(id) FROM drivers.items WHERE name LIKE 'from a file%'",
+            "13",
+        ),
     ] {
         let (done, said, error) = ours.psql(&["-c", command]).await?;
         ensure!(

@@ -22,7 +22,10 @@ const MATRIX: &[(&str, &str)] = &[
     // Reading: unaltered events, what a source fills, modelled tables, somebody's own.
     ("SELECT count(*) FROM raw_app.events", "aaadhh"),
     ("SELECT * FROM raw_app.events FOR VERSION AS OF 0", "aaadhh"),
-    ("SELECT (SELECT max(message_id) FROM raw_app.events)", "aaadhh"),
+    (
+        "SELECT (SELECT max(message_id) FROM raw_app.events)",
+        "aaadhh",
+    ),
     ("EXPLAIN ANALYZE SELECT * FROM raw_app.events", "aaadhh"),
     ("SELECT count(*) FROM app.tracks", "aaaahh"),
     ("SELECT * FROM main.modelled", "aaaaah"),
@@ -38,7 +41,10 @@ const MATRIX: &[(&str, &str)] = &[
     ("UPDATE main.modelled SET a = 3 WHERE a = 3", "aaaddh"),
     ("DELETE FROM main.modelled WHERE a = 3", "aaaddh"),
     ("INSERT INTO eve.secret VALUES (1)", "aahhhh"),
-    ("INSERT INTO {own}.own_{n} SELECT 1 FROM raw_app.events", "aaadhh"),
+    (
+        "INSERT INTO {own}.own_{n} SELECT 1 FROM raw_app.events",
+        "aaadhh",
+    ),
     ("DELETE FROM weir.audit", "rrrrrr"),
     // Making and removing.
     ("CREATE TABLE main.new_{n} AS SELECT 1 AS a", "aaaddh"),
@@ -72,7 +78,8 @@ impl House {
         let (weir, server) = weir().await?;
         let event = json!({"type": "track", "event": "Seen", "userId": "ada"});
         ensure!(weir.send(&[event]).await?, "not acknowledged");
-        weir.until_count("SELECT count(*) FROM app.tracks", 1).await?;
+        weir.until_count("SELECT count(*) FROM app.tracks", 1)
+            .await?;
         weir.flush().await?;
         let mut house = Self {
             weir,
@@ -100,7 +107,14 @@ impl House {
     fn user(&mut self, name: &str, role: &str) -> Result<()> {
         for arguments in [
             vec!["users", "add", name, "--role", role],
-            vec!["tokens", "create", name, "--scopes", "read,write,manage", "--json"],
+            vec![
+                "tokens",
+                "create",
+                name,
+                "--scopes",
+                "read,write,manage",
+                "--json",
+            ],
         ] {
             let (code, said, error) = self.weir.run(&arguments)?;
             ensure!(code == 0, "{arguments:?}: {error}");
@@ -122,7 +136,11 @@ impl House {
         match door {
             "http" => {
                 let post = self.http.post(format!("{}/api/v1/query", self.weir.url()));
-                let answer = post.bearer_auth(token).json(&json!({ "sql": sql })).send().await?;
+                let answer = post
+                    .bearer_auth(token)
+                    .json(&json!({ "sql": sql }))
+                    .send()
+                    .await?;
                 let answer: Value = answer.json().await?;
                 let failure = answer.get("sqlstate").or(answer["error"].get("sqlstate"));
                 Ok(match failure.and_then(Value::as_str) {
@@ -131,14 +149,16 @@ impl House {
                 })
             }
             "postgres" => {
-                let address =
-                    format!("host=127.0.0.1 port={} user={user} dbname=weir", self.server.port);
+                let address = format!(
+                    "host=127.0.0.1 port={} user={user} dbname=weir",
+                    self.server.port
+                );
                 let asking = Server {
                     port: self.server.port.clone(),
                     user: "owner",
                     password: token.clone(),
                 };
-                let arguments = [&address, "-v", "VERBOSITY=sqlstate", "-c", sql];
+                let arguments = ["-d", &address, "-v", "VERBOSITY=sqlstate", "-c", sql];
                 let (done, _, error) = asking.psql(&arguments).await?;
                 let state = error.split("ERROR:").nth(1).unwrap_or(&error).trim();
                 Ok(if done { Ok(()) } else { Err(state.to_owned()) })
@@ -153,7 +173,11 @@ impl House {
                     .output()
                     .await?;
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                Ok(if output.status.success() { Ok(()) } else { Err(said) })
+                Ok(if output.status.success() {
+                    Ok(())
+                } else {
+                    Err(said)
+                })
             }
         }
     }
@@ -164,11 +188,28 @@ fn outcome(answer: &Result<(), String>) -> char {
     let Err(failure) = answer else { return 'a' };
     let is = |words: &[&str]| words.iter().any(|word| failure.contains(word));
     // The command shows the message only.
-    if is(&["42501", "permission denied", "may not", "only an owner may", "must be owner"]) {
+    if is(&[
+        "42501",
+        "permission denied",
+        "may not",
+        "only an owner may",
+        "must be owner",
+    ]) {
         'd'
-    } else if is(&["42P01", "3F000", "does not exist", "there is no schema"]) {
+    } else if is(&[
+        "42P01",
+        "3F000",
+        "does not exist",
+        "there is no schema",
+        "has a history",
+    ]) {
         'h'
-    } else if is(&["25006", "read-only", "cannot be written", "cannot be changed"]) {
+    } else if is(&[
+        "25006",
+        "read-only",
+        "cannot be written",
+        "cannot be changed",
+    ]) {
         'r'
     } else {
         '?'
@@ -189,23 +230,36 @@ async fn every_role_with_every_kind_of_statement_at_every_door() -> Result<()> {
                     .replace("{own}", &user)
                     .replace("{user}", &user);
                 if template.contains("main.drop_{n}") {
-                    house.owner(&format!("CREATE TABLE main.drop_{n} (a INT)")).await?;
+                    house
+                        .owner(&format!("CREATE TABLE main.drop_{n} (a INT)"))
+                        .await?;
                 }
                 if template.contains("{own}.own_{n}") {
-                    house.owner(&format!("CREATE TABLE {user}.own_{n} (a INT)")).await?;
+                    house
+                        .owner(&format!("CREATE TABLE {user}.own_{n} (a INT)"))
+                        .await?;
                 }
                 let answer = house.ask(&user, door, &filled).await?;
                 if outcome(&answer) != wanted {
-                    wrong.push(format!("{role} at {door}: {filled}: {answer:?}, not {wanted}"));
+                    wrong.push(format!(
+                        "{role} at {door}: {filled}: {answer:?}, not {wanted}"
+                    ));
                 }
                 // What a statement gave, the next must not rest on.
                 if template.contains("raw_app TO") && answer.is_ok() {
-                    house.owner(&format!("REVOKE ALL ON SCHEMA raw_app FROM {user}")).await?;
+                    house
+                        .owner(&format!("REVOKE ALL ON SCHEMA raw_app FROM {user}"))
+                        .await?;
                 }
             }
         }
     }
-    ensure!(wrong.is_empty(), "{} of {n}:\n{}", wrong.len(), wrong.join("\n"));
+    ensure!(
+        wrong.is_empty(),
+        "{} of {n}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     // Each door said who came: no record of the audit is by anybody but those who asked.
     let actors = "SELECT count(*) FROM weir.audit WHERE door = 'postgres' AND ip IS NULL";
     let without = house.weir.query(actors).await;
@@ -230,7 +284,9 @@ async fn text_is_never_more_than_text() -> Result<()> {
         ("TOKEN", server.password.as_str()),
         ("PORT", server.port.as_str()),
     ];
-    let answer = Clients::find()?.run("python/injection.py", &variables).await?;
+    let answer = Clients::find()?
+        .run("python/injection.py", &variables)
+        .await?;
     let wrong = answer["wrong"].as_array().context("what is wrong")?;
     ensure!(wrong.is_empty(), "{wrong:#?}");
     ensure!(answer["checked"].as_u64() > Some(300), "{answer}");

@@ -40,29 +40,40 @@ async fn psql(
     password: &str,
     sql: &str,
 ) -> Result<(bool, String, String)> {
-    let address = format!("host=127.0.0.1 port={} user={user} dbname=weir", server.port);
+    let address = format!(
+        "host=127.0.0.1 port={} user={user} dbname=weir",
+        server.port
+    );
     let asking = Server {
         port: server.port.clone(),
         user: "owner",
         password: password.to_owned(),
     };
-    asking.psql(&[&address, "-c", sql]).await
+    // The last address counts.
+    asking.psql(&["-d", &address, "-c", sql]).await
 }
 
 #[tokio::test]
 async fn a_token_stands_where_a_password_is_asked_for() -> Result<()> {
-    let (mut weir, server) = weir().await?;
+    let (mut weir, _) = weir().await?;
     let made = command(&weir, &["users", "add", "vera", "--role", "engineer"])?;
     let password = made["password"].as_str().context("a password")?.to_owned();
     // Without a password.
-    std::fs::write(weir.dir().join("access.yml"), "users:\n  metabase: { roles: [service] }\n")?;
+    std::fs::write(
+        weir.dir().join("access.yml"),
+        "users:\n  metabase: { roles: [service] }\n",
+    )?;
     weir.stop().await?;
     weir.start().await?;
     let server = Server::of(&weir)?;
 
     let (reads, id) = token(&weir, "vera", "read")?;
     let (service, _) = token(&weir, "metabase", "read")?;
-    for (user, secret) in [("vera", &password), ("vera", &reads), ("metabase", &service)] {
+    for (user, secret) in [
+        ("vera", &password),
+        ("vera", &reads),
+        ("metabase", &service),
+    ] {
         for line in drivers(&server, user, secret).await? {
             ensure!(line.ends_with(&format!(": {user}")), "{user}: {line}");
         }
@@ -81,11 +92,14 @@ async fn a_token_stands_where_a_password_is_asked_for() -> Result<()> {
     // Another user's token is none, and nobody has any.
     for (user, secret) in [("vera", &service), ("metabase", &reads), ("nobody", &reads)] {
         let (done, _, error) = psql(&server, user, secret, "SELECT 1").await?;
-        ensure!(!done && error.contains("password authentication failed"), "{user}: {error}");
+        ensure!(
+            !done && error.contains("password authentication failed"),
+            "{user}: {error}"
+        );
     }
 
     // Revoked, for new connections and for one that is open: psql runs one statement after another.
-    let (revoked, _) = (command(&weir, &["tokens", "revoke", &id])?, ());
+    let revoked = command(&weir, &["tokens", "revoke", &id])?;
     ensure!(!revoked["revoked_at"].is_null(), "{revoked}");
     until(|| async {
         let (done, _, error) = psql(&server, "vera", &reads, "SELECT 1").await?;
@@ -93,9 +107,11 @@ async fn a_token_stands_where_a_password_is_asked_for() -> Result<()> {
     })
     .await?;
     let lines = drivers(&server, "vera", &reads).await?;
-    // Guesses are slowed down after a while, and this looks like guessing.
-    let out = |line: &String| line.ends_with("refused") || line.contains("too many failed attempts");
-    ensure!(lines.iter().all(out), "{lines:?}");
+    // Guesses are slowed down after a while, and this looks like guessing: not all hear the same.
+    ensure!(
+        !lines.iter().any(|line| line.ends_with(": vera")),
+        "{lines:?}"
+    );
 
     // What was used is noted.
     let listed = until(|| async {

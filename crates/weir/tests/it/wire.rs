@@ -84,7 +84,13 @@ async fn bytes_that_are_no_messages_end_their_connection_only() -> Result<()> {
         u32::MAX.to_be_bytes().to_vec(),
         [0x7fff_ffff_u32.to_be_bytes(), [0; 4]].concat(),
         [8_u32.to_be_bytes(), 80_877_102_u32.to_be_bytes()].concat(),
-        [16_u32.to_be_bytes(), 80_877_102_u32.to_be_bytes(), [0xff; 4], [0xff; 4]].concat(),
+        [
+            16_u32.to_be_bytes(),
+            80_877_102_u32.to_be_bytes(),
+            [0xff; 4],
+            [0xff; 4],
+        ]
+        .concat(),
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
     ];
     for length in [1, 5, 8, 9, 40, 400] {
@@ -108,7 +114,11 @@ async fn bytes_that_are_no_messages_end_their_connection_only() -> Result<()> {
             vec![0xff; 64],
             b"\0\0\xff\xff\xff\xff\xff\xff".to_vec(),
             b"select 1".to_vec(),
-            [b"p\0s\0".as_slice(), &[0x7f, 0xff, 0x7f, 0xff, 0x7f, 0xff, 0xff, 0xff]].concat(),
+            [
+                b"p\0s\0".as_slice(),
+                &[0x7f, 0xff, 0x7f, 0xff, 0x7f, 0xff, 0xff, 0xff],
+            ]
+            .concat(),
             random.bytes(50),
         ] {
             let mut bytes = signed_in(&server);
@@ -147,8 +157,11 @@ async fn encryption_fails_closed() -> Result<()> {
     // An alert of TLS begins with 21.
     ensure!(said.first().is_none_or(|byte| *byte == 21), "{said:?}");
 
-    let address = format!("host=127.0.0.1 port={} user=owner dbname=weir sslmode=require", server.port);
-    let (done, said, error) = server.psql(&[&address, "-c", "SELECT 1"]).await?;
+    let address = format!(
+        "host=127.0.0.1 port={} user=owner dbname=weir sslmode=require",
+        server.port
+    );
+    let (done, said, error) = server.psql(&["-d", &address, "-c", "SELECT 1"]).await?;
     ensure!(done, "{said}{error}");
     weir.stop().await
 }
@@ -158,14 +171,22 @@ async fn guessing_is_refused_then_slowed_down() -> Result<()> {
     let (mut weir, server) = weir().await?;
     let mut refused = 0;
     let mut slowed = false;
-    for user in ["owner", "nobody", "token", "owner'; --"].iter().cycle().take(40) {
+    for user in ["owner", "nobody", "token", "owner'; --"]
+        .iter()
+        .cycle()
+        .take(40)
+    {
         let guess = Server {
             port: server.port.clone(),
             user: "owner",
             password: "guess".to_owned(),
         };
-        let address = format!("host=127.0.0.1 port={} user='{}' dbname=weir", guess.port, user.replace('\'', "\\'"));
-        let (done, _, error) = guess.psql(&[&address, "-c", "SELECT 1"]).await?;
+        let address = format!(
+            "host=127.0.0.1 port={} user='{}' dbname=weir",
+            guess.port,
+            user.replace('\'', "\\'")
+        );
+        let (done, _, error) = guess.psql(&["-d", &address, "-c", "SELECT 1"]).await?;
         ensure!(!done, "{user} came in with a guess");
         if error.contains("password authentication failed") {
             refused += 1;
@@ -176,7 +197,10 @@ async fn guessing_is_refused_then_slowed_down() -> Result<()> {
             bail!("{user}: {error}");
         }
     }
-    ensure!(slowed && refused >= 5, "refused {refused}, slowed down: {slowed}");
+    ensure!(
+        slowed && refused >= 5,
+        "refused {refused}, slowed down: {slowed}"
+    );
     weir.stop().await
 }
 
@@ -198,7 +222,10 @@ async fn user(weir: &Weir, name: &str, role: &str) -> Result<String> {
 #[tokio::test]
 async fn rights_hold_at_this_door_and_end_while_rows_flow() -> Result<()> {
     let (mut weir, server) = weir().await?;
-    for sql in ["CREATE SCHEMA secret", "CREATE TABLE secret.plans AS SELECT 1 AS x"] {
+    for sql in [
+        "CREATE SCHEMA secret",
+        "CREATE TABLE secret.plans AS SELECT 1 AS x",
+    ] {
         let (done, _, error) = server.psql(&["-c", sql]).await?;
         ensure!(done, "{error}");
     }
@@ -224,7 +251,8 @@ async fn rights_hold_at_this_door_and_end_while_rows_flow() -> Result<()> {
     let (_, listed, _) = vera.psql(&["-c", "\\dt *.*", "-c", "\\dn"]).await?;
     ensure!(!listed.contains("secret"), "{listed}");
 
-    let long = "SELECT count(*) FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y)";
+    let long =
+        "SELECT count(*) FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y)";
     let arguments = ["-c", long];
     let asked = vera.psql(&arguments);
     let ended = async {
@@ -264,8 +292,14 @@ async fn reading_only_and_transactions_are_what_they_say() -> Result<()> {
         ensure!(!done && error.contains("read-only"), "{sql}: {error}");
     }
     let (done, said, error) = server
-        .psql(&["-c", "BEGIN; CREATE TABLE t AS SELECT 1 AS a; ROLLBACK; SELECT count(*) FROM t"])
+        .psql(&[
+            "-c",
+            "BEGIN; CREATE TABLE t AS SELECT 1 AS a; ROLLBACK; SELECT count(*) FROM t",
+        ])
         .await?;
-    ensure!(done && error.contains("nothing was undone"), "{said}{error}");
+    ensure!(
+        done && error.contains("nothing was undone"),
+        "{said}{error}"
+    );
     weir.stop().await
 }

@@ -106,8 +106,22 @@ mod tests {
 
     #[test]
     fn integers_with_a_scale_are_sent_as_their_text_is() {
-        let values = [0, 1, -1, 5, 9_999, 10_000, 12_345_678, -120_000_000, i64::MAX.into()];
-        let large = [10_i128.pow(37) + 1, -(10_i128.pow(38) - 1), 99_990_000 * 10_i128.pow(24)];
+        let values = [
+            0,
+            1,
+            -1,
+            5,
+            9_999,
+            10_000,
+            12_345_678,
+            -120_000_000,
+            i64::MAX.into(),
+        ];
+        let large = [
+            10_i128.pow(37) + 1,
+            -(10_i128.pow(38) - 1),
+            99_990_000 * 10_i128.pow(24),
+        ];
         for value in values.into_iter().chain(large) {
             for scale in [-3, 0, 1, 2, 3, 4, 5, 8, 9, 38] {
                 let mut text = String::new();

@@ -111,7 +111,11 @@ impl Short {
     /// after the rest.
     fn year(&mut self, year: i32) -> bool {
         let before_christ = year <= 0;
-        let shown = if before_christ { 1 - i64::from(year) } else { year.into() };
+        let shown = if before_christ {
+            1 - i64::from(year)
+        } else {
+            year.into()
+        };
         self.number(shown.unsigned_abs().into(), 4);
         before_christ
     }
@@ -192,7 +196,11 @@ fn float(shortest: &str, limit: i32, to: &mut impl Write) -> Result {
     digits.push(fraction.as_bytes());
     let all = &digits.bytes[..digits.length];
     let leading = all.iter().take_while(|digit| **digit == b'0').count();
-    let trailing = all[leading..].iter().rev().take_while(|digit| **digit == b'0').count();
+    let trailing = all[leading..]
+        .iter()
+        .rev()
+        .take_while(|digit| **digit == b'0')
+        .count();
     let digits = &all[leading..all.len() - trailing];
     let mut text = Short::new();
     if negative {
