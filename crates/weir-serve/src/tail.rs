@@ -40,12 +40,12 @@ enum Verdict {
 
 pub(crate) fn router(shutdown: CancellationToken) -> Router<Services> {
     let tail = move |services: State<Services>, wanted: Result<Query<Wanted>, QueryRejection>| {
-        tail(services, wanted, shutdown.clone())
+        std::future::ready(tail(services, wanted, shutdown.clone()))
     };
     Router::new().route("/api/v1/tail", get(tail))
 }
 
-async fn tail(
+fn tail(
     State(services): State<Services>,
     wanted: Result<Query<Wanted>, QueryRejection>,
     shutdown: CancellationToken,

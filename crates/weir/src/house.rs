@@ -370,18 +370,21 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn engine_options(project: &Project, config: &Config) -> EngineOptions {
-    let mut options = EngineOptions::default();
-    options.memory_bytes = config.query.memory.as_usize();
-    // One query may take most of it, so that two of them do not both fail.
-    options.query_memory_bytes = config.query.memory.as_usize() / 4 * 3;
-    options.temp_dir = project.state_dir().join("tmp");
-    options.temp_bytes = config.query.temp_size.bytes();
-    options.value_bytes = config.query.value_size.bytes();
-    options.timeout = config.query.timeout;
-    options.waiting = config.query.queue;
-    options.running = config.query.concurrency;
-    if config.query.threads > 0 {
-        options.threads = config.query.threads;
+    let query = &config.query;
+    let mut options = EngineOptions {
+        memory_bytes: query.memory.as_usize(),
+        // One query may take most of it, so that two of them do not both fail.
+        query_memory_bytes: query.memory.as_usize() / 4 * 3,
+        temp_dir: project.state_dir().join("tmp"),
+        temp_bytes: query.temp_size.bytes(),
+        value_bytes: query.value_size.bytes(),
+        timeout: query.timeout,
+        waiting: query.queue,
+        running: query.concurrency,
+        ..EngineOptions::default()
+    };
+    if query.threads > 0 {
+        options.threads = query.threads;
     }
     options
 }

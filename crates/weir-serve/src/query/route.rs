@@ -234,9 +234,7 @@ async fn write(
         chunk = match batch {
             Some(Ok(batch)) => encoder.batch(&batch).map_err(|error| error.to_string()),
             Some(Err(error)) => {
-                let last = encoder
-                    .broken(&Failure::from(&error))
-                    .map_or(Err(error), Ok);
+                let last = encoder.broken(&Failure::from(&error)).ok_or(error);
                 let _ = sender.send(last).await;
                 return;
             }

@@ -47,7 +47,7 @@ impl Args {
         } else {
             ui.headed("Listening on", serving.url());
             if let Some(address) = serving.postgres() {
-                ui.headed("Postgres at", &postgres::psql_line(address, "owner"));
+                ui.headed("Postgres at", postgres::psql_line(address, "owner"));
             }
             ui.status(format!("Owner's token: {}", project.token_path().display()));
             ui.status(format!("Lake: {lake}"));

@@ -81,6 +81,10 @@ pub(super) fn log_disk(dir: &Path, config: &Config) -> Vec<Finding> {
 }
 
 fn file_system(dir: &Path) -> Option<Finding> {
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the field's type is another on other platforms"
+    )]
     let kind = i64::from(rustix::fs::statfs(dir).ok()?.f_type);
     Some(match kind & 0xffff_ffff {
         TMPFS | RAMFS => Finding::wrong(

@@ -260,11 +260,23 @@ async fn every_role_with_every_kind_of_statement_at_every_door() -> Result<()> {
         wrong.len(),
         wrong.join("\n")
     );
-    // Each door said who came: no record of the audit is by anybody but those who asked.
-    let actors = "SELECT count(*) FROM weir.audit WHERE door = 'postgres' AND ip IS NULL";
-    let without = house.weir.query(actors).await;
-    if let Ok(rows) = without {
-        ensure!(rows == [[json!(0)]], "records without an address: {rows:?}");
+    // Each door says who came, and from where.
+    for door in DOORS {
+        let made = format!(
+            "SELECT DISTINCT actor FROM weir.audit \
+             WHERE door = '{door}' AND action = 'role.create' ORDER BY 1"
+        );
+        let actors = house.weir.query(&made).await?;
+        ensure!(
+            actors == [[json!("admin_1")], [json!("owner_1")]],
+            "{door}: {actors:?}"
+        );
+        let nowhere = format!(
+            "SELECT count(*) FROM weir.audit \
+             WHERE door = '{door}' AND action = 'role.create' AND ip IS NULL"
+        );
+        let nowhere = house.weir.count(&nowhere).await?;
+        ensure!(nowhere == 0, "{door}: {nowhere} records without an address");
     }
     house.weir.stop().await
 }

@@ -210,7 +210,7 @@ fn command(weir: &Weir, arguments: &[&str]) -> Result<String> {
     Ok(said)
 }
 
-async fn user(weir: &Weir, name: &str, role: &str) -> Result<String> {
+fn user(weir: &Weir, name: &str, role: &str) -> Result<String> {
     command(weir, &["users", "add", name, "--role", role])?;
     let made = command(weir, &["tokens", "create", name, "--json"])?;
     let made: serde_json::Value = serde_json::from_str(&made)?;
@@ -229,7 +229,7 @@ async fn rights_hold_at_this_door_and_end_while_rows_flow() -> Result<()> {
         let (done, _, error) = server.psql(&["-c", sql]).await?;
         ensure!(done, "{error}");
     }
-    let token = user(&weir, "vera", "viewer").await?;
+    let token = user(&weir, "vera", "viewer")?;
     let vera = Server {
         port: server.port.clone(),
         user: "token",
