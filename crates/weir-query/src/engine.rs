@@ -20,6 +20,7 @@ use weir_lake::Lake;
 use crate::access_statements;
 use crate::caller::Caller;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::frugal::Frugal;
 use crate::functions;
 use crate::idle::Idle;
 use crate::memory::Share;
@@ -333,6 +334,7 @@ impl Engine {
             };
             let Planned {
                 plan,
+                logical,
                 reads,
                 state,
                 versions,
@@ -350,10 +352,12 @@ impl Engine {
             ticket.track(share.clone());
             ticket.enter(QueryState::Running);
             let task = task_context(&state, &parts.runtime, share.clone(), &ticket.id())?;
+            let frugal = Frugal::for_plan(&plan, logical, state, parts.clone(), share.clone());
             let (sender, messages) = mpsc::channel(BATCHES_AHEAD);
             let id = ticket.id();
             let run = Run {
                 plan,
+                frugal,
                 renamed,
                 task,
                 scope,

@@ -43,6 +43,9 @@ pub(crate) fn tokens(sql: &str, options: &EngineOptions) -> Result<Vec<TokenWith
     Ok(tokens)
 }
 
+/// Columns in the list of one `SELECT`, as in Postgres: planning takes the square of their number.
+const COLUMNS: usize = 1_664;
+
 /// Subqueries inside expressions: planning takes twice as long for each further one inside another.
 const SUBQUERY_DEPTH: usize = 8;
 
@@ -60,11 +63,14 @@ struct Level {
     /// Is such a subquery.
     subquery: bool,
     begun: bool,
+    /// Items of the list between `SELECT` and `FROM`, less one; none outside of one.
+    listed: Option<usize>,
 }
 
 fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryError> {
     let mut operators = 0_usize;
     let mut items = 0_usize;
+    let mut columns = 0_usize;
     let mut levels = vec![Level::default()];
     for TokenWithSpan { token, span } in tokens {
         if matches!(token, Token::Whitespace(_)) {
@@ -91,7 +97,13 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                 while levels.len() > 1 && levels.pop().is_some_and(|level| level.case) {}
             }
             Token::Comma if level.from => operators += JOIN_WEIGHT,
-            Token::Comma => items += 1,
+            Token::Comma => {
+                items += 1;
+                if let Some(listed) = &mut level.listed {
+                    *listed += 1;
+                    columns = columns.max(*listed + 1);
+                }
+            }
             Token::SemiColon => *level = Level::default(),
             Token::Word(word) => match word.keyword {
                 Keyword::CASE => levels.push(Level {
@@ -105,11 +117,17 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                     level.with = true;
                     level.subquery = level.value;
                 }
-                Keyword::SELECT if first => level.subquery = level.value,
+                Keyword::SELECT if first => {
+                    level.subquery = level.value;
+                    level.listed = Some(0);
+                }
                 Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE if first => {
                     level.begun = false
                 }
-                Keyword::FROM => level.from = true,
+                Keyword::FROM => {
+                    level.from = true;
+                    level.listed = None;
+                }
                 Keyword::WHERE
                 | Keyword::GROUP
                 | Keyword::HAVING
@@ -117,9 +135,13 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                 | Keyword::LIMIT
                 | Keyword::SELECT
                 | Keyword::WINDOW
-                | Keyword::QUALIFY => level.from = false,
+                | Keyword::QUALIFY => {
+                    level.from = false;
+                    level.listed = (word.keyword == Keyword::SELECT).then_some(0);
+                }
                 Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
                     level.from = false;
+                    level.listed = None;
                     operators += JOIN_WEIGHT;
                 }
                 Keyword::JOIN | Keyword::LATERAL | Keyword::OVER => operators += JOIN_WEIGHT,
@@ -160,6 +182,14 @@ fn weigh(tokens: &[TokenWithSpan], options: &EngineOptions) -> Result<(), QueryE
                 format!("the statement lists more than {} items", options.items),
                 position(),
             ));
+        }
+        if columns > COLUMNS {
+            return Err(too_complex(
+                format!("a SELECT lists more than {COLUMNS} columns"),
+                position(),
+            )
+            .with_sqlstate("54011")
+            .hint("list them in several statements, or make rows of them"));
         }
         if levels.len() - 1 > options.depth {
             return Err(too_complex(
@@ -249,6 +279,11 @@ mod tests {
             format!("SELECT a{}", "[1]".repeat(5_000)),
             format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(1_000)),
             format!("SELECT 1 FROM t{}", ", t".repeat(1_000)),
+            format!("SELECT 1{}", ", 1".repeat(1_664)),
+            format!(
+                "SELECT a FROM t UNION SELECT 1{} FROM t",
+                ", 1".repeat(1_664)
+            ),
         ] {
             let error = check(&sql).unwrap_err();
             assert_eq!(error.kind(), QueryErrorKind::TooComplex, "{}", &sql[..40]);

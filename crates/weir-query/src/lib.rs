@@ -10,6 +10,7 @@ mod constants;
 mod dialect;
 mod engine;
 mod error;
+mod frugal;
 mod functions;
 mod guard;
 mod idle;

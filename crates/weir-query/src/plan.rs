@@ -44,6 +44,8 @@ const MAX_PARAMETERS: usize = 65_535;
 /// A query ready to run.
 pub(crate) struct Planned {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// What it was made of.
+    pub(crate) logical: LogicalPlan,
     pub(crate) reads: Reads,
     pub(crate) state: SessionState,
     pub(crate) versions: BTreeMap<String, PinnedVersion>,
@@ -73,9 +75,11 @@ pub(crate) async fn plan(
     let fail = |error| translate(error, &scope);
     let plan = with_params(plan, params, &scope)?;
     let plan = presentable(plan).map_err(fail)?;
-    let (plan, reads) = physical(&mut state, &plan).await.map_err(fail)?;
+    let logical = state.optimize(&plan).map_err(fail)?;
+    let (plan, reads) = physical(&mut state, &logical).await.map_err(fail)?;
     Ok(Planned {
         plan,
+        logical,
         reads,
         state,
         versions: scope.pinned.used(),
@@ -83,23 +87,22 @@ pub(crate) async fn plan(
     })
 }
 
-/// Makes a plan that can be run, and finds what it reads.
+/// Makes a plan that can be run of an optimised one, and finds what it reads.
 ///
 /// The session is left with batches as small as the plan's constants need.
 pub(crate) async fn physical(
     state: &mut SessionState,
     plan: &LogicalPlan,
 ) -> datafusion::common::Result<(Arc<dyn ExecutionPlan>, Reads)> {
-    let plan = state.optimize(plan)?;
-    let reads = Reads::of(&plan)?;
+    let reads = Reads::of(plan)?;
     let usual = state.config().batch_size();
-    let rows = constants::batch_rows(&plan, usual)?;
+    let rows = constants::batch_rows(plan, usual)?;
     if rows < usual {
         let options = state.config_mut().options_mut();
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
     }
     let planner = state.query_planner().clone();
-    let plan = planner.create_physical_plan(&plan, state).await?;
+    let plan = planner.create_physical_plan(plan, state).await?;
     let plan = match rows < usual {
         true => yielding::in_small_batches(plan)?,
         false => plan,

@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, watch};
 use crate::caller::Caller;
 use crate::catalog::Scope;
 use crate::engine::{Parts, asked_to_end, given_up, panicked, report};
-use crate::error::{QueryError, translate};
+use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::frugal::Frugal;
 use crate::idle::Idle;
 use crate::memory::Share;
 use crate::queue::{Place, Queue};
@@ -77,6 +78,8 @@ impl Seat {
 /// A query on its way through the executor.
 pub(crate) struct Run {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
+    /// How to run it once more when it finds no room.
+    pub(crate) frugal: Option<Frugal>,
     /// The columns as they are shown, where they have other names inside.
     pub(crate) renamed: Option<SchemaRef>,
     pub(crate) task: Arc<TaskContext>,
@@ -94,6 +97,7 @@ impl Run {
     pub(crate) async fn drive(self) {
         let Self {
             plan,
+            frugal,
             renamed,
             task,
             scope,
@@ -104,15 +108,24 @@ impl Run {
             timeout,
         } = self;
         let cancelled = ticket.cancelled();
-        let columns = (plan.clone(), renamed);
-        let work = batches(
-            columns,
-            task,
-            &scope,
-            &ticket,
-            (&mut seat, &sender),
-            cancelled,
-        );
+        let work = async {
+            let ways = (&mut seat, &sender);
+            let first = (plan.clone(), renamed.clone());
+            let end = batches(first, task, &scope, &ticket, ways, cancelled.clone()).await;
+            match (end, frugal) {
+                (Err(error), Some(frugal))
+                    if error.kind() == QueryErrorKind::OutOfMemory && ticket.rows() == 0 =>
+                {
+                    let (plan, task) = frugal.plan(&ticket.id()).await?;
+                    let ways = (&mut seat, &sender);
+                    let second = (plan.clone(), renamed);
+                    let end = batches(second, task, &scope, &ticket, ways, cancelled).await;
+                    ticket.ran(&plan);
+                    end
+                }
+                (end, _) => end,
+            }
+        };
         let end = tokio::select! {
             biased;
             end = AssertUnwindSafe(work).catch_unwind() => end.unwrap_or_else(|panic| Err(panicked(&panic))),
@@ -197,7 +210,11 @@ async fn batches(
                 return Err(given_up());
             };
             room.send(Message::Batch(batch));
-            seat.sit_down().await
+            tokio::select! {
+                biased;
+                seated = seat.sit_down() => seated,
+                () = sender.closed() => Err(given_up()),
+            }
         };
         tokio::select! {
             biased;

@@ -329,11 +329,15 @@ fn execution(message: &str) -> QueryError {
     if message.contains("panicked") || message.contains("Join Error") {
         return QueryError::internal(message.to_owned());
     }
+    if message.contains("max_temp_directory_size") {
+        return exhausted(message);
+    }
     value(message)
 }
 
 fn exhausted(message: &str) -> QueryError {
-    if message.contains("disk")
+    if message.contains("max_temp_directory_size")
+        || message.contains("disk")
         || message.contains("temporary file")
         || message.contains("temp directory")
     {

@@ -31,7 +31,7 @@ pub(super) const CONCAT: &str = "weir_concat";
 const VALUES_PER_BATCH: u64 = 8;
 
 /// The engine's functions whose answers can be larger than what they are made of.
-const FUNCTIONS: [(&str, Measure); 16] = [
+const FUNCTIONS: [(&str, Measure); 17] = [
     ("repeat", measure::repeat),
     ("lpad", measure::pad),
     ("rpad", measure::pad),
@@ -46,6 +46,7 @@ const FUNCTIONS: [(&str, Measure); 16] = [
     ("array_append", measure::sum),
     ("array_prepend", measure::sum),
     ("array_to_string", measure::array_to_string),
+    ("string_to_array", measure::string_to_array),
     ("generate_series", measure::series),
     ("range", measure::series),
 ];

@@ -230,6 +230,16 @@ pub(super) fn array_to_string(args: &Arguments) -> Vec<u64> {
     })
 }
 
+/// A text cut into the items of a list, each of which takes its place there.
+pub(super) fn string_to_array(args: &Arguments) -> Vec<u64> {
+    const ITEM: u64 = 16;
+    args.each(|row| {
+        let text = args.bytes(0, row);
+        let items = text / args.bytes(1, row).max(1) + 1;
+        text.saturating_add(items.saturating_mul(ITEM))
+    })
+}
+
 /// All values between two.
 pub(super) fn series(args: &Arguments) -> Vec<u64> {
     let from_zero = args.len() == 1;

@@ -279,6 +279,11 @@ impl Ticket {
         self.entry.progress.lock().share = Some(share);
     }
 
+    /// Returns the rows handed out so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.entry.rows.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn count_rows(&self, rows: usize) {
         self.entry.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }

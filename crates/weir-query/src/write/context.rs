@@ -145,7 +145,10 @@ impl Context {
     ) -> Result<SendableRecordBatchStream, QueryError> {
         let fail = |error| translate(error, scope);
         let mut state = scope.state();
-        let (plan, reads) = plan::physical(&mut state, plan).await.map_err(fail)?;
+        let (plan, reads) = {
+            let plan = state.optimize(plan).map_err(fail)?;
+            plan::physical(&mut state, &plan).await.map_err(fail)?
+        };
         self.reads.lock().extend(reads);
         self.ran.lock().push(plan.clone());
         let task = task_context(&state, &self.parts.runtime, self.share.clone(), &self.id)?;

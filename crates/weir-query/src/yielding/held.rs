@@ -20,11 +20,13 @@ use futures::{Stream, StreamExt};
 #[derive(Debug)]
 pub(super) struct HeldExec {
     input: Arc<dyn ExecutionPlan>,
+    /// What the consumer adds to each row.
+    row_bytes: usize,
 }
 
 impl HeldExec {
-    pub(super) fn over(input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { input }
+    pub(super) fn over(input: Arc<dyn ExecutionPlan>, row_bytes: usize) -> Self {
+        Self { input, row_bytes }
     }
 }
 
@@ -63,7 +65,10 @@ impl ExecutionPlan for HeldExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().unwrap_or_else(|| self.input.clone());
-        Ok(Arc::new(Self { input }))
+        Ok(Arc::new(Self {
+            input,
+            row_bytes: self.row_bytes,
+        }))
     }
 
     fn execute(
@@ -75,6 +80,7 @@ impl ExecutionPlan for HeldExec {
         Ok(Box::pin(Held {
             reservation: consumer.register(context.memory_pool()),
             input: self.input.execute(partition, context)?,
+            row_bytes: self.row_bytes,
         }))
     }
 }
@@ -83,6 +89,7 @@ struct Held {
     input: SendableRecordBatchStream,
     /// Given back when the consumer drops the stream, which is when it drops the rows.
     reservation: MemoryReservation,
+    row_bytes: usize,
 }
 
 impl Stream for Held {
@@ -91,7 +98,12 @@ impl Stream for Held {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.input.poll_next_unpin(cx);
         if let Poll::Ready(Some(Ok(batch))) = &next {
-            let bytes = batch.get_array_memory_size().saturating_mul(2);
+            // Once as it came and once in one piece, with what is computed for each row.
+            let rows = batch.num_rows().saturating_mul(self.row_bytes);
+            let bytes = batch
+                .get_array_memory_size()
+                .saturating_mul(2)
+                .saturating_add(rows);
             if let Err(error) = self.reservation.try_grow(bytes) {
                 return Poll::Ready(Some(Err(error)));
             }

@@ -12,6 +12,8 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion::physical_plan::sorts::sort::SortExec;
 
 use self::held::HeldExec;
 use self::portions::PortionsExec;
@@ -32,6 +34,9 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
         plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
             if plan.name() == "WindowAggExec" {
                 return Ok(Transformed::yes(hold_rows(plan)?));
+            }
+            if let Some(limited) = spill_large_limit(&plan) {
+                return Ok(Transformed::yes(limited));
             }
             let plan = probe_in_portions(plan)?;
             let multiplies = matches!(
@@ -62,12 +67,36 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
     }
 }
 
+/// Rows of a limit that a sort keeps in memory; more are sorted as all rows would be, which spills.
+const KEPT_ROWS: usize = 100_000;
+
+/// Sorts before a large limit in a way that spills; keeping the first rows only does not.
+fn spill_large_limit(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
+    let sort = plan.downcast_ref::<SortExec>()?;
+    let rows = sort.fetch().filter(|rows| *rows > KEPT_ROWS)?;
+    let all = SortExec::new(sort.expr().clone(), Arc::clone(sort.input()))
+        .with_preserve_partitioning(sort.preserve_partitioning());
+    let all: Arc<dyn ExecutionPlan> = Arc::new(all);
+    Some(match sort.preserve_partitioning() {
+        true => Arc::new(LocalLimitExec::new(all, rows)),
+        false => Arc::new(GlobalLimitExec::new(all, 0, Some(rows))),
+    })
+}
+
 /// Has the rows counted that a window over all of them keeps.
 fn hold_rows(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let fields = plan.schema().fields().len();
+    let inputs = plan
+        .children()
+        .iter()
+        .map(|input| input.schema().fields().len())
+        .sum::<usize>();
+    // Results of windows are numbers, or copies of what is there.
+    let added = fields.saturating_sub(inputs) * 16;
     let children: Vec<Arc<dyn ExecutionPlan>> = plan
         .children()
         .into_iter()
-        .map(|input| Arc::new(HeldExec::over(Arc::clone(input))) as Arc<dyn ExecutionPlan>)
+        .map(|input| Arc::new(HeldExec::over(Arc::clone(input), added)) as Arc<dyn ExecutionPlan>)
         .collect();
     replace_children_if_necessary(plan, children)
 }

@@ -77,6 +77,21 @@ async fn what_the_guard_lets_through_does_not_overflow_a_stack() {
         format!("SELECT weir_seq{} FROM shop.orders", " / 1".repeat(limit)),
         format!("SELECT raw{} FROM raw_shop.events", " -> 'a'".repeat(limit)),
         format!(
+            "SELECT {}raw{} FROM raw_shop.events",
+            "json_get(".repeat(55),
+            ", 'a')".repeat(55)
+        ),
+        format!(
+            "SELECT {}raw{} FROM raw_shop.events",
+            "json_get_json(".repeat(55),
+            ", 'a')".repeat(55)
+        ),
+        format!(
+            "SELECT {}raw{} FROM raw_shop.events",
+            "(".repeat(55),
+            " -> 'a')".repeat(55)
+        ),
+        format!(
             "SELECT received_at{} FROM shop.orders",
             " + interval '1 day'".repeat(limit)
         ),
@@ -270,6 +285,9 @@ async fn no_value_is_made_that_is_too_large() {
         "WITH RECURSIVE r AS (SELECT [1] AS s, 1 AS n UNION ALL SELECT array_concat(s, s), n + 1 FROM r WHERE n < 60) \
          SELECT max(cardinality(s)) FROM r",
         "SELECT array_to_string(array_repeat('x', 1000000), repeat('y', 10000))",
+        "SELECT cardinality(string_to_array(repeat('a,', 5000000), ','))",
+        "SELECT to_char(now(), repeat('YYYY', 5000))",
+        "SELECT to_date('2024', repeat('YYYY', 5000))",
         "SELECT sum(length(repeat('x', 1000000 + value % 2))) FROM generate_series(1, 100000)",
     ] {
         let end = fixture.rows(sql).await;
@@ -309,6 +327,23 @@ async fn large_constants_meet_many_rows_a_few_at_a_time() {
     ] {
         assert_eq!(fixture.value(sql).await, answer, "{sql}");
     }
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_finds_no_room_is_made_another_way() {
+    let fixture = Fixture::with(|options| {
+        options.memory_bytes = 40 << 20;
+        options.query_memory_bytes = 30 << 20;
+    })
+    .await;
+    let join = "SELECT count(*), sum(a.value) FROM generate_series(1, 2000000) a JOIN generate_series(1, 2000000) b \
+                ON a.value = b.value + 1";
+    // As a hash table one side alone takes more than there is.
+    assert_eq!(
+        fixture.rows(join).await.unwrap(),
+        [["1999999", "2000000999999"]]
+    );
     settled(&fixture).await;
 }
 

@@ -256,13 +256,17 @@ async fn a_hundred_hostile_queries_take_nothing_from_intake() -> Result<()> {
     assert!(matches!(asking.await??, End::Refused(state) if state == "57014"));
 
     // Nothing is left of them: no memory, no disk, no query.
-    until(|| async {
+    let left = until(|| async {
         let running = weir.count("SELECT count(*) FROM weir.queries WHERE state NOT IN ('done', 'failed', 'cancelled')");
         let idle = running.await? == 1 && bytes_below(&weir.dir().join(".weir/tmp")) == 0;
         Ok(idle.then_some(()))
     })
-    .await
-    .context("queries, or files they spilled to, are left")?;
+    .await;
+    if left.is_err() {
+        let running = "SELECT state, elapsed_ms, left(sql, 80) FROM weir.queries WHERE state NOT IN ('done', 'failed', 'cancelled')";
+        let (running, bytes) = (weir.query(running).await?, bytes_below(&weir.dir().join(".weir/tmp")));
+        left.with_context(|| format!("left: {running:?}, and {bytes} bytes on disk"))?;
+    }
 
     stop.store(true, Ordering::Relaxed);
     let sent = sending.await??;

@@ -1,6 +1,8 @@
 //! What only Postgres' text says, put in words the engine knows.
 
 mod calls;
+mod exists;
+mod paths;
 
 use std::ops::ControlFlow;
 
@@ -82,6 +84,7 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
         label(select, false);
+        exists::counted(select);
         ControlFlow::Continue(())
     }
 
@@ -117,6 +120,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
+        paths::joined(expr);
         match rewritten(expr) {
             Ok(Some(new)) => *expr = new,
             Ok(None) => {}

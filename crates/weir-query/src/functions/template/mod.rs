@@ -88,6 +88,9 @@ fn moment_and_template(types: &[DataType]) -> Result<Vec<DataType>> {
     }
 }
 
+/// The longest template.
+const MAX_TEMPLATE: usize = 4_096;
+
 fn to_char(call: &Call) -> Result<ArrayRef> {
     let (values, templates) = (&call.args[0], call.args[1].as_string::<i32>());
     let zone = zone(call)?;
@@ -103,6 +106,7 @@ fn to_char(call: &Call) -> Result<ArrayRef> {
             continue;
         }
         let template = templates.value(row);
+        check_length(template)?;
         if let Some(numbers) = &numbers {
             texts.push(Some(number::write(&plain(values, numbers, row), template)?));
             continue;
@@ -140,6 +144,20 @@ fn to_char(call: &Call) -> Result<ArrayRef> {
         }));
     }
     Ok(Arc::new(StringArray::from(texts)))
+}
+
+/// Templates are short; what a long one is made into takes far more room and time than it does.
+fn check_length(template: &str) -> Result<()> {
+    if template.len() <= MAX_TEMPLATE {
+        return Ok(());
+    }
+    Err(value_error(
+        "54000",
+        format!(
+            "a template has {} bytes, more than {MAX_TEMPLATE}",
+            template.len()
+        ),
+    ))
 }
 
 /// Patterns with a percent sign are those of C, which Weir took before.

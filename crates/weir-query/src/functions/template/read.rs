@@ -28,6 +28,7 @@ pub(super) fn parts(text: &str, template: &str) -> Result<Parts> {
     if template.contains('%') {
         return strptime(text, template);
     }
+    super::check_length(template)?;
     let items = items(template);
     let mut parts = Parts::default();
     let mut rest = text.trim_start();
