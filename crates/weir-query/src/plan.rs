@@ -218,16 +218,7 @@ pub(crate) async fn scope(
         settings: request.settings.clone(),
     };
     let past = resolve(parts, request, &view, clauses, past.to_vec(), params).await?;
-    let mut pinned = Pinned::new(
-        parts.base.clone(),
-        parts.options.clone(),
-        parts.lake.clone(),
-        parts.catalog.clone(),
-        parts.queries.clone(),
-        asker,
-        past,
-        view,
-    )?;
+    let mut pinned = Pinned::new(parts, asker, past, view)?;
     pinned.target = target;
     Ok(Scope::new(pinned))
 }

@@ -25,6 +25,7 @@ use weir_core::TableName;
 use weir_lake::{Lake, LakeTable, LakeView, TableView, TargetTable};
 
 use crate::caller::Caller;
+use crate::engine::Parts;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
 use crate::options::EngineOptions;
 use crate::registry::{Queries, QuerySummary};
@@ -74,23 +75,19 @@ pub(crate) struct Target {
 
 impl Pinned {
     pub(crate) fn new(
-        base: Arc<SessionState>,
-        options: Arc<EngineOptions>,
-        lake: Lake,
-        catalog: Catalog,
-        queries: Arc<Queries>,
+        parts: &Parts,
         asker: Asker,
         past: HashMap<(String, String), Arc<TableView>>,
         view: Arc<LakeView>,
     ) -> Result<Self, QueryError> {
-        let runtime = base.runtime_env().clone();
+        let catalog = parts.catalog.clone();
         let guard = Arc::new(Guard::new(catalog.clone(), asker.caller.clone())?);
         Ok(Self {
-            base,
-            runtime,
-            options,
-            lake,
-            queries,
+            base: parts.base.clone(),
+            runtime: parts.base.runtime_env().clone(),
+            options: parts.options.clone(),
+            lake: parts.lake.clone(),
+            queries: parts.queries.clone(),
             asker,
             access: catalog.access(),
             guard,

@@ -276,7 +276,6 @@ async fn a_hundred_hostile_queries_take_nothing_from_intake() -> Result<()> {
     let arrived: HashSet<&str> = arrived.iter().filter_map(|row| row[0].as_str()).collect();
     assert!(sent.iter().all(|id| arrived.contains(id.as_str())));
     let peak = peak_rss_mib(pid)?;
-    eprintln!("{} events, {count} queries, {peak} MiB", sent.len());
     assert!(peak < MAX_RSS_MIB, "{peak} MiB");
     weir.stop().await
 }
