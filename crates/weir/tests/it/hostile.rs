@@ -35,9 +35,18 @@ const SERIES: &str = "generate_series(1, 100000000)";
 fn hostile() -> Vec<String> {
     let chain = |first: &str, more: &str, times: usize| format!("{first}{}", more.repeat(times));
     let nest = |open: &str, middle: &str, close: &str, times: usize| {
-        format!("SELECT {}{middle}{}", open.repeat(times), close.repeat(times))
+        format!(
+            "SELECT {}{middle}{}",
+            open.repeat(times),
+            close.repeat(times)
+        )
     };
-    let list = |items: usize| (0..items).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let list = |items: usize| {
+        (0..items)
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     let events = "raw_app.events";
     vec![
         chain(&format!("SELECT count(*) FROM {events} WHERE false"), " OR message_id = 'x'", 20_000),
@@ -104,7 +113,11 @@ enum End {
 /// Asks over HTTP; the answer is read to its end and not kept.
 async fn over_http(http: &reqwest::Client, url: &str, token: &str, sql: &str) -> Result<End> {
     let post = http.post(format!("{url}/api/v1/query")).bearer_auth(token);
-    let mut answer = post.json(&json!({ "sql": sql })).send().await.context("ask over HTTP")?;
+    let mut answer = post
+        .json(&json!({ "sql": sql }))
+        .send()
+        .await
+        .context("ask over HTTP")?;
     let status = answer.status();
     let (mut first, mut last) = (Vec::new(), Vec::new());
     while let Some(part) = answer.chunk().await.context("read over HTTP")? {
@@ -121,10 +134,18 @@ async fn over_http(http: &reqwest::Client, url: &str, token: &str, sql: &str) ->
             None => End::Answered,
         });
     }
-    let error: Value = serde_json::from_slice(&first).with_context(|| format!("{status} without JSON"))?;
+    let error: Value =
+        serde_json::from_slice(&first).with_context(|| format!("{status} without JSON"))?;
     let error = error.get("error").unwrap_or(&error);
-    let state = error["sqlstate"].as_str().with_context(|| format!("{status}: {error}"))?;
-    ensure!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "no message: {error}");
+    let state = error["sqlstate"]
+        .as_str()
+        .with_context(|| format!("{status}: {error}"))?;
+    ensure!(
+        error["message"]
+            .as_str()
+            .is_some_and(|message| !message.is_empty()),
+        "no message: {error}"
+    );
     Ok(End::Refused(state.to_owned()))
 }
 
@@ -132,20 +153,37 @@ async fn over_http(http: &reqwest::Client, url: &str, token: &str, sql: &str) ->
 async fn over_postgres(server: &Server, file: &PathBuf, sql: &str) -> Result<End> {
     tokio::fs::write(file, sql).await?;
     let file = file.to_str().context("a plain path")?;
-    let options = ["-v", "VERBOSITY=verbose", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"];
-    let arguments: Vec<&str> = options.into_iter().chain(["-v", "FETCH_COUNT=1000", "-f", file]).collect();
+    let options = [
+        "-v",
+        "VERBOSITY=verbose",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-o",
+        "/dev/null",
+    ];
+    let arguments: Vec<&str> = options
+        .into_iter()
+        .chain(["-v", "FETCH_COUNT=1000", "-f", file])
+        .collect();
     let (done, _, error) = server.psql(&arguments).await?;
     if done {
         return Ok(End::Answered);
     }
-    let state = error.split("ERROR:  ").nth(1).and_then(|rest| rest.split(':').next());
-    let state = state.with_context(|| format!("psql ended without an error of the server: {error}"))?;
+    let state = error
+        .split("ERROR:  ")
+        .nth(1)
+        .and_then(|rest| rest.split(':').next());
+    let state =
+        state.with_context(|| format!("psql ended without an error of the server: {error}"))?;
     Ok(End::Refused(state.to_owned()))
 }
 
 /// Events at a steady rate: each request has to be acknowledged, the first time.
 fn events(weir: &Weir, stop: Arc<AtomicBool>) -> Result<JoinHandle<Result<HashSet<String>>>> {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()?;
     let (url, key) = (format!("{}/v1/batch", weir.url()), weir.key.clone());
     Ok(tokio::spawn(async move {
         let mut sent = HashSet::new();
@@ -156,7 +194,9 @@ fn events(weir: &Weir, stop: Arc<AtomicBool>) -> Result<JoinHandle<Result<HashSe
                 break;
             }
             pause.tick().await;
-            let ids: Vec<String> = (0..BATCH).map(|n| format!("steady-{request}-{n}")).collect();
+            let ids: Vec<String> = (0..BATCH)
+                .map(|n| format!("steady-{request}-{n}"))
+                .collect();
             let batch: Vec<Value> = ids
                 .iter()
                 .map(|id| {
@@ -164,9 +204,16 @@ fn events(weir: &Weir, stop: Arc<AtomicBool>) -> Result<JoinHandle<Result<HashSe
                            "properties": {"revenue": 12.5, "note": "n".repeat(200)}})
                 })
                 .collect();
-            let post = http.post(&url).basic_auth(&key, Some("")).json(&json!({ "batch": batch }));
+            let post = http
+                .post(&url)
+                .basic_auth(&key, Some(""))
+                .json(&json!({ "batch": batch }));
             let answer = post.send().await.context("send events")?;
-            ensure!(answer.status().as_u16() == 200, "events were refused: {}", answer.status());
+            ensure!(
+                answer.status().as_u16() == 200,
+                "events were refused: {}",
+                answer.status()
+            );
             sent.extend(ids);
         }
         Ok(sent)
@@ -175,7 +222,10 @@ fn events(weir: &Weir, stop: Arc<AtomicBool>) -> Result<JoinHandle<Result<HashSe
 
 fn peak_rss_mib(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("VmHWM")?;
     let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib / 1024)
 }
@@ -195,13 +245,16 @@ fn bytes_below(folder: &std::path::Path) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_hostile_queries_take_nothing_from_intake() -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
-    weir.set("WEIR_QUERY_MEMORY", "256MB").set("WEIR_QUERY_TEMP_SIZE", "512MB").set("WEIR_QUERY_TIMEOUT", "4s");
+    weir.set("WEIR_QUERY_MEMORY", "256MB")
+        .set("WEIR_QUERY_TEMP_SIZE", "512MB")
+        .set("WEIR_QUERY_TIMEOUT", "4s");
     weir.start().await?;
     let server = Arc::new(Server::of(&weir)?);
     let pid = weir.pid().context("a process")?;
     let stop = Arc::new(AtomicBool::new(false));
     let sending = events(&weir, stop.clone())?;
-    weir.until_count("SELECT count(*) FROM raw_app.events", 1_000).await?;
+    weir.until_count("SELECT count(*) FROM raw_app.events", 1_000)
+        .await?;
 
     let places = Arc::new(Semaphore::new(AT_A_TIME));
     let refused = Arc::new(AtomicUsize::new(0));
@@ -246,32 +299,49 @@ async fn a_hundred_hostile_queries_take_nothing_from_intake() -> Result<()> {
         tokio::spawn(async move { over_http(&http, &url, &server.password, &endless).await })
     };
     let id = until(|| async {
-        let mine = "SELECT id FROM weir.queries WHERE state = 'running' AND sql LIKE '%a, %b' LIMIT 1";
+        let mine =
+            "SELECT id FROM weir.queries WHERE state = 'running' AND sql LIKE '%a, %b' LIMIT 1";
         let rows = weir.query(mine).await?;
-        Ok(rows.first().and_then(|row| row[0].as_str().map(str::to_owned)))
+        Ok(rows
+            .first()
+            .and_then(|row| row[0].as_str().map(str::to_owned)))
     })
     .await?;
-    let cancel = http.delete(format!("{url}/api/v1/queries/{id}")).bearer_auth(&server.password);
+    let cancel = http
+        .delete(format!("{url}/api/v1/queries/{id}"))
+        .bearer_auth(&server.password);
     ensure!(cancel.send().await?.status().is_success(), "cannot cancel");
     assert!(matches!(asking.await??, End::Refused(state) if state == "57014"));
 
     // Nothing is left of them: no memory, no disk, no query.
     let left = until(|| async {
-        let running = weir.count("SELECT count(*) FROM weir.queries WHERE state NOT IN ('done', 'failed', 'cancelled')");
+        let running = weir.count(
+            "SELECT count(*) FROM weir.queries WHERE state NOT IN ('done', 'failed', 'cancelled')",
+        );
         let idle = running.await? == 1 && bytes_below(&weir.dir().join(".weir/tmp")) == 0;
         Ok(idle.then_some(()))
     })
     .await;
     if left.is_err() {
         let running = "SELECT state, elapsed_ms, left(sql, 80) FROM weir.queries WHERE state NOT IN ('done', 'failed', 'cancelled')";
-        let (running, bytes) = (weir.query(running).await?, bytes_below(&weir.dir().join(".weir/tmp")));
+        let (running, bytes) = (
+            weir.query(running).await?,
+            bytes_below(&weir.dir().join(".weir/tmp")),
+        );
         left.with_context(|| format!("left: {running:?}, and {bytes} bytes on disk"))?;
     }
 
     stop.store(true, Ordering::Relaxed);
     let sent = sending.await??;
-    ensure!(!weir.ended_now()? && weir.pid() == Some(pid), "the server was started again");
-    weir.until_count("SELECT count(DISTINCT message_id) FROM raw_app.events", sent.len() as i64).await?;
+    ensure!(
+        !weir.ended_now()? && weir.pid() == Some(pid),
+        "the server was started again"
+    );
+    weir.until_count(
+        "SELECT count(DISTINCT message_id) FROM raw_app.events",
+        sent.len() as i64,
+    )
+    .await?;
     let arrived = weir.query("SELECT message_id FROM raw_app.events").await?;
     let arrived: HashSet<&str> = arrived.iter().filter_map(|row| row[0].as_str()).collect();
     assert!(sent.iter().all(|id| arrived.contains(id.as_str())));
