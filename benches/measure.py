@@ -9,14 +9,16 @@ import shutil
 import tempfile
 
 from beside import beside_queries
+from hostile import hostile
 from intake import freshness, intake, peak_rate, sustained
+from memory import memory
 from process import process
 from queries import queries
 from server import CLEAN, PROFILES, Weir, note, options, progress
 from tpch import tpch
 from wire import wire
 
-SECTIONS = ["intake", "queries", "beside", "tpch", "wire", "process"]
+SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "memory", "process"]
 
 
 def main():
@@ -37,6 +39,8 @@ def main():
         # Before anything else is on the disk, or in the process.
         if "wire" in wanted:
             wire(weir)
+        if "hostile" in wanted:
+            hostile(weir)
         peak = None
         if "intake" in wanted:
             peak = intake(weir, folder)
@@ -48,6 +52,8 @@ def main():
             beside_queries(weir, peak or peak_rate(weir))
         if "tpch" in wanted:
             tpch(weir)
+        if "memory" in wanted:
+            memory(weir)
         if "process" in wanted:
             process(weir)
         progress("done")

@@ -17,7 +17,7 @@ parser.add_argument("--load", required=True)
 parser.add_argument("--profile", default="dev")
 parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
 parser.add_argument("--seconds", type=int, help="length of the sustained run")
-parser.add_argument("--only", help="sections to run, with commas: intake, queries, beside, tpch, wire, process")
+parser.add_argument("--only", help="sections to run, with commas: wire, hostile, intake, queries, beside, tpch, memory, process")
 parser.add_argument("--out", help="file for the report; benches/results.md for a run of everything")
 options = parser.parse_args()
 if not options.out and not options.only:
@@ -64,6 +64,8 @@ class Weir:
         self.key = json.loads(made.stdout)["write_key"]
         self.port = free_port()
         self.postgres = free_port()
+        # What the TPC-H sections made.
+        self.filled = None
 
     def start(self, **variables):
         began = time.perf_counter()

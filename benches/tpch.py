@@ -36,7 +36,12 @@ class Peer:
 
 
 def fill(weir):
-    """Makes the schema `tpch`, written by Weir's own statements; returns its files and the queries."""
+    """Makes the schema `tpch`, written by Weir's own statements; returns its files and the queries.
+
+    The second time it returns what it made.
+    """
+    if weir.filled:
+        return weir.filled
     import deltalake
     import duckdb_extension_tpch
 
@@ -58,7 +63,8 @@ def fill(weir):
     for name in names:
         progress(f"create table tpch.{name}")
         weir.query(f"create table tpch.{name} as select * from tpch_made.{name}")
-    return {name: live(weir, "tpch", name) for name in names}, queries
+    weir.filled = {name: live(weir, "tpch", name) for name in names}, queries
+    return weir.filled
 
 
 def qualified(sql, names):

@@ -32,7 +32,16 @@ impl Numbers {
 /// Changes some of the bytes: flips, cuts, repeats, and words that mean something.
 fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
     const WORDS: [&[u8]; 10] = [
-        b"{", b"}", b"[", b"\"", b"\\u0000", b"\\ud800", b"1e999", b"-0", b"\xff\xfe", b"\0",
+        b"{",
+        b"}",
+        b"[",
+        b"\"",
+        b"\\u0000",
+        b"\\ud800",
+        b"1e999",
+        b"-0",
+        b"\xff\xfe",
+        b"\0",
     ];
     for _ in 0..=numbers.below(4) {
         let at = numbers.below(bytes.len() + 1);

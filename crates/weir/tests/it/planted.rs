@@ -48,7 +48,12 @@ async fn crash_and_check(failpoints: &str) -> Result<()> {
     for _ in 0..4 {
         let seen = load.count();
         // What an SDK does after every lost answer, here on purpose.
-        let repeat = || async { Ok(weir.send(std::slice::from_ref(&repeated)).await?.then_some(())) };
+        let repeat = || async {
+            Ok(weir
+                .send(std::slice::from_ref(&repeated))
+                .await?
+                .then_some(()))
+        };
         until(repeat).await?;
         until(|| async { Ok((load.count() >= seen + 500).then_some(())) }).await?;
         weir.kill()?;
