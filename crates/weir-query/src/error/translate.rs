@@ -289,6 +289,10 @@ fn arrow(error: ArrowError, names: &dyn Names) -> QueryError {
 }
 
 fn value(message: &str) -> QueryError {
+    // What writes spill files reports a full disk as an error of values.
+    if message.contains(SPILL_LIMIT) || message.contains(DISK_FULL) {
+        return exhausted(message);
+    }
     let message = first_line(message);
     let message = [
         "Cast error: ",
@@ -329,14 +333,18 @@ fn execution(message: &str) -> QueryError {
     if message.contains("panicked") || message.contains("Join Error") {
         return QueryError::internal(message.to_owned());
     }
-    if message.contains("max_temp_directory_size") {
-        return exhausted(message);
-    }
     value(message)
 }
 
+/// How the engine's message names the limit of temporary space.
+const SPILL_LIMIT: &str = "max_temp_directory_size";
+
+/// How the system's message says that a disk is full.
+const DISK_FULL: &str = "No space left on device";
+
 fn exhausted(message: &str) -> QueryError {
-    if message.contains("max_temp_directory_size")
+    if message.contains(SPILL_LIMIT)
+        || message.contains(DISK_FULL)
         || message.contains("disk")
         || message.contains("temporary file")
         || message.contains("temp directory")
