@@ -10,6 +10,7 @@ mod answer;
 mod cell;
 mod dialect;
 mod error;
+pub mod postgres;
 mod relation;
 
 use std::fmt::Debug;

@@ -1,0 +1,53 @@
+//! PostgreSQL as a warehouse.
+//!
+//! The client speaks the simple protocol over messages of `postgres-protocol`, since models need what
+//! the common clients hide: the command's tag, types of a simple query's columns, and several
+//! statements in one request.
+
+mod catalog;
+mod connection;
+mod login;
+mod options;
+mod types;
+mod wire;
+
+use async_trait::async_trait;
+
+pub use options::PostgresOptions;
+
+use super::{Connection, Dialect, Result, Warehouse};
+use connection::PostgresConnection;
+
+/// A PostgreSQL server and database that a profile names.
+#[derive(Debug)]
+pub struct Postgres {
+    options: PostgresOptions,
+    dialect: Dialect,
+}
+
+impl Postgres {
+    /// Makes a warehouse; nothing is connected yet.
+    pub fn new(options: PostgresOptions) -> Self {
+        Self {
+            options,
+            dialect: Dialect::postgres(),
+        }
+    }
+
+    /// Returns where and as whom it connects.
+    pub fn options(&self) -> &PostgresOptions {
+        &self.options
+    }
+}
+
+#[async_trait]
+impl Warehouse for Postgres {
+    fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    async fn connect(&self, name: &str) -> Result<Box<dyn Connection>> {
+        let connection = PostgresConnection::open(&self.options, name).await?;
+        Ok(Box::new(connection))
+    }
+}
