@@ -1,18 +1,24 @@
 //! A project's own files: dbt_project.yml, profiles.yml, packages.yml, and the packages they name.
 
+mod deps;
 mod file;
 mod load;
 mod package;
 mod profile;
 mod render;
+mod requirement;
+mod tar;
 mod tree;
 mod vars;
 mod version;
 mod walk;
 
-mod deps;
-mod lock;
-
-pub use deps::{DepsOptions, DepsReport, install};
-pub use load::{Environment, LoadOptions, Loaded, load};
-pub use package::{ConfigTree, Dispatch, Package, PackageSource, Paths, Project, Target, TreeKind};
+pub use deps::{DepsOptions, Installed, install};
+pub use load::{LoadOptions, Loaded, load};
+pub use package::{
+    ConfigTree, Dispatch, Package, PackageSource, Paths, Project, Target, TreeKind,
+};
+pub use render::{EnvVars, SECRET_PREFIX, env_var};
+pub(crate) use render::{render_names, render_tree};
+pub(crate) use tree::{levels, unrendered_levels};
+pub(crate) use walk::{FileKind, SourceFile, walk};
