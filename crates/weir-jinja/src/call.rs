@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Interpreter, Names, Place, Result, Value};
+use crate::{Error, ErrorKind, Interpreter, Names, Place, Result, Template, Value};
 
 /// Arguments of a call, before anybody took them.
 #[derive(Debug, Clone, Default)]
@@ -54,8 +54,7 @@ pub struct Call<'a> {
     pub interpreter: &'a mut Interpreter,
     /// The names of whoever calls, to be handed on to macros.
     pub names: &'a dyn Names,
-    /// Where the call stands.
-    pub place: Option<Place>,
+    pub(crate) from: Option<(Template, u32)>,
     pub(crate) next: usize,
 }
 
@@ -73,9 +72,14 @@ impl<'a> Call<'a> {
             kwargs: args.named,
             interpreter,
             names,
-            place: None,
+            from: None,
             next: 0,
         }
+    }
+
+    /// Where the call stands, when a template made it.
+    pub fn place(&self) -> Option<Place> {
+        self.from.as_ref().map(|(template, offset)| template.place(*offset))
     }
 
     /// Takes the next parameter, which must be given.

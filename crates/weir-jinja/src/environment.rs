@@ -16,8 +16,10 @@ pub struct Limits {
     pub stack_bytes: usize,
     /// Bytes of one text, the output included.
     pub text_bytes: usize,
-    /// Members of one `range`, list, tuple, dictionary or set.
+    /// Members of one list, tuple, dictionary or set.
     pub items: usize,
+    /// Members of one `range`: the sandbox that dbt uses has the same limit.
+    pub range: usize,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             stack_bytes: 1 << 20,
             text_bytes: 256 << 20,
             items: 10_000_000,
+            range: 100_000,
         }
     }
 }

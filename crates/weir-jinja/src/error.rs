@@ -137,6 +137,16 @@ impl Error {
         self
     }
 
+    pub(crate) fn without_return(mut self) -> Self {
+        self.0.returned = None;
+        self
+    }
+
+    pub(crate) fn without_place(mut self) -> Self {
+        self.0.place = None;
+        self
+    }
+
     /// Adds the macro that was running, innermost first.
     pub(crate) fn push_frame(&mut self, frame: Frame) {
         if self.0.trace.len() < 64 {

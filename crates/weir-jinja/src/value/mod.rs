@@ -19,10 +19,12 @@ pub use self::{
     undefined::Undefined,
 };
 pub(crate) use self::{
-    access::{Items, slice_indices},
+    trash::bury,
+    access::{Items, position},
     compare::{compare, hash_of, unhashable},
+    convert::json_key,
     number::{float_repr, parse_float, parse_int},
-    text::{quote, repr_into, str_into},
+    text::{quote, repr_into, repr_within, str_into, str_within},
 };
 use crate::{MacroDef, Object};
 

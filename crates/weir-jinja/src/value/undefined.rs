@@ -29,8 +29,15 @@ impl Undefined {
 
     /// A value of a type has no such attribute or item.
     pub(crate) fn attribute(type_name: &str, name: impl Into<Arc<str>>) -> Self {
-        let of = if type_name == "NoneType" { "None".into() } else { format!("'{type_name} object'") };
-        Self::of(What::Attribute { of, name: name.into() }, false)
+        Self::of(What::Attribute { of: described(type_name), name: name.into() }, false)
+    }
+
+    /// A value of a type has no item of that key.
+    pub(crate) fn element(type_name: &str, key: &super::Value) -> Self {
+        match key {
+            super::Value::Str(name) => Self::attribute(type_name, Arc::clone(name)),
+            key => Self::message(format!("{} has no element {}", described(type_name), key.repr())),
+        }
     }
 
     /// Anything else that is not there, told as it is.
@@ -65,9 +72,13 @@ impl Undefined {
         let message = match self.0.as_ref().map(|asked| &asked.what) {
             None => "the value is undefined".to_owned(),
             Some(What::Name(name)) => format!("'{name}' is undefined"),
-            Some(What::Attribute { of, name }) => format!("{of} has no attribute '{name}'"),
+            Some(What::Attribute { of, name }) => format!("'{of}' has no attribute '{name}'"),
             Some(What::Message(message)) => message.to_string(),
         };
         Error::new(ErrorKind::Undefined, message)
     }
+}
+
+fn described(type_name: &str) -> String {
+    if type_name == "NoneType" { "None".into() } else { format!("{type_name} object") }
 }
