@@ -1,65 +1,167 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use weir_jinja::{Call, Dict, Error, Interpreter, MacroDef, Object, Result, Value};
 
 use crate::library::LIBRARY_PACKAGE;
-use crate::parse::MacroIndex;
 use crate::project::Project;
 
 /// The adapters' own macros are in the library; projects may name them by these packages.
 const ADAPTER_PACKAGES: [&str; 3] = ["dbt_postgres", "dbt_duckdb", "dbt_weir"];
 
-/// Returns a macro or a package as nodes of `package` see it.
-pub(super) fn lookup(index: &Arc<MacroIndex>, root: &str, package: &str, name: &str) -> Option<Value> {
-    if let Some(found) = index.in_package(package, name).or_else(|| index.in_package(root, name)) {
-        return Some(Value::Macro(found.clone()));
-    }
-    if let Some(namespace) = namespace(index, name) {
-        return Some(namespace);
-    }
-    Some(Value::Macro(index.in_package(LIBRARY_PACKAGE, name)?.clone()))
+/// All macros of a project that can be called, by package.
+#[derive(Debug, Default)]
+pub struct MacroTable {
+    root: Arc<str>,
+    packages: HashMap<Arc<str>, Arc<HashMap<Arc<str>, MacroDef>>>,
 }
 
-/// Returns what `name` in `{{ name.macro() }}` is, if it is a package.
-fn namespace(index: &Arc<MacroIndex>, name: &str) -> Option<Value> {
-    let package = if ADAPTER_PACKAGES.contains(&name) { LIBRARY_PACKAGE } else { name };
-    index.has_package(package).then(|| {
-        Value::Object(Arc::new(Namespace { index: Arc::clone(index), package: package.into() }))
-    })
-}
-
-/// Returns the macro that `adapter.dispatch(name, namespace)` means to nodes of `package`.
-pub(super) fn dispatch(
-    index: &MacroIndex,
-    project: &Project,
-    chain: &[String],
-    package: &str,
-    name: &str,
-    namespace: Option<&str>,
-) -> Result<MacroDef> {
-    if let Some((namespace, name)) = name.split_once('.') {
-        return Err(Error::custom(format!("adapter.dispatch cannot find `{namespace}.{name}`"))
-            .with_hint(format!("write adapter.dispatch('{name}', '{namespace}')")));
+impl MacroTable {
+    /// Makes a table for a project whose root package is `root`.
+    pub fn new(root: impl Into<Arc<str>>) -> Self {
+        Self { root: root.into(), packages: HashMap::new() }
     }
-    index.dispatch(project, package, name, namespace, chain).cloned().map_err(|tried| {
+
+    /// Adds a macro of `package` under its own name; a later one replaces an earlier.
+    pub fn add(&mut self, package: impl Into<Arc<str>>, definition: MacroDef) {
+        let package = self.packages.entry(package.into()).or_default();
+        Arc::make_mut(package).insert(Arc::clone(definition.name()), definition);
+    }
+
+    /// Returns the macro of exactly this package.
+    pub fn in_package(&self, package: &str, name: &str) -> Option<&MacroDef> {
+        let package = if ADAPTER_PACKAGES.contains(&package) { LIBRARY_PACKAGE } else { package };
+        self.packages.get(package)?.get(name)
+    }
+
+    /// Returns the macro that a plain name means to nodes of `package`: their package's, the root's, or
+    /// the library's.
+    pub fn find(&self, package: &str, name: &str) -> Option<&MacroDef> {
+        self.in_package(package, name)
+            .or_else(|| self.in_package(&self.root, name))
+            .or_else(|| self.in_package(LIBRARY_PACKAGE, name))
+    }
+
+    /// Returns a macro or a package as templates of nodes of `package` see it.
+    pub(crate) fn lookup(&self, package: &str, name: &str) -> Option<Value> {
+        if let Some(found) = self.in_package(package, name).or_else(|| self.in_package(&self.root, name)) {
+            return Some(Value::Macro(found.clone()));
+        }
+        if let Some(namespace) = self.namespace(name) {
+            return Some(namespace);
+        }
+        Some(Value::Macro(self.in_package(LIBRARY_PACKAGE, name)?.clone()))
+    }
+
+    /// Returns the macro of a project or package that covers `name`, if there is one: those of the
+    /// library are covered by everything.
+    pub(crate) fn covering(&self, package: &str, name: &str) -> Option<&MacroDef> {
+        let found = self.in_package(package, name).or_else(|| self.in_package(&self.root, name))?;
+        (found.owner().is_none_or(|owner| &**owner != LIBRARY_PACKAGE)).then_some(found)
+    }
+
+    /// Returns what `name` in `{{ name.macro() }}` is, if it is a package.
+    fn namespace(&self, name: &str) -> Option<Value> {
+        let package = if ADAPTER_PACKAGES.contains(&name) { LIBRARY_PACKAGE } else { name };
+        let (name, macros) = self.packages.get_key_value(package)?;
+        Some(Value::Object(Arc::new(Namespace { package: Arc::clone(name), macros: Arc::clone(macros) })))
+    }
+
+    /// Returns the macro that `adapter.dispatch(name, namespace)` means to nodes of `package`.
+    ///
+    /// Packages are searched in the project's order for the namespace, or root first and then the
+    /// namespace; in each the prefixes of `chain` in their order.
+    pub fn dispatch(
+        &self,
+        project: &Project,
+        chain: &[String],
+        package: &str,
+        name: &str,
+        namespace: Option<&str>,
+    ) -> Result<&MacroDef> {
+        if let Some((namespace, name)) = name.split_once('.') {
+            return Err(Error::custom(format!("adapter.dispatch cannot find `{namespace}.{name}`"))
+                .with_hint(format!("write adapter.dispatch('{name}', '{namespace}')")));
+        }
+        let order: Vec<Option<&str>> = match namespace {
+            None => vec![None],
+            Some(namespace) => match project.dispatch_order(namespace) {
+                Some(order) => order.iter().map(|package| Some(package.as_str())).collect(),
+                None if namespace == LIBRARY_PACKAGE || project.package(namespace).is_some() => {
+                    vec![Some(&*self.root), Some(namespace)]
+                }
+                None => vec![None],
+            },
+        };
+        let mut tried = Vec::new();
+        for searched in &order {
+            for prefix in chain {
+                let full = format!("{prefix}__{name}");
+                let found = match searched {
+                    None => self.find(package, &full),
+                    Some(searched) => self.in_package(searched, &full),
+                };
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+                tried.push(match searched {
+                    None => full,
+                    Some(searched) => format!("{searched}.{full}"),
+                });
+            }
+        }
         let namespace = namespace.unwrap_or("None");
-        Error::custom(format!(
-            "In dispatch: No macro named '{name}' found within namespace: '{namespace}'"
-        ))
-        .with_hint(format!("searched for: {}", tried.join(", ")))
-    })
+        Err(Error::custom(format!("In dispatch: No macro named '{name}' found within namespace: '{namespace}'"))
+            .with_hint(format!("searched for: {}", tried.join(", "))))
+    }
+
+    /// Returns the macro that builds `materialized` nodes of `package`.
+    ///
+    /// For each prefix of `chain` in its order: the root's, the package's own, another package's, and
+    /// last the library's.
+    pub fn materialization(&self, chain: &[String], package: &str, materialized: &str) -> Option<&MacroDef> {
+        let mut others: Vec<&Arc<str>> = self
+            .packages
+            .keys()
+            .filter(|name| **name != self.root && &***name != LIBRARY_PACKAGE && &***name != package)
+            .collect();
+        others.sort();
+        let covered = |name: &str| {
+            self.in_package(&self.root, name)
+                .or_else(|| self.in_package(package, name))
+                .or_else(|| others.iter().find_map(|other| self.in_package(other, name)))
+        };
+        chain.iter().find_map(|prefix| {
+            let name = format!("materialization_{materialized}_{prefix}");
+            covered(&name).or_else(|| {
+                // A project's own default comes before the library's for an adapter.
+                let default = covered(&format!("materialization_{materialized}_default"));
+                default.or_else(|| self.in_package(LIBRARY_PACKAGE, &name))
+            })
+        })
+    }
+
+    /// Returns the names that could be meant, for hints.
+    pub(crate) fn names(&self, package: &str) -> Vec<String> {
+        let own = [package, &*self.root, LIBRARY_PACKAGE];
+        let macros = own.iter().filter_map(|package| self.packages.get(*package));
+        let mut names: Vec<String> =
+            macros.flat_map(|macros| macros.keys().map(|name| name.to_string())).collect();
+        names.extend(self.packages.keys().map(|name| name.to_string()));
+        names
+    }
 }
 
 /// A package as templates see it.
 #[derive(Debug)]
 struct Namespace {
-    index: Arc<MacroIndex>,
     package: Arc<str>,
+    macros: Arc<HashMap<Arc<str>, MacroDef>>,
 }
 
 impl Namespace {
     fn find(&self, name: &str) -> Option<Value> {
-        self.index.in_package(&self.package, name).map(|found| Value::Macro(found.clone()))
+        self.macros.get(name).map(|found| Value::Macro(found.clone()))
     }
 }
 
@@ -90,7 +192,7 @@ impl Object for Namespace {
     }
 
     fn attributes(&self) -> Vec<String> {
-        self.index.names(&self.package).iter().map(|name| name.to_string()).collect()
+        self.macros.keys().map(|name| name.to_string()).collect()
     }
 
     fn contains(&self, value: &Value) -> Result<bool> {

@@ -1,9 +1,10 @@
 //! The names that templates of a project see.
 //!
 //! A [`Context`] belongs to one node (or one macro that is called by itself) and answers names in this
-//! order: macros, which may cover everything else; what its stage says ([`Names`] given by whoever makes
-//! it: parsing records `ref()` and `config()`, compiling and running resolve them); what every stage
-//! has. It borrows nothing, so that it can be sent to the thread that runs the node.
+//! order: what its stage says ([`Names`] given by whoever makes it: parsing records `ref()` and
+//! `config()`, compiling and running resolve them), what every stage has, then macros. A stage lets
+//! macros of the project cover its own names, see [`MacroTable::covering`]. A context borrows nothing,
+//! so that it can be sent to the thread that runs the node.
 //!
 //! What needs no node at all (`tojson`, `zip`, `exceptions`, ...) is in the [`environment`] that all
 //! templates share.
@@ -35,6 +36,7 @@ pub use builtins::environment;
 pub(crate) use column::Column as ColumnObject;
 pub(crate) use exceptions::node_error;
 pub use flags::Flags;
+pub use macros::MacroTable;
 pub(crate) use relation::{EventTimeFilter, Relation};
 pub(crate) use results::Results;
 pub use session::Cancellation;
@@ -167,20 +169,19 @@ impl Context {
 
 impl Names for Context {
     fn lookup(&self, name: &str, interpreter: &Interpreter) -> Result<Option<Value>> {
-        // A project may cover any name by a macro, `ref` included; `builtins` has the original.
-        if let Some(value) = macros::lookup(&self.shared.macros, &self.shared.project.name, &self.package, name) {
+        if let Some(value) = self.stage.lookup(name, interpreter)? {
             return Ok(Some(value));
         }
-        match self.stage.lookup(name, interpreter)? {
-            Some(value) => Ok(Some(value)),
-            None => self.base(name, interpreter),
+        if let Some(value) = self.base(name, interpreter)? {
+            return Ok(Some(value));
         }
+        Ok(self.shared.macros.lookup(&self.package, name))
     }
 
     fn known(&self) -> Vec<String> {
         let mut known = self.stage.known();
         known.extend(BASE_NAMES.iter().map(|name| (*name).to_owned()));
-        known.extend(self.shared.macros.all_names().into_iter().map(str::to_owned));
+        known.extend(self.shared.macros.names(&self.package));
         known
     }
 }

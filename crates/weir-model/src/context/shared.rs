@@ -6,9 +6,8 @@ use chrono::{DateTime, Utc};
 use parking_lot::RwLock;
 use weir_jinja::{Environment, Value};
 
-use super::Flags;
+use super::{Flags, MacroTable};
 use crate::node::{Manifest, UniqueId};
-use crate::parse::MacroIndex;
 use crate::project::{EnvVars, Project};
 use crate::warehouse::Dialect;
 
@@ -67,7 +66,7 @@ impl LogSink for () {
 #[derive(Clone, Debug)]
 pub struct SharedParts {
     pub project: Arc<Project>,
-    pub macros: Arc<MacroIndex>,
+    pub macros: Arc<MacroTable>,
     pub environment: Arc<Environment>,
     pub env: EnvVars,
     pub dialect: Dialect,

@@ -86,6 +86,13 @@ pub trait Connection: Send {
     /// Lists the columns of a relation in their order; of a relation that does not exist, none.
     async fn columns(&mut self, relation: &RelationName) -> Result<Vec<ColumnInfo>>;
 
+    /// Lists which relations would go if others were dropped: pairs of what is read and what reads it.
+    ///
+    /// Warehouses whose `drop` leaves readers alone have none.
+    async fn dependents(&mut self) -> Result<Vec<(RelationName, RelationName)>> {
+        Ok(Vec::new())
+    }
+
     /// Returns names and types of the columns that a query would give, without running it.
     async fn describe(&mut self, sql: &str) -> Result<Vec<TableColumn>>;
 

@@ -38,6 +38,25 @@ pub(super) fn relations_of(table: Option<Table>, database: &str) -> Vec<Relation
     relations.collect()
 }
 
+/// Lists which views read which relations. A view's rule depends on what it reads.
+pub(super) const DEPENDENTS: &str = "select distinct rn.nspname::text, r.relname::text, dn.nspname::text, d.relname::text \
+     from pg_catalog.pg_depend p join pg_catalog.pg_rewrite w on w.oid = p.objid \
+     join pg_catalog.pg_class d on d.oid = w.ev_class join pg_catalog.pg_namespace dn on dn.oid = d.relnamespace \
+     join pg_catalog.pg_class r on r.oid = p.refobjid join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace \
+     where p.classid = 'pg_rewrite'::regclass and p.refclassid = 'pg_class'::regclass and r.oid <> d.oid \
+     and rn.nspname not like 'pg\\_%' and rn.nspname <> 'information_schema'";
+
+/// Reads what [`DEPENDENTS`] answered.
+pub(super) fn dependents_of(table: Option<Table>, database: &str) -> Vec<(RelationName, RelationName)> {
+    let rows = table.map(|table| table.rows).unwrap_or_default();
+    let name = |schema, name| RelationName { database: Some(database.to_owned()), schema, name };
+    let pairs = rows.into_iter().filter_map(|row| {
+        let [read_schema, read, schema, reader] = texts(row)?;
+        Some((name(read_schema, read), name(schema, reader)))
+    });
+    pairs.collect()
+}
+
 /// Lists the columns of a relation; one without a schema is whatever the search path finds.
 ///
 /// The catalog is asked directly: `information_schema` hides what arrays and domains are made of and

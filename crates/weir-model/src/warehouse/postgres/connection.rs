@@ -200,6 +200,11 @@ impl Connection for PostgresConnection {
         Ok(catalog::columns_of(answer.table))
     }
 
+    async fn dependents(&mut self) -> Result<Vec<(RelationName, RelationName)>> {
+        let answer = self.run(catalog::DEPENDENTS, Fetch::All).await?;
+        Ok(catalog::dependents_of(answer.table, &self.options.database))
+    }
+
     async fn describe(&mut self, sql: &str) -> Result<Vec<TableColumn>> {
         let sql = sql.trim().trim_end_matches(';');
         self.wire.put(|buffer| frontend::parse("", sql, std::iter::empty(), buffer))?;
