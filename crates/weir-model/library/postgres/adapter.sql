@@ -43,7 +43,7 @@
 {# Names longer than the server keeps would be cut silently, so that two could become one. #}
 {% macro postgres__make_relation_with_suffix(base_relation, suffix, dstring) -%}
   {%- if dstring -%}
-    {%- set suffix = suffix ~ modules.datetime.datetime.now().strftime('%H%M%S%f') -%}
+    {%- set suffix = suffix ~ adapter.warehouse_suffix() -%}
   {%- endif -%}
   {%- set room = base_relation.relation_max_name_length() - (suffix | length) -%}
   {%- if room < 0 -%}

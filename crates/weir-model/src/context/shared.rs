@@ -85,6 +85,7 @@ pub struct Shared {
     target: OnceLock<Value>,
     flags_value: OnceLock<Value>,
     pub(crate) graph: OnceLock<Value>,
+    suffixes: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
@@ -97,6 +98,7 @@ impl Shared {
             target: OnceLock::new(),
             flags_value: OnceLock::new(),
             graph: OnceLock::new(),
+            suffixes: std::sync::atomic::AtomicU64::new(0),
         }
     }
 
@@ -152,5 +154,13 @@ impl std::ops::Deref for Shared {
 
     fn deref(&self) -> &SharedParts {
         &self.parts
+    }
+}
+
+impl Shared {
+    /// Returns a text that no other relation of this run has in its name.
+    pub(crate) fn unique_suffix(&self) -> String {
+        let number = self.suffixes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        format!("{}{number:03}", self.invocation.clock.now().format("%H%M%S%6f"))
     }
 }
