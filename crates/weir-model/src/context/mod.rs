@@ -95,6 +95,12 @@ impl Context {
         &self.package
     }
 
+    /// Returns what every stage has under a name, macros left out.
+    pub(crate) fn base_value(&self, name: &str) -> Option<Value> {
+        let interpreter = Interpreter::new(Arc::clone(&self.shared.environment));
+        self.base(name, &interpreter).ok().flatten()
+    }
+
     fn base(&self, name: &str, interpreter: &Interpreter) -> Result<Option<Value>> {
         let shared = &self.shared;
         let value = match name {
