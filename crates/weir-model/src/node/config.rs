@@ -328,7 +328,12 @@ fn defaults_of(kind: ConfigKind) -> Json {
             json!({ "tags": [], "meta": {}, "enabled": true })
         }
         ConfigKind::Source => json!({
-            "enabled": true, "event_time": null, "freshness": null, "loaded_at_field": null,
+            "enabled": true, "event_time": null,
+            "freshness": {
+                "warn_after": { "count": null, "period": null },
+                "error_after": { "count": null, "period": null }, "filter": null,
+            },
+            "loaded_at_field": null,
             "loaded_at_query": null, "meta": {}, "tags": [],
         }),
         ConfigKind::Exposure => json!({ "enabled": true, "tags": [], "meta": {} }),

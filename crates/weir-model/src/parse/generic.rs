@@ -1,0 +1,635 @@
+//! Generic tests: from an entry below a model or column to a node that calls a macro.
+
+use std::fmt::Write;
+use std::sync::{Arc, LazyLock};
+
+use indexmap::IndexMap;
+use regex::Regex;
+use serde_json::Value as Json;
+use weir_jinja::{Interpreter, Names, Template, Value};
+
+use super::merge::{Layers, add_call, configure};
+use super::naming;
+use super::properties::{problem, yaml_context};
+use super::raw::fqn;
+use super::read::ReadFile;
+use super::stage::{Captured, Facts};
+use super::work::Work;
+use crate::convert::{to_json, to_value};
+use crate::error::ModelError;
+use crate::hash::md5_hex;
+use crate::library::LIBRARY_PACKAGE;
+use crate::node::{
+    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeDetail, RefArgs, ResourceKind,
+    TestDetail, TestMetadata, UniqueId, Version,
+};
+use crate::project::TreeKind;
+use crate::python::{repr_of, str_of};
+use crate::yaml::{Yaml, YamlValue};
+
+/// The name under which a test's template finds its arguments.
+pub(crate) const TEST_ARGUMENTS: &str = "_dbt_generic_test_kwargs";
+
+/// What a test is written below.
+#[derive(Debug, Clone)]
+pub(super) enum Tested {
+    /// A model, seed or snapshot, by the name and version that `ref()` takes.
+    Node { name: String, version: Option<Version> },
+    Source { source: String, table: String },
+}
+
+/// A test as written, and where.
+#[derive(Debug, Clone)]
+pub(super) struct TestJob {
+    pub(super) tested: Tested,
+    pub(super) section: &'static str,
+    pub(super) test: Yaml,
+    /// The column as the test should write it, quoted if it must be.
+    pub(super) column: Option<String>,
+    /// Tags of the column, and of a source and its table.
+    pub(super) tags: Vec<String>,
+    pub(super) file: Arc<ReadFile>,
+}
+
+/// A test that was built, and what remains to be looked up.
+#[derive(Debug)]
+pub(super) struct BuiltTest {
+    pub(super) node: Node,
+    pub(super) tested: Tested,
+}
+
+/// Settings that may stand among the arguments.
+const SETTINGS: [&str; 14] = [
+    "severity", "tags", "enabled", "where", "limit", "warn_if", "error_if", "fail_calc", "store_failures",
+    "store_failures_as", "meta", "database", "schema", "alias",
+];
+
+/// Builds the node of one test.
+pub(super) fn build(work: &Work, job: &TestJob, errors: &mut Vec<ModelError>) -> Option<BuiltTest> {
+    match Builder::new(work, job).and_then(|builder| builder.build(errors)) {
+        Ok(node) => Some(BuiltTest { node, tested: job.tested.clone() }),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    }
+}
+
+struct Builder<'b> {
+    work: &'b Work,
+    job: &'b TestJob,
+    namespace: Option<String>,
+    name: String,
+    args: JsonMap,
+    config: JsonMap,
+    description: String,
+    /// The name that files and aliases have: short enough for a relation.
+    short_name: String,
+    full_name: String,
+}
+
+impl<'b> Builder<'b> {
+    fn new(work: &'b Work, job: &'b TestJob) -> Result<Self, ModelError> {
+        let (written, args) = written(job)?;
+        let (namespace, name) = split(&written).ok_or_else(|| {
+            error(job, format!("`{written}` cannot be a test's name")).hint("write `name` or `package.name`")
+        })?;
+        let mut builder = Self {
+            work,
+            job,
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+            args: args.clone(),
+            config: JsonMap::new(),
+            description: String::new(),
+            short_name: String::new(),
+            full_name: String::new(),
+        };
+        if builder.args.contains_key("model") {
+            return Err(error(job, "a test's argument cannot be called `model`".to_owned())
+                .hint("rename the argument of the test's macro"));
+        }
+        builder.args.insert("model".to_owned(), Json::String(model_text(&job.tested)));
+        builder.take_settings()?;
+        if let Some(description) = builder.args.shift_remove("description") {
+            builder.description = str_of(&description);
+        }
+        match builder.args.shift_remove("name").filter(|name| !name.is_null()) {
+            Some(name) => {
+                builder.full_name = str_of(&name);
+                builder.short_name.clone_from(&builder.full_name);
+            }
+            None => builder.synthesize(),
+        }
+        Ok(builder)
+    }
+
+    /// Moves settings out of the arguments, whether they stand there or under `config`.
+    fn take_settings(&mut self) -> Result<(), ModelError> {
+        let mut nested = match self.args.shift_remove("config") {
+            Some(Json::Object(map)) => map,
+            None | Some(Json::Null) => JsonMap::new(),
+            Some(other) => {
+                let message = format!("`config` of the test `{}` is no mapping: {other}", self.name);
+                return Err(error(self.job, message).hint("write its keys below it, indented"));
+            }
+        };
+        let mut settings = JsonMap::new();
+        for key in SETTINGS {
+            let beside = self.args.shift_remove(key).filter(|value| !value.is_null());
+            if beside.as_ref().is_some_and(truthy) && nested.contains_key(key) {
+                let message = format!("the test `{}` gives `{key}` twice", self.name);
+                return Err(error(self.job, message).hint("keep the one under `config`"));
+            }
+            let value = match beside {
+                Some(value) if truthy(&value) => Some(value),
+                beside => nested.shift_remove(key).or(beside),
+            };
+            if let Some(value) = value {
+                settings.insert(key.to_owned(), value);
+            }
+        }
+        settings.extend(nested);
+        for (key, value) in settings {
+            let value = self.rendered(value)?;
+            if !value.is_null() {
+                self.config.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders a setting that is a text.
+    fn rendered(&self, value: Json) -> Result<Json, ModelError> {
+        let Json::String(text) = &value else { return Ok(value) };
+        if !text.contains('{') {
+            return Ok(value);
+        }
+        let context = yaml_context(&self.work.shared, &self.job.file.package.name);
+        let mut interpreter = Interpreter::new(Arc::clone(&self.work.shared.environment));
+        Template::parse(Arc::clone(&self.job.file.shown), text)
+            .and_then(|template| interpreter.render_native(&template, &*context))
+            .map(|value| to_json(&value))
+            .map_err(|failed| {
+                let message = format!("cannot render `{text}`: {}", failed.message());
+                error(self.job, message).hint(failed.hint().unwrap_or("macros cannot be called in settings").to_owned())
+            })
+    }
+
+    /// Makes a name of the test's name, what it tests and its arguments.
+    fn synthesize(&mut self) {
+        let (target, prefix) = match &self.job.tested {
+            Tested::Node { name, version: Some(version) } => (format!("{name}_v{version}"), ""),
+            Tested::Node { name, version: None } => (name.clone(), ""),
+            Tested::Source { source, table } => (format!("{source}_{table}"), "source_"),
+        };
+        let mut kind = format!("{prefix}{}", self.name);
+        if let Some(namespace) = &self.namespace {
+            kind = format!("{namespace}_{kind}");
+        }
+        (self.short_name, self.full_name) = synthetic_names(&kind, &target, &self.args);
+        if self.short_name != self.full_name && !self.config.contains_key("alias") {
+            self.config.insert("alias".to_owned(), self.short_name.as_str().into());
+        }
+    }
+
+    fn macro_call(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}.test_{}", self.name),
+            None => format!("test_{}", self.name),
+        }
+    }
+
+    /// The template that stands for the test: a call of its macro, and its settings.
+    fn raw_code(&self) -> String {
+        let mut code = format!("{{{{ {}(**{TEST_ARGUMENTS}) }}}}", self.macro_call());
+        if self.config.is_empty() {
+            return code;
+        }
+        code.push_str("{{ config(");
+        for (index, (key, value)) in self.config.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let _ = match value {
+                Json::String(text) => write!(code, "{comma}{key}=\"{}\"", text.replace('"', "\\\"")),
+                other => write!(code, "{comma}{key}={}", repr_of(other)),
+            };
+        }
+        code.push_str(") }}");
+        code
+    }
+
+    fn build(self, errors: &mut Vec<ModelError>) -> Result<Node, ModelError> {
+        let (work, job) = (self.work, self.job);
+        let package = &job.file.package;
+        let metadata = TestMetadata {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            kwargs: self.args.clone(),
+        };
+        let id = unique_id(&package.name, &self.full_name, &metadata);
+        let original = job.file.file.original.to_string();
+        let below = original.split_once('/').map_or(&*original, |(_, below)| below);
+        let fqn = fqn(&package.name, below, &self.full_name);
+        let raw_code: Arc<str> = self.raw_code().into();
+        let target = &work.project().target;
+        let facts = Facts {
+            kind: ResourceKind::Test,
+            config_kind: ConfigKind::Test,
+            id: id.clone(),
+            name: self.full_name.clone(),
+            package: Arc::clone(&package.name),
+            path: format!("{}.sql", self.short_name),
+            original_path: original.clone(),
+            fqn: fqn.clone(),
+            database: target.database.clone(),
+            schema: target.schema.clone(),
+            raw_code: Arc::clone(&raw_code),
+            this: work.naming.placeholder(target.database.as_deref(), &target.schema, &self.full_name),
+        };
+        let captured = self.captured(facts, &raw_code, errors)?;
+        let layers = Layers {
+            kind: ConfigKind::Test,
+            tree: TreeKind::DataTests,
+            fqn: &fqn,
+            patch: None,
+            call: &captured.config,
+        };
+        let (config, unrendered_config) = configure(work.project(), package, &layers);
+        let mut tags = job.tags.clone();
+        tags.extend(list_of(self.config.get("tags")));
+        tags.sort();
+        tags.dedup();
+        for tag in config.tags() {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        let key = match &job.tested {
+            Tested::Node { name, .. } => name.clone(),
+            Tested::Source { source, .. } => source.clone(),
+        };
+        let mut node = Node {
+            id,
+            kind: ResourceKind::Test,
+            package: Arc::clone(&package.name),
+            path: format!("{}.sql", self.short_name),
+            original_path: original,
+            fqn,
+            database: target.database.clone(),
+            schema: target.schema.clone(),
+            alias: self.full_name.clone(),
+            name: self.full_name,
+            relation_name: None,
+            checksum: Checksum::none(),
+            language: "sql",
+            raw_code,
+            description: self.description,
+            columns: IndexMap::new(),
+            tags,
+            meta: config.meta().clone(),
+            group: None,
+            docs: Docs::default(),
+            patch_path: None,
+            unrendered_config,
+            config_call: captured.config.clone(),
+            refs: captured.refs,
+            sources: captured.sources,
+            metrics: captured.metrics,
+            functions: captured.functions,
+            depends_on: DependsOn { macros: captured.macros, nodes: Vec::new() },
+            created_at: work.created_at,
+            compiled: false,
+            compiled_code: None,
+            compiled_path: None,
+            build_path: None,
+            extra_ctes: Vec::new(),
+            contract: Contract::default(),
+            detail: NodeDetail::GenericTest(Box::new(TestDetail {
+                metadata,
+                column_name: job.column.clone(),
+                file_key_name: format!("{}.{key}", job.section),
+                attached_node: None,
+                line: job.test.line,
+                column: job.test.column,
+            })),
+            config,
+        };
+        errors.extend(naming::name(work, &mut node, &job.file.shown));
+        Ok(node)
+    }
+
+    /// Finds out what the test reads: by rule for the two that are most of all tests, else by rendering.
+    fn captured(&self, facts: Facts, raw_code: &str, errors: &mut Vec<ModelError>) -> Result<Captured, ModelError> {
+        let (work, job) = (self.work, self.job);
+        let package = &job.file.package.name;
+        let macro_name = format!("test_{}", self.name);
+        let found = match &self.namespace {
+            Some(namespace) => work.macros().in_package(namespace, &macro_name),
+            None => work.macros().find(package, &macro_name).or_else(|| {
+                work.project().packages.keys().find_map(|other| work.macros().in_package(other, &macro_name))
+            }),
+        };
+        let Some(found) = found else {
+            return Err(self.missing(&macro_name));
+        };
+        let macro_id = found.id().map(|id| UniqueId::from_text(Arc::clone(id)));
+        let core = found.owner().is_some_and(|owner| &**owner == LIBRARY_PACKAGE);
+        if core && matches!(&*self.name, "not_null" | "unique") {
+            let mut captured = Captured { config: self.config.clone(), ..Captured::default() };
+            macro_id.into_iter().for_each(|id| captured.add_macro(id));
+            match &job.tested {
+                Tested::Node { name, version } => captured.refs.push(RefArgs {
+                    package: None,
+                    name: name.clone(),
+                    version: version.clone(),
+                }),
+                Tested::Source { source, table } => captured.sources.push((source.clone(), table.clone())),
+            }
+            return Ok(captured);
+        }
+        let id = facts.id.clone();
+        let shown = &job.file.shown;
+        let (stage, context) = work.stage(facts);
+        let mut interpreter = Interpreter::new(Arc::clone(&work.shared.environment));
+        macro_id.into_iter().for_each(|id| stage.add_macro(id));
+        let arguments = render_arguments(&mut interpreter, &*context, &self.args, shown);
+        let result = arguments.and_then(|arguments| {
+            stage.set_test_arguments(arguments);
+            let template = Template::parse(Arc::clone(shown), raw_code)?;
+            interpreter.render(&template, &*context)
+        });
+        if let Err(failed) = result {
+            // Places in the test's own template mean nothing to who wrote the properties file.
+            let made = work.failure(failed, shown, raw_code).of(id.as_str());
+            let own = made.place().is_none_or(|place| place.file == *shown);
+            errors.push(if own {
+                made.at(job.file.place(job.test.line, job.test.column))
+                    .excerpt(crate::error::excerpt(&job.file.text, job.test.line, job.test.column))
+            } else {
+                made
+            });
+        }
+        let mut captured = stage.take();
+        // The settings are those written, also where rendering ended before it came to them.
+        captured.config = JsonMap::new();
+        add_call(&mut captured.config, ConfigKind::Test, self.config.clone());
+        Ok(captured)
+    }
+
+    fn missing(&self, macro_name: &str) -> ModelError {
+        let known: Vec<String> = self.work.macros().names(&self.job.file.package.name);
+        let tests: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix("test_")).collect();
+        let message = match &self.namespace {
+            Some(namespace) => format!("there is no test `{}` in a package `{namespace}`", self.name),
+            None => format!("there is no test `{}`", self.name),
+        };
+        let hint = match (weir_core::did_you_mean(&self.name, &tests), &self.namespace) {
+            (Some(near), None) => format!("did you mean `{near}`?"),
+            (_, Some(namespace)) => {
+                format!("check that packages.yml names `{namespace}` and that it is installed")
+            }
+            _ => format!("write a macro `{{% test {}(model) %}}`, or install the package that has it", macro_name.trim_start_matches("test_")),
+        };
+        error(self.job, message).hint(hint)
+    }
+}
+
+fn error(job: &TestJob, message: String) -> ModelError {
+    problem(&job.file, job.test.line, job.test.column, message)
+}
+
+fn truthy(value: &Json) -> bool {
+    match value {
+        Json::Null => false,
+        Json::Bool(flag) => *flag,
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::String(text) => !text.is_empty(),
+        Json::Array(items) => !items.is_empty(),
+        Json::Object(map) => !map.is_empty(),
+    }
+}
+
+fn list_of(value: Option<&Json>) -> Vec<String> {
+    match value {
+        Some(Json::String(text)) => vec![text.clone()],
+        Some(Json::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the test's name and arguments as written, in any of the forms they may have.
+fn written(job: &TestJob) -> Result<(String, JsonMap), ModelError> {
+    let (name, mut args) = match &job.test.value {
+        YamlValue::Text(name) => (name.clone(), JsonMap::new()),
+        YamlValue::Map(map) => {
+            if let Some(name) = map.get("test_name").and_then(Yaml::as_str) {
+                let mut args = map.to_json();
+                args.shift_remove("test_name");
+                (name.to_owned(), args)
+            } else {
+                let mut entries = map.iter();
+                let (Some(entry), None) = (entries.next(), entries.next()) else {
+                    return Err(error(job, format!("a test has one name, but here are {}", map.len()))
+                        .hint("indent the arguments below the test's name"));
+                };
+                match entry.value.to_json() {
+                    Json::Object(args) => (entry.key.clone(), args),
+                    Json::Null => (entry.key.clone(), JsonMap::new()),
+                    _ => {
+                        let message = format!("the arguments of `{}` should be a mapping, but are {}", entry.key, entry.value.what());
+                        return Err(error(job, message).hint("write each as `name: value` below the test's name"));
+                    }
+                }
+            }
+        }
+        _ => {
+            return Err(error(job, format!("a test is a name or a mapping, but this is {}", job.test.what()))
+                .hint("write `- unique` or `- accepted_values:` with its arguments below"));
+        }
+    };
+    if let Some(column) = &job.column {
+        args.insert("column_name".to_owned(), column.as_str().into());
+    }
+    if let Some(Json::Object(arguments)) = args.shift_remove("arguments") {
+        args.extend(arguments);
+    }
+    Ok((name, args))
+}
+
+fn split(written: &str) -> Option<(Option<&str>, &str)> {
+    let is_name = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    match written.split_once('.') {
+        Some((namespace, name)) if is_name(namespace) && is_name(name) => Some((Some(namespace), name)),
+        None if is_name(written) => Some((None, written)),
+        _ => None,
+    }
+}
+
+/// The text by which the tested relation is passed to the macro.
+fn model_text(tested: &Tested) -> String {
+    let relation = match tested {
+        Tested::Node { name, version: Some(version) } => format!("ref('{name}', version='{version}')"),
+        Tested::Node { name, version: None } => format!("ref('{name}')"),
+        Tested::Source { source, table } => format!("source('{source}', '{table}')"),
+    };
+    format!("{{{{ get_where_subquery({relation}) }}}}")
+}
+
+/// Makes the names of a test that has none: a short one for files and relations, and the full one.
+pub(crate) fn synthetic_names(kind: &str, target: &str, args: &JsonMap) -> (String, String) {
+    let mut names: Vec<&String> = args.keys().filter(|name| *name != "model").collect();
+    names.sort();
+    let mut parts = Vec::new();
+    for name in names {
+        match &args[name.as_str()] {
+            Json::Object(map) => parts.extend(map.values().map(str_of)),
+            Json::Array(items) => parts.extend(items.iter().map(str_of)),
+            one => parts.push(str_of(one)),
+        }
+    }
+    let clean: Vec<String> = parts.iter().map(|part| plain(part)).collect();
+    let identifier = format!("{kind}_{target}");
+    let full = format!("{identifier}_{}", clean.join("__"));
+    if full.chars().count() < 64 {
+        return (full.clone(), full);
+    }
+    let begin: String = identifier.chars().take(30).collect();
+    (format!("{begin}_{}", md5_hex(full.as_bytes())), full)
+}
+
+/// Writes one underscore for each run of characters that names cannot have.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut gap = false;
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            out.push(c);
+            gap = false;
+        } else if !gap {
+            out.push('_');
+            gap = true;
+        }
+    }
+    out
+}
+
+/// Makes the id: the name and ten digits of a hash over all that distinguishes the test.
+fn unique_id(package: &str, name: &str, metadata: &TestMetadata) -> UniqueId {
+    let mut all = JsonMap::new();
+    all.insert("kwargs".to_owned(), texts_only(&Json::Object(metadata.kwargs.clone())));
+    all.insert("name".to_owned(), metadata.name.as_str().into());
+    all.insert("namespace".to_owned(), metadata.namespace.as_deref().unwrap_or("None").into());
+    let hash = md5_hex(format!("{name}{}", repr_of(&Json::Object(all))).as_bytes());
+    UniqueId::from_text(format!("test.{package}.{name}.{}", &hash[hash.len() - 10..]))
+}
+
+/// Sorts every mapping and writes everything else as text.
+fn texts_only(value: &Json) -> Json {
+    match value {
+        Json::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            Json::Object(keys.into_iter().map(|key| (key.clone(), texts_only(&map[key.as_str()]))).collect())
+        }
+        Json::Array(items) => Json::Array(items.iter().map(texts_only).collect()),
+        one => Json::String(str_of(one)),
+    }
+}
+
+/// Renders a test's arguments: texts that are templates or look like a call of `ref` and its kind become
+/// what they give, a column's name stays text.
+pub(crate) fn render_arguments(
+    interpreter: &mut Interpreter,
+    names: &dyn Names,
+    args: &JsonMap,
+    shown: &Arc<str>,
+) -> weir_jinja::Result<Value> {
+    let mut entries = Vec::with_capacity(args.len());
+    for (key, value) in args {
+        let value = if key == "column_name" {
+            to_value(value)
+        } else {
+            render_argument(interpreter, names, value, shown, 0)?
+        };
+        entries.push((key.as_str(), value));
+    }
+    Ok(Value::dict(entries))
+}
+
+fn render_argument(
+    interpreter: &mut Interpreter,
+    names: &dyn Names,
+    value: &Json,
+    shown: &Arc<str>,
+    depth: usize,
+) -> weir_jinja::Result<Value> {
+    static CALL: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?s)^\s*(env_var|ref|var|source|doc)\s*\(.+\)\s*$").ok());
+    if depth > 64 {
+        return Ok(to_value(value));
+    }
+    match value {
+        Json::String(text) => {
+            let called = CALL.as_ref().is_some_and(|call| text.contains('(') && call.is_match(text));
+            if !called && !text.contains('{') {
+                return Ok(to_value(value));
+            }
+            let template = if called { format!("{{{{ {text} }}}}") } else { text.clone() };
+            let template = Template::parse(Arc::clone(shown), &template)?;
+            interpreter.render_native(&template, names)
+        }
+        Json::Array(items) => {
+            let mut all = Vec::with_capacity(items.len());
+            for item in items {
+                all.push(render_argument(interpreter, names, item, shown, depth + 1)?);
+            }
+            Ok(Value::list(all))
+        }
+        Json::Object(map) => {
+            let mut entries = Vec::with_capacity(map.len());
+            for (key, item) in map {
+                entries.push((key.as_str(), render_argument(interpreter, names, item, shown, depth + 1)?));
+            }
+            Ok(Value::dict(entries))
+        }
+        other => Ok(to_value(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn args(json: Json) -> JsonMap {
+        json.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn names_are_cut_where_relations_would_be() {
+        let short = args(json!({ "column_name": "id", "model": "x" }));
+        assert_eq!(synthetic_names("unique", "orders", &short).0, "unique_orders_id");
+        let values = args(json!({ "column_name": "status", "values": ["placed", "shipped", "completed", "returned"] }));
+        let (name, full) = synthetic_names("accepted_values", "orders", &values);
+        assert_eq!(full, "accepted_values_orders_status__placed__shipped__completed__returned");
+        assert_eq!(name, "accepted_values_orders_1ce6ab157c285f7cd2ac656013faf758");
+    }
+
+    #[test]
+    fn ids_are_those_of_dbt() {
+        let metadata = TestMetadata {
+            namespace: None,
+            name: "unique".to_owned(),
+            kwargs: args(json!({
+                "column_name": "customer_id",
+                "model": "{{ get_where_subquery(ref('customers')) }}",
+            })),
+        };
+        let id = unique_id("jaffle_shop", "unique_customers_customer_id", &metadata);
+        assert_eq!(id.as_str(), "test.jaffle_shop.unique_customers_customer_id.c5af1ff4b1");
+    }
+}
