@@ -13,7 +13,7 @@ pub(crate) use self::{
     operators::{binary, contains},
     scope::ScopeRef,
 };
-use self::{scope::Scope, statements::{Flow, Output}};
+use self::{scope::Scope, statements::Output};
 use crate::{
     Args, Call, Environment, Error, ErrorKind, MacroDef, Names, Place, Result, Template, UndefinedPolicy, Value,
     builtins,
@@ -215,6 +215,14 @@ impl Interpreter {
             return Err(Error::new(ErrorKind::Limit, format!("a collection has more than {limit} items")));
         }
         self.charge(items as u64)
+    }
+
+    /// As [`Self::check_items`], for a collection that grows one by one.
+    pub(crate) fn check_items_once(&mut self, items: usize) -> Result<()> {
+        if items > self.environment.limits.items {
+            return self.check_items(items);
+        }
+        self.charge(1)
     }
 
     /// Runs a call from outside; nested ones are part of the first.

@@ -139,7 +139,6 @@ pub(crate) struct MacroNode {
     pub(crate) uses_kwargs: bool,
     /// Whether it is the body of a call block.
     pub(crate) is_caller: bool,
-    pub(crate) offset: u32,
 }
 
 #[derive(Default)]

@@ -15,7 +15,6 @@ type Parameters = (Vec<(Symbol, Option<ExprId>)>, Vec<Parameter>);
 impl Parser<'_> {
     /// Parses a block that defines a macro, from its name on to the end of its closing tag.
     pub(super) fn definition(&mut self, tag: &str, tag_start: u32) -> Result<Stmt> {
-        let offset = self.token.start;
         let (kind, ender) = match tag {
             "macro" => (BlockKind::Macro, "endmacro"),
             "test" => (BlockKind::Test, "endtest"),
@@ -57,7 +56,7 @@ impl Parser<'_> {
             self.ast.assigned[symbol as usize] = true;
             symbol
         };
-        block.definition = self.macro_body(symbol, parameters, ender, offset, false)?;
+        block.definition = self.macro_body(symbol, parameters, ender, false)?;
         block.body.end = self.tag_start;
         let definition = block.definition;
         self.close(block, outermost)?;

@@ -178,7 +178,6 @@ impl<'a> Parser<'a> {
     }
 
     fn call_statement(&mut self) -> Result<Stmt> {
-        let offset = self.token.start;
         self.advance()?;
         let parameters =
             if self.is(Kind::LeftParen) { self.parameters()?.0 } else { Vec::new() };
@@ -188,7 +187,7 @@ impl<'a> Parser<'a> {
             return Err(self.fail_at(start, "a call block needs a call: `{% call name(...) %}`"));
         }
         let name = self.symbol("caller");
-        let caller = self.macro_body(name, parameters, "endcall", offset, true)?;
+        let caller = self.macro_body(name, parameters, "endcall", true)?;
         Ok(Stmt::CallBlock(Box::new(CallBlock { call, caller })))
     }
 
@@ -198,7 +197,6 @@ impl<'a> Parser<'a> {
         name: Symbol,
         parameters: Vec<(Symbol, Option<u32>)>,
         ender: &str,
-        offset: u32,
         is_caller: bool,
     ) -> Result<usize> {
         self.macros.push([false; 3]);
@@ -216,7 +214,6 @@ impl<'a> Parser<'a> {
             uses_varargs,
             uses_kwargs,
             is_caller,
-            offset,
         });
         Ok(self.ast.macros.len() - 1)
     }

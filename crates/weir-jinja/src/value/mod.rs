@@ -20,11 +20,11 @@ pub use self::{
 };
 pub(crate) use self::{
     trash::bury,
-    access::{Items, position},
+    access::position,
     compare::{compare, hash_of, unhashable},
     convert::json_key,
     number::{float_repr, parse_float, parse_int},
-    text::{quote, repr_into, repr_within, str_into, str_within},
+    text::{quote, repr_into, str_into, str_within},
 };
 use crate::{MacroDef, Object};
 

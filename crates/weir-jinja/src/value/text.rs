@@ -23,12 +23,6 @@ pub(crate) fn repr_into(value: &Value, out: &mut String) {
     Writer { out, path: Vec::new(), limit: usize::MAX }.repr(value);
 }
 
-/// Appends `repr(value)` unless the text would grow beyond a limit; tells whether it did.
-pub(crate) fn repr_within(value: &Value, out: &mut String, limit: usize) -> bool {
-    Writer { out, path: Vec::new(), limit }.repr(value);
-    out.len() <= limit
-}
-
 fn write(value: &Value, out: &mut String, limit: usize) {
     match value {
         Value::Undefined(_) => {}
