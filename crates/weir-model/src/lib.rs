@@ -2,9 +2,20 @@
 //!
 //! What this crate is not: it knows no HTTP and no query engine. Where SQL runs is behind a seam.
 
+pub mod context;
+pub mod artifact;
+mod convert;
 mod error;
 mod hash;
+mod library;
 pub mod node;
+pub mod parse;
+pub mod project;
 mod python;
+pub mod warehouse;
+mod yaml;
+
+/// The version of dbt whose behaviour is followed, as `dbt_version` says.
+pub const DBT_VERSION: &str = "1.11.16";
 
 pub use error::{ModelError, ModelErrorKind, Place, excerpt};

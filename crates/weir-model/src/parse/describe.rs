@@ -55,7 +55,7 @@ pub(super) fn describe(
         errors.extend(failed);
         warnings.extend(warned);
     }
-    raw.extend(yaml_snapshots(work, &entries, errors));
+    raw.extend(yaml_snapshots(&entries, errors));
     let mut out = Described::default();
     let mut jobs: Vec<TestJob> = Vec::new();
     let mut all: Vec<Patch> = Vec::new();
@@ -234,7 +234,7 @@ fn list_tests(work: &Work, patch: &Patch, jobs: &mut Vec<TestJob>) {
 }
 
 /// Makes nodes of snapshots that have no file: those with a `relation`.
-fn yaml_snapshots(work: &Work, entries: &[Entry], errors: &mut Vec<ModelError>) -> Vec<RawNode> {
+fn yaml_snapshots(entries: &[Entry], errors: &mut Vec<ModelError>) -> Vec<RawNode> {
     let mut found = Vec::new();
     for entry in entries.iter().filter(|entry| entry.section == "snapshots") {
         let Some(relation) = entry.get("relation") else { continue };

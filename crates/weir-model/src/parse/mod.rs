@@ -40,7 +40,7 @@ pub(crate) use generic::{TEST_ARGUMENTS, render_arguments};
 pub(crate) use lookup::{Found, Lookup};
 pub(crate) use static_ref::{Named, read as read_reference};
 
-use crate::context::{Flags, Invocation, LogSink, MacroTable, Shared};
+use crate::context::{Flags, Invocation, LogSink, MacroTable, Shared, SharedParts};
 use crate::error::ModelError;
 use crate::library::{LIBRARY, LIBRARY_PACKAGE};
 use crate::node::{Macro, Manifest, UniqueId};
@@ -127,16 +127,16 @@ fn prepare(
         }
     }
     let indexed = macros::index(project, &options.dialect.chain, &macro_files, created_at, errors);
-    let shared = Shared::new(
-        Arc::clone(project),
-        Arc::new(indexed.table),
-        Arc::clone(&options.environment),
-        Arc::clone(&options.env),
-        options.dialect.clone(),
-        options.flags.clone(),
-        options.invocation.clone(),
-        Arc::clone(&options.log),
-    );
+    let shared = Shared::new(SharedParts {
+        project: Arc::clone(project),
+        macros: Arc::new(indexed.table),
+        environment: Arc::clone(&options.environment),
+        env: Arc::clone(&options.env),
+        dialect: options.dialect.clone(),
+        flags: options.flags.clone(),
+        invocation: options.invocation.clone(),
+        log: Arc::clone(&options.log),
+    });
     let macro_texts: HashMap<Arc<str>, Template> =
         macro_files.iter().map(|file| (Arc::clone(&file.shown), file.template.clone())).collect();
     let work = Work {

@@ -362,7 +362,7 @@ pub(super) fn saved_query(work: &Work, entry: &Entry) -> SavedQuery {
                 "config": {
                     "export_as": setting("export_as"), "schema_name": schema,
                     "alias": setting("alias").or_else(|| export.get("name").cloned()),
-                    "database": setting("database").map_or_else(|| target.database.as_deref().into(), Some),
+                    "database": setting("database").or_else(|| target.database.as_deref().map(Json::from)),
                 },
                 "unrendered_config": own,
             })
