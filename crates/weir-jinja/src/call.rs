@@ -29,13 +29,19 @@ impl Args {
 
 impl<T: Into<Value>> FromIterator<T> for Args {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Self { positional: items.into_iter().map(Into::into).collect(), named: Vec::new() }
+        Self {
+            positional: items.into_iter().map(Into::into).collect(),
+            named: Vec::new(),
+        }
     }
 }
 
 impl From<Vec<Value>> for Args {
     fn from(positional: Vec<Value>) -> Self {
-        Self { positional, named: Vec::new() }
+        Self {
+            positional,
+            named: Vec::new(),
+        }
     }
 }
 
@@ -79,7 +85,9 @@ impl<'a> Call<'a> {
 
     /// Where the call stands, when a template made it.
     pub fn place(&self) -> Option<Place> {
-        self.from.as_ref().map(|(template, offset)| template.place(*offset))
+        self.from
+            .as_ref()
+            .map(|(template, offset)| template.place(*offset))
     }
 
     /// Takes the next parameter, which must be given.
@@ -100,7 +108,10 @@ impl<'a> Call<'a> {
             if named.is_some() {
                 return Err(Error::new(
                     ErrorKind::Type,
-                    format!("{}() got multiple values for argument '{name}'", self.function),
+                    format!(
+                        "{}() got multiple values for argument '{name}'",
+                        self.function
+                    ),
                 ));
             }
             let value = std::mem::replace(&mut self.args[self.next], Value::None);
@@ -132,16 +143,19 @@ impl<'a> Call<'a> {
 
     /// Takes the next parameter as a truth value.
     pub fn optional_bool(&mut self, name: &str, default: bool) -> Result<bool> {
-        Ok(self.optional(name)?.map_or(default, |value| value.is_true()))
+        Ok(self
+            .optional(name)?
+            .map_or(default, |value| value.is_true()))
     }
 
     /// Takes the next parameter as an integer, if it is given and not `None`.
     pub fn optional_int(&mut self, name: &str) -> Result<Option<i64>> {
         match self.optional(name)? {
             None | Some(Value::None) => Ok(None),
-            Some(value) => value.as_int().map(Some).ok_or_else(|| {
-                self.wrong(name, "an integer", &value)
-            }),
+            Some(value) => value
+                .as_int()
+                .map(Some)
+                .ok_or_else(|| self.wrong(name, "an integer", &value)),
         }
     }
 
@@ -159,7 +173,11 @@ impl<'a> Call<'a> {
         }
         Error::new(
             ErrorKind::Type,
-            format!("{}() argument '{name}' must be {wanted}, not {}", self.function, got.type_name()),
+            format!(
+                "{}() argument '{name}' must be {wanted}, not {}",
+                self.function,
+                got.type_name()
+            ),
         )
     }
 
@@ -172,7 +190,10 @@ impl<'a> Call<'a> {
 
     /// Takes all arguments that are left, to pass them on.
     pub fn take_all(&mut self) -> Args {
-        Args { positional: self.rest(), named: std::mem::take(&mut self.kwargs) }
+        Args {
+            positional: self.rest(),
+            named: std::mem::take(&mut self.kwargs),
+        }
     }
 
     /// Refuses arguments that nobody took.
@@ -192,7 +213,10 @@ impl<'a> Call<'a> {
         match self.kwargs.first() {
             Some((name, _)) => Err(Error::new(
                 ErrorKind::Type,
-                format!("{}() got an unexpected keyword argument '{name}'", self.function),
+                format!(
+                    "{}() got an unexpected keyword argument '{name}'",
+                    self.function
+                ),
             )),
             None => Ok(()),
         }

@@ -76,7 +76,10 @@ impl Names for Dict {
     }
 
     fn known(&self) -> Vec<String> {
-        self.keys().iter().filter_map(|key| key.as_str().map(str::to_owned)).collect()
+        self.keys()
+            .iter()
+            .filter_map(|key| key.as_str().map(str::to_owned))
+            .collect()
     }
 }
 
@@ -122,7 +125,8 @@ impl Environment {
         body: impl Fn(&mut Call<'_>) -> Result<Value> + Send + Sync + 'static,
     ) {
         let name = name.into();
-        self.globals.insert(Arc::clone(&name), Function::value(name, body));
+        self.globals
+            .insert(Arc::clone(&name), Function::value(name, body));
     }
 
     /// Adds a filter, or replaces one; what is filtered is the first argument.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::Value;
+use crate::{Template, Value};
 
 /// What may be behind an [`Error`].
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -83,8 +83,10 @@ struct Inner {
     trace: Vec<Frame>,
     hint: Option<String>,
     source: Option<BoxError>,
-    /// The value on its way from `return(value)` to the macro that it ends.
+    /// The value on its way from `return(value)` to the macro that it ends, and where that stands:
+    /// lines are counted only for errors.
     returned: Option<Value>,
+    returned_at: Option<(Template, u32)>,
 }
 
 impl Error {
@@ -98,6 +100,7 @@ impl Error {
             hint: None,
             source: None,
             returned: None,
+            returned_at: None,
         }))
     }
 
@@ -137,9 +140,24 @@ impl Error {
         self
     }
 
+    /// Adds the offset in a template where it happened, unless an inner place is known already.
+    #[cold]
+    pub(crate) fn placed(mut self, template: &Template, offset: u32) -> Self {
+        if self.0.returned.is_some() {
+            self.0
+                .returned_at
+                .get_or_insert_with(|| (template.clone(), offset));
+            return self;
+        }
+        self.with_place(|| template.place(offset))
+    }
+
     pub(crate) fn without_return(mut self) -> Self {
         self.0.returned = None;
-        self
+        match self.0.returned_at.take() {
+            Some((template, offset)) => self.placed(&template, offset),
+            None => self,
+        }
     }
 
     pub(crate) fn without_place(mut self) -> Self {

@@ -32,15 +32,21 @@ pub trait Object: Send + Sync + fmt::Debug + 'static {
         let _ = (key, value);
         Err(Error::new(
             ErrorKind::Type,
-            format!("'{}' object does not support item assignment", self.type_name()),
+            format!(
+                "'{}' object does not support item assignment",
+                self.type_name()
+            ),
         ))
     }
 
     /// Sets the attribute `object.name`, for `{% set object.name = value %}`.
     fn set_attr(&self, name: &str, value: Value) -> Result<()> {
         let _ = (name, value);
-        Err(Error::new(ErrorKind::Type, "cannot assign attribute on non-namespace object")
-            .with_hint("only `namespace(...)` has attributes that can be set"))
+        Err(Error::new(
+            ErrorKind::Type,
+            "cannot assign attribute on non-namespace object",
+        )
+        .with_hint("only `namespace(...)` has attributes that can be set"))
     }
 
     /// Calls the object itself: `object(...)`.
@@ -152,8 +158,10 @@ pub trait Object: Send + Sync + fmt::Debug + 'static {
 /// A function of the host's as a value.
 pub struct Function {
     name: Arc<str>,
-    body: Box<dyn Fn(&mut Call<'_>) -> Result<Value> + Send + Sync>,
+    body: Box<Body>,
 }
+
+type Body = dyn Fn(&mut Call<'_>) -> Result<Value> + Send + Sync;
 
 impl Function {
     /// Makes a value of a closure; the name is for messages.
@@ -161,7 +169,10 @@ impl Function {
         name: impl Into<Arc<str>>,
         body: impl Fn(&mut Call<'_>) -> Result<Value> + Send + Sync + 'static,
     ) -> Value {
-        Value::Object(Arc::new(Self { name: name.into(), body: Box::new(body) }))
+        Value::Object(Arc::new(Self {
+            name: name.into(),
+            body: Box::new(body),
+        }))
     }
 }
 
@@ -219,7 +230,11 @@ impl Object for BoundMethod {
     }
 
     fn repr(&self) -> String {
-        format!("<bound method {} of {}>", self.name, self.object.type_name())
+        format!(
+            "<bound method {} of {}>",
+            self.name,
+            self.object.type_name()
+        )
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -16,7 +16,9 @@ pub struct Span {
 impl Span {
     /// The text of the span.
     pub fn of(self, source: &str) -> &str {
-        source.get(self.start as usize..self.end as usize).unwrap_or_default()
+        source
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 }
 
@@ -172,7 +174,9 @@ impl Template {
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Template").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Template")
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
     }
 }
 

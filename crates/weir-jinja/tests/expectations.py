@@ -432,7 +432,8 @@ def main():
                 split.pop()
                 split.extend(part.lstrip(" |") for part in parts)
     out = []
-    for template in split + FAILING.split("\n"):
+    micro = json.loads((pathlib.Path(__file__).parent / "micro_cases.json").read_text())
+    for template in micro + split + FAILING.split("\n"):
         case = {"template": template}
         try:
             case["gives"] = environment.from_string(template).render(**context())

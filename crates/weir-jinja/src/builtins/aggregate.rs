@@ -9,16 +9,16 @@ use super::{
     sequences::sort_values,
 };
 use crate::{
-    Call, Error, ErrorKind, Result, Set, Undefined, Value,
-    interpreter::binary,
-    syntax::Operator,
+    Call, Error, ErrorKind, Result, Set, Undefined, Value, interpreter::binary, syntax::Operator,
     value::compare,
 };
 
 pub(super) fn groupby(call: &mut Call<'_>) -> Result<Value> {
     let items = call.required("value")?.items()?;
     let attribute = call.required("attribute")?;
-    let default = call.optional("default")?.filter(|default| !default.is_none());
+    let default = call
+        .optional("default")?
+        .filter(|default| !default.is_none());
     let case_sensitive = call.optional_bool("case_sensitive", false)?;
     call.finish()?;
     call.interpreter.charge(items.len() as u64 * 8)?;
@@ -26,7 +26,10 @@ pub(super) fn groupby(call: &mut Call<'_>) -> Result<Value> {
     let mut keyed = Vec::with_capacity(items.len());
     for item in items {
         let key = path.get(&item, default.as_ref())?;
-        keyed.push((folded(key.clone(), case_sensitive), Value::tuple([key, item])));
+        keyed.push((
+            folded(key.clone(), case_sensitive),
+            Value::tuple([key, item]),
+        ));
     }
     let mut groups: Vec<(Value, Value, Vec<Value>)> = Vec::new();
     for pair in sort_values(keyed, false)? {
@@ -38,7 +41,9 @@ pub(super) fn groupby(call: &mut Call<'_>) -> Result<Value> {
             _ => groups.push((same_as, key, vec![item])),
         }
     }
-    Ok(Value::list(groups.into_iter().map(|(_, key, members)| Group::value(key, Value::list(members)))))
+    Ok(Value::list(groups.into_iter().map(|(_, key, members)| {
+        Group::value(key, Value::list(members))
+    })))
 }
 
 pub(super) fn max(call: &mut Call<'_>) -> Result<Value> {
@@ -68,7 +73,11 @@ fn extreme(call: &mut Call<'_>, wanted: Ordering, operator: &str) -> Result<Valu
         }
     }
     Ok(best.map_or_else(
-        || Value::Undefined(Undefined::message("No aggregated item, sequence was empty.")),
+        || {
+            Value::Undefined(Undefined::message(
+                "No aggregated item, sequence was empty.",
+            ))
+        },
         |(_, item)| item,
     ))
 }
@@ -80,11 +89,19 @@ pub(super) fn sum(call: &mut Call<'_>) -> Result<Value> {
     call.finish()?;
     call.interpreter.charge(items.len() as u64)?;
     if let Value::Str(_) = total {
-        return Err(Error::new(ErrorKind::Type, "sum() can't sum strings [use ''.join(seq) instead]"));
+        return Err(Error::new(
+            ErrorKind::Type,
+            "sum() can't sum strings [use ''.join(seq) instead]",
+        ));
     }
     let path = Path::new(&attribute);
     for item in items {
-        total = binary(call.interpreter, Operator::Add, &total, &path.get(&item, None)?)?;
+        total = binary(
+            call.interpreter,
+            Operator::Add,
+            &total,
+            &path.get(&item, None)?,
+        )?;
     }
     Ok(total)
 }

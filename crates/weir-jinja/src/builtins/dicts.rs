@@ -6,8 +6,22 @@ use super::{mapping_entries, no_method};
 use crate::{Call, Dict, Error, ErrorKind, Object, Result, Set, Value};
 
 pub(super) const METHODS: &[&str] = &[
-    "clear", "copy", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values", "fromkeys",
-    "__setitem__", "__getitem__", "__delitem__", "__contains__", "__len__",
+    "clear",
+    "copy",
+    "get",
+    "items",
+    "keys",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "values",
+    "fromkeys",
+    "__setitem__",
+    "__getitem__",
+    "__delitem__",
+    "__contains__",
+    "__len__",
 ];
 
 pub(super) fn call(dict: &Dict, name: &str, call: &mut Call<'_>) -> Result<Value> {
@@ -48,7 +62,12 @@ pub(super) fn call(dict: &Dict, name: &str, call: &mut Call<'_>) -> Result<Value
         }
         "popitem" => match dict.pop_last() {
             Some((key, value)) => Value::tuple([key, value]),
-            None => return Err(Error::new(ErrorKind::Key, "'popitem(): dictionary is empty'")),
+            None => {
+                return Err(Error::new(
+                    ErrorKind::Key,
+                    "'popitem(): dictionary is empty'",
+                ));
+            }
         },
         "clear" => {
             dict.clear();
@@ -120,7 +139,10 @@ pub(super) fn pairs(source: &Value) -> Result<Vec<(Value, Value)>> {
     let mut entries = Vec::new();
     for (at, item) in source.items()?.into_iter().enumerate() {
         let pair = item.items().map_err(|_| {
-            Error::new(ErrorKind::Type, format!("cannot convert dictionary update sequence element #{at} to a sequence"))
+            Error::new(
+                ErrorKind::Type,
+                format!("cannot convert dictionary update sequence element #{at} to a sequence"),
+            )
         })?;
         let length = pair.len();
         let mut pair = pair.into_iter();
@@ -129,7 +151,9 @@ pub(super) fn pairs(source: &Value) -> Result<Vec<(Value, Value)>> {
             _ => {
                 return Err(Error::new(
                     ErrorKind::Value,
-                    format!("dictionary update sequence element #{at} has length {length}; 2 is required"),
+                    format!(
+                        "dictionary update sequence element #{at} has length {length}; 2 is required"
+                    ),
                 ));
             }
         }
@@ -151,7 +175,10 @@ struct View {
 }
 
 fn view(dict: &Dict, kind: Kind) -> Value {
-    Value::object(View { dict: dict.clone(), kind })
+    Value::object(View {
+        dict: dict.clone(),
+        kind,
+    })
 }
 
 impl std::fmt::Debug for View {
@@ -165,9 +192,12 @@ impl View {
         match self.kind {
             Kind::Keys => self.dict.keys(),
             Kind::Values => self.dict.values(),
-            Kind::Items => {
-                self.dict.entries().into_iter().map(|(key, value)| Value::tuple([key, value])).collect()
-            }
+            Kind::Items => self
+                .dict
+                .entries()
+                .into_iter()
+                .map(|(key, value)| Value::tuple([key, value]))
+                .collect(),
         }
     }
 }
@@ -197,7 +227,9 @@ impl Object for View {
     }
 
     fn equals(&self, other: &Value) -> bool {
-        let Some(other) = other.as_object::<Self>() else { return false };
+        let Some(other) = other.as_object::<Self>() else {
+            return false;
+        };
         self.kind == other.kind
             && self.kind != Kind::Values
             && self.dict.len() == other.dict.len()
@@ -208,8 +240,14 @@ impl Object for View {
         if operator != "-" || self.kind == Kind::Values {
             return Ok(None);
         }
-        let (left, right) = if swapped { (other.items()?, self.now()) } else { (self.now(), other.items()?) };
-        Ok(Some(Value::Set(Set::new(left.into_iter().filter(|item| !right.contains(item)))?)))
+        let (left, right) = if swapped {
+            (other.items()?, self.now())
+        } else {
+            (self.now(), other.items()?)
+        };
+        Ok(Some(Value::Set(Set::new(
+            left.into_iter().filter(|item| !right.contains(item)),
+        )?)))
     }
 
     fn repr(&self) -> String {

@@ -15,7 +15,11 @@ impl Value {
     /// The value as JSON text, as Python's `json.dumps` writes it: `{"a": 1}`, in lines if an
     /// indent is given.
     pub fn to_json_text(&self, indent: Option<usize>, sort_keys: bool) -> Result<String> {
-        let mut writer = Writer { out: String::new(), indent, sort_keys };
+        let mut writer = Writer {
+            out: String::new(),
+            indent,
+            sort_keys,
+        };
         writer.value(self, 0)?;
         Ok(writer.out)
     }
@@ -67,7 +71,8 @@ impl Writer {
 
     fn separate(&mut self, at: usize, depth: usize) {
         if at > 0 {
-            self.out.push_str(if self.indent.is_some() { "," } else { ", " });
+            self.out
+                .push_str(if self.indent.is_some() { "," } else { ", " });
         }
         self.line(depth + 1);
     }
@@ -86,8 +91,10 @@ impl Writer {
     }
 
     fn object(&mut self, entries: Vec<(Value, Value)>, depth: usize) -> Result<()> {
-        let mut entries: Vec<(String, Value)> =
-            entries.into_iter().map(|(key, value)| Ok((json_key(&key)?, value))).collect::<Result<_>>()?;
+        let mut entries: Vec<(String, Value)> = entries
+            .into_iter()
+            .map(|(key, value)| Ok((json_key(&key)?, value)))
+            .collect::<Result<_>>()?;
         if self.sort_keys {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
         }
@@ -132,10 +139,15 @@ fn json_string(text: &str, out: &mut String) {
 
 pub(super) fn tojson(call: &mut Call<'_>) -> Result<Value> {
     let value = call.required("value")?;
-    let indent = call.optional_int("indent")?.map(|indent| usize::try_from(indent.clamp(0, 64)).unwrap_or(0));
+    let indent = call
+        .optional_int("indent")?
+        .map(|indent| usize::try_from(indent.clamp(0, 64)).unwrap_or(0));
     call.finish()?;
     if let Value::Undefined(_) = value {
-        return Err(Error::new(ErrorKind::Type, "Object of type Undefined is not JSON serializable"));
+        return Err(Error::new(
+            ErrorKind::Type,
+            "Object of type Undefined is not JSON serializable",
+        ));
     }
     let text = value.to_json_text(indent, true)?;
     call.interpreter.check_text(text.len())?;
@@ -168,7 +180,11 @@ pub(super) fn striptags(call: &mut Call<'_>) -> Result<Value> {
     let mut rest = &*text;
     while let Some(start) = rest.find('<') {
         plain.push_str(&rest[..start]);
-        let end = if rest[start..].starts_with("<!--") { "-->" } else { ">" };
+        let end = if rest[start..].starts_with("<!--") {
+            "-->"
+        } else {
+            ">"
+        };
         match rest[start..].find(end) {
             Some(length) => rest = &rest[start + length + end.len()..],
             None => {
@@ -178,7 +194,10 @@ pub(super) fn striptags(call: &mut Call<'_>) -> Result<Value> {
         }
     }
     plain.push_str(rest);
-    let words: Vec<&str> = plain.split(is_space).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = plain
+        .split(is_space)
+        .filter(|word| !word.is_empty())
+        .collect();
     let unescaped = words
         .join(" ")
         .replace("&lt;", "<")
@@ -198,11 +217,17 @@ pub(super) fn urlencode(call: &mut Call<'_>) -> Result<Value> {
         Value::List(_) | Value::Tuple(_) => Some(super::dicts::pairs(&value)?),
         _ => None,
     };
-    let Some(pairs) = pairs else { return Ok(percent_encoded(&value.to_str(), false).into()) };
+    let Some(pairs) = pairs else {
+        return Ok(percent_encoded(&value.to_str(), false).into());
+    };
     let pairs: Vec<String> = pairs
         .iter()
         .map(|(key, value)| {
-            format!("{}={}", percent_encoded(&key.to_str(), true), percent_encoded(&value.to_str(), true))
+            format!(
+                "{}={}",
+                percent_encoded(&key.to_str(), true),
+                percent_encoded(&value.to_str(), true)
+            )
         })
         .collect();
     Ok(pairs.join("&").into())
@@ -213,7 +238,9 @@ fn percent_encoded(text: &str, in_query: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => {
+                out.push(char::from(byte))
+            }
             b'/' if !in_query => out.push('/'),
             b' ' if in_query => out.push('+'),
             _ => {
@@ -228,7 +255,9 @@ pub(super) fn xmlattr(call: &mut Call<'_>) -> Result<Value> {
     let value = call.required("d")?;
     let autospace = call.optional_bool("autospace", true)?;
     call.finish()?;
-    let Some(entries) = mapping_entries(&value)? else { return Err(call.wrong("d", "a mapping", &value)) };
+    let Some(entries) = mapping_entries(&value)? else {
+        return Err(call.wrong("d", "a mapping", &value));
+    };
     let mut attributes = Vec::new();
     for (key, value) in entries {
         if value.is_none() || value.is_undefined() {
@@ -236,12 +265,24 @@ pub(super) fn xmlattr(call: &mut Call<'_>) -> Result<Value> {
         }
         let key = key.to_str();
         if key.contains(|letter: char| is_space(letter) || matches!(letter, '/' | '>' | '=')) {
-            return Err(Error::new(ErrorKind::Value, format!("Invalid character in attribute name: {key:?}")));
+            return Err(Error::new(
+                ErrorKind::Value,
+                format!("Invalid character in attribute name: {key:?}"),
+            ));
         }
-        attributes.push(format!("{}=\"{}\"", escaped(&key), escaped(&value.to_str())));
+        attributes.push(format!(
+            "{}=\"{}\"",
+            escaped(&key),
+            escaped(&value.to_str())
+        ));
     }
     let joined = attributes.join(" ");
-    Ok(if autospace && !joined.is_empty() { format!(" {joined}") } else { joined }.into())
+    Ok(if autospace && !joined.is_empty() {
+        format!(" {joined}")
+    } else {
+        joined
+    }
+    .into())
 }
 
 /// The value of a Python literal, as `ast.literal_eval` reads it; `None` if the text is none.
@@ -263,15 +304,26 @@ fn constant(template: &Template, id: ExprId) -> Option<Value> {
     match &ast.expressions[id as usize] {
         Expr::Const(value @ (Value::Bool(_) | Value::None)) => {
             let at = ast.offsets[id as usize] as usize;
-            template.source()[at..].starts_with(|first: char| first.is_ascii_uppercase()).then(|| value.clone())
+            template.source()[at..]
+                .starts_with(|first: char| first.is_ascii_uppercase())
+                .then(|| value.clone())
         }
         Expr::Const(value) => Some(value.clone()),
-        Expr::List(items) => items.iter().map(|item| constant(template, *item)).collect::<Option<Vec<_>>>().map(Value::list),
-        Expr::Tuple(items) => items.iter().map(|item| constant(template, *item)).collect::<Option<Vec<_>>>().map(Value::tuple),
+        Expr::List(items) => items
+            .iter()
+            .map(|item| constant(template, *item))
+            .collect::<Option<Vec<_>>>()
+            .map(Value::list),
+        Expr::Tuple(items) => items
+            .iter()
+            .map(|item| constant(template, *item))
+            .collect::<Option<Vec<_>>>()
+            .map(Value::tuple),
         Expr::Dict(entries) => {
             let dict = crate::Dict::new();
             for (key, value) in entries {
-                dict.set(constant(template, *key)?, constant(template, *value)?).ok()?;
+                dict.set(constant(template, *key)?, constant(template, *value)?)
+                    .ok()?;
             }
             Some(Value::Dict(dict))
         }

@@ -1,6 +1,8 @@
 //! The table of filters.
 
-use super::{aggregate as a, encode as e, numbers as n, select as p, sequences as s, words as w, wrap};
+use super::{
+    aggregate as a, encode as e, numbers as n, select as p, sequences as s, words as w, wrap,
+};
 use crate::{Call, Result, Value};
 
 /// A filter: what is filtered is the first argument.

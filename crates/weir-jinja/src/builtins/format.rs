@@ -17,7 +17,12 @@ pub(super) fn format_text(
     positional: &[Value],
     named: &[(Arc<str>, Value)],
 ) -> Result<Value> {
-    let mut formatter = Formatter { interpreter, positional, named, automatic: 0 };
+    let mut formatter = Formatter {
+        interpreter,
+        positional,
+        named,
+        automatic: 0,
+    };
     formatter.format(text, 0).map(Value::from)
 }
 
@@ -69,7 +74,10 @@ impl Formatter<'_> {
         let (path, rest) = field.split_at(name_end);
         let (conversion, rest) = match rest.strip_prefix('!') {
             Some(rest) => {
-                let letter = rest.chars().next().ok_or_else(|| value_error("unmatched '{' in format spec"))?;
+                let letter = rest
+                    .chars()
+                    .next()
+                    .ok_or_else(|| value_error("unmatched '{' in format spec"))?;
                 (Some(letter), &rest[letter.len_utf8()..])
             }
             None => (None, rest),
@@ -84,9 +92,17 @@ impl Formatter<'_> {
             None => {}
             Some('r' | 'a') => value = Value::from(value.repr()),
             Some('s') => value = Value::Str(value.to_str()),
-            Some(other) => return Err(value_error(format!("Unknown conversion specifier '{other}'"))),
+            Some(other) => {
+                return Err(value_error(format!(
+                    "Unknown conversion specifier '{other}'"
+                )));
+            }
         }
-        let spec = if spec.contains('{') { self.format(spec, depth + 1)? } else { spec.to_owned() };
+        let spec = if spec.contains('{') {
+            self.format(spec, depth + 1)?
+        } else {
+            spec.to_owned()
+        };
         out.push_str(&format_value(self.interpreter, &value, &spec)?);
         Ok(())
     }
@@ -112,9 +128,13 @@ impl Formatter<'_> {
                 rest = &after[end..];
             } else {
                 let after = &rest[1..];
-                let end = after.find(']').ok_or_else(|| value_error("Missing ']' in format string"))?;
+                let end = after
+                    .find(']')
+                    .ok_or_else(|| value_error("Missing ']' in format string"))?;
                 let key = &after[..end];
-                let key = key.parse::<i64>().map_or_else(|_| Value::from(key), Value::Int);
+                let key = key
+                    .parse::<i64>()
+                    .map_or_else(|_| Value::from(key), Value::Int);
                 value = value.get_item(&key)?;
                 rest = &after[end + 1..];
             }
@@ -182,7 +202,11 @@ struct Spec {
 fn parse_spec(text: &str, type_name: &str) -> Result<Spec> {
     let mut spec = Spec::default();
     let letters: Vec<char> = text.chars().collect();
-    let is_align = |at: usize| letters.get(at).is_some_and(|letter| matches!(letter, '<' | '>' | '^' | '='));
+    let is_align = |at: usize| {
+        letters
+            .get(at)
+            .is_some_and(|letter| matches!(letter, '<' | '>' | '^' | '='))
+    };
     let mut at = 0;
     if is_align(1) {
         spec.fill = Some(letters[0]);
@@ -193,7 +217,10 @@ fn parse_spec(text: &str, type_name: &str) -> Result<Spec> {
         at = 1;
     }
     let next = |at: &mut usize, accept: &[char]| {
-        let found = letters.get(*at).copied().filter(|letter| accept.contains(letter));
+        let found = letters
+            .get(*at)
+            .copied()
+            .filter(|letter| accept.contains(letter));
         *at += usize::from(found.is_some());
         found
     };
@@ -205,7 +232,8 @@ fn parse_spec(text: &str, type_name: &str) -> Result<Spec> {
     spec.grouping = next(&mut at, &[',', '_']);
     if next(&mut at, &['.']).is_some() {
         spec.precision = Some(
-            digits(&letters, &mut at)?.ok_or_else(|| value_error("Format specifier missing precision"))?,
+            digits(&letters, &mut at)?
+                .ok_or_else(|| value_error("Format specifier missing precision"))?,
         );
     }
     if at < letters.len() {
@@ -213,7 +241,9 @@ fn parse_spec(text: &str, type_name: &str) -> Result<Spec> {
         at += 1;
     }
     if at < letters.len() {
-        return Err(value_error(format!("Invalid format specifier '{text}' for object of type '{type_name}'")));
+        return Err(value_error(format!(
+            "Invalid format specifier '{text}' for object of type '{type_name}'"
+        )));
     }
     Ok(spec)
 }
@@ -221,7 +251,12 @@ fn parse_spec(text: &str, type_name: &str) -> Result<Spec> {
 fn digits(letters: &[char], at: &mut usize) -> Result<Option<usize>> {
     let mut number: Option<usize> = None;
     while let Some(digit) = letters.get(*at).and_then(|letter| letter.to_digit(10)) {
-        number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit as usize));
+        number = Some(
+            number
+                .unwrap_or(0)
+                .saturating_mul(10)
+                .saturating_add(digit as usize),
+        );
         *at += 1;
     }
     if number.is_some_and(|number| number > 1 << 30) {
@@ -231,19 +266,26 @@ fn digits(letters: &[char], at: &mut usize) -> Result<Option<usize>> {
 }
 
 /// Python's `format(value, spec)`.
-pub(super) fn format_value(interpreter: &mut Interpreter, value: &Value, spec: &str) -> Result<String> {
+pub(super) fn format_value(
+    interpreter: &mut Interpreter,
+    value: &Value,
+    spec: &str,
+) -> Result<String> {
     if spec.is_empty() {
         return Ok(value.to_str().to_string());
     }
-    if let Value::Object(object) = value {
-        if let Some(formatted) = object.operate("format", &Value::from(spec), false)? {
-            return Ok(formatted.to_str().to_string());
-        }
+    if let Value::Object(object) = value
+        && let Some(formatted) = object.operate("format", &Value::from(spec), false)?
+    {
+        return Ok(formatted.to_str().to_string());
     }
     let parsed = parse_spec(spec, value.type_name())?;
     interpreter.check_text(parsed.width.saturating_add(parsed.precision.unwrap_or(0)))?;
     let unknown = |kind: char| {
-        value_error(format!("Unknown format code '{kind}' for object of type '{}'", value.type_name()))
+        value_error(format!(
+            "Unknown format code '{kind}' for object of type '{}'",
+            value.type_name()
+        ))
     };
     match (value, parsed.kind) {
         (Value::Str(_), None | Some('s')) => {
@@ -253,7 +295,9 @@ pub(super) fn format_value(interpreter: &mut Interpreter, value: &Value, spec: &
                 None => text.to_string(),
             };
             if parsed.align == Some('=') {
-                return Err(value_error("'=' alignment not allowed in string format specifier"));
+                return Err(value_error(
+                    "'=' alignment not allowed in string format specifier",
+                ));
             }
             Ok(aligned("", &text, &parsed, '<'))
         }
@@ -261,11 +305,19 @@ pub(super) fn format_value(interpreter: &mut Interpreter, value: &Value, spec: &
         (Value::Int(_) | Value::BigInt(_) | Value::Bool(_), kind) => {
             let number = value.as_i128().unwrap_or(0);
             match kind {
-                Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%') => float_text(number as f64, &parsed, kind, unknown),
-                None | Some('d' | 'n' | 'b' | 'o' | 'x' | 'X' | 'c') if parsed.precision.is_some() => {
-                    Err(value_error("Precision not allowed in integer format specifier"))
+                Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%') => {
+                    float_text(number as f64, &parsed, kind, unknown)
                 }
-                None | Some('d' | 'n' | 'b' | 'o' | 'x' | 'X' | 'c') => integer_text(number, &parsed, kind),
+                None | Some('d' | 'n' | 'b' | 'o' | 'x' | 'X' | 'c')
+                    if parsed.precision.is_some() =>
+                {
+                    Err(value_error(
+                        "Precision not allowed in integer format specifier",
+                    ))
+                }
+                None | Some('d' | 'n' | 'b' | 'o' | 'x' | 'X' | 'c') => {
+                    integer_text(number, &parsed, kind)
+                }
                 Some(kind) => Err(unknown(kind)),
             }
         }
@@ -273,7 +325,10 @@ pub(super) fn format_value(interpreter: &mut Interpreter, value: &Value, spec: &
         (Value::Undefined(_), _) => Ok(String::new()),
         _ => Err(Error::new(
             ErrorKind::Type,
-            format!("unsupported format string passed to {}.__format__", value.type_name()),
+            format!(
+                "unsupported format string passed to {}.__format__",
+                value.type_name()
+            ),
         )),
     }
 }
@@ -298,7 +353,12 @@ fn integer_text(number: i128, spec: &Spec, kind: Option<char>) -> Result<String>
     let sign = sign_of(number < 0, spec);
     let prefix = if spec.alternate { prefix } else { "" };
     let lead = format!("{sign}{prefix}");
-    Ok(aligned(&lead, &grouped(&digits, spec.grouping, every), spec, '>'))
+    Ok(aligned(
+        &lead,
+        &grouped(&digits, spec.grouping, every),
+        spec,
+        '>',
+    ))
 }
 
 fn float_text(
@@ -317,7 +377,11 @@ fn float_text(
         None => match precision {
             Some(precision) => {
                 let general = general(size, precision, spec.alternate);
-                if general.contains(['.', 'e', 'n']) { general } else { general + ".0" }
+                if general.contains(['.', 'e', 'n']) {
+                    general
+                } else {
+                    general + ".0"
+                }
             }
             None => float_repr(size),
         },
@@ -327,9 +391,16 @@ fn float_text(
         digits.make_ascii_uppercase();
     }
     let sign = sign_of(number.is_sign_negative() && !number.is_nan(), spec);
-    let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+    let end = digits
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(digits.len());
     let whole = grouped(&digits[..end], spec.grouping, 3);
-    Ok(aligned(sign, &format!("{whole}{}", &digits[end..]), spec, '>'))
+    Ok(aligned(
+        sign,
+        &format!("{whole}{}", &digits[end..]),
+        spec,
+        '>',
+    ))
 }
 
 fn sign_of(negative: bool, spec: &Spec) -> &'static str {
@@ -342,7 +413,9 @@ fn sign_of(negative: bool, spec: &Spec) -> &'static str {
 }
 
 fn grouped(digits: &str, separator: Option<char>, every: usize) -> String {
-    let Some(separator) = separator else { return digits.to_owned() };
+    let Some(separator) = separator else {
+        return digits.to_owned();
+    };
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(every) {
@@ -362,14 +435,24 @@ fn aligned(lead: &str, text: &str, spec: &Spec, default: char) -> String {
     let pad = |count: usize| fill.to_string().repeat(count);
     match spec.align.unwrap_or(if zero { '=' } else { default }) {
         '<' => format!("{lead}{text}{}", pad(missing)),
-        '^' => format!("{}{lead}{text}{}", pad(missing / 2), pad(missing - missing / 2)),
+        '^' => format!(
+            "{}{lead}{text}{}",
+            pad(missing / 2),
+            pad(missing - missing / 2)
+        ),
         '=' => format!("{lead}{}{text}", pad(missing)),
         _ => format!("{}{lead}{text}", pad(missing)),
     }
 }
 
 fn special(number: f64) -> Option<String> {
-    (!number.is_finite()).then(|| if number.is_nan() { "nan".into() } else { "inf".into() })
+    (!number.is_finite()).then(|| {
+        if number.is_nan() {
+            "nan".into()
+        } else {
+            "inf".into()
+        }
+    })
 }
 
 /// As `%.{precision}f`.
@@ -389,7 +472,11 @@ pub(super) fn scientific(number: f64, precision: usize) -> String {
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let exponent: i32 = exponent.parse().unwrap_or(0);
         let sign = if exponent < 0 { '-' } else { '+' };
-        format!("{mantissa}{}e{sign}{:02}", "0".repeat(precision - own), exponent.abs())
+        format!(
+            "{mantissa}{}e{sign}{:02}",
+            "0".repeat(precision - own),
+            exponent.abs()
+        )
     })
 }
 

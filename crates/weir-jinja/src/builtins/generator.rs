@@ -14,13 +14,20 @@ pub(super) struct Generator {
 
 impl Generator {
     pub(super) fn value(name: &'static str, items: Vec<Value>) -> Value {
-        Value::object(Self { name, items: Mutex::new(items) })
+        Value::object(Self {
+            name,
+            items: Mutex::new(items),
+        })
     }
 
     /// Takes the first item only, as `next` does.
     pub(super) fn first(&self) -> Option<Value> {
         let mut items = self.items.lock();
-        if items.is_empty() { None } else { Some(items.remove(0)) }
+        if items.is_empty() {
+            None
+        } else {
+            Some(items.remove(0))
+        }
     }
 }
 

@@ -27,8 +27,12 @@ const FUNCTIONS: [(&str, Body); 7] = [
     ("return", return_value),
 ];
 
-static GLOBALS: LazyLock<HashMap<&'static str, Value>> =
-    LazyLock::new(|| FUNCTIONS.iter().map(|(name, body)| (*name, Function::value(*name, *body))).collect());
+static GLOBALS: LazyLock<HashMap<&'static str, Value>> = LazyLock::new(|| {
+    FUNCTIONS
+        .iter()
+        .map(|(name, body)| (*name, Function::value(*name, *body)))
+        .collect()
+});
 
 pub(crate) fn global(name: &str) -> Option<Value> {
     GLOBALS.get(name).cloned()
@@ -77,7 +81,10 @@ fn range(call: &mut Call<'_>) -> Result<Value> {
                 }
                 return Err(Error::new(
                     ErrorKind::Type,
-                    format!("'{}' object cannot be interpreted as an integer", value.type_name()),
+                    format!(
+                        "'{}' object cannot be interpreted as an integer",
+                        value.type_name()
+                    ),
                 ));
             }
         }
@@ -93,13 +100,29 @@ fn range(call: &mut Call<'_>) -> Result<Value> {
         }
     };
     if step == 0 {
-        return Err(Error::new(ErrorKind::Value, "range() arg 3 must not be zero"));
+        return Err(Error::new(
+            ErrorKind::Value,
+            "range() arg 3 must not be zero",
+        ));
     }
-    let distance = if step > 0 { i128::from(stop) - i128::from(start) } else { i128::from(start) - i128::from(stop) };
-    let length = if distance <= 0 { 0 } else { (distance - 1) / i128::from(step.unsigned_abs()) + 1 };
+    let distance = if step > 0 {
+        i128::from(stop) - i128::from(start)
+    } else {
+        i128::from(start) - i128::from(stop)
+    };
+    let length = if distance <= 0 {
+        0
+    } else {
+        (distance - 1) / i128::from(step.unsigned_abs()) + 1
+    };
     let limit = call.interpreter.environment().limits.range;
     match usize::try_from(length) {
-        Ok(length) if length <= limit => Ok(Value::object(Range { start, stop, step, length })),
+        Ok(length) if length <= limit => Ok(Value::object(Range {
+            start,
+            stop,
+            step,
+            length,
+        })),
         _ => Err(Error::new(
             ErrorKind::Overflow,
             format!("Range too big. The sandbox blocks ranges larger than MAX_RANGE ({limit})."),
@@ -131,7 +154,10 @@ impl Object for Range {
     }
 
     fn item(&self, key: &Value) -> Result<Option<Value>> {
-        Ok(key.as_int().and_then(|at| position(at, self.length)).map(|at| self.at(at)))
+        Ok(key
+            .as_int()
+            .and_then(|at| position(at, self.length))
+            .map(|at| self.at(at)))
     }
 
     fn length(&self) -> Option<usize> {
@@ -191,17 +217,29 @@ impl Object for Namespace {
     }
 
     fn attributes(&self) -> Vec<String> {
-        self.attributes.keys().iter().map(|key| key.to_str().to_string()).collect()
+        self.attributes
+            .keys()
+            .iter()
+            .map(|key| key.to_str().to_string())
+            .collect()
     }
 
     fn repr(&self) -> String {
         // A namespace may be in itself; its attributes' names are told, not their values.
         let names = self.attributes.keys();
         let values = self.attributes.values();
-        if values.iter().any(|value| matches!(value, Value::Object(_) | Value::List(_) | Value::Dict(_) | Value::Tuple(_))) {
+        if values.iter().any(|value| {
+            matches!(
+                value,
+                Value::Object(_) | Value::List(_) | Value::Dict(_) | Value::Tuple(_)
+            )
+        }) {
             return format!("<Namespace {}>", Value::list(names).repr());
         }
-        format!("<Namespace {}>", Value::Dict(self.attributes.clone()).repr())
+        format!(
+            "<Namespace {}>",
+            Value::Dict(self.attributes.clone()).repr()
+        )
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -213,9 +251,15 @@ fn cycler(call: &mut Call<'_>) -> Result<Value> {
     let items = call.rest();
     call.finish()?;
     if items.is_empty() {
-        return Err(Error::new(ErrorKind::Type, "at least one item has to be provided"));
+        return Err(Error::new(
+            ErrorKind::Type,
+            "at least one item has to be provided",
+        ));
     }
-    Ok(Value::object(Cycler { items: Tuple::new(items), at: AtomicUsize::new(0) }))
+    Ok(Value::object(Cycler {
+        items: Tuple::new(items),
+        at: AtomicUsize::new(0),
+    }))
 }
 
 /// Goes round its items.
@@ -280,7 +324,10 @@ impl Object for Cycler {
 fn joiner(call: &mut Call<'_>) -> Result<Value> {
     let separator = call.optional("sep")?.unwrap_or_else(|| ", ".into());
     call.finish()?;
-    Ok(Value::object(Joiner { separator: vec![separator], used: AtomicUsize::new(0) }))
+    Ok(Value::object(Joiner {
+        separator: vec![separator],
+        used: AtomicUsize::new(0),
+    }))
 }
 
 /// Gives nothing the first time and its separator from then on.
@@ -330,7 +377,9 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn value(grouper: Value, list: Value) -> Value {
-        Value::object(Self { items: Tuple::new(vec![grouper, list]) })
+        Value::object(Self {
+            items: Tuple::new(vec![grouper, list]),
+        })
     }
 }
 
@@ -354,7 +403,10 @@ impl Object for Group {
     }
 
     fn item(&self, key: &Value) -> Result<Option<Value>> {
-        Ok(key.as_int().and_then(|at| position(at, 2)).map(|at| self.items[at].clone()))
+        Ok(key
+            .as_int()
+            .and_then(|at| position(at, 2))
+            .map(|at| self.items[at].clone()))
     }
 
     fn iterate(&self) -> Option<Vec<Value>> {
@@ -368,7 +420,9 @@ impl Object for Group {
     fn equals(&self, other: &Value) -> bool {
         match other {
             Value::Tuple(other) => self.items[..] == other[..],
-            other => other.as_object::<Self>().is_some_and(|other| self.items[..] == other.items[..]),
+            other => other
+                .as_object::<Self>()
+                .is_some_and(|other| self.items[..] == other.items[..]),
         }
     }
 

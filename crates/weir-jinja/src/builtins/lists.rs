@@ -4,10 +4,25 @@ use super::{no_method, sequences::sort_values};
 use crate::{Call, Error, ErrorKind, List, Result, Tuple, Value, value::position};
 
 pub(super) const METHODS: &[&str] = &[
-    "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort", "__setitem__",
-    "__getitem__", "__delitem__", "__contains__", "__len__",
+    "append",
+    "clear",
+    "copy",
+    "count",
+    "extend",
+    "index",
+    "insert",
+    "pop",
+    "remove",
+    "reverse",
+    "sort",
+    "__setitem__",
+    "__getitem__",
+    "__delitem__",
+    "__contains__",
+    "__len__",
 ];
-pub(super) const TUPLE_METHODS: &[&str] = &["count", "index", "__getitem__", "__contains__", "__len__"];
+pub(super) const TUPLE_METHODS: &[&str] =
+    &["count", "index", "__getitem__", "__contains__", "__len__"];
 
 pub(super) fn call(list: &List, name: &str, call: &mut Call<'_>) -> Result<Value> {
     call.interpreter.charge(1)?;
@@ -20,20 +35,27 @@ pub(super) fn call(list: &List, name: &str, call: &mut Call<'_>) -> Result<Value
         }
         "extend" => {
             let items = call.required("iterable")?.items()?;
-            call.interpreter.check_items_once(list.len() + items.len())?;
+            call.interpreter
+                .check_items_once(list.len() + items.len())?;
             call.interpreter.charge(items.len() as u64)?;
             list.change(|own| own.extend(items));
             Value::None
         }
         "insert" => {
             let index = call.required("index")?;
-            let Some(index) = index.as_int() else { return Err(call.wrong("index", "an integer", &index)) };
+            let Some(index) = index.as_int() else {
+                return Err(call.wrong("index", "an integer", &index));
+            };
             let value = call.required("object")?;
             call.interpreter.check_items_once(list.len() + 1)?;
             call.interpreter.charge(list.len() as u64 / 64)?;
             list.change(|own| {
                 let length = own.len() as i64;
-                let at = if index < 0 { index.saturating_add(length).max(0) } else { index.min(length) };
+                let at = if index < 0 {
+                    index.saturating_add(length).max(0)
+                } else {
+                    index.min(length)
+                };
                 own.insert(at as usize, value);
             });
             Value::None
@@ -60,7 +82,12 @@ pub(super) fn call(list: &List, name: &str, call: &mut Call<'_>) -> Result<Value
                     let removed = list.change(|own| (at < own.len()).then(|| own.remove(at)));
                     drop(removed);
                 }
-                None => return Err(Error::new(ErrorKind::Value, "list.remove(x): x not in list")),
+                None => {
+                    return Err(Error::new(
+                        ErrorKind::Value,
+                        "list.remove(x): x not in list",
+                    ));
+                }
             }
             Value::None
         }
@@ -88,7 +115,10 @@ pub(super) fn call(list: &List, name: &str, call: &mut Call<'_>) -> Result<Value
                     items = sort_values(keyed, reverse)?;
                 }
                 None => {
-                    items = sort_values(items.into_iter().map(|item| (item.clone(), item)).collect(), reverse)?;
+                    items = sort_values(
+                        items.into_iter().map(|item| (item.clone(), item)).collect(),
+                        reverse,
+                    )?;
                 }
             }
             list.change(|own| *own = items);
@@ -105,7 +135,10 @@ pub(super) fn call(list: &List, name: &str, call: &mut Call<'_>) -> Result<Value
                 Some(std::mem::replace(&mut own[at], value))
             });
             if old.is_none() {
-                return Err(Error::new(ErrorKind::Index, "list assignment index out of range"));
+                return Err(Error::new(
+                    ErrorKind::Index,
+                    "list assignment index out of range",
+                ));
             }
             Value::None
         }
@@ -116,7 +149,10 @@ pub(super) fn call(list: &List, name: &str, call: &mut Call<'_>) -> Result<Value
                 Some(own.remove(at))
             });
             if old.is_none() {
-                return Err(Error::new(ErrorKind::Index, "list assignment index out of range"));
+                return Err(Error::new(
+                    ErrorKind::Index,
+                    "list assignment index out of range",
+                ));
             }
             Value::None
         }
@@ -140,12 +176,26 @@ fn shared(items: &[Value], kind: &str, name: &str, call: &mut Call<'_>) -> Resul
             let clip = |bound: i64| if bound < 0 { (bound + length).max(0) } else { bound.min(length) } as usize;
             let start = clip(call.optional_int("start")?.unwrap_or(0));
             let stop = clip(call.optional_int("stop")?.unwrap_or(length));
-            match items.iter().enumerate().take(stop).skip(start).find(|(_, item)| **item == value) {
+            match items
+                .iter()
+                .enumerate()
+                .take(stop)
+                .skip(start)
+                .find(|(_, item)| **item == value)
+            {
                 Some((at, _)) => Value::from(at),
                 None if kind == "list" => {
-                    return Err(Error::new(ErrorKind::Value, format!("{} is not in list", value.repr())));
+                    return Err(Error::new(
+                        ErrorKind::Value,
+                        format!("{} is not in list", value.repr()),
+                    ));
                 }
-                None => return Err(Error::new(ErrorKind::Value, "tuple.index(x): x not in tuple")),
+                None => {
+                    return Err(Error::new(
+                        ErrorKind::Value,
+                        "tuple.index(x): x not in tuple",
+                    ));
+                }
             }
         }
         "count" => {
@@ -154,9 +204,17 @@ fn shared(items: &[Value], kind: &str, name: &str, call: &mut Call<'_>) -> Resul
         }
         "__getitem__" => {
             let key = call.required("key")?;
-            match key.as_int().and_then(|at| items.get(position(at, items.len())?)) {
+            match key
+                .as_int()
+                .and_then(|at| items.get(position(at, items.len())?))
+            {
                 Some(item) => item.clone(),
-                None => return Err(Error::new(ErrorKind::Index, format!("{kind} index out of range"))),
+                None => {
+                    return Err(Error::new(
+                        ErrorKind::Index,
+                        format!("{kind} index out of range"),
+                    ));
+                }
             }
         }
         "__contains__" => Value::Bool(items.contains(&call.required("value")?)),

@@ -15,8 +15,8 @@ mod sequences;
 mod sets;
 mod strings;
 mod tests;
-mod wrap;
 mod words;
+mod wrap;
 
 pub(crate) use self::{
     filters::{filter, filter_names},
@@ -52,7 +52,10 @@ pub(crate) fn call_method(value: &Value, name: &str, call: &mut Call<'_>) -> Res
 }
 
 fn no_method(type_name: &str, name: &str) -> Error {
-    Error::new(ErrorKind::Attribute, format!("'{type_name}' object has no attribute '{name}'"))
+    Error::new(
+        ErrorKind::Attribute,
+        format!("'{type_name}' object has no attribute '{name}'"),
+    )
 }
 
 /// The entries of a value that is a mapping.
@@ -75,7 +78,10 @@ pub(crate) fn mapping_entries(value: &Value) -> Result<Option<Vec<(Value, Value)
 /// The length of a value, or Python's error.
 fn length_of(value: &Value) -> Result<usize> {
     value.length().ok_or_else(|| {
-        Error::new(ErrorKind::Type, format!("object of type '{}' has no len()", value.type_name()))
+        Error::new(
+            ErrorKind::Type,
+            format!("object of type '{}' has no len()", value.type_name()),
+        )
     })
 }
 

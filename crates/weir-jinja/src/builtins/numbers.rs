@@ -11,7 +11,9 @@ pub(super) const METHODS: &[&str] = &["is_integer", "bit_length", "conjugate"];
 pub(super) fn call(value: &Value, name: &str, call: &mut Call<'_>) -> Result<Value> {
     call.finish()?;
     match (name, value) {
-        ("is_integer", Value::Float(number)) => Ok(Value::Bool(number.is_finite() && number.fract() == 0.0)),
+        ("is_integer", Value::Float(number)) => {
+            Ok(Value::Bool(number.is_finite() && number.fract() == 0.0))
+        }
         ("is_integer", _) => Ok(Value::Bool(true)),
         ("bit_length", _) if value.as_i128().is_some() => {
             let number = value.as_i128().unwrap_or(0).unsigned_abs();
@@ -30,7 +32,10 @@ pub(super) fn abs(call: &mut Call<'_>) -> Result<Value> {
         Value::Undefined(undefined) => Err(undefined.error()),
         other => match other.as_i128().and_then(i128::checked_abs) {
             Some(number) => Ok(Value::integer(number)),
-            None => Err(Error::new(ErrorKind::Type, format!("bad operand type for abs(): '{}'", other.type_name()))),
+            None => Err(Error::new(
+                ErrorKind::Type,
+                format!("bad operand type for abs(): '{}'", other.type_name()),
+            )),
         },
     }
 }
@@ -76,7 +81,9 @@ pub(super) fn float(call: &mut Call<'_>) -> Result<Value> {
 pub(super) fn round(call: &mut Call<'_>) -> Result<Value> {
     let value = call.required("value")?;
     let precision = call.optional_int("precision")?.unwrap_or(0);
-    let method = call.optional_str("method")?.unwrap_or_else(|| "common".into());
+    let method = call
+        .optional_str("method")?
+        .unwrap_or_else(|| "common".into());
     call.finish()?;
     if let Value::Undefined(undefined) = &value {
         return Err(undefined.error());
@@ -84,7 +91,11 @@ pub(super) fn round(call: &mut Call<'_>) -> Result<Value> {
     let digits = i32::try_from(precision.clamp(-400, 400)).unwrap_or(0);
     if &*method == "common" {
         if let Some(number) = value.as_i128() {
-            return Ok(Value::integer(if digits < 0 { round_integer(number, digits.unsigned_abs()) } else { number }));
+            return Ok(Value::integer(if digits < 0 {
+                round_integer(number, digits.unsigned_abs())
+            } else {
+                number
+            }));
         }
         if let Value::Object(object) = &value
             && let Some(rounded) = object.operate("round", &Value::from(digits), false)?
@@ -103,12 +114,19 @@ pub(super) fn round(call: &mut Call<'_>) -> Result<Value> {
         "common" => round_float(number, digits),
         "ceil" => (number * factor).ceil() / factor,
         "floor" => (number * factor).floor() / factor,
-        _ => return Err(Error::new(ErrorKind::Value, "method must be common, ceil or floor")),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Value,
+                "method must be common, ceil or floor",
+            ));
+        }
     }))
 }
 
 fn round_integer(number: i128, digits: u32) -> i128 {
-    let Some(unit) = 10_i128.checked_pow(digits) else { return 0 };
+    let Some(unit) = 10_i128.checked_pow(digits) else {
+        return 0;
+    };
     let rest = number.rem_euclid(unit);
     let down = number - rest;
     // Halves go to the even neighbour, as in Python.
@@ -122,7 +140,9 @@ pub(super) fn round_float(number: f64, digits: i32) -> f64 {
         return number;
     }
     if digits >= 0 {
-        return format!("{number:.*}", digits as usize).parse().unwrap_or(number);
+        return format!("{number:.*}", digits as usize)
+            .parse()
+            .unwrap_or(number);
     }
     if digits < -308 {
         return 0.0_f64.copysign(number);
@@ -140,7 +160,9 @@ pub(super) fn filesizeformat(call: &mut Call<'_>) -> Result<Value> {
         Value::Str(text) => parse_float(text),
         other => other.as_float(),
     };
-    let Some(bytes) = bytes else { return Err(call.wrong("value", "a number", &value)) };
+    let Some(bytes) = bytes else {
+        return Err(call.wrong("value", "a number", &value));
+    };
     let base: f64 = if binary { 1024.0 } else { 1000.0 };
     if bytes == 1.0 {
         return Ok("1 Byte".into());
@@ -152,7 +174,11 @@ pub(super) fn filesizeformat(call: &mut Call<'_>) -> Result<Value> {
     for letter in ["k", "M", "G", "T", "P", "E", "Z", "Y"] {
         unit *= base;
         if bytes < unit || letter == "Y" {
-            let name = if binary { format!("{}iB", letter.to_uppercase()) } else { format!("{letter}B") };
+            let name = if binary {
+                format!("{}iB", letter.to_uppercase())
+            } else {
+                format!("{letter}B")
+            };
             return Ok(format!("{:.1} {name}", base * bytes / unit).into());
         }
     }

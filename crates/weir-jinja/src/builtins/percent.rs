@@ -4,8 +4,16 @@ use super::format::{fixed, general, quoted, scientific};
 use crate::{Error, ErrorKind, Interpreter, Result, Value};
 
 /// Formats a text with a tuple of values, a mapping, or a single value.
-pub(crate) fn percent_format(interpreter: &mut Interpreter, text: &str, values: &Value) -> Result<Value> {
-    let mut given = Given { values, next: 0, by_name: false };
+pub(crate) fn percent_format(
+    interpreter: &mut Interpreter,
+    text: &str,
+    values: &Value,
+) -> Result<Value> {
+    let mut given = Given {
+        values,
+        next: 0,
+        by_name: false,
+    };
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('%') {
@@ -39,9 +47,9 @@ impl Given<'_> {
     fn named(&mut self, name: &str) -> Result<Value> {
         self.by_name = true;
         match self.values {
-            Value::Dict(dict) => {
-                dict.get_str(name).ok_or_else(|| Error::new(ErrorKind::Key, format!("'{name}'")))
-            }
+            Value::Dict(dict) => dict
+                .get_str(name)
+                .ok_or_else(|| Error::new(ErrorKind::Key, format!("'{name}'"))),
             _ => Err(Error::new(ErrorKind::Type, "format requires a mapping")),
         }
     }
@@ -53,7 +61,10 @@ impl Given<'_> {
             _ => self.next == 0,
         };
         if left && !self.by_name {
-            return Err(Error::new(ErrorKind::Type, "not all arguments converted during string formatting"));
+            return Err(Error::new(
+                ErrorKind::Type,
+                "not all arguments converted during string formatting",
+            ));
         }
         Ok(())
     }
@@ -80,7 +91,9 @@ impl<'a> Directive<'a> {
     fn parse(&mut self, text: &'a str, given: &mut Given<'_>) -> Result<&'a str> {
         let mut rest = text;
         if let Some(after) = rest.strip_prefix('(') {
-            let end = after.find(')').ok_or_else(|| value_error("incomplete format key"))?;
+            let end = after
+                .find(')')
+                .ok_or_else(|| value_error("incomplete format key"))?;
             self.name = Some(&after[..end]);
             rest = &after[end + 1..];
         }
@@ -103,15 +116,24 @@ impl<'a> Directive<'a> {
         }
         if let Some(after) = rest.strip_prefix('.') {
             let (precision, after) = number(after, given)?;
-            self.precision = Some(usize::try_from(precision.unwrap_or(0).max(0)).unwrap_or(usize::MAX));
+            self.precision =
+                Some(usize::try_from(precision.unwrap_or(0).max(0)).unwrap_or(usize::MAX));
             rest = after;
         }
         rest = rest.trim_start_matches(['h', 'l', 'L']);
-        self.kind = rest.chars().next().ok_or_else(|| value_error("incomplete format"))?;
+        self.kind = rest
+            .chars()
+            .next()
+            .ok_or_else(|| value_error("incomplete format"))?;
         Ok(&rest[self.kind.len_utf8()..])
     }
 
-    fn write(&self, given: &mut Given<'_>, interpreter: &mut Interpreter, out: &mut String) -> Result<()> {
+    fn write(
+        &self,
+        given: &mut Given<'_>,
+        interpreter: &mut Interpreter,
+        out: &mut String,
+    ) -> Result<()> {
         if self.kind == '%' {
             out.push('%');
             return Ok(());
@@ -123,7 +145,11 @@ impl<'a> Directive<'a> {
         };
         let (sign, body) = match self.kind {
             's' | 'r' | 'a' => {
-                let text = if self.kind == 's' { value.to_str().to_string() } else { quoted(&value) };
+                let text = if self.kind == 's' {
+                    value.to_str().to_string()
+                } else {
+                    quoted(&value)
+                };
                 let text = match self.precision {
                     Some(precision) => text.chars().take(precision).collect(),
                     None => text,
@@ -134,11 +160,16 @@ impl<'a> Directive<'a> {
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' => self.float(&value)?,
             'c' => (String::new(), character(&value)?),
             other => {
-                return Err(value_error(format!("unsupported format character '{other}' ({:#x})", u32::from(other)))
-                    .with_hint("write `%%` for a percent sign that is meant literally"));
+                return Err(value_error(format!(
+                    "unsupported format character '{other}' ({:#x})",
+                    u32::from(other)
+                ))
+                .with_hint("write `%%` for a percent sign that is meant literally"));
             }
         };
-        let missing = self.width.saturating_sub(sign.chars().count() + body.chars().count());
+        let missing = self
+            .width
+            .saturating_sub(sign.chars().count() + body.chars().count());
         let zeros = self.zero && !self.left && !matches!(self.kind, 's' | 'r' | 'a' | 'c');
         match (self.left, zeros) {
             (true, _) => out.extend([&*sign, &*body, &" ".repeat(missing)]),
@@ -160,16 +191,26 @@ impl<'a> Directive<'a> {
     fn integer(&self, value: &Value) -> Result<(String, String)> {
         let number = match value {
             Value::Undefined(undefined) => return Err(undefined.error()),
-            Value::Float(float) if !matches!(self.kind, 'o' | 'x' | 'X') && float.abs() < 1.7e38 => {
+            Value::Float(float)
+                if !matches!(self.kind, 'o' | 'x' | 'X') && float.abs() < 1.7e38 =>
+            {
                 Some(float.trunc() as i128)
             }
             other => other.as_i128(),
         };
         let Some(number) = number else {
-            let wanted = if matches!(self.kind, 'o' | 'x' | 'X') { "an integer" } else { "a real number" };
+            let wanted = if matches!(self.kind, 'o' | 'x' | 'X') {
+                "an integer"
+            } else {
+                "a real number"
+            };
             return Err(Error::new(
                 ErrorKind::Type,
-                format!("%{} format: {wanted} is required, not {}", self.kind, value.type_name()),
+                format!(
+                    "%{} format: {wanted} is required, not {}",
+                    self.kind,
+                    value.type_name()
+                ),
             ));
         };
         let size = number.unsigned_abs();
@@ -181,7 +222,10 @@ impl<'a> Directive<'a> {
         };
         let prefix = if self.alternate { prefix } else { "" };
         let zeros = self.precision.unwrap_or(0).saturating_sub(digits.len());
-        Ok((format!("{}{prefix}", self.sign(number < 0)), "0".repeat(zeros) + &digits))
+        Ok((
+            format!("{}{prefix}", self.sign(number < 0)),
+            "0".repeat(zeros) + &digits,
+        ))
     }
 
     fn float(&self, value: &Value) -> Result<(String, String)> {
@@ -207,7 +251,11 @@ impl<'a> Directive<'a> {
         if self.kind.is_ascii_uppercase() {
             digits.make_ascii_uppercase();
         }
-        Ok((self.sign(number.is_sign_negative() && !number.is_nan()).to_owned(), digits))
+        Ok((
+            self.sign(number.is_sign_negative() && !number.is_nan())
+                .to_owned(),
+            digits,
+        ))
     }
 }
 
@@ -215,14 +263,20 @@ impl<'a> Directive<'a> {
 fn number<'a>(text: &'a str, given: &mut Given<'_>) -> Result<(Option<i64>, &'a str)> {
     if let Some(rest) = text.strip_prefix('*') {
         let value = given.take()?;
-        let number = value.as_int().ok_or_else(|| Error::new(ErrorKind::Type, "* wants int"))?;
+        let number = value
+            .as_int()
+            .ok_or_else(|| Error::new(ErrorKind::Type, "* wants int"))?;
         return Ok((Some(number), rest));
     }
-    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(text.len());
     if end == 0 {
         return Ok((None, text));
     }
-    let number = text[..end].parse().map_err(|_| value_error("width too big"))?;
+    let number = text[..end]
+        .parse()
+        .map_err(|_| value_error("width too big"))?;
     Ok((Some(number), &text[end..]))
 }
 

@@ -14,7 +14,9 @@ impl Path {
             Value::Str(text) => text
                 .split('.')
                 .map(|part| match part.parse::<i64>() {
-                    Ok(index) if part.bytes().all(|byte| byte.is_ascii_digit()) => Value::Int(index),
+                    Ok(index) if part.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        Value::Int(index)
+                    }
                     _ => Value::from(part),
                 })
                 .collect(),
@@ -67,7 +69,10 @@ pub(super) fn map(call: &mut Call<'_>) -> Result<Value> {
     {
         let default = call.named("default").filter(|default| !default.is_none());
         if let Some((unknown, _)) = call.kwargs.first() {
-            return Err(Error::new(ErrorKind::Type, format!("Unexpected keyword argument '{unknown}'")));
+            return Err(Error::new(
+                ErrorKind::Type,
+                format!("Unexpected keyword argument '{unknown}'"),
+            ));
         }
         let path = Path::new(&attribute);
         for item in items {
@@ -76,11 +81,16 @@ pub(super) fn map(call: &mut Call<'_>) -> Result<Value> {
     } else {
         let Args { positional, named } = call.take_all();
         let Some(Value::Str(filter)) = positional.first().cloned() else {
-            return Err(Error::new(ErrorKind::Type, "map requires a filter argument")
-                .with_hint("write `map('upper')` or `map(attribute='name')`"));
+            return Err(
+                Error::new(ErrorKind::Type, "map requires a filter argument")
+                    .with_hint("write `map('upper')` or `map(attribute='name')`"),
+            );
         };
         for item in items {
-            let args = Args { positional: positional[1..].to_vec(), named: named.clone() };
+            let args = Args {
+                positional: positional[1..].to_vec(),
+                named: named.clone(),
+            };
             mapped.push(call.interpreter.filter(&filter, item, args, call.names)?);
         }
     }
@@ -106,22 +116,35 @@ pub(super) fn rejectattr(call: &mut Call<'_>) -> Result<Value> {
 fn pick(call: &mut Call<'_>, name: &'static str, keep: bool, by_attribute: bool) -> Result<Value> {
     let items = call.required("value")?.items()?;
     call.interpreter.check_items(items.len())?;
-    let Args { mut positional, named } = call.take_all();
+    let Args {
+        mut positional,
+        named,
+    } = call.take_all();
     let mut path = Path(Vec::new());
     if by_attribute {
         if positional.is_empty() {
-            return Err(Error::new(ErrorKind::Type, "Missing parameter for attribute name"));
+            return Err(Error::new(
+                ErrorKind::Type,
+                "Missing parameter for attribute name",
+            ));
         }
         path = Path::new(&positional.remove(0));
     }
-    let test = if positional.is_empty() { None } else { Some(positional.remove(0)) };
+    let test = if positional.is_empty() {
+        None
+    } else {
+        Some(positional.remove(0))
+    };
     let mut picked = Vec::new();
     for item in items {
         let tested = path.get(&item, None)?;
         let holds = match &test {
             None => tested.is_true(),
             Some(Value::Str(test)) => {
-                let args = Args { positional: positional.clone(), named: named.clone() };
+                let args = Args {
+                    positional: positional.clone(),
+                    named: named.clone(),
+                };
                 call.interpreter.test(test, tested, args, call.names)?
             }
             Some(other) => return Err(call.wrong("test", "the name of a test", other)),

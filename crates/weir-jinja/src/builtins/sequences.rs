@@ -2,8 +2,15 @@
 
 use std::cmp::Ordering;
 
-use super::{generator::Generator, length_of, mapping_entries, select::{Path, folded}};
-use crate::{Call, Error, ErrorKind, Result, Undefined, Value, value::{compare, str_within}};
+use super::{
+    generator::Generator,
+    length_of, mapping_entries,
+    select::{Path, folded},
+};
+use crate::{
+    Call, Error, ErrorKind, Result, Undefined, Value,
+    value::{compare, str_within},
+};
 
 /// Sorts items by their keys as Python does: equal ones keep their order, and values without an
 /// order are an error. (The standard library's sort may panic on orders that contradict
@@ -24,7 +31,11 @@ pub(super) fn sort_values(keyed: Vec<(Value, Value)>, reverse: bool) -> Result<V
                     false
                 } else {
                     let (a, b) = (&keyed[order[left]].0, &keyed[order[right]].0);
-                    let wanted = if reverse { Ordering::Greater } else { Ordering::Less };
+                    let wanted = if reverse {
+                        Ordering::Greater
+                    } else {
+                        Ordering::Less
+                    };
                     compare(b, a, "<")? == Some(wanted)
                 };
                 let from = if take_right { &mut right } else { &mut left };
@@ -36,7 +47,10 @@ pub(super) fn sort_values(keyed: Vec<(Value, Value)>, reverse: bool) -> Result<V
         width *= 2;
     }
     let mut items: Vec<Option<Value>> = keyed.into_iter().map(|(_, item)| Some(item)).collect();
-    Ok(order.into_iter().filter_map(|at| items[at].take()).collect())
+    Ok(order
+        .into_iter()
+        .filter_map(|at| items[at].take())
+        .collect())
 }
 
 pub(super) fn sort(call: &mut Call<'_>) -> Result<Value> {
@@ -47,7 +61,10 @@ pub(super) fn sort(call: &mut Call<'_>) -> Result<Value> {
     call.finish()?;
     call.interpreter.charge(items.len() as u64 * 8)?;
     let paths: Vec<Path> = match &attribute {
-        Value::Str(text) => text.split(',').map(|part| Path::new(&Value::from(part))).collect(),
+        Value::Str(text) => text
+            .split(',')
+            .map(|part| Path::new(&Value::from(part)))
+            .collect(),
         other => vec![Path::new(other)],
     };
     let mut keyed = Vec::with_capacity(items.len());
@@ -76,14 +93,22 @@ pub(super) fn dictsort(call: &mut Call<'_>) -> Result<Value> {
     let at_key = match &*by {
         "key" => true,
         "value" => false,
-        _ => return Err(Error::new(ErrorKind::Value, "You can only sort by either \"key\" or \"value\"")),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Value,
+                "You can only sort by either \"key\" or \"value\"",
+            ));
+        }
     };
     call.interpreter.charge(entries.len() as u64 * 8)?;
     let keyed = entries
         .into_iter()
         .map(|(key, value)| {
             let sorted_by = if at_key { key.clone() } else { value.clone() };
-            (folded(sorted_by, case_sensitive), Value::tuple([key, value]))
+            (
+                folded(sorted_by, case_sensitive),
+                Value::tuple([key, value]),
+            )
         })
         .collect();
     Ok(Value::list(sort_values(keyed, reverse)?))
@@ -122,8 +147,10 @@ pub(super) fn last(call: &mut Call<'_>) -> Result<Value> {
     let found = match &value {
         Value::List(list) => list.len().checked_sub(1).and_then(|at| list.get(at)),
         Value::Object(object) if object.as_any().is::<Generator>() => {
-            return Err(Error::new(ErrorKind::Type, "'generator' object is not reversible")
-                .with_hint("make it a list first: `| list | last`"));
+            return Err(
+                Error::new(ErrorKind::Type, "'generator' object is not reversible")
+                    .with_hint("make it a list first: `| list | last`"),
+            );
         }
         other => other.items()?.pop(),
     };
@@ -131,12 +158,17 @@ pub(super) fn last(call: &mut Call<'_>) -> Result<Value> {
 }
 
 fn none_there(which: &str) -> Value {
-    Value::Undefined(Undefined::message(format!("No {which} item, sequence was empty.")))
+    Value::Undefined(Undefined::message(format!(
+        "No {which} item, sequence was empty."
+    )))
 }
 
 pub(super) fn random(_: &mut Call<'_>) -> Result<Value> {
-    Err(Error::new(ErrorKind::Unsupported, "`random` would make every run different")
-        .with_hint("let the database draw: `order by random()`"))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "`random` would make every run different",
+    )
+    .with_hint("let the database draw: `order by random()`"))
 }
 
 pub(super) fn reverse(call: &mut Call<'_>) -> Result<Value> {
@@ -159,17 +191,27 @@ pub(super) fn items(call: &mut Call<'_>) -> Result<Value> {
     }
     match mapping_entries(&value)? {
         Some(entries) => {
-            let pairs = entries.into_iter().map(|(key, value)| Value::tuple([key, value])).collect();
+            let pairs = entries
+                .into_iter()
+                .map(|(key, value)| Value::tuple([key, value]))
+                .collect();
             Ok(Generator::value("do_items", pairs))
         }
-        None => Err(Error::new(ErrorKind::Type, "Can only get item pairs from a mapping.")),
+        None => Err(Error::new(
+            ErrorKind::Type,
+            "Can only get item pairs from a mapping.",
+        )),
     }
 }
 
 pub(super) fn join(call: &mut Call<'_>) -> Result<Value> {
     let items = call.required("value")?.items()?;
-    let separator = call.optional("d")?.map_or_else(|| "".into(), |separator| separator.to_str());
-    let attribute = call.optional("attribute")?.filter(|attribute| !attribute.is_none());
+    let separator = call
+        .optional("d")?
+        .map_or_else(|| "".into(), |separator| separator.to_str());
+    let attribute = call
+        .optional("attribute")?
+        .filter(|attribute| !attribute.is_none());
     call.finish()?;
     let path = attribute.as_ref().map(Path::new);
     let limit = call.interpreter.environment().limits.text_bytes;
@@ -205,12 +247,19 @@ pub(super) fn batch(call: &mut Call<'_>) -> Result<Value> {
     let size = positive(call, "linecount")?;
     let fill = call.optional("fill_with")?.filter(|fill| !fill.is_none());
     call.finish()?;
-    call.interpreter.check_items(items.len().saturating_add(if fill.is_some() { size } else { 0 }))?;
+    call.interpreter
+        .check_items(
+            items
+                .len()
+                .saturating_add(if fill.is_some() { size } else { 0 }),
+        )?;
     let batches = items
         .chunks(size)
         .map(|chunk| {
             let missing = size - chunk.len();
-            let filling = fill.iter().flat_map(|fill| std::iter::repeat_n(fill, missing));
+            let filling = fill
+                .iter()
+                .flat_map(|fill| std::iter::repeat_n(fill, missing));
             Value::list(chunk.iter().chain(filling).cloned())
         })
         .collect();
@@ -222,7 +271,8 @@ pub(super) fn slice(call: &mut Call<'_>) -> Result<Value> {
     let slices = positive(call, "slices")?;
     let fill = call.optional("fill_with")?.filter(|fill| !fill.is_none());
     call.finish()?;
-    call.interpreter.check_items(items.len().saturating_add(slices))?;
+    call.interpreter
+        .check_items(items.len().saturating_add(slices))?;
     let (each, longer) = (items.len() / slices, items.len() % slices);
     let mut rest = items.as_slice();
     let mut found = Vec::with_capacity(slices);

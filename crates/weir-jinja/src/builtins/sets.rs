@@ -4,9 +4,24 @@ use super::no_method;
 use crate::{Call, Error, ErrorKind, Result, Set, Value};
 
 pub(super) const METHODS: &[&str] = &[
-    "add", "clear", "copy", "difference", "difference_update", "discard", "intersection", "intersection_update",
-    "isdisjoint", "issubset", "issuperset", "pop", "remove", "symmetric_difference", "union", "update",
-    "__contains__", "__len__",
+    "add",
+    "clear",
+    "copy",
+    "difference",
+    "difference_update",
+    "discard",
+    "intersection",
+    "intersection_update",
+    "isdisjoint",
+    "issubset",
+    "issuperset",
+    "pop",
+    "remove",
+    "symmetric_difference",
+    "union",
+    "update",
+    "__contains__",
+    "__len__",
 ];
 
 pub(super) fn call(set: &Set, name: &str, call: &mut Call<'_>) -> Result<Value> {
@@ -72,7 +87,12 @@ pub(super) fn call(set: &Set, name: &str, call: &mut Call<'_>) -> Result<Value> 
             let other = Set::new(call.required("other")?.items()?)?;
             let mut members = set.members();
             members.retain(|member| !other.contains(member));
-            members.extend(other.members().into_iter().filter(|member| !set.contains(member)));
+            members.extend(
+                other
+                    .members()
+                    .into_iter()
+                    .filter(|member| !set.contains(member)),
+            );
             Value::Set(Set::new(members)?)
         }
         "isdisjoint" | "issubset" | "issuperset" => {

@@ -6,11 +6,51 @@ use super::{format::format_text, no_method, size};
 use crate::{Call, Error, ErrorKind, Result, Value, syntax::is_space};
 
 pub(super) const METHODS: &[&str] = &[
-    "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map",
-    "index", "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric",
-    "isprintable", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix",
-    "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines",
-    "startswith", "strip", "swapcase", "title", "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "encode",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "format_map",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "upper",
+    "zfill",
 ];
 
 pub(super) fn call(text: &Arc<str>, name: &str, call: &mut Call<'_>) -> Result<Value> {
@@ -49,7 +89,11 @@ pub(super) fn call(text: &Arc<str>, name: &str, call: &mut Call<'_>) -> Result<V
             let part = call.required_str("sub")?;
             let range = char_range(text, call)?;
             let inner = &text[range];
-            let count = if part.is_empty() { inner.chars().count() + 1 } else { inner.matches(&*part).count() };
+            let count = if part.is_empty() {
+                inner.chars().count() + 1
+            } else {
+                inner.matches(&*part).count()
+            };
             Value::from(count)
         }
         "center" | "ljust" | "rjust" | "zfill" => pad(text, name, call)?,
@@ -71,8 +115,11 @@ pub(super) fn call(text: &Arc<str>, name: &str, call: &mut Call<'_>) -> Result<V
             return format_text(call.interpreter, text, &[], &named);
         }
         "encode" => {
-            return Err(Error::new(ErrorKind::Unsupported, "templates have no bytes, so strings cannot be encoded")
-                .with_hint("hash a text with `local_md5`"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "templates have no bytes, so strings cannot be encoded",
+            )
+            .with_hint("hash a text with `local_md5`"));
         }
         _ if name.starts_with("is") => Value::Bool(is(text, name)),
         _ => return Err(no_method("str", name)),
@@ -104,41 +151,79 @@ fn title(text: &str) -> String {
 }
 
 fn swapcase(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        if letter.is_uppercase() {
-            out.extend(letter.to_lowercase());
-        } else {
-            out.extend(letter.to_uppercase());
-        }
-        out
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, letter| {
+            if letter.is_uppercase() {
+                out.extend(letter.to_lowercase());
+            } else {
+                out.extend(letter.to_uppercase());
+            }
+            out
+        })
 }
 
 fn strip(text: &str, name: &str, call: &mut Call<'_>) -> Result<Value> {
     let letters = call.optional_str("chars")?;
-    Ok(Value::from(stripped(text, letters.as_deref(), name != "rstrip", name != "lstrip")))
+    Ok(Value::from(stripped(
+        text,
+        letters.as_deref(),
+        name != "rstrip",
+        name != "lstrip",
+    )))
 }
 
-pub(super) fn stripped<'a>(text: &'a str, letters: Option<&str>, left: bool, right: bool) -> &'a str {
+pub(super) fn stripped<'a>(
+    text: &'a str,
+    letters: Option<&str>,
+    left: bool,
+    right: bool,
+) -> &'a str {
     let matches = |letter: char| match letters {
         Some(letters) => letters.contains(letter),
         None => is_space(letter),
     };
-    let text = if left { text.trim_start_matches(matches) } else { text };
-    if right { text.trim_end_matches(matches) } else { text }
+    let text = if left {
+        text.trim_start_matches(matches)
+    } else {
+        text
+    };
+    if right {
+        text.trim_end_matches(matches)
+    } else {
+        text
+    }
 }
 
-pub(super) fn replace(text: &str, old: &str, new: &str, count: Option<i64>, call: &mut Call<'_>) -> Result<Value> {
-    let count = count.filter(|count| *count >= 0).map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-    let found = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() };
-    call.interpreter.check_text(text.len().saturating_add(new.len().saturating_mul(found.min(count))))?;
+pub(super) fn replace(
+    text: &str,
+    old: &str,
+    new: &str,
+    count: Option<i64>,
+    call: &mut Call<'_>,
+) -> Result<Value> {
+    let count = count
+        .filter(|count| *count >= 0)
+        .map_or(usize::MAX, |count| {
+            usize::try_from(count).unwrap_or(usize::MAX)
+        });
+    let found = if old.is_empty() {
+        text.chars().count() + 1
+    } else {
+        text.matches(old).count()
+    };
+    call.interpreter.check_text(
+        text.len()
+            .saturating_add(new.len().saturating_mul(found.min(count))),
+    )?;
     Ok(Value::from(text.replacen(old, new, count)))
 }
 
 fn split(text: &str, from_right: bool, call: &mut Call<'_>) -> Result<Value> {
     let separator = call.optional_str("sep")?;
     let limit = call.optional_int("maxsplit")?.filter(|limit| *limit >= 0);
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let limit = limit.map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
     let pieces: Vec<&str> = match separator.as_deref() {
         Some("") => return Err(Error::new(ErrorKind::Value, "empty separator")),
         Some(separator) if from_right => {
@@ -158,7 +243,11 @@ fn split_space(text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim_start_matches(is_space);
     while !rest.is_empty() {
-        let end = if pieces.len() >= limit { None } else { rest.find(is_space) };
+        let end = if pieces.len() >= limit {
+            None
+        } else {
+            rest.find(is_space)
+        };
         match end {
             Some(end) => {
                 pieces.push(&rest[..end]);
@@ -177,7 +266,11 @@ fn split_space_right(text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim_end_matches(is_space);
     while !rest.is_empty() {
-        let start = if pieces.len() >= limit { None } else { rest.rfind(is_space) };
+        let start = if pieces.len() >= limit {
+            None
+        } else {
+            rest.rfind(is_space)
+        };
         match start {
             Some(start) => {
                 let after = start + rest[start..].chars().next().map_or(0, char::len_utf8);
@@ -197,12 +290,19 @@ fn split_space_right(text: &str, limit: usize) -> Vec<&str> {
 /// The lines of a text, as `str.splitlines` has them.
 pub(super) fn lines(text: &str, keep: bool) -> Vec<&str> {
     let is_end = |letter: char| {
-        matches!(letter, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+        matches!(
+            letter,
+            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
     };
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(is_end) {
-        let end_length = if rest[at..].starts_with("\r\n") { 2 } else { rest[at..].chars().next().map_or(1, char::len_utf8) };
+        let end_length = if rest[at..].starts_with("\r\n") {
+            2
+        } else {
+            rest[at..].chars().next().map_or(1, char::len_utf8)
+        };
         found.push(&rest[..if keep { at + end_length } else { at }]);
         rest = &rest[at + end_length..];
     }
@@ -217,7 +317,11 @@ fn partition(text: &str, from_right: bool, call: &mut Call<'_>) -> Result<Value>
     if separator.is_empty() {
         return Err(Error::new(ErrorKind::Value, "empty separator"));
     }
-    let found = if from_right { text.rsplit_once(&*separator) } else { text.split_once(&*separator) };
+    let found = if from_right {
+        text.rsplit_once(&*separator)
+    } else {
+        text.split_once(&*separator)
+    };
     Ok(match found {
         Some((before, after)) => Value::tuple([before, &separator, after]),
         None if from_right => Value::tuple(["", "", text]),
@@ -232,7 +336,10 @@ fn join(separator: &str, call: &mut Call<'_>) -> Result<Value> {
         let Value::Str(text) = item else {
             return Err(Error::new(
                 ErrorKind::Type,
-                format!("sequence item {at}: expected str instance, {} found", item.type_name()),
+                format!(
+                    "sequence item {at}: expected str instance, {} found",
+                    item.type_name()
+                ),
             )
             .with_hint("the filter `join` turns items into text: `list | join(', ')`"));
         };
@@ -250,10 +357,18 @@ fn affix(text: &str, at_start: bool, call: &mut Call<'_>) -> Result<Value> {
     let range = char_range(text, call)?;
     let text = &text[range];
     let matches = |part: &Value| match part {
-        Value::Str(part) => Ok(if at_start { text.starts_with(&**part) } else { text.ends_with(&**part) }),
+        Value::Str(part) => Ok(if at_start {
+            text.starts_with(&**part)
+        } else {
+            text.ends_with(&**part)
+        }),
         other => Err(Error::new(
             ErrorKind::Type,
-            format!("{} first arg must be str or a tuple of str, not {}", if at_start { "startswith" } else { "endswith" }, other.type_name()),
+            format!(
+                "{} first arg must be str or a tuple of str, not {}",
+                if at_start { "startswith" } else { "endswith" },
+                other.type_name()
+            ),
         )),
     };
     match &wanted {
@@ -277,8 +392,18 @@ fn char_range(text: &str, call: &mut Call<'_>) -> Result<std::ops::Range<usize>>
         return Ok(0..text.len());
     }
     let length = text.chars().count() as i64;
-    let clip = |bound: i64| if bound < 0 { (bound + length).max(0) } else { bound.min(length) };
-    let offset = |at: i64| text.char_indices().nth(at as usize).map_or(text.len(), |(offset, _)| offset);
+    let clip = |bound: i64| {
+        if bound < 0 {
+            (bound + length).max(0)
+        } else {
+            bound.min(length)
+        }
+    };
+    let offset = |at: i64| {
+        text.char_indices()
+            .nth(at as usize)
+            .map_or(text.len(), |(offset, _)| offset)
+    };
     let start = offset(clip(start.unwrap_or(0)));
     let end = offset(clip(end.unwrap_or(length)));
     Ok(start..end.max(start))
@@ -288,7 +413,11 @@ fn find(text: &str, name: &str, call: &mut Call<'_>) -> Result<Value> {
     let part = call.required_str("sub")?;
     let range = char_range(text, call)?;
     let inner = &text[range.clone()];
-    let found = if name.starts_with('r') { inner.rfind(&*part) } else { inner.find(&*part) };
+    let found = if name.starts_with('r') {
+        inner.rfind(&*part)
+    } else {
+        inner.find(&*part)
+    };
     match found {
         Some(at) => Ok(Value::from(text[..range.start + at].chars().count())),
         None if name.ends_with("index") => Err(Error::new(ErrorKind::Value, "substring not found")),
@@ -298,7 +427,9 @@ fn find(text: &str, name: &str, call: &mut Call<'_>) -> Result<Value> {
 
 fn pad(text: &str, name: &str, call: &mut Call<'_>) -> Result<Value> {
     let width = call.required("width")?;
-    let Some(width) = width.as_int() else { return Err(call.wrong("width", "an integer", &width)) };
+    let Some(width) = width.as_int() else {
+        return Err(call.wrong("width", "an integer", &width));
+    };
     let width = size(call, width)?;
     let length = text.chars().count();
     let missing = width.saturating_sub(length);
@@ -307,18 +438,28 @@ fn pad(text: &str, name: &str, call: &mut Call<'_>) -> Result<Value> {
             Some(digits) => text.split_at(text.len() - digits.len()),
             None => ("", text),
         };
-        return Ok(Value::from(format!("{sign}{}{digits}", "0".repeat(missing))));
+        return Ok(Value::from(format!(
+            "{sign}{}{digits}",
+            "0".repeat(missing)
+        )));
     }
     let fill = call.optional_str("fillchar")?.unwrap_or_else(|| " ".into());
     if fill.chars().count() != 1 {
-        return Err(Error::new(ErrorKind::Type, "The fill character must be exactly one character long"));
+        return Err(Error::new(
+            ErrorKind::Type,
+            "The fill character must be exactly one character long",
+        ));
     }
     let left = match name {
         "ljust" => 0,
         "rjust" => missing,
         _ => center_left(missing, width),
     };
-    Ok(Value::from(format!("{}{text}{}", fill.repeat(left), fill.repeat(missing - left))))
+    Ok(Value::from(format!(
+        "{}{text}{}",
+        fill.repeat(left),
+        fill.repeat(missing - left)
+    )))
 }
 
 /// How much of the padding `str.center` puts on the left.
@@ -330,7 +471,8 @@ fn expand_tabs(text: &str, call: &mut Call<'_>) -> Result<Value> {
     let width = call.optional_int("tabsize")?.unwrap_or(8);
     let width = size(call, width)?;
     let tabs = text.matches('\t').count();
-    call.interpreter.check_text(text.len().saturating_add(tabs.saturating_mul(width)))?;
+    call.interpreter
+        .check_text(text.len().saturating_add(tabs.saturating_mul(width)))?;
     let mut out = String::new();
     let mut column = 0;
     for letter in text.chars() {
@@ -360,7 +502,9 @@ fn is(text: &str, name: &str) -> bool {
         "isalnum" => all(char::is_alphanumeric),
         "isalpha" => all(char::is_alphabetic),
         "isascii" => text.is_ascii(),
-        "isdecimal" | "isdigit" => all(|letter| letter.is_ascii_digit() || letter.is_numeric() && letter.to_digit(10).is_some()),
+        "isdecimal" | "isdigit" => all(|letter| {
+            letter.is_ascii_digit()
+        }),
         "isnumeric" => all(char::is_numeric),
         "isspace" => all(is_space),
         "isprintable" => {
@@ -369,8 +513,12 @@ fn is(text: &str, name: &str) -> bool {
             !quoted.contains('\\')
         }
         "isidentifier" => {
-            text.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_')
-                && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+            text.chars()
+                .next()
+                .is_some_and(|first| first.is_alphabetic() || first == '_')
+                && text
+                    .chars()
+                    .all(|letter| letter.is_alphanumeric() || letter == '_')
         }
         "islower" => text.chars().any(char::is_lowercase) && !text.chars().any(char::is_uppercase),
         "isupper" => text.chars().any(char::is_uppercase) && !text.chars().any(char::is_lowercase),

@@ -21,26 +21,42 @@ const TESTS: &[(&str, Test)] = &[
     ("==", eq),
     (">", gt),
     (">=", ge),
-    ("boolean", |call| is(call, |value| matches!(value, Value::Bool(_)))),
-    ("callable", |call| is(call, |value| value.is_callable() || value.is_undefined())),
+    ("boolean", |call| {
+        is(call, |value| matches!(value, Value::Bool(_)))
+    }),
+    ("callable", |call| {
+        is(call, |value| value.is_callable() || value.is_undefined())
+    }),
     ("defined", |call| is(call, |value| !value.is_undefined())),
     ("divisibleby", divisible_by),
     ("eq", eq),
     ("equalto", eq),
     ("escaped", |call| is(call, |_| false)),
     ("even", |call| Ok(remainder(call)? == Value::Int(0))),
-    ("false", |call| is(call, |value| matches!(value, Value::Bool(false)))),
+    ("false", |call| {
+        is(call, |value| matches!(value, Value::Bool(false)))
+    }),
     ("filter", is_filter),
-    ("float", |call| is(call, |value| matches!(value, Value::Float(_)))),
+    ("float", |call| {
+        is(call, |value| matches!(value, Value::Float(_)))
+    }),
     ("ge", ge),
     ("greaterthan", gt),
     ("gt", gt),
     ("in", is_in),
-    ("integer", |call| is(call, |value| matches!(value, Value::Int(_) | Value::BigInt(_)))),
+    ("integer", |call| {
+        is(call, |value| {
+            matches!(value, Value::Int(_) | Value::BigInt(_))
+        })
+    }),
     ("iterable", |call| is(call, is_iterable)),
     ("le", le),
     ("lessthan", lt),
-    ("lower", |call| is(call, |value| has_case(value, char::is_lowercase, char::is_uppercase))),
+    ("lower", |call| {
+        is(call, |value| {
+            has_case(value, char::is_lowercase, char::is_uppercase)
+        })
+    }),
     ("lt", lt),
     ("mapping", |call| is(call, is_mapping)),
     ("ne", ne),
@@ -49,11 +65,19 @@ const TESTS: &[(&str, Test)] = &[
     ("odd", |call| Ok(remainder(call)? == Value::Int(1))),
     ("sameas", same_as),
     ("sequence", |call| is(call, is_sequence_value)),
-    ("string", |call| is(call, |value| matches!(value, Value::Str(_)))),
+    ("string", |call| {
+        is(call, |value| matches!(value, Value::Str(_)))
+    }),
     ("test", is_test),
-    ("true", |call| is(call, |value| matches!(value, Value::Bool(true)))),
+    ("true", |call| {
+        is(call, |value| matches!(value, Value::Bool(true)))
+    }),
     ("undefined", |call| is(call, Value::is_undefined)),
-    ("upper", |call| is(call, |value| has_case(value, char::is_uppercase, char::is_lowercase))),
+    ("upper", |call| {
+        is(call, |value| {
+            has_case(value, char::is_uppercase, char::is_lowercase)
+        })
+    }),
 ];
 
 pub(crate) fn test(name: &str) -> Option<Test> {
@@ -94,7 +118,10 @@ fn lt(call: &mut Call<'_>) -> Result<bool> {
 
 fn le(call: &mut Call<'_>) -> Result<bool> {
     let (a, b) = both(call)?;
-    Ok(matches!(compare(&a, &b, "<=")?, Some(Ordering::Less | Ordering::Equal)))
+    Ok(matches!(
+        compare(&a, &b, "<=")?,
+        Some(Ordering::Less | Ordering::Equal)
+    ))
 }
 
 fn gt(call: &mut Call<'_>) -> Result<bool> {
@@ -104,7 +131,10 @@ fn gt(call: &mut Call<'_>) -> Result<bool> {
 
 fn ge(call: &mut Call<'_>) -> Result<bool> {
     let (a, b) = both(call)?;
-    Ok(matches!(compare(&a, &b, ">=")?, Some(Ordering::Greater | Ordering::Equal)))
+    Ok(matches!(
+        compare(&a, &b, ">=")?,
+        Some(Ordering::Greater | Ordering::Equal)
+    ))
 }
 
 fn is_in(call: &mut Call<'_>) -> Result<bool> {
@@ -129,7 +159,9 @@ fn same_as(call: &mut Call<'_>) -> Result<bool> {
         (Value::List(a), Value::List(b)) => a.is(b),
         (Value::Dict(a), Value::Dict(b)) => a.is(b),
         (Value::Set(a), Value::Set(b)) => a.is(b),
-        (Value::Tuple(a), Value::Tuple(b)) => a.address() == b.address() || a.is_empty() && b.is_empty(),
+        (Value::Tuple(a), Value::Tuple(b)) => {
+            a.address() == b.address() || a.is_empty() && b.is_empty()
+        }
         (Value::Object(a), Value::Object(b)) => Arc::ptr_eq(a, b),
         _ => a.type_name() == b.type_name() && a == b,
     })
@@ -153,10 +185,17 @@ fn is_mapping(value: &Value) -> bool {
 
 fn is_iterable(value: &Value) -> bool {
     match value {
-        Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Set(_) | Value::Undefined(_) => true,
+        Value::Str(_)
+        | Value::List(_)
+        | Value::Tuple(_)
+        | Value::Dict(_)
+        | Value::Set(_)
+        | Value::Undefined(_) => true,
         // Looking must not use a generator up.
         Value::Object(object) => {
-            object.type_name() == "generator" || object.length().is_some() || object.iterate().is_some()
+            object.type_name() == "generator"
+                || object.length().is_some()
+                || object.iterate().is_some()
         }
         _ => false,
     }
@@ -164,7 +203,9 @@ fn is_iterable(value: &Value) -> bool {
 
 fn is_sequence_value(value: &Value) -> bool {
     match value {
-        Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Undefined(_) => true,
+        Value::Str(_) | Value::List(_) | Value::Tuple(_) | Value::Dict(_) | Value::Undefined(_) => {
+            true
+        }
         Value::Object(object) => is_sequence(object) && !object.type_name().starts_with("dict_"),
         _ => false,
     }
@@ -185,7 +226,12 @@ fn is_test(call: &mut Call<'_>) -> Result<bool> {
     let value = call.required("value")?;
     call.finish()?;
     match &value {
-        Value::Str(name) => Ok(test(name).is_some() || call.interpreter.environment().tests.contains_key(name)),
-        other => Err(Error::new(ErrorKind::Type, format!("a test's name is a string, not {}", other.type_name()))),
+        Value::Str(name) => {
+            Ok(test(name).is_some() || call.interpreter.environment().tests.contains_key(name))
+        }
+        other => Err(Error::new(
+            ErrorKind::Type,
+            format!("a test's name is a string, not {}", other.type_name()),
+        )),
     }
 }

@@ -85,7 +85,10 @@ pub(super) fn format(call: &mut Call<'_>) -> Result<Value> {
     let positional = call.rest();
     let named = std::mem::take(&mut call.kwargs);
     if !positional.is_empty() && !named.is_empty() {
-        return Err(Error::new(ErrorKind::Type, "can't handle positional and keyword arguments at the same time"));
+        return Err(Error::new(
+            ErrorKind::Type,
+            "can't handle positional and keyword arguments at the same time",
+        ));
     }
     let values = if named.is_empty() {
         Value::Tuple(Tuple::new(positional))
@@ -108,7 +111,11 @@ pub(super) fn default(call: &mut Call<'_>) -> Result<Value> {
     let other = call.optional("default_value")?.unwrap_or_else(|| "".into());
     let boolean = call.optional_bool("boolean", false)?;
     call.finish()?;
-    Ok(if value.is_undefined() || boolean && !value.is_true() { other } else { value })
+    Ok(if value.is_undefined() || boolean && !value.is_true() {
+        other
+    } else {
+        value
+    })
 }
 
 pub(super) fn pprint(call: &mut Call<'_>) -> Result<Value> {
@@ -126,7 +133,11 @@ pub(super) fn is_list(call: &mut Call<'_>) -> Result<Value> {
 pub(super) fn as_text(call: &mut Call<'_>) -> Result<Value> {
     let value = call.required("value")?;
     call.finish()?;
-    Ok(if call.interpreter.is_native() { Value::Str(value.to_str()) } else { value })
+    Ok(if call.interpreter.is_native() {
+        Value::Str(value.to_str())
+    } else {
+        value
+    })
 }
 
 pub(super) fn as_native(call: &mut Call<'_>) -> Result<Value> {
@@ -138,7 +149,9 @@ pub(super) fn as_bool(call: &mut Call<'_>) -> Result<Value> {
 }
 
 pub(super) fn as_number(call: &mut Call<'_>) -> Result<Value> {
-    native(call, "number", |value| matches!(value, Value::Int(_) | Value::BigInt(_) | Value::Float(_)))
+    native(call, "number", |value| {
+        matches!(value, Value::Int(_) | Value::BigInt(_) | Value::Float(_))
+    })
 }
 
 /// The value that a text is the Python literal of, where a value is wanted.
@@ -151,7 +164,10 @@ fn native(call: &mut Call<'_>, wanted: &str, is_wanted: fn(&Value) -> bool) -> R
     let text = value.to_str();
     let converted = super::encode::literal(&text).unwrap_or_else(|| Value::Str(Arc::clone(&text)));
     if !is_wanted(&converted) {
-        return Err(Error::new(ErrorKind::Value, format!("Could not convert value '{text}' into type '{wanted}'")));
+        return Err(Error::new(
+            ErrorKind::Value,
+            format!("Could not convert value '{text}' into type '{wanted}'"),
+        ));
     }
     Ok(converted)
 }

@@ -22,7 +22,10 @@ pub(super) fn indent(call: &mut Call<'_>) -> Result<Value> {
     // As Jinja has it: a line end more, so that one at the end of the text is kept.
     let with_end = format!("{text}\n");
     let rows = lines(&with_end, false);
-    call.interpreter.check_text(text.len().saturating_add(rows.len().saturating_mul(indention.len())))?;
+    call.interpreter.check_text(
+        text.len()
+            .saturating_add(rows.len().saturating_mul(indention.len())),
+    )?;
     let mut out = String::with_capacity(with_end.len() + rows.len() * indention.len());
     for (at, row) in rows.iter().enumerate() {
         if at > 0 {
@@ -45,10 +48,16 @@ pub(super) fn truncate(call: &mut Call<'_>) -> Result<Value> {
     call.finish()?;
     let end_length = end.chars().count() as i64;
     if length < end_length {
-        return Err(Error::new(ErrorKind::Value, format!("expected length >= {end_length}, got {length}")));
+        return Err(Error::new(
+            ErrorKind::Value,
+            format!("expected length >= {end_length}, got {length}"),
+        ));
     }
     if leeway < 0 {
-        return Err(Error::new(ErrorKind::Value, format!("expected leeway >= 0, got {leeway}")));
+        return Err(Error::new(
+            ErrorKind::Value,
+            format!("expected leeway >= 0, got {leeway}"),
+        ));
     }
     if text.chars().count() as i64 <= length.saturating_add(leeway) {
         return Ok(Value::Str(text));
@@ -65,11 +74,16 @@ pub(super) fn wordwrap(call: &mut Call<'_>) -> Result<Value> {
     let text = text(call)?;
     let width = call.optional_int("width")?.unwrap_or(79);
     let break_long = call.optional_bool("break_long_words", true)?;
-    let separator = call.optional_str("wrapstring")?.unwrap_or_else(|| "\n".into());
+    let separator = call
+        .optional_str("wrapstring")?
+        .unwrap_or_else(|| "\n".into());
     let hyphens = call.optional_bool("break_on_hyphens", true)?;
     call.finish()?;
     if width < 1 {
-        return Err(Error::new(ErrorKind::Value, format!("invalid width {width} (must be > 0)")));
+        return Err(Error::new(
+            ErrorKind::Value,
+            format!("invalid width {width} (must be > 0)"),
+        ));
     }
     let width = usize::try_from(width).unwrap_or(usize::MAX);
     let wrapped: Vec<String> = lines(&text, false)
@@ -138,7 +152,14 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
         in_space = Some(space);
         current.push(*letter);
         let is_letter = |at: usize| letters.get(at).is_some_and(|letter| letter.is_alphabetic());
-        if hyphens && *letter == '-' && at >= 2 && is_letter(at - 1) && is_letter(at - 2) && is_letter(at + 1) && is_letter(at + 2) {
+        if hyphens
+            && *letter == '-'
+            && at >= 2
+            && is_letter(at - 1)
+            && is_letter(at - 2)
+            && is_letter(at + 1)
+            && is_letter(at + 2)
+        {
             found.push(std::mem::take(&mut current));
             in_space = None;
         }

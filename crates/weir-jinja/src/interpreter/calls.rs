@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Context, Interpreter, Running, scope::Scope, statements::Output};
 use crate::{
-    Args, Dict, Error, ErrorKind, Frame, MacroDef, Names, Result, Template, Undefined, Value, builtins,
+    Args, Dict, Error, ErrorKind, Frame, MacroDef, Names, Result, Template, Undefined, Value,
+    builtins,
     syntax::{Arguments, CALLER, Expr, ExprId, KWARGS, MacroNode, VARARGS},
 };
 
@@ -25,7 +26,8 @@ impl Interpreter {
         let ast = &context.template.0.ast;
         let from = Some((context.template, offset));
         let with_caller = |mut args: Args| {
-            args.named.extend(caller.map(|caller| (Arc::clone(ast.symbol(CALLER)), caller)));
+            args.named
+                .extend(caller.map(|caller| (Arc::clone(ast.symbol(CALLER)), caller)));
             args
         };
         if let Expr::Attribute { object, name } = &ast.expressions[callee as usize] {
@@ -146,7 +148,11 @@ impl Interpreter {
         }
         match builtins::test(name) {
             Some(test) => test(&mut self.host_call(name.into(), args, names, from)),
-            None => Err(missing("test", name, &builtins::test_names().collect::<Vec<_>>())),
+            None => Err(missing(
+                "test",
+                name,
+                &builtins::test_names().collect::<Vec<_>>(),
+            )),
         }
     }
 
@@ -162,14 +168,20 @@ impl Interpreter {
         self.check_stack()?;
         let limit = self.environment().limits.calls;
         if self.owners.len() >= limit {
-            return Err(Error::new(ErrorKind::Recursion, format!("more than {limit} macros call one another"))
-                .with_hint("look for a macro that calls itself without an end"));
+            return Err(Error::new(
+                ErrorKind::Recursion,
+                format!("more than {limit} macros call one another"),
+            )
+            .with_hint("look for a macro that calls itself without an end"));
         }
         let node = definition.node();
         let from = from.map(|(template, offset)| (template.clone(), offset));
         self.owners.push(definition.owner().cloned());
         if !node.is_caller {
-            self.stack.push(Running { definition: definition.clone(), from: from.clone() });
+            self.stack.push(Running {
+                definition: definition.clone(),
+                from: from.clone(),
+            });
         }
         // A macro of a file has the text filters; one within a template is part of it.
         let outer_native = self.native;
@@ -207,7 +219,11 @@ impl Interpreter {
             Some(outer) => Scope::inside(outer),
             None => Scope::outermost(self.environment().undefined),
         };
-        let context = Context { template, names, scope };
+        let context = Context {
+            template,
+            names,
+            scope,
+        };
         self.bind(&context, node, args)?;
         let mut output = Output::default();
         self.body(&context, &node.body, &mut output)?;
@@ -217,7 +233,10 @@ impl Interpreter {
     /// Gives the parameters their values.
     fn bind(&mut self, context: &Context<'_>, node: &MacroNode, args: Args) -> Result<()> {
         let ast = &context.template.0.ast;
-        let Args { mut positional, mut named } = args;
+        let Args {
+            mut positional,
+            mut named,
+        } = args;
         let extra = if positional.len() > node.parameters.len() {
             positional.split_off(node.parameters.len())
         } else {
@@ -232,7 +251,9 @@ impl Interpreter {
             let value = match (value, default) {
                 (Some(value), _) => value,
                 (None, Some(default)) => self.evaluate(context, *default)?,
-                (None, None) => Value::Undefined(Undefined::message(format!("parameter '{name}' was not provided"))),
+                (None, None) => Value::Undefined(Undefined::message(format!(
+                    "parameter '{name}' was not provided"
+                ))),
             };
             context.scope.set(*symbol, value);
         }
@@ -244,15 +265,27 @@ impl Interpreter {
         let name = ast.symbol(node.name);
         let is_parameter = |symbol| node.parameters.iter().any(|(own, _)| *own == symbol);
         if node.uses_kwargs && !is_parameter(KWARGS) {
-            context.scope.set(KWARGS, Value::Dict(named.into_iter().fold(Dict::new(), |dict, (name, value)| {
-                dict.set_str(name, value);
-                dict
-            })));
+            context.scope.set(
+                KWARGS,
+                Value::Dict(named.into_iter().fold(Dict::new(), |dict, (name, value)| {
+                    dict.set_str(name, value);
+                    dict
+                })),
+            );
         } else if let Some((unknown, _)) = named.first() {
-            let parameters: Vec<&str> = node.parameters.iter().map(|(symbol, _)| &**ast.symbol(*symbol)).collect();
-            let error = Error::new(ErrorKind::Type, format!("macro '{name}' takes no keyword argument '{unknown}'"));
+            let parameters: Vec<&str> = node
+                .parameters
+                .iter()
+                .map(|(symbol, _)| &**ast.symbol(*symbol))
+                .collect();
+            let error = Error::new(
+                ErrorKind::Type,
+                format!("macro '{name}' takes no keyword argument '{unknown}'"),
+            );
             return Err(match weir_core::did_you_mean(unknown, &parameters) {
-                Some(known) if **unknown != *known => error.with_hint(format!("did you mean `{known}`?")),
+                Some(known) if **unknown != *known => {
+                    error.with_hint(format!("did you mean `{known}`?"))
+                }
                 _ => error,
             });
         }
@@ -261,7 +294,10 @@ impl Interpreter {
         } else if !extra.is_empty() {
             return Err(Error::new(
                 ErrorKind::Type,
-                format!("macro '{name}' takes not more than {} argument(s)", node.parameters.len()),
+                format!(
+                    "macro '{name}' takes not more than {} argument(s)",
+                    node.parameters.len()
+                ),
             ));
         }
         Ok(())

@@ -15,9 +15,11 @@ impl Interpreter {
         let result = match &ast.expressions[id as usize] {
             Expr::Const(value) => return Ok(value.clone()),
             Expr::Name(symbol) => self.name(context, *symbol),
-            other => self.check_stack().and_then(|()| self.compound(context, id, other)),
+            other => self
+                .check_stack()
+                .and_then(|()| self.compound(context, id, other)),
         };
-        result.map_err(|error| error.with_place(|| context.template.place(ast.offsets[id as usize])))
+        result.map_err(|error| error.placed(context.template, ast.offsets[id as usize]))
     }
 
     pub(crate) fn is_true(&mut self, context: &Context<'_>, id: ExprId) -> Result<bool> {
@@ -80,11 +82,19 @@ impl Interpreter {
             }
             Expr::And(left, right) => {
                 let left = self.evaluate(context, *left)?;
-                if left.is_true() { self.evaluate(context, *right) } else { Ok(left) }
+                if left.is_true() {
+                    self.evaluate(context, *right)
+                } else {
+                    Ok(left)
+                }
             }
             Expr::Or(left, right) => {
                 let left = self.evaluate(context, *left)?;
-                if left.is_true() { Ok(left) } else { self.evaluate(context, *right) }
+                if left.is_true() {
+                    Ok(left)
+                } else {
+                    self.evaluate(context, *right)
+                }
             }
             Expr::Not(operand) => Ok(Value::Bool(!self.is_true(context, *operand)?)),
             Expr::Negative(operand) => {
@@ -116,33 +126,53 @@ impl Interpreter {
                     _ => object.get_item(&key),
                 }
             }
-            Expr::Slice(_) => Err(Error::new(ErrorKind::Type, "a slice cannot be part of a tuple")),
+            Expr::Slice(_) => Err(Error::new(
+                ErrorKind::Type,
+                "a slice cannot be part of a tuple",
+            )),
             Expr::Call { callee, arguments } => {
                 let offset = context.template.0.ast.offsets[id as usize];
                 self.call_expression(context, *callee, arguments, offset, None)
             }
-            Expr::Filter { value, name, arguments } => {
+            Expr::Filter {
+                value,
+                name,
+                arguments,
+            } => {
                 let value = self.evaluate(context, *value)?;
                 let args = self.optional_arguments(context, arguments.as_deref(), value)?;
                 let ast = &context.template.0.ast;
                 let from = Some((context.template, ast.offsets[id as usize]));
                 self.apply_filter(ast.symbol(*name), args, context.names, from)
             }
-            Expr::Test { value, name, arguments } => {
+            Expr::Test {
+                value,
+                name,
+                arguments,
+            } => {
                 let value = self.evaluate(context, *value)?;
                 let args = self.optional_arguments(context, arguments.as_deref(), value)?;
                 let ast = &context.template.0.ast;
                 let from = Some((context.template, ast.offsets[id as usize]));
-                self.apply_test(ast.symbol(*name), args, context.names, from).map(Value::Bool)
+                self.apply_test(ast.symbol(*name), args, context.names, from)
+                    .map(Value::Bool)
             }
         }
     }
 
     fn all(&mut self, context: &Context<'_>, items: &[ExprId]) -> Result<Vec<Value>> {
-        items.iter().map(|item| self.evaluate(context, *item)).collect()
+        items
+            .iter()
+            .map(|item| self.evaluate(context, *item))
+            .collect()
     }
 
-    pub(crate) fn attribute(&mut self, context: &Context<'_>, object: &Value, name: &Arc<str>) -> Result<Value> {
+    pub(crate) fn attribute(
+        &mut self,
+        context: &Context<'_>,
+        object: &Value,
+        name: &Arc<str>,
+    ) -> Result<Value> {
         match object {
             Value::Undefined(undefined) if !undefined.is_chainable() => {
                 Err(self.suggest(undefined.error(), undefined.asked(), context.names))
@@ -151,7 +181,12 @@ impl Interpreter {
         }
     }
 
-    fn slice(&mut self, context: &Context<'_>, object: &Value, parts: &[Option<ExprId>; 3]) -> Result<Value> {
+    fn slice(
+        &mut self,
+        context: &Context<'_>,
+        object: &Value,
+        parts: &[Option<ExprId>; 3],
+    ) -> Result<Value> {
         let mut bounds = [Value::None, Value::None, Value::None];
         for (bound, part) in bounds.iter_mut().zip(parts) {
             if let Some(part) = part {
@@ -162,7 +197,12 @@ impl Interpreter {
         object.slice(&bounds[0], &bounds[1], &bounds[2])
     }
 
-    fn comparison(&mut self, context: &Context<'_>, first: ExprId, rest: &[(Comparison, ExprId)]) -> Result<Value> {
+    fn comparison(
+        &mut self,
+        context: &Context<'_>,
+        first: ExprId,
+        rest: &[(Comparison, ExprId)],
+    ) -> Result<Value> {
         let mut left = self.evaluate(context, first)?;
         for (comparison, right) in rest {
             let right = self.evaluate(context, *right)?;
@@ -179,7 +219,12 @@ impl Interpreter {
         let ast = &context.template.0.ast;
         let mut chain = Vec::new();
         let mut first = id;
-        while let Expr::Binary { operator, left, right } = &ast.expressions[first as usize] {
+        while let Expr::Binary {
+            operator,
+            left,
+            right,
+        } = &ast.expressions[first as usize]
+        {
             chain.push((first, *operator, *right));
             first = *left;
         }
@@ -187,7 +232,7 @@ impl Interpreter {
         for (id, operator, right) in chain.into_iter().rev() {
             let right = self.evaluate(context, right)?;
             value = binary(self, operator, &value, &right)
-                .map_err(|error| error.with_place(|| context.template.place(ast.offsets[id as usize])))?;
+                .map_err(|error| error.placed(context.template, ast.offsets[id as usize]))?;
         }
         Ok(value)
     }
@@ -230,7 +275,8 @@ impl Interpreter {
         }
         for (name, value) in &arguments.named {
             let value = self.evaluate(context, *value)?;
-            args.named.push((Arc::clone(context.template.0.ast.symbol(*name)), value));
+            args.named
+                .push((Arc::clone(context.template.0.ast.symbol(*name)), value));
         }
         if let Some(spread) = arguments.spread {
             let items = self.evaluate(context, spread)?.items()?;
@@ -243,12 +289,20 @@ impl Interpreter {
         Ok(args)
     }
 
-    fn spread_named(&mut self, context: &Context<'_>, spread: ExprId, args: &mut Args) -> Result<()> {
+    fn spread_named(
+        &mut self,
+        context: &Context<'_>,
+        spread: ExprId,
+        args: &mut Args,
+    ) -> Result<()> {
         let value = self.evaluate(context, spread)?;
         let entries = builtins::mapping_entries(&value)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Type,
-                format!("argument after ** must be a mapping, not {}", value.type_name()),
+                format!(
+                    "argument after ** must be a mapping, not {}",
+                    value.type_name()
+                ),
             )
         })?;
         for (key, value) in entries {
@@ -280,6 +334,8 @@ fn compared(comparison: Comparison, left: &Value, right: &Value) -> Result<bool>
         Comparison::Less => order("<")? == Some(Ordering::Less),
         Comparison::LessEqual => matches!(order("<=")?, Some(Ordering::Less | Ordering::Equal)),
         Comparison::Greater => order(">")? == Some(Ordering::Greater),
-        Comparison::GreaterEqual => matches!(order(">=")?, Some(Ordering::Greater | Ordering::Equal)),
+        Comparison::GreaterEqual => {
+            matches!(order(">=")?, Some(Ordering::Greater | Ordering::Equal))
+        }
     })
 }

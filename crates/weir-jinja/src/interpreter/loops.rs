@@ -19,7 +19,12 @@ use crate::{
 };
 
 impl Interpreter {
-    pub(crate) fn run_loop(&mut self, context: &Context<'_>, index: usize, output: &mut Output) -> Result<Flow> {
+    pub(crate) fn run_loop(
+        &mut self,
+        context: &Context<'_>,
+        index: usize,
+        output: &mut Output,
+    ) -> Result<Flow> {
         let node = &context.template.0.ast.loops[index];
         let iterable = self.evaluate(context, node.iterable)?;
         let result = if node.uses_loop {
@@ -29,12 +34,18 @@ impl Interpreter {
         };
         result.map_err(|error| {
             let offset = context.template.0.ast.offsets[node.iterable as usize];
-            error.with_place(|| context.template.place(offset))
+            error.placed(context.template, offset)
         })
     }
 
     /// A loop that never asks for `loop`.
-    fn plain(&mut self, context: &Context<'_>, node: &LoopNode, iterable: &Value, output: &mut Output) -> Result<Flow> {
+    fn plain(
+        &mut self,
+        context: &Context<'_>,
+        node: &LoopNode,
+        iterable: &Value,
+        output: &mut Output,
+    ) -> Result<Flow> {
         let mut ran = false;
         let mut scope = Scope::inside(&context.scope);
         for item in iterable.iterate()? {
@@ -52,11 +63,20 @@ impl Interpreter {
                 Flow::Continue => {}
             }
         }
-        if ran { Ok(Flow::Next) } else { self.otherwise(context, node, output) }
+        if ran {
+            Ok(Flow::Next)
+        } else {
+            self.otherwise(context, node, output)
+        }
     }
 
     /// What stands behind `else`. As in Jinja a turn that ended early does not count.
-    fn otherwise(&mut self, context: &Context<'_>, node: &LoopNode, output: &mut Output) -> Result<Flow> {
+    fn otherwise(
+        &mut self,
+        context: &Context<'_>,
+        node: &LoopNode,
+        output: &mut Output,
+    ) -> Result<Flow> {
         if node.otherwise.is_empty() {
             return Ok(Flow::Next);
         }
@@ -95,14 +115,19 @@ impl Interpreter {
             state.at.store(at, Ordering::Relaxed);
             let turn = Self::renewed(context, &mut scope);
             self.assign(&turn, &node.target, item.clone())?;
-            turn.scope.set(LOOP, Value::Object(Arc::<Loop>::clone(&state)));
+            turn.scope
+                .set(LOOP, Value::Object(Arc::<Loop>::clone(&state)));
             match self.body(&turn, &node.body, output)? {
                 Flow::Next => ran = true,
                 Flow::Break => break,
                 Flow::Continue => {}
             }
         }
-        if ran { Ok(Flow::Next) } else { self.otherwise(context, node, output) }
+        if ran {
+            Ok(Flow::Next)
+        } else {
+            self.otherwise(context, node, output)
+        }
     }
 
     fn picked(
@@ -152,7 +177,9 @@ impl std::fmt::Debug for Loop {
 impl Loop {
     fn neighbour(&self, at: Option<usize>, which: &str) -> Value {
         at.and_then(|at| self.items.get(at).cloned())
-            .unwrap_or_else(|| Value::Undefined(Undefined::message(format!("there is no {which} item"))))
+            .unwrap_or_else(|| {
+                Value::Undefined(Undefined::message(format!("there is no {which} item")))
+            })
     }
 }
 
@@ -215,11 +242,20 @@ impl Object for Loop {
             .with_hint("write `{% for ... in ... recursive %}`"));
         };
         let iterable = call.required("iterable")?;
-        let context =
-            Context { template: &again.template, names: call.names, scope: Arc::clone(&again.scope) };
+        let context = Context {
+            template: &again.template,
+            names: call.names,
+            scope: Arc::clone(&again.scope),
+        };
         let mut output = Output::default();
         call.interpreter.check_stack()?;
-        call.interpreter.tracked(&context, again.index, &iterable, self.depth + 1, &mut output)?;
+        call.interpreter.tracked(
+            &context,
+            again.index,
+            &iterable,
+            self.depth + 1,
+            &mut output,
+        )?;
         Ok(Value::from(output.text))
     }
 
@@ -232,7 +268,11 @@ impl Object for Loop {
     }
 
     fn repr(&self) -> String {
-        format!("<LoopContext {}/{}>", self.at.load(Ordering::Relaxed) + 1, self.items.len())
+        format!(
+            "<LoopContext {}/{}>",
+            self.at.load(Ordering::Relaxed) + 1,
+            self.items.len()
+        )
     }
 
     fn as_any(&self) -> &dyn Any {

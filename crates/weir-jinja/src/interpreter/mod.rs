@@ -15,8 +15,8 @@ pub(crate) use self::{
 };
 use self::{scope::Scope, statements::Output};
 use crate::{
-    Args, Call, Environment, Error, ErrorKind, MacroDef, Names, Place, Result, Template, UndefinedPolicy, Value,
-    builtins,
+    Args, Call, Environment, Error, ErrorKind, MacroDef, Names, Place, Result, Template,
+    UndefinedPolicy, Value, builtins,
 };
 
 /// How one template is rendered, where that differs from the environment.
@@ -38,7 +38,9 @@ pub struct Running {
 impl Running {
     /// Where it was called from, when a template called it.
     pub fn called_at(&self) -> Option<Place> {
-        self.from.as_ref().map(|(template, offset)| template.place(*offset))
+        self.from
+            .as_ref()
+            .map(|(template, offset)| template.place(*offset))
     }
 }
 
@@ -70,7 +72,11 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The same with a scope inside of this one.
     pub(crate) fn inner(&self) -> Context<'_> {
-        Context { template: self.template, names: self.names, scope: Scope::inside(&self.scope) }
+        Context {
+            template: self.template,
+            names: self.names,
+            scope: Scope::inside(&self.scope),
+        }
     }
 }
 
@@ -99,8 +105,14 @@ impl Interpreter {
     }
 
     /// Renders a template as text, as told.
-    pub fn render_with(&mut self, template: &Template, names: &dyn Names, rendering: Rendering) -> Result<String> {
-        self.run(template, names, rendering, false).map(|output| output.text)
+    pub fn render_with(
+        &mut self,
+        template: &Template,
+        names: &dyn Names,
+        rendering: Rendering,
+    ) -> Result<String> {
+        self.run(template, names, rendering, false)
+            .map(|output| output.text)
     }
 
     /// Renders a template as a value: of a text that is one `{{ expression }}`, its value; else
@@ -123,13 +135,26 @@ impl Interpreter {
         })
     }
 
-    fn run(&mut self, template: &Template, names: &dyn Names, rendering: Rendering, native: bool) -> Result<Output> {
+    fn run(
+        &mut self,
+        template: &Template,
+        names: &dyn Names,
+        rendering: Rendering,
+        native: bool,
+    ) -> Result<Output> {
         self.enter(|this| {
             let outer_native = std::mem::replace(&mut this.native, native);
             this.owners.push(None);
             let policy = rendering.undefined.unwrap_or(this.environment.undefined);
-            let context = Context { template, names, scope: Scope::outermost(policy) };
-            let mut output = Output { native, ..Output::default() };
+            let context = Context {
+                template,
+                names,
+                scope: Scope::outermost(policy),
+            };
+            let mut output = Output {
+                native,
+                ..Output::default()
+            };
             output.text.reserve(template.source().len());
             let result = this.body(&context, &template.0.ast.body, &mut output);
             this.owners.pop();
@@ -145,7 +170,12 @@ impl Interpreter {
     }
 
     /// Calls a macro: what `return(...)` gave, or its text.
-    pub fn call_macro(&mut self, definition: &MacroDef, args: Args, names: &dyn Names) -> Result<Value> {
+    pub fn call_macro(
+        &mut self,
+        definition: &MacroDef,
+        args: Args,
+        names: &dyn Names,
+    ) -> Result<Value> {
         self.enter(|this| this.invoke(definition, args, names, None))
     }
 
@@ -155,18 +185,36 @@ impl Interpreter {
     }
 
     /// Calls a method of a value.
-    pub fn call_method(&mut self, object: &Value, method: &str, args: Args, names: &dyn Names) -> Result<Value> {
+    pub fn call_method(
+        &mut self,
+        object: &Value,
+        method: &str,
+        args: Args,
+        names: &dyn Names,
+    ) -> Result<Value> {
         self.enter(|this| this.method_of(object, method, args, names, None))
     }
 
     /// Applies a filter by name.
-    pub fn filter(&mut self, name: &str, value: Value, mut args: Args, names: &dyn Names) -> Result<Value> {
+    pub fn filter(
+        &mut self,
+        name: &str,
+        value: Value,
+        mut args: Args,
+        names: &dyn Names,
+    ) -> Result<Value> {
         args.positional.insert(0, value);
         self.enter(|this| this.apply_filter(name, args, names, None))
     }
 
     /// Applies a test by name.
-    pub fn test(&mut self, name: &str, value: Value, mut args: Args, names: &dyn Names) -> Result<bool> {
+    pub fn test(
+        &mut self,
+        name: &str,
+        value: Value,
+        mut args: Args,
+        names: &dyn Names,
+    ) -> Result<bool> {
         args.positional.insert(0, value);
         self.enter(|this| this.apply_test(name, args, names, None))
     }
@@ -188,7 +236,10 @@ impl Interpreter {
         if self.steps > self.environment.limits.steps {
             return Err(Error::new(
                 ErrorKind::Limit,
-                format!("the template takes more than {} steps", self.environment.limits.steps),
+                format!(
+                    "the template takes more than {} steps",
+                    self.environment.limits.steps
+                ),
             )
             .with_hint("look for a loop that never ends"));
         }
@@ -203,7 +254,10 @@ impl Interpreter {
     pub(crate) fn check_text(&mut self, bytes: usize) -> Result<()> {
         let limit = self.environment.limits.text_bytes;
         if bytes > limit {
-            return Err(Error::new(ErrorKind::Limit, format!("a text is larger than {limit} bytes")));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("a text is larger than {limit} bytes"),
+            ));
         }
         self.charge(bytes as u64 / 256)
     }
@@ -212,7 +266,10 @@ impl Interpreter {
     pub(crate) fn check_items(&mut self, items: usize) -> Result<()> {
         let limit = self.environment.limits.items;
         if items > limit {
-            return Err(Error::new(ErrorKind::Limit, format!("a collection has more than {limit} items")));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("a collection has more than {limit} items"),
+            ));
         }
         self.charge(items as u64)
     }
@@ -240,14 +297,21 @@ impl Interpreter {
     /// An error if the thread's stack is used up to the limit.
     pub(crate) fn check_stack(&self) -> Result<()> {
         if self.stack_base.abs_diff(here()) > self.environment.limits.stack_bytes {
-            return Err(Error::new(ErrorKind::Recursion, "maximum recursion depth exceeded")
-                .with_hint("look for a macro that calls itself without an end"));
+            return Err(
+                Error::new(ErrorKind::Recursion, "maximum recursion depth exceeded")
+                    .with_hint("look for a macro that calls itself without an end"),
+            );
         }
         Ok(())
     }
 
     /// Adds to an error about something undefined what may have been meant.
-    pub(crate) fn suggest(&self, error: Error, name: Option<&Arc<str>>, names: &dyn Names) -> Error {
+    pub(crate) fn suggest(
+        &self,
+        error: Error,
+        name: Option<&Arc<str>>,
+        names: &dyn Names,
+    ) -> Error {
         let Some(name) = name else { return error };
         let mut known = names.known();
         known.extend(self.environment.globals.keys().map(ToString::to_string));

@@ -7,7 +7,12 @@ use crate::{
 };
 
 /// Applies a binary operator.
-pub(crate) fn binary(interpreter: &mut Interpreter, operator: Operator, left: &Value, right: &Value) -> Result<Value> {
+pub(crate) fn binary(
+    interpreter: &mut Interpreter,
+    operator: Operator,
+    left: &Value,
+    right: &Value,
+) -> Result<Value> {
     match (left, right) {
         (Value::Int(a), Value::Int(b)) => {
             if let Some(value) = small_integers(operator, *a, *b) {
@@ -17,7 +22,9 @@ pub(crate) fn binary(interpreter: &mut Interpreter, operator: Operator, left: &V
         (Value::Str(text), _) if operator == Operator::Modulo => {
             return builtins::percent_format(interpreter, text, right);
         }
-        (Value::Undefined(undefined), _) | (_, Value::Undefined(undefined)) => return Err(undefined.error()),
+        (Value::Undefined(undefined), _) | (_, Value::Undefined(undefined)) => {
+            return Err(undefined.error());
+        }
         _ => {}
     }
     if let (Some(a), Some(b)) = (left.as_i128(), right.as_i128()) {
@@ -55,9 +62,17 @@ fn unsupported(operator: Operator, left: &Value, right: &Value) -> Error {
             ErrorKind::Type,
             format!("can only concatenate {kind} (not \"{right_type}\") to {kind}"),
         );
-        return if kind == "str" { error.with_hint("join values as text with `~`") } else { error };
+        return if kind == "str" {
+            error.with_hint("join values as text with `~`")
+        } else {
+            error
+        };
     }
-    let symbol = if operator == Operator::Power { "** or pow()" } else { operator.symbol() };
+    let symbol = if operator == Operator::Power {
+        "** or pow()"
+    } else {
+        operator.symbol()
+    };
     Error::new(
         ErrorKind::Type,
         format!("unsupported operand type(s) for {symbol}: '{left_type}' and '{right_type}'"),
@@ -90,10 +105,18 @@ fn integers(operator: Operator, a: i128, b: i128) -> Result<Value> {
         }
         Operator::Modulo if b == 0 => return Err(zero_division("integer modulo by zero")),
         Operator::FloorDivide => a.checked_div(b).map(|whole| {
-            if a % b != 0 && (a < 0) != (b < 0) { whole - 1 } else { whole }
+            if a % b != 0 && (a < 0) != (b < 0) {
+                whole - 1
+            } else {
+                whole
+            }
         }),
         Operator::Modulo => a.checked_rem(b).map(|rest| {
-            if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+            if rest != 0 && (rest < 0) != (b < 0) {
+                rest + b
+            } else {
+                rest
+            }
         }),
         Operator::Power if b < 0 => {
             if a == 0 {
@@ -101,12 +124,16 @@ fn integers(operator: Operator, a: i128, b: i128) -> Result<Value> {
             }
             return Ok(Value::Float((a as f64).powf(b as f64)));
         }
-        Operator::Power => u32::try_from(b).ok().and_then(|exponent| a.checked_pow(exponent)),
+        Operator::Power => u32::try_from(b)
+            .ok()
+            .and_then(|exponent| a.checked_pow(exponent)),
     };
     match number {
         Some(number) => Ok(Value::integer(number)),
-        None => Err(Error::new(ErrorKind::Overflow, "an integer is larger than 127 bits")
-            .with_hint("use a float: write `.0` behind one of the numbers")),
+        None => Err(
+            Error::new(ErrorKind::Overflow, "an integer is larger than 127 bits")
+                .with_hint("use a float: write `.0` behind one of the numbers"),
+        ),
     }
 }
 
@@ -117,7 +144,9 @@ fn floats(operator: Operator, a: f64, b: f64) -> Result<Value> {
         Operator::Multiply => a * b,
         Operator::Divide if b == 0.0 => return Err(zero_division("float division by zero")),
         Operator::Divide => a / b,
-        Operator::FloorDivide if b == 0.0 => return Err(zero_division("float floor division by zero")),
+        Operator::FloorDivide if b == 0.0 => {
+            return Err(zero_division("float floor division by zero"));
+        }
         Operator::Modulo if b == 0.0 => return Err(zero_division("float modulo")),
         Operator::FloorDivide => ((a - modulo(a, b)) / b).round(),
         Operator::Modulo => modulo(a, b),
@@ -127,10 +156,16 @@ fn floats(operator: Operator, a: f64, b: f64) -> Result<Value> {
         Operator::Power => {
             let power = a.powf(b);
             if power.is_infinite() && a.is_finite() && b.is_finite() {
-                return Err(Error::new(ErrorKind::Overflow, "Numerical result out of range"));
+                return Err(Error::new(
+                    ErrorKind::Overflow,
+                    "Numerical result out of range",
+                ));
             }
             if power.is_nan() && !a.is_nan() && !b.is_nan() {
-                return Err(Error::new(ErrorKind::Value, "a root of a negative number is not a number"));
+                return Err(Error::new(
+                    ErrorKind::Value,
+                    "a root of a negative number is not a number",
+                ));
             }
             power
         }
@@ -185,7 +220,9 @@ fn sequences(
 }
 
 fn repeated(interpreter: &mut Interpreter, value: &Value, times: &Value) -> Result<Option<Value>> {
-    let Some(times) = times.as_i128() else { return Ok(None) };
+    let Some(times) = times.as_i128() else {
+        return Ok(None);
+    };
     let times = usize::try_from(times.clamp(0, i128::from(u32::MAX))).unwrap_or(0);
     Ok(match value {
         Value::Str(text) => {
@@ -195,11 +232,15 @@ fn repeated(interpreter: &mut Interpreter, value: &Value, times: &Value) -> Resu
         Value::List(list) => {
             let items = list.items();
             interpreter.check_items(items.len().saturating_mul(times))?;
-            Some(Value::list(items.iter().cycle().take(items.len() * times).cloned()))
+            Some(Value::list(
+                items.iter().cycle().take(items.len() * times).cloned(),
+            ))
         }
         Value::Tuple(items) => {
             interpreter.check_items(items.len().saturating_mul(times))?;
-            Some(Value::tuple(items.iter().cycle().take(items.len() * times).cloned()))
+            Some(Value::tuple(
+                items.iter().cycle().take(items.len() * times).cloned(),
+            ))
         }
         _ => None,
     })
@@ -231,7 +272,10 @@ pub(crate) fn positive(value: &Value) -> Result<Value> {
 fn bad_unary(symbol: &str, value: &Value) -> Error {
     Error::new(
         ErrorKind::Type,
-        format!("bad operand type for unary {symbol}: '{}'", value.type_name()),
+        format!(
+            "bad operand type for unary {symbol}: '{}'",
+            value.type_name()
+        ),
     )
 }
 
@@ -243,7 +287,10 @@ pub(crate) fn contains(container: &Value, value: &Value) -> Result<bool> {
             other => {
                 return Err(Error::new(
                     ErrorKind::Type,
-                    format!("'in <string>' requires string as left operand, not {}", other.type_name()),
+                    format!(
+                        "'in <string>' requires string as left operand, not {}",
+                        other.type_name()
+                    ),
                 ));
             }
         },
@@ -270,8 +317,11 @@ pub(crate) fn contains(container: &Value, value: &Value) -> Result<bool> {
 
 /// How two sets compare: by what they contain.
 pub(crate) fn compare_sets(comparison: Comparison, left: &Value, right: &Value) -> bool {
-    let (Value::Set(a), Value::Set(b)) = (left, right) else { return false };
-    let within = |inner: &Set, outer: &Set| inner.members().iter().all(|member| outer.contains(member));
+    let (Value::Set(a), Value::Set(b)) = (left, right) else {
+        return false;
+    };
+    let within =
+        |inner: &Set, outer: &Set| inner.members().iter().all(|member| outer.contains(member));
     match comparison {
         Comparison::Less => a.len() < b.len() && within(a, b),
         Comparison::LessEqual => within(a, b),

@@ -28,7 +28,11 @@ impl Drop for Scope {
 
 impl Scope {
     pub(crate) fn outermost(policy: UndefinedPolicy) -> ScopeRef {
-        Arc::new(Self { variables: RwLock::default(), outer: None, policy })
+        Arc::new(Self {
+            variables: RwLock::default(),
+            outer: None,
+            policy,
+        })
     }
 
     pub(crate) fn inside(outer: &ScopeRef) -> ScopeRef {
@@ -60,7 +64,12 @@ impl Scope {
     pub(crate) fn find(&self, symbol: Symbol) -> Option<Value> {
         let mut scope = self;
         loop {
-            if let Some((_, value)) = scope.variables.read().iter().find(|(own, _)| *own == symbol) {
+            if let Some((_, value)) = scope
+                .variables
+                .read()
+                .iter()
+                .find(|(own, _)| *own == symbol)
+            {
                 return Some(value.clone());
             }
             scope = scope.outer.as_deref()?;
@@ -76,7 +85,12 @@ impl Scope {
                 if variables.len() <= 4 {
                     variables.clear();
                 } else {
-                    bury(std::mem::take(variables).into_iter().map(|(_, value)| value).collect());
+                    bury(
+                        std::mem::take(variables)
+                            .into_iter()
+                            .map(|(_, value)| value)
+                            .collect(),
+                    );
                 }
             }
             None => {

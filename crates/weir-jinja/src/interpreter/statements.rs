@@ -28,7 +28,12 @@ pub(crate) struct Output {
 }
 
 impl Interpreter {
-    pub(crate) fn body(&mut self, context: &Context<'_>, body: &Body, output: &mut Output) -> Result<Flow> {
+    pub(crate) fn body(
+        &mut self,
+        context: &Context<'_>,
+        body: &Body,
+        output: &mut Output,
+    ) -> Result<Flow> {
         for statement in body {
             let flow = match statement {
                 Stmt::Text(span) => {
@@ -55,7 +60,10 @@ impl Interpreter {
     fn check_output(&self, output: &Output) -> Result<()> {
         let limit = self.environment().limits.text_bytes;
         if output.text.len() > limit {
-            return Err(Error::new(ErrorKind::Limit, format!("the output is larger than {limit} bytes")));
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("the output is larger than {limit} bytes"),
+            ));
         }
         Ok(())
     }
@@ -77,7 +85,12 @@ impl Interpreter {
         self.check_output(output)
     }
 
-    fn statement(&mut self, context: &Context<'_>, statement: &Stmt, output: &mut Output) -> Result<Flow> {
+    fn statement(
+        &mut self,
+        context: &Context<'_>,
+        statement: &Stmt,
+        output: &mut Output,
+    ) -> Result<Flow> {
         self.charge(1)?;
         self.check_stack()?;
         match statement {
@@ -103,7 +116,9 @@ impl Interpreter {
             Stmt::With(with) => return self.with(context, with, output),
             Stmt::Macro(index) => {
                 let name = context.template.0.ast.macros[*index].name;
-                context.scope.set(name, Value::Macro(self.close_over(context, *index)));
+                context
+                    .scope
+                    .set(name, Value::Macro(self.close_over(context, *index)));
             }
             Stmt::CallBlock(block) => self.call_block(context, block, output)?,
             Stmt::FilterBlock(block) => {
@@ -129,14 +144,24 @@ impl Interpreter {
         Ok(inner.text)
     }
 
-    fn filtered(&mut self, context: &Context<'_>, filters: &[FilterNode], value: Value) -> Result<Value> {
+    fn filtered(
+        &mut self,
+        context: &Context<'_>,
+        filters: &[FilterNode],
+        value: Value,
+    ) -> Result<Value> {
         filters.iter().try_fold(value, |value, filter| {
             let name = context.template.0.ast.symbol(filter.name);
             self.arguments(context, &filter.arguments, Some(value))
                 .and_then(|args| {
-                    self.apply_filter(name, args, context.names, Some((context.template, filter.offset)))
+                    self.apply_filter(
+                        name,
+                        args,
+                        context.names,
+                        Some((context.template, filter.offset)),
+                    )
                 })
-                .map_err(|error| error.with_place(|| context.template.place(filter.offset)))
+                .map_err(|error| error.placed(context.template, filter.offset))
         })
     }
 
@@ -160,7 +185,12 @@ impl Interpreter {
         }))
     }
 
-    fn call_block(&mut self, context: &Context<'_>, block: &CallBlock, output: &mut Output) -> Result<()> {
+    fn call_block(
+        &mut self,
+        context: &Context<'_>,
+        block: &CallBlock,
+        output: &mut Output,
+    ) -> Result<()> {
         let ast = &context.template.0.ast;
         let Expr::Call { callee, arguments } = &ast.expressions[block.call as usize] else {
             return Ok(());
@@ -169,11 +199,16 @@ impl Interpreter {
         let offset = ast.offsets[block.call as usize];
         let value = self
             .call_expression(context, *callee, arguments, offset, Some(caller))
-            .map_err(|error| error.with_place(|| context.template.place(offset)))?;
+            .map_err(|error| error.placed(context.template, offset))?;
         self.print(value, output)
     }
 
-    pub(crate) fn assign(&mut self, context: &Context<'_>, target: &Target, value: Value) -> Result<()> {
+    pub(crate) fn assign(
+        &mut self,
+        context: &Context<'_>,
+        target: &Target,
+        value: Value,
+    ) -> Result<()> {
         match target {
             Target::Name(symbol) => {
                 context.scope.set(*symbol, value);
@@ -181,11 +216,14 @@ impl Interpreter {
             }
             Target::Attribute(name, attribute, offset) => self
                 .assign_attribute(context, *name, *attribute, value)
-                .map_err(|error| error.with_place(|| context.template.place(*offset))),
+                .map_err(|error| error.placed(context.template, *offset)),
             Target::Tuple(targets, offset) => {
                 let items = unpacked(&value, targets.len())
-                    .map_err(|error| error.with_place(|| context.template.place(*offset)))?;
-                targets.iter().zip(items).try_for_each(|(target, item)| self.assign(context, target, item))
+                    .map_err(|error| error.placed(context.template, *offset))?;
+                targets
+                    .iter()
+                    .zip(items)
+                    .try_for_each(|(target, item)| self.assign(context, target, item))
             }
         }
     }
@@ -201,15 +239,26 @@ impl Interpreter {
         match self.name(context, name)? {
             Value::Object(object) => object.set_attr(ast.symbol(attribute), value),
             Value::Undefined(undefined) => Err(undefined.error()),
-            _ => Err(Error::new(ErrorKind::Type, "cannot assign attribute on non-namespace object")
-                .with_hint(format!("make it one: `{{% set {0} = namespace({1}=...) %}}`", ast.symbol(name), ast.symbol(attribute)))),
+            _ => Err(Error::new(
+                ErrorKind::Type,
+                "cannot assign attribute on non-namespace object",
+            )
+            .with_hint(format!(
+                "make it one: `{{% set {0} = namespace({1}=...) %}}`",
+                ast.symbol(name),
+                ast.symbol(attribute)
+            ))),
         }
     }
 
     /// The scope for one turn of a loop.
     pub(crate) fn renewed<'a>(context: &Context<'a>, scope: &mut super::ScopeRef) -> Context<'a> {
         Scope::renew(scope);
-        Context { template: context.template, names: context.names, scope: Arc::clone(scope) }
+        Context {
+            template: context.template,
+            names: context.names,
+            scope: Arc::clone(scope),
+        }
     }
 }
 
@@ -218,16 +267,25 @@ fn unpacked(value: &Value, wanted: usize) -> Result<Vec<Value>> {
         return Err(undefined.error());
     }
     let items = value.items().map_err(|_| {
-        Error::new(ErrorKind::Type, format!("cannot unpack non-iterable {} object", value.type_name()))
+        Error::new(
+            ErrorKind::Type,
+            format!("cannot unpack non-iterable {} object", value.type_name()),
+        )
     })?;
     if items.len() < wanted {
         return Err(Error::new(
             ErrorKind::Value,
-            format!("not enough values to unpack (expected {wanted}, got {})", items.len()),
+            format!(
+                "not enough values to unpack (expected {wanted}, got {})",
+                items.len()
+            ),
         ));
     }
     if items.len() > wanted {
-        return Err(Error::new(ErrorKind::Value, format!("too many values to unpack (expected {wanted})")));
+        return Err(Error::new(
+            ErrorKind::Value,
+            format!("too many values to unpack (expected {wanted})"),
+        ));
     }
     Ok(items)
 }

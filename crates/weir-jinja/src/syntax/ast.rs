@@ -38,7 +38,9 @@ pub(crate) struct Ast {
 
 impl Ast {
     pub(crate) fn is_plain(&self) -> bool {
-        self.body.iter().all(|statement| matches!(statement, Stmt::Text(_)))
+        self.body
+            .iter()
+            .all(|statement| matches!(statement, Stmt::Text(_)))
     }
 
     pub(crate) fn free_names(&self) -> impl Iterator<Item = &Arc<str>> {
@@ -156,22 +158,50 @@ pub(crate) enum Expr {
     List(Box<[ExprId]>),
     Dict(Box<[(ExprId, ExprId)]>),
     /// `yes if test else no`
-    Conditional { test: ExprId, yes: ExprId, no: Option<ExprId> },
+    Conditional {
+        test: ExprId,
+        yes: ExprId,
+        no: Option<ExprId>,
+    },
     And(ExprId, ExprId),
     Or(ExprId, ExprId),
     Not(ExprId),
     Negative(ExprId),
     Positive(ExprId),
-    Compare { first: ExprId, rest: Box<[(Comparison, ExprId)]> },
-    Binary { operator: Operator, left: ExprId, right: ExprId },
+    Compare {
+        first: ExprId,
+        rest: Box<[(Comparison, ExprId)]>,
+    },
+    Binary {
+        operator: Operator,
+        left: ExprId,
+        right: ExprId,
+    },
     Concat(Box<[ExprId]>),
-    Attribute { object: ExprId, name: Symbol },
-    Item { object: ExprId, key: ExprId },
+    Attribute {
+        object: ExprId,
+        name: Symbol,
+    },
+    Item {
+        object: ExprId,
+        key: ExprId,
+    },
     /// What stands in brackets with colons.
     Slice(Box<[Option<ExprId>; 3]>),
-    Call { callee: ExprId, arguments: Box<Arguments> },
-    Filter { value: ExprId, name: Symbol, arguments: Option<Box<Arguments>> },
-    Test { value: ExprId, name: Symbol, arguments: Option<Box<Arguments>> },
+    Call {
+        callee: ExprId,
+        arguments: Box<Arguments>,
+    },
+    Filter {
+        value: ExprId,
+        name: Symbol,
+        arguments: Option<Box<Arguments>>,
+    },
+    Test {
+        value: ExprId,
+        name: Symbol,
+        arguments: Option<Box<Arguments>>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,10 @@ impl Parser<'_> {
             adapter: None,
             supported_languages: None,
             parameters: Vec::new(),
-            span: Span { start: tag_start, end: 0 },
+            span: Span {
+                start: tag_start,
+                end: 0,
+            },
             body: Span::default(),
             line: 0,
             definition: 0,
@@ -47,7 +50,11 @@ impl Parser<'_> {
         if !self.is(Kind::TagEnd) && !self.is(Kind::Colon) {
             return Err(self.unexpected("`%}`"));
         }
-        block.body.start = if self.is(Kind::TagEnd) { self.token.end } else { self.lexer.position as u32 };
+        block.body.start = if self.is(Kind::TagEnd) {
+            self.token.end
+        } else {
+            self.lexer.position as u32
+        };
         let outermost = self.macros.is_empty();
         let symbol = if kind == BlockKind::Macro {
             self.assigned(name)
@@ -69,7 +76,10 @@ impl Parser<'_> {
         if outermost {
             let before = &self.lexer.source.as_bytes()[..block.span.start as usize];
             let (counted, lines) = self.counted_lines;
-            let new = before[counted.min(before.len())..].iter().filter(|byte| **byte == b'\n').count();
+            let new = before[counted.min(before.len())..]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
             self.counted_lines = (before.len(), lines + new);
             block.line = u32::try_from(lines + new + 1).unwrap_or(u32::MAX);
             self.ast.blocks.push(block);
@@ -103,7 +113,10 @@ impl Parser<'_> {
                 let start = self.token.start;
                 default = Some(self.expression()?);
                 default_source = Some(self.source_between(start, self.previous_end));
-            } else if parameters.iter().any(|(_, default)| Option::is_some(default)) {
+            } else if parameters
+                .iter()
+                .any(|(_, default)| Option::is_some(default))
+            {
                 return Err(self
                     .fail_at(offset, "non-default argument follows default argument")
                     .with_hint(format!("give `{name}` a default, or move it forward")));
@@ -111,7 +124,11 @@ impl Parser<'_> {
             let symbol = self.assigned(name);
             parameters.push((symbol, default));
             let name = Arc::clone(&self.ast.symbols[symbol as usize]);
-            described.push(Parameter { name, default: default_source, annotation });
+            described.push(Parameter {
+                name,
+                default: default_source,
+                annotation,
+            });
         }
         self.expect(Kind::RightParen, "`)`")?;
         Ok((parameters, described))
@@ -164,8 +181,13 @@ impl Parser<'_> {
                 }
                 other => {
                     return Err(self
-                        .fail_at(offset, format!("a materialization has no argument `{other}`"))
-                        .with_hint("it takes `default`, `adapter='...'` and `supported_languages=[...]`"));
+                        .fail_at(
+                            offset,
+                            format!("a materialization has no argument `{other}`"),
+                        )
+                        .with_hint(
+                            "it takes `default`, `adapter='...'` and `supported_languages=[...]`",
+                        ));
                 }
             }
         }
@@ -181,7 +203,9 @@ impl Parser<'_> {
 
     fn literals(&self, id: ExprId) -> Option<Vec<Arc<str>>> {
         match &self.ast.expressions[id as usize] {
-            Expr::List(items) | Expr::Tuple(items) => items.iter().map(|item| self.literal(*item)).collect(),
+            Expr::List(items) | Expr::Tuple(items) => {
+                items.iter().map(|item| self.literal(*item)).collect()
+            }
             _ => None,
         }
     }
@@ -205,8 +229,14 @@ impl Parser<'_> {
             adapter: None,
             supported_languages: None,
             parameters: Vec::new(),
-            span: Span { start: tag_start, end: end.end as u32 },
-            body: Span { start, end: end.start as u32 },
+            span: Span {
+                start: tag_start,
+                end: end.end as u32,
+            },
+            body: Span {
+                start,
+                end: end.start as u32,
+            },
             line: 0,
             definition: usize::MAX,
         };

@@ -6,7 +6,10 @@ use super::{
     lexer::{Kind, unescape},
     parser::{Parser, at},
 };
-use crate::{Result, Value, value::{parse_float, parse_int}};
+use crate::{
+    Result, Value,
+    value::{parse_float, parse_int},
+};
 
 impl Parser<'_> {
     pub(super) fn expression(&mut self) -> Result<ExprId> {
@@ -18,7 +21,11 @@ impl Parser<'_> {
         let mut yes = self.or()?;
         while self.skip_name("if")? {
             let test = self.or()?;
-            let no = if self.skip_name("else")? { Some(self.expression()?) } else { None };
+            let no = if self.skip_name("else")? {
+                Some(self.expression()?)
+            } else {
+                None
+            };
             yes = self.push(Expr::Conditional { test, yes, no }, offset);
         }
         Ok(yes)
@@ -29,7 +36,12 @@ impl Parser<'_> {
         self.tuple_in(conditional, enders, false)
     }
 
-    fn tuple_in(&mut self, conditional: bool, enders: &[&str], parentheses: bool) -> Result<ExprId> {
+    fn tuple_in(
+        &mut self,
+        conditional: bool,
+        enders: &[&str],
+        parentheses: bool,
+    ) -> Result<ExprId> {
         let offset = self.token.start;
         let mut items = Vec::new();
         let mut is_tuple = false;
@@ -40,7 +52,11 @@ impl Parser<'_> {
             {
                 break;
             }
-            items.push(if conditional { self.expression()? } else { self.nested(Self::or)? });
+            items.push(if conditional {
+                self.expression()?
+            } else {
+                self.nested(Self::or)?
+            });
             if !self.skip_if(Kind::Comma)? {
                 break;
             }
@@ -111,7 +127,13 @@ impl Parser<'_> {
         if rest.is_empty() {
             return Ok(first);
         }
-        Ok(self.push(Expr::Compare { first, rest: rest.into() }, offset))
+        Ok(self.push(
+            Expr::Compare {
+                first,
+                rest: rest.into(),
+            },
+            offset,
+        ))
     }
 
     fn sum(&mut self) -> Result<ExprId> {
@@ -124,7 +146,14 @@ impl Parser<'_> {
             };
             let offset = self.advance()?.start;
             let right = self.concat()?;
-            left = self.push(Expr::Binary { operator, left, right }, offset);
+            left = self.push(
+                Expr::Binary {
+                    operator,
+                    left,
+                    right,
+                },
+                offset,
+            );
         }
     }
 
@@ -153,7 +182,14 @@ impl Parser<'_> {
             };
             let offset = self.advance()?.start;
             let right = self.power()?;
-            left = self.push(Expr::Binary { operator, left, right }, offset);
+            left = self.push(
+                Expr::Binary {
+                    operator,
+                    left,
+                    right,
+                },
+                offset,
+            );
         }
     }
 
@@ -162,7 +198,14 @@ impl Parser<'_> {
         while self.is(Kind::Power) {
             let offset = self.advance()?.start;
             let right = self.unary(true)?;
-            left = self.push(Expr::Binary { operator: Operator::Power, left, right }, offset);
+            left = self.push(
+                Expr::Binary {
+                    operator: Operator::Power,
+                    left,
+                    right,
+                },
+                offset,
+            );
         }
         Ok(left)
     }
@@ -183,7 +226,11 @@ impl Parser<'_> {
             _ => self.primary()?,
         };
         let node = self.postfix(node)?;
-        if with_filters { self.filters_and_tests(node) } else { Ok(node) }
+        if with_filters {
+            self.filters_and_tests(node)
+        } else {
+            Ok(node)
+        }
     }
 
     fn primary(&mut self) -> Result<ExprId> {
@@ -209,7 +256,9 @@ impl Parser<'_> {
                 let mut value = unescape(text).map_err(|error| at(error, offset))?;
                 self.advance()?;
                 while self.is(Kind::String) {
-                    value.push_str(&unescape(self.text()).map_err(|error| at(error, self.token.start))?);
+                    value.push_str(
+                        &unescape(self.text()).map_err(|error| at(error, self.token.start))?,
+                    );
                     self.advance()?;
                 }
                 Ok(self.push(Expr::Const(Value::Str(value.into())), offset))
@@ -249,7 +298,9 @@ impl Parser<'_> {
             parse_int(&digits, 0)
         };
         let Some(value) = value else {
-            return Err(self.fail("this number is too large").with_hint("integers have up to 127 bits"));
+            return Err(self
+                .fail("this number is too large")
+                .with_hint("integers have up to 127 bits"));
         };
         self.advance()?;
         Ok(value)
@@ -375,7 +426,9 @@ impl Parser<'_> {
                 Kind::Name if spread_named.is_none() && self.peek().0 == Kind::Assign => {
                     let name = self.symbol(self.text());
                     if named.iter().any(|(other, _)| *other == name) {
-                        return Err(self.fail(format!("the argument `{}` is given twice", self.text())));
+                        return Err(
+                            self.fail(format!("the argument `{}` is given twice", self.text()))
+                        );
                     }
                     self.advance()?;
                     self.advance()?;
@@ -395,7 +448,12 @@ impl Parser<'_> {
             }
         }
         self.advance()?;
-        Ok(Arguments { positional: positional.into(), named: named.into(), spread, spread_named })
+        Ok(Arguments {
+            positional: positional.into(),
+            named: named.into(),
+            spread,
+            spread_named,
+        })
     }
 
     fn filters_and_tests(&mut self, mut node: ExprId) -> Result<ExprId> {
@@ -405,8 +463,19 @@ impl Parser<'_> {
                     self.advance()?;
                     let offset = self.token.start;
                     let name = self.dotted_name("the name of a filter")?;
-                    let arguments = if self.is(Kind::LeftParen) { Some(Box::new(self.arguments()?)) } else { None };
-                    self.push(Expr::Filter { value: node, name, arguments }, offset)
+                    let arguments = if self.is(Kind::LeftParen) {
+                        Some(Box::new(self.arguments()?))
+                    } else {
+                        None
+                    };
+                    self.push(
+                        Expr::Filter {
+                            value: node,
+                            name,
+                            arguments,
+                        },
+                        offset,
+                    )
                 }
                 Kind::Name if self.text() == "is" => self.test(node)?,
                 Kind::LeftParen => self.call(node)?,
@@ -427,7 +496,9 @@ impl Parser<'_> {
             Kind::LeftParen => Some(Box::new(self.arguments()?)),
             Kind::Name if matches!(self.text(), "else" | "or" | "and") => None,
             Kind::Name if self.text() == "is" => {
-                return Err(self.fail("tests cannot be chained").with_hint("join them with `and`"));
+                return Err(self
+                    .fail("tests cannot be chained")
+                    .with_hint("join them with `and`"));
             }
             // Words that go on with the expression or the tag are no arguments of the test.
             Kind::Name if matches!(self.text(), "if" | "not" | "in" | "recursive") => None,
@@ -439,11 +510,25 @@ impl Parser<'_> {
             | Kind::LeftBrace => {
                 let argument = self.primary()?;
                 let argument = self.postfix(argument)?;
-                Some(Box::new(Arguments { positional: Box::new([argument]), ..Arguments::default() }))
+                Some(Box::new(Arguments {
+                    positional: Box::new([argument]),
+                    ..Arguments::default()
+                }))
             }
             _ => None,
         };
-        let node = self.push(Expr::Test { value, name, arguments }, offset);
-        Ok(if negated { self.push(Expr::Not(node), offset) } else { node })
+        let node = self.push(
+            Expr::Test {
+                value,
+                name,
+                arguments,
+            },
+            offset,
+        );
+        Ok(if negated {
+            self.push(Expr::Not(node), offset)
+        } else {
+            node
+        })
     }
 }

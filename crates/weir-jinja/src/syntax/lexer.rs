@@ -66,18 +66,26 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) fn text(&self, token: Token) -> &'a str {
-        self.source.get(token.start as usize..token.end as usize).unwrap_or_default()
+        self.source
+            .get(token.start as usize..token.end as usize)
+            .unwrap_or_default()
     }
 
     fn byte(&self, ahead: usize) -> u8 {
-        self.source.as_bytes().get(self.position + ahead).copied().unwrap_or(0)
+        self.source
+            .as_bytes()
+            .get(self.position + ahead)
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Skips white space from the position on.
     pub(super) fn skip_space(&mut self) {
         let bytes = self.source.as_bytes();
         while let Some(byte) = bytes.get(self.position) {
-            if byte.is_ascii_whitespace() || (0x0b..=0x1f).contains(byte) && is_space(char::from(*byte)) {
+            if byte.is_ascii_whitespace()
+                || (0x0b..=0x1f).contains(byte) && is_space(char::from(*byte))
+            {
                 self.position += 1;
             } else if byte.is_ascii() {
                 return;
@@ -95,7 +103,11 @@ impl<'a> Lexer<'a> {
         let start = self.position;
         let (kind, length) = self.scan()?;
         self.position += length;
-        Ok(Token { kind, start: start as u32, end: self.position as u32 })
+        Ok(Token {
+            kind,
+            start: start as u32,
+            end: self.position as u32,
+        })
     }
 
     fn scan(&mut self) -> Result<(Kind, usize)> {
@@ -131,8 +143,10 @@ impl<'a> Lexer<'a> {
         let length = rest
             .find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
             .unwrap_or(rest.len());
-        let starts_well =
-            rest.chars().next().is_some_and(|letter| letter.is_alphabetic() || letter == '_');
+        let starts_well = rest
+            .chars()
+            .next()
+            .is_some_and(|letter| letter.is_alphabetic() || letter == '_');
         if length == 0 || !starts_well {
             return Err(self.unexpected());
         }
@@ -144,7 +158,9 @@ impl<'a> Lexer<'a> {
         let mut at = 1;
         loop {
             match memchr::memchr2(quote, b'\\', bytes.get(at..).unwrap_or_default()) {
-                Some(found) if bytes[at + found] == quote => return Ok((Kind::String, at + found + 1)),
+                Some(found) if bytes[at + found] == quote => {
+                    return Ok((Kind::String, at + found + 1));
+                }
                 Some(found) => at += found + 2,
                 None => {
                     return Err(Error::new(ErrorKind::Syntax, "a string is not closed")
@@ -159,7 +175,9 @@ impl<'a> Lexer<'a> {
         let digits = |from: usize, accept: fn(&u8) -> bool| {
             let mut at = from;
             while bytes.get(at).is_some_and(accept)
-                || bytes.get(at) == Some(&b'_') && at > from && bytes.get(at + 1).is_some_and(accept)
+                || bytes.get(at) == Some(&b'_')
+                    && at > from
+                    && bytes.get(at + 1).is_some_and(accept)
             {
                 at += 1;
             }
@@ -248,7 +266,11 @@ impl<'a> Lexer<'a> {
                 Some(due) => {
                     return Err(Error::new(
                         ErrorKind::Syntax,
-                        format!("unexpected '{}', expected '{}'", char::from(first), char::from(due)),
+                        format!(
+                            "unexpected '{}', expected '{}'",
+                            char::from(first),
+                            char::from(due)
+                        ),
                     ));
                 }
                 None => {
@@ -265,7 +287,10 @@ impl<'a> Lexer<'a> {
 
     fn unexpected(&self) -> Error {
         let letter = self.source[self.position..].chars().next().unwrap_or(' ');
-        Error::new(ErrorKind::Syntax, format!("unexpected character {letter:?} in a tag"))
+        Error::new(
+            ErrorKind::Syntax,
+            format!("unexpected character {letter:?} in a tag"),
+        )
     }
 }
 
@@ -276,7 +301,9 @@ pub(crate) fn is_space(letter: char) -> bool {
 
 /// The value of a string literal, without its quotes.
 pub(super) fn unescape(literal: &str) -> Result<String> {
-    let inner = literal.get(1..literal.len().saturating_sub(1)).unwrap_or_default();
+    let inner = literal
+        .get(1..literal.len().saturating_sub(1))
+        .unwrap_or_default();
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
@@ -308,7 +335,11 @@ fn escape<'a>(text: &'a str, out: &mut String) -> Result<&'a str> {
         'u' => return coded(after, 4, out),
         'U' => return coded(after, 8, out),
         '0'..='7' => {
-            let length = text.bytes().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
+            let length = text
+                .bytes()
+                .take(3)
+                .take_while(|byte| (b'0'..=b'7').contains(byte))
+                .count();
             let code = u32::from_str_radix(&text[..length], 8).unwrap_or(0);
             out.extend(char::from_u32(code));
             return Ok(&text[length..]);

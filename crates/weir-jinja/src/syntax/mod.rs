@@ -10,10 +10,7 @@ mod tags;
 
 use std::sync::Arc;
 
-pub(crate) use self::{
-    ast::*,
-    lexer::is_space,
-};
+pub(crate) use self::{ast::*, lexer::is_space};
 use crate::{Result, template::Parsed};
 
 /// Parses a text.

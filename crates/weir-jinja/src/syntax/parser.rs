@@ -48,7 +48,11 @@ pub(super) fn parse(name: Arc<str>, text: &str) -> Result<Parsed> {
             Ok(Parsed { name, source, ast })
         }
         Err((error, offset)) => {
-            let parsed = Parsed { name, source: Arc::clone(&source), ast: Ast::default() };
+            let parsed = Parsed {
+                name,
+                source: Arc::clone(&source),
+                ast: Ast::default(),
+            };
             let place = Template(Arc::new(parsed)).place(offset);
             Err(error.with_place(|| place))
         }
@@ -80,11 +84,24 @@ impl<'a> Parser<'a> {
         ast.assigned.resize(FIXED_SYMBOLS.len(), true);
         ast.read.resize(FIXED_SYMBOLS.len(), false);
         Self {
-            lexer: Lexer { source, position: 0, tag: Tag::Block, brackets: Vec::new() },
-            token: Token { kind: Kind::End, start: 0, end: 0 },
+            lexer: Lexer {
+                source,
+                position: 0,
+                tag: Tag::Block,
+                brackets: Vec::new(),
+            },
+            token: Token {
+                kind: Kind::End,
+                start: 0,
+                end: 0,
+            },
             previous_end: 0,
             ast,
-            symbols: FIXED_SYMBOLS.iter().zip(0..).map(|(name, at)| (*name, at)).collect(),
+            symbols: FIXED_SYMBOLS
+                .iter()
+                .zip(0..)
+                .map(|(name, at)| (*name, at))
+                .collect(),
             depth: 0,
             loops: Vec::new(),
             macros: Vec::new(),
@@ -97,7 +114,10 @@ impl<'a> Parser<'a> {
     /// Parses everything; an error comes with its offset.
     fn template(&mut self) -> Result<(), (Error, u32)> {
         if u32::try_from(self.lexer.source.len()).is_err() {
-            return Err((Error::new(ErrorKind::Limit, "a template is larger than 4 GiB"), 0));
+            return Err((
+                Error::new(ErrorKind::Limit, "a template is larger than 4 GiB"),
+                0,
+            ));
         }
         match self.body(&[]) {
             Ok((body, _)) => {
@@ -244,7 +264,9 @@ impl<'a> Parser<'a> {
     /// Runs a part of the parser one level deeper.
     pub(super) fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
-            return Err(self.fail("this is nested too deeply").with_hint("split it up with `set`"));
+            return Err(self
+                .fail("this is nested too deeply")
+                .with_hint("split it up with `set`"));
         }
         self.depth += 1;
         let result = parse(self);
@@ -274,5 +296,9 @@ impl<'a> Parser<'a> {
 
 /// Notes the offset of an error; the line is counted once, at the end.
 pub(super) fn at(error: Error, offset: u32) -> Error {
-    error.with_place(|| Place { template: Arc::clone(&FIXED[0]), line: 0, column: offset })
+    error.with_place(|| Place {
+        template: Arc::clone(&FIXED[0]),
+        line: 0,
+        column: offset,
+    })
 }

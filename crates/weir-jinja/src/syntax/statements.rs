@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ast::{
-        Body, CallBlock, Expr, FilterBlock, FilterNode, If, LoopNode, MacroNode, SetBlock, Stmt, Symbol, Target,
-        With,
+        Body, CallBlock, Expr, FilterBlock, FilterNode, If, LoopNode, MacroNode, SetBlock, Stmt,
+        Symbol, Target, With,
     },
     lexer::Kind,
     parser::Parser,
@@ -15,7 +15,12 @@ use crate::{Error, ErrorKind, Result};
 impl<'a> Parser<'a> {
     /// Parses the statement whose name is the current token, its end included. The enders of the
     /// body around it are for messages.
-    pub(super) fn statement(&mut self, tag_start: u32, enders: &[&str], body: &mut Vec<Stmt>) -> Result<()> {
+    pub(super) fn statement(
+        &mut self,
+        tag_start: u32,
+        enders: &[&str],
+        body: &mut Vec<Stmt>,
+    ) -> Result<()> {
         if !self.is(Kind::Name) {
             return Err(self.unexpected("the name of a tag"));
         }
@@ -40,7 +45,10 @@ impl<'a> Parser<'a> {
                 self.advance()?;
                 let filters = self.filters(true)?;
                 let inner = self.scoped_body("endfilter")?;
-                Stmt::FilterBlock(Box::new(FilterBlock { filters, body: inner }))
+                Stmt::FilterBlock(Box::new(FilterBlock {
+                    filters,
+                    body: inner,
+                }))
             }
             "with" => self.with_statement()?,
             "autoescape" => {
@@ -63,7 +71,11 @@ impl<'a> Parser<'a> {
                     return Err(self.fail(format!("`{name}` outside of a loop")));
                 }
                 self.advance()?;
-                if name == "break" { Stmt::Break } else { Stmt::Continue }
+                if name == "break" {
+                    Stmt::Break
+                } else {
+                    Stmt::Continue
+                }
             }
             "include" | "import" | "from" | "extends" | "block" => {
                 return Err(self.not_in_dbt(name, offset));
@@ -78,21 +90,46 @@ impl<'a> Parser<'a> {
     fn not_in_dbt(&self, name: &str, offset: u32) -> Error {
         let hint = match name {
             "block" | "extends" => "use a macro for text that is shared",
-            _ => "macros of the project and its packages are known everywhere; call them as `package.macro()`",
+            _ => {
+                "macros of the project and its packages are known everywhere; call them as `package.macro()`"
+            }
         };
-        let error = Error::new(ErrorKind::Unsupported, format!("dbt projects have no `{{% {name} %}}`"));
+        let error = Error::new(
+            ErrorKind::Unsupported,
+            format!("dbt projects have no `{{% {name} %}}`"),
+        );
         super::parser::at(error, offset).with_hint(hint)
     }
 
     fn unknown_tag(&self, name: &str, enders: &[&str]) -> Error {
         const KNOWN: [&str; 18] = [
-            "if", "elif", "else", "for", "set", "do", "call", "macro", "test", "materialization", "snapshot", "docs",
-            "filter", "with", "raw", "break", "continue", "endif",
+            "if",
+            "elif",
+            "else",
+            "for",
+            "set",
+            "do",
+            "call",
+            "macro",
+            "test",
+            "materialization",
+            "snapshot",
+            "docs",
+            "filter",
+            "with",
+            "raw",
+            "break",
+            "continue",
+            "endif",
         ];
         if let Some(wanted) = enders.last() {
-            let error = self.fail(format!("unexpected tag `{name}`: `{wanted}` must come first"));
+            let error = self.fail(format!(
+                "unexpected tag `{name}`: `{wanted}` must come first"
+            ));
             return match weir_core::did_you_mean(name, &KNOWN) {
-                Some(known) if !name.starts_with("end") => error.with_hint(format!("did you mean `{known}`?")),
+                Some(known) if !name.starts_with("end") => {
+                    error.with_hint(format!("did you mean `{known}`?"))
+                }
                 _ => error.with_hint("the innermost block that is still open must be closed first"),
             };
         }
@@ -129,7 +166,10 @@ impl<'a> Parser<'a> {
                 "else" => self.scoped_body("endif")?,
                 _ => Body::default(),
             };
-            return Ok(Stmt::If(Box::new(If { branches, otherwise })));
+            return Ok(Stmt::If(Box::new(If {
+                branches,
+                otherwise,
+            })));
         }
     }
 
@@ -141,12 +181,28 @@ impl<'a> Parser<'a> {
         }
         let iterable = self.tuple(false, &["recursive"])?;
         self.loops.push(false);
-        let filter = if self.skip_name("if")? { Some(self.expression()?) } else { None };
+        let filter = if self.skip_name("if")? {
+            Some(self.expression()?)
+        } else {
+            None
+        };
         let recursive = self.skip_name("recursive")?;
         let (body, ender) = self.block_body(&["else", "endfor"])?;
         let uses_loop = self.loops.pop().unwrap_or(false) || recursive;
-        let otherwise = if ender == "else" { self.scoped_body("endfor")? } else { Body::default() };
-        self.ast.loops.push(LoopNode { target, iterable, filter, recursive, uses_loop, body, otherwise });
+        let otherwise = if ender == "else" {
+            self.scoped_body("endfor")?
+        } else {
+            Body::default()
+        };
+        self.ast.loops.push(LoopNode {
+            target,
+            iterable,
+            filter,
+            recursive,
+            uses_loop,
+            body,
+            otherwise,
+        });
         Ok(Stmt::For(self.ast.loops.len() - 1))
     }
 
@@ -159,7 +215,11 @@ impl<'a> Parser<'a> {
         }
         let filters = self.filters(false)?;
         let body = self.scoped_body("endset")?;
-        Ok(Stmt::SetBlock(Box::new(SetBlock { target, filters, body })))
+        Ok(Stmt::SetBlock(Box::new(SetBlock {
+            target,
+            filters,
+            body,
+        })))
     }
 
     fn with_statement(&mut self) -> Result<Stmt> {
@@ -179,8 +239,11 @@ impl<'a> Parser<'a> {
 
     fn call_statement(&mut self) -> Result<Stmt> {
         self.advance()?;
-        let parameters =
-            if self.is(Kind::LeftParen) { self.parameters()?.0 } else { Vec::new() };
+        let parameters = if self.is(Kind::LeftParen) {
+            self.parameters()?.0
+        } else {
+            Vec::new()
+        };
         let start = self.token.start;
         let call = self.expression()?;
         if !matches!(self.ast.expressions[call as usize], Expr::Call { .. }) {
@@ -200,7 +263,11 @@ impl<'a> Parser<'a> {
         is_caller: bool,
     ) -> Result<usize> {
         self.macros.push([false; 3]);
-        let outer_loops = if is_caller { Vec::new() } else { std::mem::take(&mut self.loops) };
+        let outer_loops = if is_caller {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.loops)
+        };
         let body = self.scoped_body(ender)?;
         if !is_caller {
             self.loops = outer_loops;
@@ -225,9 +292,16 @@ impl<'a> Parser<'a> {
             self.skip_if(Kind::Pipe)?;
             let offset = self.token.start;
             let name = self.dotted_name("the name of a filter")?;
-            let arguments =
-                if self.is(Kind::LeftParen) { self.arguments()? } else { Default::default() };
-            filters.push(FilterNode { name, arguments, offset });
+            let arguments = if self.is(Kind::LeftParen) {
+                self.arguments()?
+            } else {
+                Default::default()
+            };
+            filters.push(FilterNode {
+                name,
+                arguments,
+                offset,
+            });
         }
         Ok(filters)
     }
@@ -238,7 +312,10 @@ impl<'a> Parser<'a> {
         let mut targets = Vec::new();
         let mut is_tuple = false;
         loop {
-            if self.is(Kind::TagEnd) || self.is(Kind::RightParen) || enders.iter().any(|name| self.is_name(name)) {
+            if self.is(Kind::TagEnd)
+                || self.is(Kind::RightParen)
+                || enders.iter().any(|name| self.is_name(name))
+            {
                 break;
             }
             targets.push(self.nested(Self::one_target)?);
@@ -296,6 +373,11 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn source_between(&self, start: u32, end: u32) -> Arc<str> {
-        self.lexer.source.get(start as usize..end as usize).unwrap_or_default().trim().into()
+        self.lexer
+            .source
+            .get(start as usize..end as usize)
+            .unwrap_or_default()
+            .trim()
+            .into()
     }
 }

@@ -60,7 +60,11 @@ impl<'a> Parser<'a> {
     /// Expects the end of a tag and goes on to the text behind it, which a minus strips.
     pub(super) fn end_of_tag(&mut self) -> Result<()> {
         if !self.is(Kind::TagEnd) {
-            let what = if self.lexer.tag == Tag::Block { "`%}`" } else { "`}}`" };
+            let what = if self.lexer.tag == Tag::Block {
+                "`%}`"
+            } else {
+                "`}}`"
+            };
             return Err(self.unexpected(what));
         }
         // The token is a tag's end, behind which the lexer stands.
@@ -94,12 +98,24 @@ impl<'a> Parser<'a> {
                 }
                 None => {
                     self.lexer.position = bytes.len();
-                    return Ok(Some((Span { start: start as u32, end: bytes.len() as u32 }, None)));
+                    return Ok(Some((
+                        Span {
+                            start: start as u32,
+                            end: bytes.len() as u32,
+                        },
+                        None,
+                    )));
                 }
             }
         };
-        let sign = bytes.get(at + 2).copied().filter(|sign| matches!(sign, b'-' | b'+'));
-        let mut text = Span { start: start as u32, end: at as u32 };
+        let sign = bytes
+            .get(at + 2)
+            .copied()
+            .filter(|sign| matches!(sign, b'-' | b'+'));
+        let mut text = Span {
+            start: start as u32,
+            end: at as u32,
+        };
         if sign == Some(b'-') {
             text.end = text.start + source[start..at].trim_end_matches(is_space).len() as u32;
         }
@@ -133,7 +149,9 @@ impl<'a> Parser<'a> {
     fn skip_comment(&mut self, inside: usize) -> Result<()> {
         let source = self.lexer.source;
         let Some(found) = memchr::memmem::find(&source.as_bytes()[inside..], b"#}") else {
-            return Err(self.fail("a comment is not closed").with_hint("add the closing `#}`"));
+            return Err(self
+                .fail("a comment is not closed")
+                .with_hint("add the closing `#}`"));
         };
         let end = inside + found;
         self.lexer.position = end + 2;
@@ -147,7 +165,9 @@ impl<'a> Parser<'a> {
     fn raw(&mut self, inside: usize) -> Result<Option<Span>> {
         let source = self.lexer.source;
         let rest = source[inside..].trim_start_matches(is_space);
-        let Some(rest) = rest.strip_prefix("raw") else { return Ok(None) };
+        let Some(rest) = rest.strip_prefix("raw") else {
+            return Ok(None);
+        };
         let rest = rest.trim_start_matches(is_space);
         let (rest, strip) = match rest.strip_prefix("-%}") {
             Some(rest) => (rest, true),
@@ -170,9 +190,14 @@ impl<'a> Parser<'a> {
                 if end.strip_after {
                     self.lexer.skip_space();
                 }
-                Ok(Some(Span { start: start as u32, end: stop as u32 }))
+                Ok(Some(Span {
+                    start: start as u32,
+                    end: stop as u32,
+                }))
             }
-            None => Err(self.fail("`raw` is not closed").with_hint("add `{% endraw %}`")),
+            None => Err(self
+                .fail("`raw` is not closed")
+                .with_hint("add `{% endraw %}`")),
         }
     }
 
@@ -186,12 +211,19 @@ impl<'a> Parser<'a> {
             let rest = &source[search..];
             let strip_before = rest.starts_with('-');
             let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
-            let Some(rest) = rest.trim_start_matches(is_space).strip_prefix(name) else { continue };
+            let Some(rest) = rest.trim_start_matches(is_space).strip_prefix(name) else {
+                continue;
+            };
             let rest = rest.trim_start_matches(is_space);
             let strip_after = rest.starts_with('-');
             let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
             if let Some(rest) = rest.strip_prefix("%}") {
-                return Some(EndTag { start, end: source.len() - rest.len(), strip_before, strip_after });
+                return Some(EndTag {
+                    start,
+                    end: source.len() - rest.len(),
+                    strip_before,
+                    strip_after,
+                });
             }
         }
         None

@@ -44,7 +44,10 @@ impl Value {
             Self::Tuple(tuple) => tuple.to_vec(),
             Self::Dict(dict) => dict.keys(),
             Self::Set(set) => set.members(),
-            Self::Str(text) => text.chars().map(|letter| Self::from(&*letter.encode_utf8(&mut [0; 4]))).collect(),
+            Self::Str(text) => text
+                .chars()
+                .map(|letter| Self::from(&*letter.encode_utf8(&mut [0; 4])))
+                .collect(),
             Self::Undefined(_) => Vec::new(),
             Self::Object(object) => match object.iterate() {
                 Some(items) => items,
@@ -55,7 +58,10 @@ impl Value {
     }
 
     fn not(&self, able: &str) -> Error {
-        Error::new(ErrorKind::Type, format!("'{}' object is not {able}", self.type_name()))
+        Error::new(
+            ErrorKind::Type,
+            format!("'{}' object is not {able}", self.type_name()),
+        )
     }
 
     /// The number of items, characters or entries.
@@ -76,7 +82,11 @@ impl Value {
     /// `value.name`: an attribute or method, else an item, else undefined.
     pub fn get_attr(&self, name: &str) -> Result<Self> {
         if let Self::Undefined(undefined) = self {
-            return if undefined.is_chainable() { Ok(self.clone()) } else { Err(undefined.error()) };
+            return if undefined.is_chainable() {
+                Ok(self.clone())
+            } else {
+                Err(undefined.error())
+            };
         }
         if let Some(found) = self.own_attr(name)? {
             return Ok(found);
@@ -104,13 +114,20 @@ impl Value {
             _ if method_names(self).contains(&name) => {}
             _ => return Ok(None),
         }
-        Ok(Some(Self::object(BoundMethod { object: self.clone(), name: name.into() })))
+        Ok(Some(Self::object(BoundMethod {
+            object: self.clone(),
+            name: name.into(),
+        })))
     }
 
     /// `value[key]`: an item, else an attribute or method, else undefined.
     pub fn get_item(&self, key: &Self) -> Result<Self> {
         if let Self::Undefined(undefined) = self {
-            return if undefined.is_chainable() { Ok(self.clone()) } else { Err(undefined.error()) };
+            return if undefined.is_chainable() {
+                Ok(self.clone())
+            } else {
+                Err(undefined.error())
+            };
         }
         if let Some(found) = self.own_item(key)? {
             return Ok(found);
@@ -127,8 +144,12 @@ impl Value {
         Ok(match self {
             Self::Dict(dict) => dict.get(key),
             Self::Object(object) => object.item(key)?,
-            Self::List(list) => key.as_int().and_then(|at| list.get(position(at, list.len())?)),
-            Self::Tuple(tuple) => key.as_int().and_then(|at| tuple.get(position(at, tuple.len())?).cloned()),
+            Self::List(list) => key
+                .as_int()
+                .and_then(|at| list.get(position(at, list.len())?)),
+            Self::Tuple(tuple) => key
+                .as_int()
+                .and_then(|at| tuple.get(position(at, tuple.len())?).cloned()),
             Self::Str(text) => key.as_int().and_then(|at| letter(text, at)),
             _ => None,
         })
@@ -137,13 +158,20 @@ impl Value {
     /// `value[start:stop:step]`
     pub(crate) fn slice(&self, start: &Self, stop: &Self, step: &Self) -> Result<Self> {
         if let Self::Undefined(undefined) = self {
-            return if undefined.is_chainable() { Ok(self.clone()) } else { Err(undefined.error()) };
+            return if undefined.is_chainable() {
+                Ok(self.clone())
+            } else {
+                Err(undefined.error())
+            };
         }
         let bound = |value: &Self| match value {
             Self::None => Ok(None),
             other => match other.as_i128() {
                 Some(number) => Ok(Some(number.clamp(i64::MIN.into(), i64::MAX.into()) as i64)),
-                None => Err(Error::new(ErrorKind::Type, "slice indices must be integers or None")),
+                None => Err(Error::new(
+                    ErrorKind::Type,
+                    "slice indices must be integers or None",
+                )),
             },
         };
         let (start, stop, step) = (bound(start)?, bound(stop)?, bound(step)?.unwrap_or(1));
@@ -153,26 +181,34 @@ impl Value {
         match self {
             Self::Str(text) if step == 1 && text.is_ascii() => {
                 let (from, to) = slice_bounds(start, stop, 1, text.len());
-                Ok(Self::from(text.get(from as usize..to.max(from) as usize).unwrap_or_default()))
+                Ok(Self::from(
+                    text.get(from as usize..to.max(from) as usize)
+                        .unwrap_or_default(),
+                ))
             }
             Self::Str(text) => {
                 let letters: Vec<char> = text.chars().collect();
-                let picked: String =
-                    slice_indices(start, stop, step, letters.len()).map(|at| letters[at]).collect();
+                let picked: String = slice_indices(start, stop, step, letters.len())
+                    .map(|at| letters[at])
+                    .collect();
                 Ok(Self::from(picked))
             }
             Self::List(list) => {
                 let items = list.items();
-                Ok(Self::list(slice_indices(start, stop, step, items.len()).map(|at| items[at].clone())))
+                Ok(Self::list(
+                    slice_indices(start, stop, step, items.len()).map(|at| items[at].clone()),
+                ))
             }
             Self::Tuple(items) => Ok(Self::Tuple(Tuple::new(
-                slice_indices(start, stop, step, items.len()).map(|at| items[at].clone()).collect(),
+                slice_indices(start, stop, step, items.len())
+                    .map(|at| items[at].clone())
+                    .collect(),
             ))),
             Self::Dict(_) => Err(Error::new(ErrorKind::Type, "unhashable type: 'slice'")),
             Self::Object(object) => match object.iterate() {
-                Some(items) => {
-                    Ok(Self::list(slice_indices(start, stop, step, items.len()).map(|at| items[at].clone())))
-                }
+                Some(items) => Ok(Self::list(
+                    slice_indices(start, stop, step, items.len()).map(|at| items[at].clone()),
+                )),
                 None => Err(self.not("subscriptable")),
             },
             _ => Err(self.not("subscriptable")),
@@ -185,7 +221,11 @@ fn macro_attr(definition: &crate::MacroDef, name: &str) -> Option<Value> {
     let ast = &definition.template().0.ast;
     Some(match name {
         "name" => Value::from(definition.name()),
-        "arguments" => Value::tuple(node.parameters.iter().map(|(symbol, _)| Arc::clone(ast.symbol(*symbol)))),
+        "arguments" => Value::tuple(
+            node.parameters
+                .iter()
+                .map(|(symbol, _)| Arc::clone(ast.symbol(*symbol))),
+        ),
         "catch_kwargs" => Value::Bool(node.uses_kwargs),
         "catch_varargs" => Value::Bool(node.uses_varargs),
         "caller" => Value::Bool(node.uses_caller),
@@ -195,7 +235,11 @@ fn macro_attr(definition: &crate::MacroDef, name: &str) -> Option<Value> {
 
 /// An index from the front, of one that may count from the back.
 pub(crate) fn position(index: i64, length: usize) -> Option<usize> {
-    let at = if index < 0 { index.checked_add_unsigned(length as u64)? } else { index };
+    let at = if index < 0 {
+        index.checked_add_unsigned(length as u64)?
+    } else {
+        index
+    };
     usize::try_from(at).ok().filter(|at| *at < length)
 }
 
@@ -205,14 +249,26 @@ fn letter(text: &str, index: i64) -> Option<Value> {
         return Some(Value::from(&text[at..=at]));
     }
     let at = position(index, text.chars().count())?;
-    text.chars().nth(at).map(|letter| Value::from(&*letter.encode_utf8(&mut [0; 4])))
+    text.chars()
+        .nth(at)
+        .map(|letter| Value::from(&*letter.encode_utf8(&mut [0; 4])))
 }
 
 /// Where a slice begins and ends, as Python clips it.
 fn slice_bounds(start: Option<i64>, stop: Option<i64>, step: i64, length: usize) -> (i64, i64) {
     let length = i64::try_from(length).unwrap_or(i64::MAX);
-    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
-    let clip = |bound: i64| if bound < 0 { bound.saturating_add(length).max(low) } else { bound.min(high) };
+    let (low, high) = if step > 0 {
+        (0, length)
+    } else {
+        (-1, length - 1)
+    };
+    let clip = |bound: i64| {
+        if bound < 0 {
+            bound.saturating_add(length).max(low)
+        } else {
+            bound.min(high)
+        }
+    };
     let (first, last) = if step > 0 { (low, high) } else { (high, low) };
     (start.map_or(first, clip), stop.map_or(last, clip))
 }

@@ -33,16 +33,21 @@ fn equal(left: &Value, right: &Value, depth: u32, count: &mut u32) -> bool {
         (Bool(_) | Int(_) | BigInt(_) | Float(_), Bool(_) | Int(_) | BigInt(_) | Float(_)) => {
             number_order(left, right) == Some(Ordering::Equal)
         }
-        (List(a), List(b)) => a.is(b) || a.len() == b.len() && all_equal(&a.items(), &b.items(), depth, count),
+        (List(a), List(b)) => {
+            a.is(b) || a.len() == b.len() && all_equal(&a.items(), &b.items(), depth, count)
+        }
         (Tuple(a), Tuple(b)) => a.address() == b.address() || all_equal(a, b, depth, count),
         (Dict(a), Dict(b)) => {
             a.is(b)
                 || a.len() == b.len()
                     && a.entries().iter().all(|(key, value)| {
-                        b.get(key).is_some_and(|other| equal(value, &other, depth + 1, count))
+                        b.get(key)
+                            .is_some_and(|other| equal(value, &other, depth + 1, count))
                     })
         }
-        (Set(a), Set(b)) => a.is(b) || a.len() == b.len() && a.members().iter().all(|member| b.contains(member)),
+        (Set(a), Set(b)) => {
+            a.is(b) || a.len() == b.len() && a.members().iter().all(|member| b.contains(member))
+        }
         (Macro(a), Macro(b)) => Arc::ptr_eq(&a.0, &b.0),
         (Object(a), Object(b)) if Arc::ptr_eq(a, b) => true,
         (Object(object), other) | (other, Object(object)) => object.equals(other),
@@ -51,7 +56,11 @@ fn equal(left: &Value, right: &Value, depth: u32, count: &mut u32) -> bool {
 }
 
 fn all_equal(left: &[Value], right: &[Value], depth: u32, count: &mut u32) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(a, b)| equal(a, b, depth + 1, count))
+    left.len() == right.len()
+        && left
+            .iter()
+            .zip(right)
+            .all(|(a, b)| equal(a, b, depth + 1, count))
 }
 
 /// The order of two numbers; none if one is not a number.
@@ -80,7 +89,11 @@ fn integer_and_float(integer: i128, float: f64) -> Option<Ordering> {
     }
     let whole = float.trunc();
     let order = integer.cmp(&(whole as i128));
-    Some(order.then_with(|| 0.0_f64.partial_cmp(&(float - whole)).unwrap_or(Ordering::Equal)))
+    Some(order.then_with(|| {
+        0.0_f64
+            .partial_cmp(&(float - whole))
+            .unwrap_or(Ordering::Equal)
+    }))
 }
 
 /// The order of two values for an operator, which is named if they have none.
@@ -88,11 +101,20 @@ pub(crate) fn compare(left: &Value, right: &Value, operator: &str) -> Result<Opt
     order(left, right, operator, 0, &mut 0)
 }
 
-fn order(left: &Value, right: &Value, operator: &str, depth: u32, count: &mut u32) -> Result<Option<Ordering>> {
+fn order(
+    left: &Value,
+    right: &Value,
+    operator: &str,
+    depth: u32,
+    count: &mut u32,
+) -> Result<Option<Ordering>> {
     use Value::*;
     *count += 1;
     if depth > MAX_DEPTH || *count > MAX_COMPARISONS {
-        return Err(Error::new(ErrorKind::Recursion, "values nest too deeply to be compared"));
+        return Err(Error::new(
+            ErrorKind::Recursion,
+            "values nest too deeply to be compared",
+        ));
     }
     match (left, right) {
         (Undefined(undefined), _) | (_, Undefined(undefined)) => Err(undefined.error()),
@@ -102,7 +124,10 @@ fn order(left: &Value, right: &Value, operator: &str, depth: u32, count: &mut u3
         }
         (List(a), List(b)) => sequences(&a.items(), &b.items(), operator, depth, count),
         (Tuple(a), Tuple(b)) => sequences(a, b, operator, depth, count),
-        (Object(object), other) => object.compare(other).map(Some).ok_or_else(|| unordered(left, right, operator)),
+        (Object(object), other) => object
+            .compare(other)
+            .map(Some)
+            .ok_or_else(|| unordered(left, right, operator)),
         (other, Object(object)) => object
             .compare(other)
             .map(|order| Some(order.reverse()))
@@ -140,16 +165,20 @@ fn sequences(
 /// An error unless the value can be a key.
 pub(crate) fn unhashable(value: &Value) -> Result<()> {
     match value {
-        Value::List(_) | Value::Dict(_) | Value::Set(_) => {
-            Err(Error::new(ErrorKind::Type, format!("unhashable type: '{}'", value.type_name())))
-        }
+        Value::List(_) | Value::Dict(_) | Value::Set(_) => Err(Error::new(
+            ErrorKind::Type,
+            format!("unhashable type: '{}'", value.type_name()),
+        )),
         Value::Tuple(tuple) => {
             let mut waiting: Vec<&[Value]> = vec![tuple];
             let mut seen = 0;
             while let Some(items) = waiting.pop() {
                 seen += items.len();
                 if seen > 100_000 {
-                    return Err(Error::new(ErrorKind::Limit, "a tuple is too large to be a key"));
+                    return Err(Error::new(
+                        ErrorKind::Limit,
+                        "a tuple is too large to be a key",
+                    ));
                 }
                 for item in items {
                     match item {
@@ -210,6 +239,8 @@ fn feed(value: &Value, hasher: &mut DefaultHasher, depth: u32) {
             None => hasher.write_usize(Arc::as_ptr(object).cast::<()>().addr()),
         },
         Value::Macro(definition) => hasher.write_usize(Arc::as_ptr(&definition.0).addr()),
-        Value::Undefined(_) | Value::None | Value::List(_) | Value::Dict(_) | Value::Set(_) => hasher.write_u8(0),
+        Value::Undefined(_) | Value::None | Value::List(_) | Value::Dict(_) | Value::Set(_) => {
+            hasher.write_u8(0)
+        }
     }
 }

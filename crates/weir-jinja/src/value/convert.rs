@@ -112,11 +112,17 @@ impl Value {
 fn json_of(value: &Value, depth: usize, count: &mut usize) -> Result<Json> {
     *count += 1;
     if depth > MAX_DEPTH || *count > 10_000_000 {
-        return Err(Error::new(ErrorKind::Value, "a value is too large or nests too deeply to become JSON")
-            .with_hint("a list or dictionary may be in itself"));
+        return Err(Error::new(
+            ErrorKind::Value,
+            "a value is too large or nests too deeply to become JSON",
+        )
+        .with_hint("a list or dictionary may be in itself"));
     }
     let array = |items: &[Value], count: &mut usize| -> Result<Json> {
-        items.iter().map(|item| json_of(item, depth + 1, count)).collect()
+        items
+            .iter()
+            .map(|item| json_of(item, depth + 1, count))
+            .collect()
     };
     Ok(match value {
         Value::None => Json::Null,
@@ -150,12 +156,21 @@ pub(crate) fn json_key(key: &Value) -> Result<String> {
         other => {
             return Err(Error::new(
                 ErrorKind::Type,
-                format!("keys must be str, int, float, bool or None, not {}", other.type_name()),
+                format!(
+                    "keys must be str, int, float, bool or None, not {}",
+                    other.type_name()
+                ),
             ));
         }
     })
 }
 
 fn no_json(value: &Value) -> Error {
-    Error::new(ErrorKind::Type, format!("Object of type {} is not JSON serializable", value.type_name()))
+    Error::new(
+        ErrorKind::Type,
+        format!(
+            "Object of type {} is not JSON serializable",
+            value.type_name()
+        ),
+    )
 }

@@ -96,7 +96,11 @@ impl Dict {
     /// The entries as they are now.
     pub fn entries(&self) -> Vec<(Value, Value)> {
         let map = self.0.0.read();
-        map.keys.iter().cloned().zip(map.values.iter().cloned()).collect()
+        map.keys
+            .iter()
+            .cloned()
+            .zip(map.values.iter().cloned())
+            .collect()
     }
 
     /// A dictionary of its own with the same entries.

@@ -26,7 +26,9 @@ impl<T> Map<T> {
             return self.keys.iter().position(|own| own == key);
         }
         let hash = hash_of(key);
-        self.index.find(hash, |at| self.keys[*at as usize] == *key).map(|at| *at as usize)
+        self.index
+            .find(hash, |at| self.keys[*at as usize] == *key)
+            .map(|at| *at as usize)
     }
 
     pub(super) fn find_str(&self, key: &str) -> Option<usize> {
@@ -34,7 +36,9 @@ impl<T> Map<T> {
             return self.keys.iter().position(|own| own.as_str() == Some(key));
         }
         let hash = super::compare::hash_str(key);
-        self.index.find(hash, |at| self.keys[*at as usize].as_str() == Some(key)).map(|at| *at as usize)
+        self.index
+            .find(hash, |at| self.keys[*at as usize].as_str() == Some(key))
+            .map(|at| *at as usize)
     }
 
     pub(super) fn insert(&mut self, key: Value, value: T) {
@@ -58,7 +62,8 @@ impl<T> Map<T> {
         }
         let hash = hash_of(&self.keys[last]);
         let keys = &self.keys;
-        self.index.insert_unique(hash, last as u32, |at| hash_of(&keys[*at as usize]));
+        self.index
+            .insert_unique(hash, last as u32, |at| hash_of(&keys[*at as usize]));
     }
 
     fn reindex(&mut self) {
@@ -68,7 +73,8 @@ impl<T> Map<T> {
         }
         let keys = &self.keys;
         for (at, key) in keys.iter().enumerate() {
-            self.index.insert_unique(hash_of(key), at as u32, |at| hash_of(&keys[*at as usize]));
+            self.index
+                .insert_unique(hash_of(key), at as u32, |at| hash_of(&keys[*at as usize]));
         }
     }
 
@@ -78,7 +84,10 @@ impl<T> Map<T> {
         if !self.index.is_empty() {
             if last && self.keys.len() > SMALL {
                 let position = at as u32;
-                if let Ok(entry) = self.index.find_entry(hash_of(&taken.0), |own| *own == position) {
+                if let Ok(entry) = self
+                    .index
+                    .find_entry(hash_of(&taken.0), |own| *own == position)
+                {
                     entry.remove();
                 }
             } else {
@@ -90,6 +99,9 @@ impl<T> Map<T> {
 
     pub(super) fn clear(&mut self) -> (Vec<Value>, Vec<T>) {
         self.index.clear();
-        (std::mem::take(&mut self.keys), std::mem::take(&mut self.values))
+        (
+            std::mem::take(&mut self.keys),
+            std::mem::take(&mut self.values),
+        )
     }
 }

@@ -13,18 +13,18 @@ mod undefined;
 
 use std::{fmt, sync::Arc};
 
-pub use self::{
-    dict::{Dict, Set},
-    list::{List, Tuple},
-    undefined::Undefined,
-};
 pub(crate) use self::{
-    trash::bury,
     access::position,
     compare::{compare, hash_of, unhashable},
     convert::json_key,
     number::{float_repr, parse_float, parse_int},
     text::{quote, repr_into, str_into, str_within},
+    trash::bury,
+};
+pub use self::{
+    dict::{Dict, Set},
+    list::{List, Tuple},
+    undefined::Undefined,
 };
 use crate::{MacroDef, Object};
 
@@ -103,7 +103,9 @@ impl Value {
     }
 
     /// Makes a dictionary with strings as keys.
-    pub fn dict<K: Into<Arc<str>>, T: Into<Self>>(entries: impl IntoIterator<Item = (K, T)>) -> Self {
+    pub fn dict<K: Into<Arc<str>>, T: Into<Self>>(
+        entries: impl IntoIterator<Item = (K, T)>,
+    ) -> Self {
         let dict = Dict::default();
         for (key, value) in entries {
             dict.set_str(key, value);

@@ -42,7 +42,10 @@ pub(crate) fn parse_int(text: &str, base: u32) -> Option<Value> {
         (_, 0) => (digits, 10),
         (_, base) => (digits, base),
     };
-    if !(2..=36).contains(&base) || digits.starts_with('_') && prefixed.is_none() || digits.ends_with('_') {
+    if !(2..=36).contains(&base)
+        || digits.starts_with('_') && prefixed.is_none()
+        || digits.ends_with('_')
+    {
         return None;
     }
     let mut number: i128 = 0;
@@ -81,14 +84,26 @@ pub(crate) fn float_repr(number: f64) -> String {
         return "nan".into();
     }
     if number.is_infinite() {
-        return if number > 0.0 { "inf".into() } else { "-inf".into() };
+        return if number > 0.0 {
+            "inf".into()
+        } else {
+            "-inf".into()
+        };
     }
     let scientific = format!("{number:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
         let plain = format!("{number}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+        return if plain.contains('.') {
+            plain
+        } else {
+            plain + ".0"
+        };
     }
-    format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    format!(
+        "{mantissa}e{}{:02}",
+        if exponent < 0 { '-' } else { '+' },
+        exponent.abs()
+    )
 }

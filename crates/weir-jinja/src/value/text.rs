@@ -20,7 +20,12 @@ pub(crate) fn str_within(value: &Value, out: &mut String, limit: usize) -> bool 
 
 /// Appends `repr(value)`.
 pub(crate) fn repr_into(value: &Value, out: &mut String) {
-    Writer { out, path: Vec::new(), limit: usize::MAX }.repr(value);
+    Writer {
+        out,
+        path: Vec::new(),
+        limit: usize::MAX,
+    }
+    .repr(value);
 }
 
 fn write(value: &Value, out: &mut String, limit: usize) {
@@ -28,7 +33,12 @@ fn write(value: &Value, out: &mut String, limit: usize) {
         Value::Undefined(_) => {}
         Value::Str(text) => out.push_str(text),
         Value::Object(object) => out.push_str(&object.to_str()),
-        other => Writer { out, path: Vec::new(), limit }.repr(other),
+        other => Writer {
+            out,
+            path: Vec::new(),
+            limit,
+        }
+        .repr(other),
     }
 }
 
@@ -121,7 +131,11 @@ impl Writer<'_> {
 
 /// Appends a string as Python's `repr` writes it.
 pub(crate) fn quote(text: &str, out: &mut String) {
-    let mark = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mark = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(mark);
     for letter in text.chars() {
         match letter {

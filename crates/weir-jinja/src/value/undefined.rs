@@ -29,14 +29,24 @@ impl Undefined {
 
     /// A value of a type has no such attribute or item.
     pub(crate) fn attribute(type_name: &str, name: impl Into<Arc<str>>) -> Self {
-        Self::of(What::Attribute { of: described(type_name), name: name.into() }, false)
+        Self::of(
+            What::Attribute {
+                of: described(type_name),
+                name: name.into(),
+            },
+            false,
+        )
     }
 
     /// A value of a type has no item of that key.
     pub(crate) fn element(type_name: &str, key: &super::Value) -> Self {
         match key {
             super::Value::Str(name) => Self::attribute(type_name, Arc::clone(name)),
-            key => Self::message(format!("{} has no element {}", described(type_name), key.repr())),
+            key => Self::message(format!(
+                "{} has no element {}",
+                described(type_name),
+                key.repr()
+            )),
         }
     }
 
@@ -80,5 +90,9 @@ impl Undefined {
 }
 
 fn described(type_name: &str) -> String {
-    if type_name == "NoneType" { "None".into() } else { format!("{type_name} object") }
+    if type_name == "NoneType" {
+        "None".into()
+    } else {
+        format!("{type_name} object")
+    }
 }
