@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{
     generator::Generator,
-    globals::Group,
+    group::Group,
     select::{Path, folded},
     sequences::sort_values,
 };

@@ -1,6 +1,6 @@
 //! `'...%s...' % values`.
 
-use super::format::{fixed, general, quoted, scientific};
+use super::spec::{fixed, general, quoted, scientific};
 use crate::{Error, ErrorKind, Interpreter, Result, Value};
 
 /// Formats a text with a tuple of values, a mapping, or a single value.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
-use super::{filter, globals::is_sequence};
+use super::{filter, stateful::is_sequence};
 use crate::{
     Call, Error, ErrorKind, Result, Value,
     interpreter::{binary, contains},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{format::quoted, percent_format, size, strings};
+use super::{percent_format, size, spec::quoted, strings};
 use crate::{Call, Error, ErrorKind, Result, Tuple, Value, syntax::is_space};
 
 /// What is filtered, as text.

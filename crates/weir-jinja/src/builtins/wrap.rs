@@ -1,6 +1,6 @@
 //! Filters that break and shorten texts.
 
-use super::{size, strings::lines, words::text};
+use super::{size, split::lines, words::text};
 use crate::{Call, Error, ErrorKind, Result, Value, syntax::is_space};
 
 pub(super) fn indent(call: &mut Call<'_>) -> Result<Value> {

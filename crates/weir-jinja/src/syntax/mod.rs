@@ -5,6 +5,7 @@ mod blocks;
 mod expressions;
 mod lexer;
 mod parser;
+mod postfix;
 mod statements;
 mod tags;
 
