@@ -2,8 +2,9 @@
 //!
 //! What this crate is not: it knows no HTTP and no query engine. Where SQL runs is behind a seam.
 
-pub mod context;
 pub mod artifact;
+mod compile;
+pub mod context;
 mod convert;
 mod error;
 mod hash;
@@ -12,6 +13,7 @@ pub mod node;
 pub mod parse;
 pub mod project;
 mod python;
+pub mod run;
 pub mod warehouse;
 mod yaml;
 

@@ -15,5 +15,5 @@ mod unit;
 
 pub(crate) use compiler::{CompileOptions, Compiled, Compiler, CompilerParts, Deferred, failure};
 pub(crate) use node_value::node_json;
-pub(crate) use stage::{Batch, Purpose, Stage, StageParts};
+pub(crate) use stage::{Batch, Purpose, StageParts};
 pub(crate) use unit::{Input, UnitScope};

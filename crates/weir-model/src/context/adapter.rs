@@ -412,7 +412,7 @@ impl Adapter {
                 let names = call.required("model_context")?;
                 let strategy = call.optional("strategy")?.filter(|value| !value.is_none());
                 let strategy = strategy.map_or_else(|| "default".into(), |value| value.to_str());
-                strategy_macro(context, call, &names, &strategy)?
+                strategy_macro(context, &names, &strategy)?
             }
             "standardize_grants_dict" => {
                 let table = call.required("grants_table")?;
@@ -509,7 +509,7 @@ fn copy(context: &Context, session: &Session, call: &mut Call<'_>) -> Result<Val
 }
 
 /// Finds the macro of an incremental strategy.
-fn strategy_macro(context: &Context, call: &mut Call<'_>, names: &Value, strategy: &str) -> Result<Value> {
+fn strategy_macro(context: &Context, names: &Value, strategy: &str) -> Result<Value> {
     const BUILT_IN: [&str; 5] = ["append", "delete+insert", "merge", "insert_overwrite", "microbatch"];
     let adapter = &context.shared().dialect.adapter;
     let valid: &[&str] = match adapter.as_str() {
@@ -521,13 +521,18 @@ fn strategy_macro(context: &Context, call: &mut Call<'_>, names: &Value, strateg
         return Err(Error::custom(format!("The incremental strategy '{strategy}' is not valid for this adapter"))
             .with_hint(format!("take one of: {}", valid.join(", "))));
     }
-    match call.interpreter.item(names, &Value::str(macro_name.as_str()))? {
-        Value::Undefined(_) | Value::None => Err(Error::custom(format!(
+    let found = match names {
+        Value::Object(object) => object.item(&Value::str(macro_name.as_str()))?,
+        Value::Dict(dict) => dict.get_str(&macro_name),
+        _ => None,
+    };
+    match found {
+        None | Some(Value::Undefined(_) | Value::None) => Err(Error::custom(format!(
             "dbt could not find an incremental strategy macro with the name \"{macro_name}\" in {}",
             context.shared().project.name
         ))
         .with_hint(format!("built in are: {}", BUILT_IN.join(", ")))),
-        found => Ok(found),
+        Some(found) => Ok(found),
     }
 }
 

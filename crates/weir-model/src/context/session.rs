@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -198,7 +197,7 @@ impl Session {
     /// Lends the connection to `work`, opening it if there is none. A lost one is thrown away.
     fn with<T>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut dyn Connection) -> std::pin::Pin<Box<dyn Future<Output = Result<T, WarehouseError>> + Send + 'c>>,
+        work: impl AsyncFnOnce(&mut dyn Connection) -> Result<T, WarehouseError>,
     ) -> Result<T, WarehouseError> {
         if self.parts.cancellation.is_cancelled() {
             return Err(WarehouseError::new(WarehouseErrorKind::Cancelled, "the run was cancelled"));
@@ -228,18 +227,16 @@ impl Session {
             Some(comment) => format!("/* {comment} */\n{sql}"),
             None => sql.to_owned(),
         };
-        self.with(|connection| {
-            Box::pin(async move {
-                if begin {
-                    connection.begin().await?;
-                }
-                connection.execute(&sql, fetch).await
-            })
+        self.with(async |connection| {
+            if begin {
+                connection.begin().await?;
+            }
+            connection.execute(&sql, fetch).await
         })
     }
 
     pub(crate) fn begin(&self) -> Result<(), WarehouseError> {
-        self.with(|connection| connection.begin())
+        self.with(async |connection| connection.begin().await)
     }
 
     /// Makes an open transaction durable; without a connection there is none.
@@ -247,7 +244,7 @@ impl Session {
         if self.connection.lock().is_none() {
             return Ok(());
         }
-        self.with(|connection| connection.commit())
+        self.with(async |connection| connection.commit().await)
     }
 
     /// Undoes an open transaction, also after the run was cancelled.
@@ -263,24 +260,24 @@ impl Session {
     }
 
     pub(crate) fn schemas(&self, database: &str) -> Result<Vec<String>, WarehouseError> {
-        self.with(|connection| connection.schemas(database))
+        self.with(async |connection| connection.schemas(database).await)
     }
 
     /// Asks the warehouse what is in a schema.
     pub(crate) fn relations(&self, database: &str, schema: &str) -> Result<Vec<RelationInfo>, WarehouseError> {
-        self.with(|connection| connection.relations(database, schema))
+        self.with(async |connection| connection.relations(database, schema).await)
     }
 
     pub(crate) fn dependents(&self) -> Result<Vec<(RelationName, RelationName)>, WarehouseError> {
-        self.with(|connection| connection.dependents())
+        self.with(async |connection| connection.dependents().await)
     }
 
     pub(crate) fn columns(&self, relation: &RelationName) -> Result<Vec<ColumnInfo>, WarehouseError> {
-        self.with(|connection| connection.columns(relation))
+        self.with(async |connection| connection.columns(relation).await)
     }
 
     pub(crate) fn describe(&self, sql: &str) -> Result<Vec<TableColumn>, WarehouseError> {
-        self.with(|connection| connection.describe(sql))
+        self.with(async |connection| connection.describe(sql).await)
     }
 
     pub(crate) fn copy_in(
@@ -289,11 +286,9 @@ impl Session {
         columns: &[String],
         rows: &mut (dyn Iterator<Item = Vec<Cell>> + Send),
     ) -> Result<u64, WarehouseError> {
-        self.with(|connection| {
-            Box::pin(async move {
-                connection.begin().await?;
-                connection.copy_in(table, columns, rows).await
-            })
+        self.with(async |connection| {
+            connection.begin().await?;
+            connection.copy_in(table, columns, rows).await
         })
     }
 }

@@ -1,0 +1,163 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weir_jinja::{Dict, Object, Value};
+
+use super::node::shown;
+use super::result::{NodeResult, Status, Timing};
+use super::runner::{Runner, seconds_between};
+use crate::compile::{Purpose, StageParts, node_json};
+use crate::context::warehouse_error;
+use crate::convert::to_value;
+use crate::error::ModelError;
+use crate::node::{Node, NodeDetail, ResourceKind};
+use crate::warehouse::Fetch;
+
+impl Runner {
+    /// Runs `on-run-start` or `on-run-end` of all packages, the root's last to begin and first to end.
+    /// Returns whether all of them succeeded; those after a failed one are skipped.
+    pub(super) fn run_hooks(&self, kind: &str, nodes: &[NodeResult], results: &mut Vec<NodeResult>) -> bool {
+        let mut hooks: Vec<(bool, usize, Arc<Node>)> = self
+            .manifest()
+            .nodes
+            .values()
+            .filter(|node| node.kind == ResourceKind::Operation && node.tags.iter().any(|tag| tag == kind))
+            .filter_map(|node| match node.detail {
+                NodeDetail::Operation { index } => {
+                    let root = node.package == self.shared().project.name;
+                    Some((root, index, Arc::clone(node)))
+                }
+                _ => None,
+            })
+            .collect();
+        hooks.sort_by_key(|(root, index, _)| (*root, *index));
+        let extra = if kind == "on-run-end" { self.outcome_names(nodes) } else { Vec::new() };
+        let mut succeeded = true;
+        for (at, (_, _, node)) in hooks.iter().enumerate() {
+            let mut result = NodeResult::of(node, Status::Success, "MainThread");
+            if !succeeded {
+                result.status = Status::Skipped;
+                result.message = Some("Skipping because an earlier hook failed".to_owned());
+                self.parts.observer.ended(&result, None);
+                results.push(result);
+                continue;
+            }
+            self.parts.observer.started(&node.id, at + 1);
+            let started_at = self.now();
+            let done = self.run_hook(node, &extra, &mut result);
+            let completed_at = self.now();
+            result.seconds = seconds_between(started_at, completed_at);
+            result.timing.push(Timing { name: "execute", started_at, completed_at });
+            if let Err(error) = done {
+                self.main.rollback();
+                succeeded = false;
+                result = result.failed(error, &shown(node));
+            }
+            self.parts.observer.ended(&result, Some(at + 1));
+            results.push(result);
+        }
+        succeeded
+    }
+
+    fn run_hook(&self, node: &Arc<Node>, extra: &[(&'static str, Value)], result: &mut NodeResult) -> Result<(), ModelError> {
+        let mut parts = StageParts::new(Arc::clone(&self.compiler), Arc::clone(node), Purpose::Operation);
+        parts.extra = extra.to_vec();
+        let compiled = self.compiler.compile(parts, &self.main)?;
+        result.compiled_code = Some(Arc::clone(&compiled.sql));
+        if compiled.sql.trim().is_empty() {
+            result.message = Some("OK".to_owned());
+        } else {
+            let named = |error| warehouse_error(error).of(node.id.as_str());
+            let answer = self.main.execute(&compiled.sql, false, Fetch::None).map_err(named)?;
+            result.response.insert("_message".to_owned(), answer.tag.as_str().into());
+            result.message = Some(answer.tag);
+        }
+        // Statements of macros in the hook may have begun a transaction.
+        self.main.commit().map_err(|error| warehouse_error(error).of(node.id.as_str()))
+    }
+
+    /// `results`, `schemas` and `database_schemas`, for hooks at the end.
+    fn outcome_names(&self, nodes: &[NodeResult]) -> Vec<(&'static str, Value)> {
+        let manifest = self.manifest();
+        let built = nodes.iter().filter_map(|result| manifest.nodes.get(&result.id)).filter(|node| node.relation_name.is_some());
+        let places: BTreeSet<(Option<String>, String)> =
+            built.map(|node| (node.database.clone(), node.schema.clone())).collect();
+        let schemas: BTreeSet<&str> = places.iter().map(|(_, schema)| schema.as_str()).collect();
+        let results = nodes.iter().map(|result| {
+            let node = manifest.nodes.get(&result.id).map_or(Value::None, |node| to_value(&node_json(node)));
+            Value::object(HookResult { result: result.clone(), node })
+        });
+        vec![
+            ("results", Value::list(results)),
+            ("schemas", Value::list(schemas.iter().map(|schema| Value::str(*schema)))),
+            (
+                "database_schemas",
+                Value::list(places.iter().map(|(database, schema)| {
+                    Value::tuple([database.as_deref().map_or(Value::None, Value::str), Value::str(schema.as_str())])
+                })),
+            ),
+        ]
+    }
+}
+
+/// One of `results`.
+#[derive(Debug)]
+struct HookResult {
+    result: NodeResult,
+    node: Value,
+}
+
+impl Object for HookResult {
+    fn type_name(&self) -> &str {
+        "RunResult"
+    }
+
+    fn attr(&self, name: &str) -> weir_jinja::Result<Option<Value>> {
+        let result = &self.result;
+        Ok(Some(match name {
+            "node" => self.node.clone(),
+            "status" => Value::str(result.status.as_str()),
+            "message" => result.message.as_deref().map_or(Value::None, Value::str),
+            "failures" => result.failures.map_or(Value::None, Value::Int),
+            "execution_time" => Value::Float(result.seconds),
+            "thread_id" => Value::str(result.thread.as_str()),
+            "unique_id" => Value::str(result.id.as_str()),
+            "adapter_response" => to_value(&serde_json::Value::Object(result.response.clone())),
+            "timing" => Value::list(result.timing.iter().map(|timing| {
+                let dict = Dict::new();
+                dict.set_str("name", timing.name);
+                dict.set_str("started_at", crate::context::python::moment(timing.started_at));
+                dict.set_str("completed_at", crate::context::python::moment(timing.completed_at));
+                Value::Dict(dict)
+            })),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn item(&self, key: &Value) -> weir_jinja::Result<Option<Value>> {
+        key.as_str().map_or(Ok(None), |name| self.attr(name))
+    }
+
+    fn method(&self, name: &str, _: &mut weir_jinja::Call<'_>) -> weir_jinja::Result<Option<Value>> {
+        if name != "to_dict" {
+            return Ok(None);
+        }
+        let dict = to_value(&self.result.to_json());
+        if let Value::Dict(dict) = &dict {
+            dict.set_str("node", self.node.clone());
+        }
+        Ok(Some(dict))
+    }
+
+    fn to_str(&self) -> String {
+        format!("RunResult(status={}, node={})", self.result.status.as_str(), self.result.id)
+    }
+
+    fn to_json(&self) -> Option<serde_json::Value> {
+        Some(self.result.to_json())
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}

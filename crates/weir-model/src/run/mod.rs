@@ -1,0 +1,29 @@
+//! Running nodes: building models, seeds and snapshots, testing, and what else asks the warehouse.
+//!
+//! A [`Runner`] belongs to one invocation. Its calls block while threads of its own work, so they are
+//! for threads that are not the runtime's; the runtime is given to it for talking to the warehouse.
+
+mod batches;
+mod catalog;
+mod csv;
+mod freshness;
+mod hooks;
+mod node;
+mod observer;
+mod operation;
+mod plan;
+mod pool;
+mod result;
+mod runner;
+mod seed;
+mod test;
+mod unit;
+
+pub use batches::BatchSize;
+pub use catalog::CatalogTable;
+pub use freshness::{FreshnessResult, FreshnessStatus};
+pub use observer::{Observer, PerModel, Publication};
+pub use operation::Shown;
+pub use result::{NodeResult, Provenance, Report, Status, Timing};
+pub use runner::{Command, RunOptions, Runner, RunnerParts};
+pub(crate) use seed::read as read_seed;
