@@ -335,7 +335,8 @@ impl<'b> Builder<'b> {
         let macro_id = found.id().map(|id| UniqueId::from_text(Arc::clone(id)));
         let core = found.owner().is_some_and(|owner| &**owner == LIBRARY_PACKAGE);
         if core && matches!(&*self.name, "not_null" | "unique") {
-            let mut captured = Captured { config: self.config.clone(), ..Captured::default() };
+            let mut captured = Captured::default();
+            captured.config = self.config.clone();
             macro_id.into_iter().for_each(|id| captured.add_macro(id));
             match &job.tested {
                 Tested::Node { name, version } => captured.refs.push(RefArgs {

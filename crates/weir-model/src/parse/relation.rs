@@ -1,10 +1,9 @@
 //! Names of relations, and the one relation that templates see while a project is parsed.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
-use weir_jinja::{Call, Object, Result, Value};
+use weir_jinja::Value;
 
+use crate::context::Relation;
 use crate::node::JsonMap;
 use crate::warehouse::{Dialect, Quoting};
 
@@ -46,13 +45,12 @@ impl Naming {
 
     /// Makes the relation that `ref()`, `source()` and `this` are while parsing.
     pub(super) fn placeholder(&self, database: Option<&str>, schema: &str, name: &str) -> Value {
-        let text = self.full(database, schema, name, &JsonMap::new());
-        Value::Object(Arc::new(Placeholder {
-            database: database.map(str::to_owned),
-            schema: schema.to_owned(),
-            name: name.to_owned(),
-            text,
-        }))
+        let owned = |text: &str| Some(text.to_owned());
+        let mut relation = Relation::new(&self.dialect, database.and_then(owned), owned(schema), owned(name));
+        let quoting = self.quoting;
+        relation.path.quote =
+            relation.path.quote.with(Some(quoting.database), Some(quoting.schema), Some(quoting.identifier));
+        relation.value()
     }
 }
 
@@ -62,63 +60,5 @@ fn overlaid(below: Quoting, over: &JsonMap) -> Quoting {
         database: flag("database", flag("project", below.database)),
         schema: flag("schema", below.schema),
         identifier: flag("identifier", below.identifier),
-    }
-}
-
-/// A relation of which only the name is known.
-#[derive(Debug)]
-struct Placeholder {
-    database: Option<String>,
-    schema: String,
-    name: String,
-    text: String,
-}
-
-impl Object for Placeholder {
-    fn type_name(&self) -> &str {
-        "Relation"
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        Ok(Some(match name {
-            "database" => self.database.as_deref().into(),
-            "schema" => Value::str(self.schema.as_str()),
-            "identifier" | "name" | "table" => Value::str(self.name.as_str()),
-            "type" => Value::None,
-            _ if name.starts_with("is_") => Value::Bool(false),
-            _ => return Ok(None),
-        }))
-    }
-
-    fn method(&self, name: &str, _: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(Some(match name {
-            "render" | "information_schema" => Value::str(self.text.as_str()),
-            "matches" => Value::Bool(false),
-            "get" => Value::None,
-            _ if name.starts_with('_') => return Ok(None),
-            // `include`, `quote`, `incorporate` and the like give another relation, as unknown as this.
-            _ => Value::Object(Arc::new(Self {
-                database: self.database.clone(),
-                schema: self.schema.clone(),
-                name: self.name.clone(),
-                text: self.text.clone(),
-            })),
-        }))
-    }
-
-    fn to_str(&self) -> String {
-        self.text.clone()
-    }
-
-    fn repr(&self) -> String {
-        format!("<Relation {}>", self.text)
-    }
-
-    fn equals(&self, other: &Value) -> bool {
-        other.as_object::<Self>().is_some_and(|other| other.text == self.text)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
     }
 }
