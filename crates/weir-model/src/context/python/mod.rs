@@ -1,5 +1,7 @@
 //! Python's dates and modules, as templates use them.
 
+mod regular;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
@@ -32,7 +34,7 @@ pub(crate) fn modules(clock: &Arc<dyn Clock>) -> Value {
     let clock = Arc::clone(clock);
     let now = weir_jinja::Function::value("now", move |_: &mut Call<'_>| Ok(naive(clock.now().naive_utc())));
     let datetime = Value::dict([("now", now.clone()), ("utcnow", now.clone()), ("today", now)]);
-    Value::dict([("datetime", Value::dict([("datetime", datetime)]))])
+    Value::dict([("datetime", Value::dict([("datetime", datetime)])), ("re", regular::module())])
 }
 
 #[derive(Debug, PartialEq)]
