@@ -60,8 +60,14 @@ pub(super) fn attr(call: &mut Call<'_>) -> Result<Value> {
     }
 }
 
+/// What is picked from. These filters ask whether there is anything before they loop, so that `None` is
+/// as good as an empty list.
+fn items_of(value: &Value) -> Result<Vec<Value>> {
+    if value.is_true() || value.is_undefined() { value.items() } else { Ok(Vec::new()) }
+}
+
 pub(super) fn map(call: &mut Call<'_>) -> Result<Value> {
-    let items = call.required("value")?.items()?;
+    let items = items_of(&call.required("value")?)?;
     call.interpreter.check_items(items.len())?;
     let mut mapped = Vec::with_capacity(items.len());
     if call.next >= call.args.len()
@@ -114,7 +120,7 @@ pub(super) fn rejectattr(call: &mut Call<'_>) -> Result<Value> {
 }
 
 fn pick(call: &mut Call<'_>, name: &'static str, keep: bool, by_attribute: bool) -> Result<Value> {
-    let items = call.required("value")?.items()?;
+    let items = items_of(&call.required("value")?)?;
     call.interpreter.check_items(items.len())?;
     let Args {
         mut positional,

@@ -371,8 +371,8 @@ impl<'b> Builder<'b> {
             });
         }
         let mut captured = stage.take();
-        // The settings are those written, also where rendering ended before it came to them.
-        captured.config = JsonMap::new();
+        // What is written comes last, over what the test's macro configures, also where rendering ended
+        // before it came to it.
         add_call(&mut captured.config, ConfigKind::Test, self.config.clone());
         Ok(captured)
     }
