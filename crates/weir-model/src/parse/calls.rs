@@ -27,13 +27,38 @@ pub(super) fn calls(text: &str) -> Vec<Call<'_>> {
     let Some(pattern) = CALL.as_ref() else { return Vec::new() };
     let mut found = Vec::new();
     for tag in tags(text) {
+        let quoted = quotes(tag);
         for captures in pattern.captures_iter(tag) {
+            let start = captures.get(0).map_or(0, |whole| whole.start());
+            if quoted.iter().any(|(from, to)| (*from..*to).contains(&start)) {
+                continue;
+            }
             let group = |name| captures.name(name).map(|found| found.as_str());
             if let Some(name) = group("dispatched") {
                 found.push(Call { namespace: group("within"), name, dispatched: true });
             } else if let Some(name) = group("name") {
                 found.push(Call { namespace: group("package"), name, dispatched: false });
             }
+        }
+    }
+    found
+}
+
+/// Returns where texts in quotes begin and end.
+fn quotes(tag: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut open: Option<(u8, usize)> = None;
+    let mut escaped = false;
+    for (at, byte) in tag.bytes().enumerate() {
+        match open {
+            Some(_) if escaped => escaped = false,
+            Some(_) if byte == b'\\' => escaped = true,
+            Some((quote, from)) if byte == quote => {
+                found.push((from, at));
+                open = None;
+            }
+            None if matches!(byte, b'\'' | b'"') => open = Some((byte, at)),
+            _ => {}
         }
     }
     found
@@ -71,7 +96,7 @@ mod tests {
 
     #[test]
     fn calls_are_found_in_tags_only() {
-        let text = "{{ return(adapter.dispatch('go', 'pkg')(x)) }} no_call(1) {# not(this) #} {% set a = u.v(w (1)) %}";
+        let text = "{{ return(adapter.dispatch('go', 'pkg')(x)) }} no_call(1) {# not(this) #} {% set a = u.v(w (1), 'x(1)') %}";
         let found: Vec<_> = calls(text)
             .into_iter()
             .filter(|call| call.name != "return")

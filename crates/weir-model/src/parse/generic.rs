@@ -359,6 +359,7 @@ impl<'b> Builder<'b> {
             let template = Template::parse(Arc::clone(shown), raw_code)?;
             interpreter.render(&template, &*context)
         });
+        let failed_early = result.is_err();
         if let Err(failed) = result {
             // Places in the test's own template mean nothing to who wrote the properties file.
             let made = work.failure(failed, shown, raw_code).of(id.as_str());
@@ -371,9 +372,11 @@ impl<'b> Builder<'b> {
             });
         }
         let mut captured = stage.take();
-        // What is written comes last, over what the test's macro configures, also where rendering ended
-        // before it came to it.
-        add_call(&mut captured.config, ConfigKind::Test, self.config.clone());
+        // The template ends with the settings written, so that they come after what the macro
+        // configures; where rendering failed it did not come to them.
+        if failed_early {
+            add_call(&mut captured.config, ConfigKind::Test, self.config.clone());
+        }
         Ok(captured)
     }
 

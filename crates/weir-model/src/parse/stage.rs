@@ -103,7 +103,7 @@ impl Stage {
     /// Answers what belongs to the node itself, macros left out.
     fn own(&self, name: &str) -> Option<Value> {
         Some(match name {
-            "ref" => self.function("ref", Self::reference),
+            "ref" => Value::Object(Arc::new(Reference(Weak::clone(&self.me)))),
             "source" => self.function("source", Self::source),
             "metric" => self.function("metric", Self::metric),
             "function" => self.function("function", Self::user_function),
@@ -283,6 +283,40 @@ fn graph() -> Value {
         graph.set_str(key, Dict::new());
     }
     Value::Dict(graph)
+}
+
+/// `ref(...)`; some packages look by its attribute `config` for what is known of the project.
+#[derive(Debug)]
+struct Reference(Weak<Stage>);
+
+impl Object for Reference {
+    fn type_name(&self) -> &str {
+        "function"
+    }
+
+    fn is_callable(&self) -> bool {
+        true
+    }
+
+    fn call(&self, call: &mut Call<'_>) -> Result<Value> {
+        call.function = "ref".into();
+        match self.0.upgrade() {
+            Some(stage) => stage.reference(call),
+            None => Ok(Value::None),
+        }
+    }
+
+    fn attr(&self, name: &str) -> Result<Option<Value>> {
+        if name != "config" {
+            return Ok(None);
+        }
+        let context = self.0.upgrade().and_then(|stage| stage.context.get()?.upgrade());
+        Ok(context.map(|context| context.shared().project.to_value()))
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 /// `config(...)` and its methods, which find nothing yet.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use weir_jinja::{Call, Environment, Error, ErrorKind, Function, Interpreter, Names, Template, Value};
 
-use super::package::Target;
+use super::package::{Package, Project, Target};
 use crate::convert::{to_json, to_value};
 use crate::error::{ModelError, ModelErrorKind, Place, excerpt};
 use crate::node::JsonMap;
@@ -79,6 +79,25 @@ impl Names for YamlNames {
 
     fn known(&self) -> Vec<String> {
         self.names.iter().map(|(name, _)| (*name).to_owned()).collect()
+    }
+}
+
+impl Project {
+    /// Returns what packages find under `builtins.ref.config`: names and versions of all packages.
+    pub(crate) fn to_value(&self) -> Value {
+        let one = |package: &Package| {
+            vec![
+                ("project_name", Value::str(Arc::clone(&package.name))),
+                ("version", package.version.as_deref().into()),
+                ("vars", to_value(&serde_json::Value::Object(package.vars.clone()))),
+            ]
+        };
+        let all = self.packages.iter().map(|(name, package)| (Arc::clone(name), Value::dict(one(package))));
+        let mut entries = one(self.root());
+        entries.push(("dependencies", Value::dict(all)));
+        entries.push(("target_name", Value::str(self.target.name.as_str())));
+        entries.push(("profile_name", Value::str(self.target.profile_name.as_str())));
+        Value::dict(entries)
     }
 }
 
