@@ -1,27 +1,37 @@
-//! Python's dates and modules, as templates use them.
+//! Python's modules as templates use them: `datetime`, `pytz`, `re` and `itertools`.
+//!
+//! The machine's own zone is taken to be UTC, so that a project gives the same text everywhere.
 
-mod regular;
+mod day;
+mod delta;
+mod iterate;
+mod moment;
+mod pattern;
+mod strftime;
+mod zone;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
-use weir_jinja::{Call, Object, Result, Value};
+use weir_jinja::{Error, ErrorKind, Value};
 
+use self::{day::Day, moment::Moment, zone::Zone};
 use super::Clock;
 
 /// Makes a `datetime` in UTC.
 pub(crate) fn moment(moment: DateTime<Utc>) -> Value {
-    aware(moment.fixed_offset())
+    Value::object(Moment { naive: moment.naive_utc(), zone: Some(Zone::UTC) })
 }
 
 /// Makes a `datetime` with a zone.
 pub(crate) fn aware(moment: DateTime<FixedOffset>) -> Value {
-    Value::object(Moment { naive: moment.naive_local(), offset: Some(*moment.offset()) })
+    let zone = if moment.offset().local_minus_utc() == 0 { Zone::UTC } else { Zone::Fixed(*moment.offset()) };
+    Value::object(Moment { naive: moment.naive_local(), zone: Some(zone) })
 }
 
 /// Makes a `datetime` without a zone.
 pub(crate) fn naive(moment: NaiveDateTime) -> Value {
-    Value::object(Moment { naive: moment, offset: None })
+    Value::object(Moment { naive: moment, zone: None })
 }
 
 /// Makes a `date`.
@@ -31,78 +41,37 @@ pub(crate) fn date(date: NaiveDate) -> Value {
 
 /// `modules`.
 pub(crate) fn modules(clock: &Arc<dyn Clock>) -> Value {
-    let clock = Arc::clone(clock);
-    let now = weir_jinja::Function::value("now", move |_: &mut Call<'_>| Ok(naive(clock.now().naive_utc())));
-    let datetime = Value::dict([("now", now.clone()), ("utcnow", now.clone()), ("today", now)]);
-    Value::dict([("datetime", Value::dict([("datetime", datetime)])), ("re", regular::module())])
+    let datetime = [
+        ("date", Value::object(day::DayClass(Arc::clone(clock)))),
+        ("datetime", Value::object(moment::MomentClass(Arc::clone(clock)))),
+        ("time", Value::object(day::TimeClass)),
+        ("timedelta", Value::object(delta::DeltaClass)),
+    ];
+    Value::dict([
+        ("datetime", Value::dict(datetime)),
+        ("pytz", zone::module()),
+        ("re", pattern::module()),
+        ("itertools", iterate::module()),
+    ])
 }
 
-#[derive(Debug, PartialEq)]
-struct Moment {
-    naive: NaiveDateTime,
-    offset: Option<FixedOffset>,
+fn type_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Type, message)
 }
 
-impl Object for Moment {
-    fn type_name(&self) -> &str {
-        "datetime"
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(Some(match name {
-            "strftime" => {
-                let format = call.required("format")?.to_str().replace("%f", "%6f");
-                Value::str(self.naive.format(&format).to_string())
-            }
-            "isoformat" => Value::str(self.to_str().replacen(' ', "T", 1)),
-            "date" => date(self.naive.date()),
-            _ => return Ok(None),
-        }))
-    }
-
-    fn to_str(&self) -> String {
-        let text = self.naive.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-        let text = text.strip_suffix(".000000").map_or(text.clone(), str::to_owned);
-        match self.offset {
-            Some(offset) => format!("{text}{offset}"),
-            None => text,
-        }
-    }
-
-    fn equals(&self, other: &Value) -> bool {
-        other.as_object::<Self>().is_some_and(|other| self == other)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
+fn value_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Value, message)
 }
 
-#[derive(Debug, PartialEq)]
-struct Day(NaiveDate);
-
-impl Object for Day {
-    fn type_name(&self) -> &str {
-        "date"
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(Some(match name {
-            "strftime" => Value::str(self.0.format(&call.required("format")?.to_str()).to_string()),
-            "isoformat" => Value::str(self.0.to_string()),
-            _ => return Ok(None),
-        }))
-    }
-
-    fn to_str(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn equals(&self, other: &Value) -> bool {
-        other.as_object::<Self>().is_some_and(|other| self == other)
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
+fn out_of_range() -> Error {
+    Error::new(ErrorKind::Overflow, "date value out of range")
 }
+
+/// Whether Python could hold the date: years have four digits.
+fn in_range(date: NaiveDate) -> bool {
+    use chrono::Datelike as _;
+    (1..=9999).contains(&date.year())
+}
+
+#[cfg(test)]
+mod tests;
