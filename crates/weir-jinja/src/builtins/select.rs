@@ -63,7 +63,11 @@ pub(super) fn attr(call: &mut Call<'_>) -> Result<Value> {
 /// What is picked from. These filters ask whether there is anything before they loop, so that `None` is
 /// as good as an empty list.
 fn items_of(value: &Value) -> Result<Vec<Value>> {
-    if value.is_true() || value.is_undefined() { value.items() } else { Ok(Vec::new()) }
+    if value.is_true() || value.is_undefined() {
+        value.items()
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 pub(super) fn map(call: &mut Call<'_>) -> Result<Value> {

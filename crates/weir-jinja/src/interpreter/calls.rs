@@ -166,21 +166,13 @@ impl Interpreter {
     ) -> Result<Value> {
         self.charge(1)?;
         self.check_stack()?;
-        let limit = self.environment().limits.calls;
-        if self.owners.len() >= limit {
-            return Err(Error::new(
-                ErrorKind::Recursion,
-                format!("more than {limit} macros call one another"),
-            )
-            .with_hint("look for a macro that calls itself without an end"));
-        }
+        self.check_calls()?;
         let node = definition.node();
-        let from = from.map(|(template, offset)| (template.clone(), offset));
         self.owners.push(definition.owner().cloned());
         if !node.is_caller {
             self.stack.push(Running {
                 definition: definition.clone(),
-                from: from.clone(),
+                from: from.map(|(template, offset)| (template.clone(), offset)),
             });
         }
         // A macro of a file has the text filters; one within a template is part of it.
@@ -188,25 +180,29 @@ impl Interpreter {
         self.native &= definition.0.scope.is_some();
         let result = self.run_macro(definition, node, args, names);
         self.native = outer_native;
-        if !node.is_caller {
-            self.stack.pop();
-        }
         self.owners.pop();
+        let running = if node.is_caller {
+            None
+        } else {
+            self.stack.pop()
+        };
         match result {
             Ok(text) => Ok(Value::from(text)),
-            // The body of a call block is part of the macro around it, which it ends.
-            Err(error) if node.is_caller => Err(error),
-            Err(error) => error.into_returned().map_err(|mut error| {
-                error.push_frame(Frame {
-                    name: Arc::clone(definition.name()),
-                    owner: definition.owner().cloned(),
-                    called_at: from.map(|(template, offset)| template.place(offset)),
-                });
-                error
-            }),
+            Err(error) => left(error, running),
         }
     }
 
+    fn check_calls(&self) -> Result<()> {
+        let limit = self.environment().limits.calls;
+        if self.owners.len() < limit {
+            return Ok(());
+        }
+        let message = format!("more than {limit} macros call one another");
+        Err(Error::new(ErrorKind::Recursion, message)
+            .with_hint("look for a macro that calls itself without an end"))
+    }
+
+    #[inline(never)]
     fn run_macro(
         &mut self,
         definition: &MacroDef,
@@ -231,6 +227,7 @@ impl Interpreter {
     }
 
     /// Gives the parameters their values.
+    #[inline(never)]
     fn bind(&mut self, context: &Context<'_>, node: &MacroNode, args: Args) -> Result<()> {
         let ast = &context.template.0.ast;
         let Args {
@@ -302,6 +299,24 @@ impl Interpreter {
         }
         Ok(())
     }
+}
+
+/// What an error makes of a macro that it leaves: its value if it is a `return`, else the error
+/// with the macro on its way.
+#[cold]
+fn left(error: Error, running: Option<Running>) -> Result<Value> {
+    // The body of a call block is part of the macro around it, which it ends.
+    let Some(running) = running else {
+        return Err(error);
+    };
+    error.into_returned().map_err(|mut error| {
+        error.push_frame(Frame {
+            name: Arc::clone(running.definition.name()),
+            owner: running.definition.owner().cloned(),
+            called_at: running.called_at(),
+        });
+        error
+    })
 }
 
 fn take_named(named: &mut Vec<(Arc<str>, Value)>, name: &str) -> Option<Value> {

@@ -85,6 +85,8 @@ impl Interpreter {
         self.check_output(output)
     }
 
+    /// Kept out of `body`, whose frame nests most deeply.
+    #[inline(never)]
     fn statement(
         &mut self,
         context: &Context<'_>,

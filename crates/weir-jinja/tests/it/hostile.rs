@@ -231,3 +231,9 @@ fn contradicting_orders_are_sorted_somehow() {
         "{{ ([1, 'nan'|float, 0, 'nan'|float, 3, 2] * 20)|sort|length }}{{ ['nan'|float, 1]|max }}";
     render(text.into()).unwrap();
 }
+
+#[test]
+fn macros_nest_as_deeply_as_projects_need() {
+    let text = "{% macro f(n) %}{% if n > 0 %}{% for i in [1] %}{% set x %}{{ [f(n - 1)]|join ~ '' }}{% endset %}{{ x }}.{% endfor %}{% endif %}{% endmacro %}{{ f(100) }}";
+    assert_eq!(render(text.into()).unwrap().len(), 100);
+}
