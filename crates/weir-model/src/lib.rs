@@ -7,6 +7,7 @@ mod compile;
 pub mod context;
 mod convert;
 mod error;
+pub mod graph;
 mod hash;
 mod library;
 pub mod node;
@@ -14,6 +15,7 @@ pub mod parse;
 pub mod project;
 mod python;
 pub mod run;
+pub mod select;
 pub mod warehouse;
 mod yaml;
 

@@ -11,18 +11,16 @@ use crate::error::{ModelError, ModelErrorKind, Place};
 #[derive(Debug, Default)]
 pub struct PreviousState {
     /// Nodes, sources, exposures and the like by id, as their manifest has them.
-    nodes: HashMap<String, PreviousNode>,
-    macros: HashMap<String, PreviousNode>,
+    nodes: HashMap<String, Json>,
+    macros: HashMap<String, Json>,
     /// Statuses by id, of run_results.json.
     results: HashMap<String, String>,
     /// Statuses and moments of the newest row by id, of sources.json.
     sources: HashMap<String, (String, Option<String>)>,
+    /// Moments of the newest row by id, as found just now.
+    current: HashMap<String, String>,
     has_manifest: bool,
 }
-
-/// One thing of an earlier manifest.
-#[derive(Debug, Clone)]
-pub struct PreviousNode(pub Json);
 
 impl PreviousState {
     /// Reads manifest.json, run_results.json and sources.json of `folder`, as far as they are there.
@@ -71,17 +69,44 @@ impl PreviousState {
 
     /// Returns what the earlier manifest says of `id`.
     pub fn node(&self, id: &str) -> Option<&Json> {
-        self.nodes.get(id).map(|node| &node.0)
+        self.nodes.get(id)
     }
 
     /// Returns an earlier macro.
     pub fn macro_of(&self, id: &str) -> Option<&Json> {
-        self.macros.get(id).map(|found| &found.0)
+        self.macros.get(id)
     }
 
     /// Returns how `id` came out in the earlier run.
     pub fn result(&self, id: &str) -> Option<&str> {
         self.results.get(id).map(String::as_str)
+    }
+
+    /// Takes the sources.json of a run just now, for `source_status:fresher`.
+    ///
+    /// # Errors
+    ///
+    /// The file is no artifact.
+    pub fn read_current_sources(&mut self, folder: &Path) -> Result<(), ModelError> {
+        let Some(sources) = file(folder, "sources.json")? else { return Ok(()) };
+        for result in sources["results"].as_array().into_iter().flatten() {
+            if let (Some(id), Some(moment)) = (result["unique_id"].as_str(), result["max_loaded_at"].as_str()) {
+                self.current.insert(id.to_owned(), moment.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether a source has newer rows now than it had then.
+    pub fn is_fresher(&self, id: &str) -> bool {
+        let parse = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
+        let now = self.current.get(id).and_then(|text| parse(text));
+        let then = self.sources.get(id).and_then(|(_, moment)| moment.as_deref()).and_then(parse);
+        match (now, then) {
+            (Some(now), Some(then)) => now > then,
+            (Some(_), None) => true,
+            _ => false,
+        }
     }
 
     /// Returns how fresh a source was, and when its newest row was loaded.
@@ -90,9 +115,9 @@ impl PreviousState {
     }
 }
 
-fn section_of(manifest: &Json, section: &str) -> Vec<(String, PreviousNode)> {
+fn section_of(manifest: &Json, section: &str) -> Vec<(String, Json)> {
     let all = manifest.get(section).and_then(Json::as_object).into_iter().flatten();
-    all.map(|(id, value)| (id.clone(), PreviousNode(value.clone()))).collect()
+    all.map(|(id, value)| (id.clone(), value.clone())).collect()
 }
 
 fn file(folder: &Path, name: &str) -> Result<Option<Json>, ModelError> {
