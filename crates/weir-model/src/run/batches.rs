@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use weir_jinja::{Function, Value};
 
 use super::node::{Executor, shown};
-use super::result::{NodeResult, Status, Timing, moment_text};
+use super::result::{NodeResult, Status, Timing};
 use crate::compile::{Batch, Purpose, StageParts};
 use crate::context::{Relation, Session};
 use crate::error::{ModelError, ModelErrorKind};
@@ -114,12 +114,10 @@ impl Executor<'_> {
             }
             let outcome = self.batch(node, batch, rebuilt && exists, session, &mut result);
             match outcome {
-                Ok((message, response)) => {
+                Ok(()) => {
                     exists = true;
                     rebuilt = true;
                     done.push(batch);
-                    result.message = Some(message);
-                    result.response = response;
                 }
                 Err(error) => {
                     failed.push(batch);
@@ -142,6 +140,7 @@ impl Executor<'_> {
             }
             None => {
                 result.message = Some("SUCCESS".to_owned());
+                result.failures = Some(0);
                 result
             }
             Some(error) => {
@@ -163,7 +162,7 @@ impl Executor<'_> {
         incremental: bool,
         session: &Arc<Session>,
         result: &mut NodeResult,
-    ) -> Result<(String, crate::node::JsonMap), ModelError> {
+    ) -> Result<(), ModelError> {
         let parts = |purpose| {
             let mut parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), purpose);
             parts.batch = Some(batch.clone());
@@ -179,8 +178,7 @@ impl Executor<'_> {
         result.timing.truncate(timings.max(1));
         let mut build = parts(Purpose::Build);
         build.sql = Some(compiled.sql);
-        let built = self.materialize(build, node.config.materialized(), session)?;
-        Ok((built.message, built.response))
+        self.materialize(build, node.config.materialized(), session).map(|_| ())
     }
 
     /// Says which batches are to be built: those asked for, or from the beginning or a little before now.
@@ -238,7 +236,7 @@ fn is_table(session: &Session, relation: &Relation) -> bool {
 }
 
 fn spans(batches: &[&Batch]) -> Vec<Json> {
-    batches.iter().map(|batch| json!([moment_text(batch.start), moment_text(batch.end)])).collect()
+    batches.iter().map(|batch| json!([batch.start.to_rfc3339(), batch.end.to_rfc3339()])).collect()
 }
 
 /// Reads a date or a moment as configurations write them; without a zone it is UTC.

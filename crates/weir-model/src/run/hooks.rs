@@ -34,7 +34,7 @@ impl Runner {
         let extra = if kind == "on-run-end" { self.outcome_names(nodes) } else { Vec::new() };
         let mut succeeded = true;
         for (at, (_, _, node)) in hooks.iter().enumerate() {
-            let mut result = NodeResult::of(node, Status::Success, "MainThread");
+            let mut result = NodeResult::of(node, Status::Success, "main");
             if !succeeded {
                 result.status = Status::Skipped;
                 result.message = Some("Skipping because an earlier hook failed".to_owned());
@@ -64,14 +64,15 @@ impl Runner {
         parts.extra = extra.to_vec();
         let compiled = self.compiler.compile(parts, &self.main)?;
         result.compiled_code = Some(Arc::clone(&compiled.sql));
-        if compiled.sql.trim().is_empty() {
-            result.message = Some("OK".to_owned());
-        } else {
+        if !compiled.sql.trim().is_empty() {
             let named = |error| warehouse_error(error).of(node.id.as_str());
-            let answer = self.main.execute(&compiled.sql, false, Fetch::None).map_err(named)?;
-            result.response.insert("_message".to_owned(), answer.tag.as_str().into());
-            result.message = Some(answer.tag);
+            self.main.execute(&compiled.sql, false, Fetch::None).map_err(named)?;
         }
+        if let NodeDetail::Operation { index } = node.detail {
+            let kind = node.tags.first().map_or("hook", String::as_str);
+            result.message = Some(format!("{}.{kind}.{index} passed", node.package));
+        }
+        result.failures = Some(0);
         // Statements of macros in the hook may have begun a transaction.
         self.main.commit().map_err(|error| warehouse_error(error).of(node.id.as_str()))
     }

@@ -8,7 +8,7 @@ use crate::compile::{Compiled, Compiler, Purpose, StageParts, failure};
 use crate::context::{Adapter, Context, Relation, Session};
 use crate::convert::to_json;
 use crate::error::{ModelError, ModelErrorKind};
-use crate::node::{JsonMap, Node, ResourceKind, UniqueId};
+use crate::node::{JsonMap, Manifest, Node, ResourceKind, UniqueId};
 
 /// Runs single nodes.
 pub(super) struct Executor<'r> {
@@ -33,7 +33,13 @@ impl<'r> Executor<'r> {
         session.set_name(id.as_str());
         let started = self.runner.now();
         let manifest = self.runner.manifest();
-        let mut result = if let Some(unit) = manifest.unit_tests.get(id) {
+        let mut result = if let Some(kind) = described(&manifest, id) {
+            let mut result = super::unit::blank(id, Status::NoOp);
+            result.kind = kind;
+            result.message = Some("NO-OP".to_owned());
+            result.failures = Some(0);
+            result
+        } else if let Some(unit) = manifest.unit_tests.get(id) {
             self.unit_test(unit, session)
         } else if let Some(node) = manifest.nodes.get(id) {
             self.node(node, session)
@@ -215,10 +221,10 @@ fn outcome(context: &Context) -> Built {
     json.insert("_message".to_owned(), message.as_str().into());
     if let Value::Object(object) = &response {
         for key in ["code", "rows_affected"] {
-            if let Ok(Some(value)) = object.attr(key)
-                && !value.is_none()
-            {
-                json.insert(key.to_owned(), to_json(&value));
+            if let Ok(Some(value)) = object.attr(key) {
+                // What counts no rows says -1, as drivers do.
+                let unknown = value.is_none() && key == "rows_affected";
+                json.insert(key.to_owned(), if unknown { (-1).into() } else { to_json(&value) });
             }
         }
     }
@@ -227,6 +233,14 @@ fn outcome(context: &Context) -> Built {
 
 fn is_microbatch(node: &Node) -> bool {
     node.config.materialized() == "incremental" && node.config.incremental_strategy() == Some("microbatch")
+}
+
+/// Returns the kind of what is described only, and for which there is nothing to do.
+pub(super) fn described(manifest: &Manifest, id: &UniqueId) -> Option<ResourceKind> {
+    if manifest.exposures.contains_key(id) {
+        return Some(ResourceKind::Exposure);
+    }
+    manifest.saved_queries.contains_key(id).then_some(ResourceKind::SavedQuery)
 }
 
 /// How messages name a node: `model orders (models/orders.sql)`.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use weir_jinja::{Args, Interpreter};
 
-use super::node::Executor;
+use super::node::{Executor, described};
 use super::observer::{Observer, Publication};
 use super::plan::{Plan, is_run};
 use super::pool::{self, Next, Work};
@@ -181,7 +181,8 @@ impl Runner {
             .iter()
             .filter(|id| match manifest.nodes.get(*id) {
                 Some(node) => command.takes(node.kind) && (command == Command::Compile || is_run(node)),
-                None => manifest.unit_tests.contains_key(*id) && command.takes(ResourceKind::UnitTest),
+                None if manifest.unit_tests.contains_key(*id) => command.takes(ResourceKind::UnitTest),
+                None => command == Command::Build && described(&manifest, id).is_some(),
             })
             .cloned()
             .collect();
@@ -346,7 +347,11 @@ impl Work for Pool<'_> {
         let mut result = match (manifest.nodes.get(id), manifest.unit_tests.get(id)) {
             (Some(node), _) => NodeResult::of(node, Status::Skipped, "MainThread"),
             (None, Some(unit)) => super::unit::skipped(unit),
-            (None, None) => return,
+            (None, None) => {
+                let mut result = super::unit::blank(id, Status::Skipped);
+                result.kind = described(&manifest, id).unwrap_or(ResourceKind::Exposure);
+                result
+            }
         };
         result.message = Some(match cause {
             Some(cause) => format!("Skipping because of {cause}"),

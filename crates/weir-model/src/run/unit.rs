@@ -17,7 +17,8 @@ use crate::warehouse::{Cell, Table};
 /// How many differing rows a message shows.
 const SHOWN_ROWS: usize = 20;
 
-fn blank(id: &UniqueId, status: Status) -> NodeResult {
+/// The result of what has no node.
+pub(super) fn blank(id: &UniqueId, status: Status) -> NodeResult {
     NodeResult {
         id: id.clone(),
         kind: ResourceKind::UnitTest,

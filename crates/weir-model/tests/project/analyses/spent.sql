@@ -1,0 +1,1 @@
+select sum(spent) from {{ ref('buyers') }}

@@ -1,0 +1,2 @@
+{{ config(materialized='counted') }}
+select * from {{ ref('stg_events') }}

@@ -1,0 +1,1 @@
+select id, name, born, coalesce(active, false) as active, score from {{ ref('people') }}

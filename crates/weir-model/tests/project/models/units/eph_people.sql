@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+select id, upper(name) as name from {{ ref('stg_people') }}
