@@ -30,7 +30,9 @@ pub(super) fn calls(text: &str) -> Vec<Call<'_>> {
         let quoted = quotes(tag);
         for captures in pattern.captures_iter(tag) {
             let start = captures.get(0).map_or(0, |whole| whole.start());
-            if quoted.iter().any(|(from, to)| (*from..*to).contains(&start)) {
+            // Not a call of a macro: a text in quotes, a method, a filter.
+            let before = tag[..start].trim_end();
+            if quoted.iter().any(|(from, to)| (*from..*to).contains(&start)) || before.ends_with(['.', '|']) {
                 continue;
             }
             let group = |name| captures.name(name).map(|found| found.as_str());
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn calls_are_found_in_tags_only() {
-        let text = "{{ return(adapter.dispatch('go', 'pkg')(x)) }} no_call(1) {# not(this) #} {% set a = u.v(w (1), 'x(1)') %}";
+        let text = "{{ return(adapter.dispatch('go', 'pkg')(x)) }} no_call(1) {# not(this) #} {% set a = u.v(w (1), 'x(1)') | y(2) %}{{ a[0].z() }}";
         let found: Vec<_> = calls(text)
             .into_iter()
             .filter(|call| call.name != "return")

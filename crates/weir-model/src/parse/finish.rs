@@ -93,7 +93,7 @@ fn assemble(
         }
         ResourceKind::Seed => NodeDetail::Seed {
             root_path: raw.package.root.display().to_string(),
-            depends_on_macros: Vec::new(),
+            depends_on_macros: raw.captured.macros.clone(),
         },
         ResourceKind::Snapshot => NodeDetail::Snapshot,
         ResourceKind::Test => NodeDetail::SingularTest,

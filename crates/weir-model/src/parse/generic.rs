@@ -577,11 +577,12 @@ fn render_argument(
     }
     match value {
         Json::String(text) => {
+            let text = text.strip_suffix('\n').unwrap_or(text);
             let called = CALL.as_ref().is_some_and(|call| text.contains('(') && call.is_match(text));
             if !called && !text.contains('{') {
-                return Ok(to_value(value));
+                return Ok(Value::str(text));
             }
-            let template = if called { format!("{{{{ {text} }}}}") } else { text.clone() };
+            let template = if called { format!("{{{{ {text} }}}}") } else { text.to_owned() };
             let template = Template::parse(Arc::clone(shown), &template)?;
             interpreter.render_native(&template, names)
         }

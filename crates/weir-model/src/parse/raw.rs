@@ -185,6 +185,9 @@ fn python_model(file: &ReadFile) -> RawNode {
 pub(super) fn operations(work: &Work, package: &Arc<Package>) -> FromFile {
     let mut nodes = Vec::new();
     let mut errors = Vec::new();
+    // Hooks are told apart by the file they are written in.
+    let checksum = std::fs::read_to_string(package.root.join("dbt_project.yml"))
+        .map_or_else(|_| Checksum::none(), |text| Checksum::of_text(&text));
     let all = [("on-run-start", &package.on_run_start), ("on-run-end", &package.on_run_end)];
     for (kind, hooks) in all {
         for (index, hook) in hooks.iter().enumerate() {
@@ -204,7 +207,7 @@ pub(super) fn operations(work: &Work, package: &Arc<Package>) -> FromFile {
                 line: 0,
                 raw_code: hook.as_str().into(),
                 language: "sql",
-                checksum: Checksum::of_text(hook),
+                checksum: checksum.clone(),
                 captured: Captured::default(),
                 hook: Some((index, kind)),
             };

@@ -163,10 +163,17 @@ fn walk(
 ) {
     match &mut yaml.value {
         YamlValue::Text(text) => {
-            if !has_template(text) {
+            let plain = !has_template(text);
+            if plain && !text.ends_with('\n') {
                 return;
             }
             let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+            if plain {
+                if wanted(&keys) {
+                    text.pop();
+                }
+                return;
+            }
             if wanted(&keys)
                 && let Ok(value) = render(text, yaml.line, yaml.column)
             {
@@ -203,6 +210,8 @@ pub(crate) fn render_one(
     file: &str,
     template: &str,
 ) -> Result<serde_json::Value, ModelError> {
+    // A template's last line break is no part of it, as in blocks of YAML.
+    let template = template.strip_suffix('\n').unwrap_or(template);
     Template::parse(file, template)
         .and_then(|parsed| interpreter.render_native(&parsed, names))
         .map(|value| match value {
