@@ -18,7 +18,10 @@ mod state;
 mod token;
 mod view;
 
-pub use access::{Actor, AuditLine, NewToken, NewUser, Upserted};
+pub use access::{
+    Actor, AuditLine, Build, NewToken, NewUser, Publication, PublicationTable, PublicationView,
+    Upserted,
+};
 pub use access_file::{AccessFile, AccessFileError};
 pub use catalog::Catalog;
 pub use error::{CatalogError, CatalogErrorKind};

@@ -21,10 +21,11 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_sources_keys_views.sql"),
     include_str!("../migrations/0002_access.sql"),
     include_str!("../migrations/0003_proved_tokens.sql"),
+    include_str!("../migrations/0004_publications.sql"),
 ];
 
 /// How long a statement waits for another process that writes.
@@ -256,23 +257,13 @@ impl Store {
         view: &View,
         now: DateTime<Utc>,
     ) -> Result<(), CatalogError> {
-        sqlx::query(
-            "INSERT INTO views (schema, name, sql, created_at, updated_at, definer)
-             VALUES (?1, ?2, ?3, ?4, ?4, ?5)
-             ON CONFLICT (schema, name) DO UPDATE SET
-                 sql = excluded.sql, definer = excluded.definer, updated_at = ?4",
-        )
-        .bind(&view.schema)
-        .bind(&view.name)
-        .bind(&view.sql)
-        .bind(now.timestamp_micros())
-        .bind(view.definer)
-        .execute(&self.pool)
-        .await
-        .map_err(|error| {
-            CatalogError::database(format!("store view `{}.{}`", view.schema, view.name), error)
-        })?;
-        Ok(())
+        let action = || format!("store view `{}.{}`", view.schema, view.name);
+        let failed = |error| CatalogError::database(action(), error);
+        let mut tx = self.begin(&action()).await?;
+        put_view(&mut tx, view, now.timestamp_micros())
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
     }
 
     pub(crate) async fn drop_view(&self, schema: &str, name: &str) -> Result<bool, CatalogError> {
@@ -286,6 +277,42 @@ impl Store {
             })?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+/// Creates or replaces a view, as part of a change.
+pub(crate) async fn put_view(
+    tx: &mut Transaction<'static, Sqlite>,
+    view: &View,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO views (schema, name, sql, created_at, updated_at, definer)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+         ON CONFLICT (schema, name) DO UPDATE SET
+             sql = excluded.sql, definer = excluded.definer, updated_at = ?4",
+    )
+    .bind(&view.schema)
+    .bind(&view.name)
+    .bind(&view.sql)
+    .bind(now)
+    .bind(view.definer)
+    .execute(&mut **tx)
+    .await
+    .map(|_| ())
+}
+
+/// Removes a view, if there is one, as part of a change.
+pub(crate) async fn drop_view(
+    tx: &mut Transaction<'static, Sqlite>,
+    schema: &str,
+    name: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM views WHERE schema = ?1 AND name = ?2")
+        .bind(schema)
+        .bind(name)
+        .execute(&mut **tx)
+        .await
+        .map(|_| ())
 }
 
 /// Writes a source, as part of a change.

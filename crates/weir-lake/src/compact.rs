@@ -68,6 +68,9 @@ pub(crate) async fn compact(
         // A statement is changing the files.
         return Ok(None);
     };
+    if logs.is_held(name) {
+        return Ok(None);
+    }
     let log = logs.get(name);
     let (files, schema, version, location) = {
         let log = log.lock().await;
@@ -164,6 +167,7 @@ pub(crate) async fn compact(
             code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
             rows_added: rows,
             rows_removed: rows,
+            ..Receipt::default()
         },
         ..Change::default()
     })

@@ -35,6 +35,8 @@ pub(crate) struct Logs {
     root: LakeRoot,
     map: Mutex<BTreeMap<TableName, Arc<AsyncMutex<TableLog>>>>,
     turns: Mutex<BTreeMap<TableName, Arc<AsyncMutex<()>>>>,
+    /// Tables that stages rest on, and how many do.
+    held: Mutex<BTreeMap<TableName, usize>>,
 }
 
 impl Logs {
@@ -43,6 +45,7 @@ impl Logs {
             root,
             map: Mutex::default(),
             turns: Mutex::default(),
+            held: Mutex::default(),
         }
     }
 
@@ -63,6 +66,27 @@ impl Logs {
     /// committing, the joining of small files takes it only when it is free.
     pub(crate) fn turn(&self, name: &TableName) -> Arc<AsyncMutex<()>> {
         self.turns.lock().entry(name.clone()).or_default().clone()
+    }
+
+    /// Keeps small files of a table from being joined: a stage knows its rows by their files.
+    pub(crate) fn hold(&self, name: &TableName) {
+        *self.held.lock().entry(name.clone()).or_default() += 1;
+    }
+
+    /// Takes one [`Logs::hold`] back.
+    pub(crate) fn release(&self, name: Option<&TableName>) {
+        let Some(name) = name else { return };
+        let mut held = self.held.lock();
+        if let Some(count) = held.get_mut(name) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                held.remove(name);
+            }
+        }
+    }
+
+    pub(crate) fn is_held(&self, name: &TableName) -> bool {
+        self.held.lock().contains_key(name)
     }
 
     pub(crate) fn names(&self) -> Vec<TableName> {
@@ -233,6 +257,7 @@ impl Flusher {
                 code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
                 rows_added: table.files.iter().map(|f| f.file.rows).sum(),
                 rows_removed: 0,
+                ..Receipt::default()
             },
             ..Change::default()
         };

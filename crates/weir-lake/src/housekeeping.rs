@@ -1,6 +1,7 @@
 //! What keeps the lake tidy by itself: joining files, merging the index, checkpoints, vacuum.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,10 @@ const VACUUM_EVERY: Duration = Duration::from_secs(6 * 3600);
 const LEFT_OVER: Duration = Duration::from_secs(24 * 3600);
 /// Commits between two checkpoints of a table's log.
 const CHECKPOINT_EVERY: u64 = 50;
+/// With so many bytes of records waiting to become rows, the processors are needed elsewhere.
+const BUSY_BYTES: u64 = 8 << 20;
+/// A table with more files than this is compacted however busy the intake is.
+const FILES_BORNE: usize = 256;
 
 /// The background thread; it runs one task at a time, at a low priority.
 pub(crate) struct Housekeeper {
@@ -37,6 +42,7 @@ impl Housekeeper {
         logs: Arc<Logs>,
         hot: Arc<Hot>,
         dedup: Arc<DedupRuns>,
+        queued: Arc<AtomicU64>,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (mut waiting, mut working) = (stopped.clone(), stopped);
@@ -56,6 +62,7 @@ impl Housekeeper {
                         logs,
                         hot,
                         dedup,
+                        queued,
                         compaction,
                         rules,
                         retention,
@@ -89,6 +96,8 @@ struct Keeper {
     logs: Arc<Logs>,
     hot: Arc<Hot>,
     dedup: Arc<DedupRuns>,
+    /// Bytes of records that wait to become rows.
+    queued: Arc<AtomicU64>,
     compaction: bool,
     rules: Vec<RetentionRule>,
     retention: Duration,
@@ -101,7 +110,7 @@ impl Keeper {
     async fn round(&mut self) {
         for name in self.logs.names() {
             let options = self.hot.file_options(&name);
-            let compacted = match self.compaction {
+            let compacted = match self.compaction && self.may_compact(&name) {
                 true => compact(&self.root, &self.logs, &self.hot, &name, &options, false).await,
                 false => Ok(None),
             };
@@ -134,6 +143,14 @@ impl Keeper {
             self.vacuumed = Instant::now();
             self.vacuum().await;
         }
+    }
+
+    /// Whether the table's files may be joined now: in a rush of events that can wait, unless
+    /// reading gets slow by it.
+    fn may_compact(&self, name: &weir_core::TableName) -> bool {
+        let busy = self.queued.load(Ordering::Relaxed) >= BUSY_BYTES;
+        let files = || self.hot.view().table(name).map_or(0, |view| view.files.len());
+        !busy || files() > FILES_BORNE
     }
 
     async fn checkpoint(&mut self, name: &weir_core::TableName) -> Result<(), LakeError> {

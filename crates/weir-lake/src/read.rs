@@ -121,6 +121,10 @@ impl LakeTable {
         let mut read = (0..self.schema.fields().len())
             .filter(|at| projection.is_none_or(|projection| projection.contains(at)))
             .map(|at| self.schema.field(at));
+        if filters.is_empty() && projection.is_some_and(|projection| projection.len() < 2) {
+            // Only a join or a sort could bring a filter, and on the one column that is read anyway.
+            return false;
+        }
         read.any(|field| {
             let narrow =
                 field.data_type().is_primitive() || field.data_type() == &DataType::Boolean;

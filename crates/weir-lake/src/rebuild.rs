@@ -416,6 +416,7 @@ impl<'a> Rebuilder<'a> {
                 code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
                 rows_added: rows_after,
                 rows_removed: rows_before,
+                ..Receipt::default()
             },
             data_change: true,
         })

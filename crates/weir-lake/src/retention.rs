@@ -77,6 +77,7 @@ pub(crate) async fn expire(
             code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
             rows_added: 0,
             rows_removed: expired.rows,
+            ..Receipt::default()
         },
         ..Change::default()
     })

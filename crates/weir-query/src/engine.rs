@@ -37,6 +37,7 @@ use crate::stream::{
     Command, Description, Message, PinnedVersion, QueryResult, QueryStream, timed_out,
 };
 use crate::threads::QueryThreads;
+use crate::transaction::{Transaction, Transactions, take_back_cut_off};
 use crate::write::{self, Gate, Job, Outcome};
 
 /// Batches that wait for a slow reader, per query.
@@ -55,6 +56,8 @@ pub struct QueryRequest {
     pub read_only: bool,
     /// A shorter timeout than the engine's; a longer one is cut to the engine's.
     pub timeout: Option<Duration>,
+    /// The transaction it is part of; none when what it does is seen at once.
+    pub transaction: Option<Transaction>,
 }
 
 impl QueryRequest {
@@ -67,6 +70,7 @@ impl QueryRequest {
             settings: Arc::default(),
             read_only: false,
             timeout: None,
+            transaction: None,
         }
     }
 }
@@ -92,6 +96,7 @@ pub(crate) struct Parts {
     pub(crate) queries: Arc<Queries>,
     pub(crate) queue: Queue,
     pub(crate) idle: Arc<Idle>,
+    pub(crate) transactions: Transactions,
 }
 
 impl Engine {
@@ -120,6 +125,7 @@ impl Engine {
             queries: Arc::default(),
             queue,
             idle,
+            transactions: Transactions::default(),
         });
         Ok(Self {
             inner: Arc::new(Inner { parts, threads }),
@@ -132,14 +138,19 @@ impl Engine {
     pub async fn query(&self, request: QueryRequest) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
         let options = &self.inner.parts.options;
+        let longest = match request.transaction {
+            Some(_) => options.transaction_timeout,
+            None => options.timeout,
+        };
         let timeout = request
             .timeout
-            .map_or(options.timeout, |timeout| timeout.min(options.timeout));
+            .map_or(longest, |timeout| timeout.min(longest));
         let deadline = started + timeout;
         let ticket = self.inner.parts.queries.start(&request);
         let parts = &self.inner.parts;
         match access_statements::read(&request.sql, options) {
             Ok(None) => {}
+            Ok(Some(_)) if request.transaction.is_some() => return self.defer(request, ticket).await,
             Ok(Some(statement)) => {
                 ticket.identify(&request.sql, options.sql_bytes);
                 let (catalog, lake) = (&parts.catalog, &parts.lake);
@@ -188,6 +199,73 @@ impl Engine {
         }
         // A statement that commits already is waited for: what it says is what happened.
         work.await
+    }
+
+    /// Keeps a statement about rights until its transaction ends.
+    async fn defer(
+        &self,
+        request: QueryRequest,
+        ticket: Ticket,
+    ) -> Result<QueryResult, QueryError> {
+        let started = Instant::now();
+        let timeout = self.inner.parts.options.timeout;
+        ticket.identify(&request.sql, self.inner.parts.options.sql_bytes);
+        if let Some(transaction) = request.transaction.clone() {
+            let _in_use = transaction.enter().await?;
+            transaction.defer(QueryRequest {
+                transaction: None,
+                ..request
+            });
+        }
+        let id = ticket.id();
+        ticket.done();
+        Ok(QueryResult {
+            id,
+            schema: Arc::new(Schema::empty()),
+            versions: BTreeMap::new(),
+            command: Command {
+                tag: "GRANT",
+                rows: None,
+            },
+            started,
+            rows: QueryStream::finished(started + timeout, timeout),
+        })
+    }
+
+    /// Takes back what a process that ended in the middle of a publication left. To be called once,
+    /// before anything is written.
+    pub async fn recover(&self) -> Result<(), QueryError> {
+        take_back_cut_off(&self.inner.parts.lake, &self.inner.parts.catalog).await
+    }
+
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.inner.parts
+    }
+
+    pub(crate) fn shared_parts(&self) -> Arc<Parts> {
+        self.inner.parts.clone()
+    }
+
+    /// Plans something on the engine's own threads, whose stacks are large.
+    pub(crate) async fn plan_aside<T, F>(
+        &self,
+        work: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<T, QueryError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, QueryError>>,
+    {
+        let work = || async move {
+            AssertUnwindSafe(work())
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| Err(panicked(&panic)))
+        };
+        self.inner
+            .threads
+            .plan(work)
+            .await
+            .map_err(QueryError::internal)?
     }
 
     /// Finds what `request` would answer and which parameters it takes, without running it.
@@ -305,6 +383,13 @@ impl Engine {
                 ));
                 ticket.track(share.clone());
                 ticket.enter(QueryState::Running);
+                let in_use = match &request.transaction {
+                    Some(transaction) => match transaction.enter().await {
+                        Ok(in_use) => Some(in_use),
+                        Err(error) => return fail(ticket, error),
+                    },
+                    None => None,
+                };
                 let (context, statement) =
                     match write::Context::new(parts, request, read, id.clone(), share, gate) {
                         Ok(made) => made,
@@ -318,6 +403,7 @@ impl Engine {
                     answer,
                     deadline,
                     timeout,
+                    in_use,
                 };
                 executor.spawn(job.drive());
                 return Ok(Begun::Writing { id, outcome });
@@ -412,7 +498,7 @@ impl Engine {
     }
 
     /// Waits for the caller's turn.
-    async fn admit(&self, caller: &Caller) -> Result<Place, QueryError> {
+    pub(crate) async fn admit(&self, caller: &Caller) -> Result<Place, QueryError> {
         self.inner.parts.queue.enter(caller.name()).await
     }
 }

@@ -6,6 +6,7 @@
 mod access_statements;
 mod caller;
 mod catalog;
+mod check;
 mod constants;
 mod dialect;
 mod engine;
@@ -28,12 +29,16 @@ mod statement;
 mod stream;
 mod system;
 mod threads;
+mod transaction;
 mod travel;
 mod types;
 mod write;
 mod yielding;
 
 pub use caller::Caller;
+pub use check::{
+    Candidate, CheckFailure, CheckOutcome, Checked, CheckedColumn, ColumnLineage, SourceColumn,
+};
 pub use datafusion::common::ScalarValue;
 pub use engine::{Engine, QueryRequest};
 pub use error::{Position, QueryError, QueryErrorKind};
@@ -42,6 +47,7 @@ pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
 pub use session::CATALOG;
 pub use settings::Settings;
+pub use transaction::{BuildNote, PublishRequest, Published, Transaction};
 pub use stream::{Command, Description, PinnedVersion, QueryResult, QueryStream};
 pub use system::pg_catalog::SERVER_VERSION;
 pub use system::pg_catalog::types::{

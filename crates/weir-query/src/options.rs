@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub idle_patience: Duration,
     /// A query that takes longer is ended, whether it waits, plans or runs.
     pub timeout: Duration,
+    /// The same for a statement within a transaction.
+    pub transaction_timeout: Duration,
     /// The longest SQL text.
     pub sql_bytes: usize,
     /// The most operators (`+`, `OR`, `JOIN`, `UNION`, ...) in one statement.
@@ -59,6 +61,7 @@ impl Default for EngineOptions {
             idle: 64,
             idle_patience: Duration::from_secs(10),
             timeout: Duration::from_secs(300),
+            transaction_timeout: Duration::from_secs(6 * 3_600),
             sql_bytes: 1 << 20,
             operators: 1_000,
             items: 50_000,

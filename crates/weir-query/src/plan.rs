@@ -217,9 +217,14 @@ pub(crate) async fn scope(
         caller: request.caller.clone(),
         settings: request.settings.clone(),
     };
+    let view = match &request.transaction {
+        Some(transaction) => transaction.over(&view),
+        None => view,
+    };
     let past = resolve(parts, request, &view, clauses, past.to_vec(), params).await?;
     let mut pinned = Pinned::new(parts, asker, past, view)?;
     pinned.target = target;
+    pinned.transaction = request.transaction.clone();
     Ok(Scope::new(pinned))
 }
 
@@ -240,6 +245,30 @@ async fn logical(
     let state = scope.state();
     let plan = question(&state, &scope, statement).await?;
     Ok(Logical { plan, state, scope })
+}
+
+/// Plans a question that is not going to be run, over relations that are yet to be made.
+pub(crate) async fn unrun(
+    parts: &Parts,
+    request: &QueryRequest,
+    read: Read,
+    planned: Arc<crate::check::Planned>,
+) -> Result<(LogicalPlan, Scope), QueryError> {
+    if write::writes(&read.statement) {
+        return Err(QueryError::new(QueryErrorKind::ReadOnly, "not a query")
+            .hint("a check takes SELECT statements"));
+    }
+    let asker = Asker {
+        caller: request.caller.clone(),
+        settings: request.settings.clone(),
+    };
+    let view = parts.lake.view();
+    let past = resolve(parts, request, &view, &read.clauses, read.past, &[]).await?;
+    let mut pinned = Pinned::new(parts, asker, past, view)?;
+    pinned.planned = Some(planned);
+    let scope = Scope::new(pinned);
+    let plan = question(&scope.state(), &scope, read.statement).await?;
+    Ok((plan, scope))
 }
 
 /// Plans a statement that asks, and makes sure that it does nothing else.

@@ -1,10 +1,12 @@
-//! Users, roles, grants, tokens, sources and keys in the store; each change with its audit record.
+//! Users, roles, grants, tokens, sources, keys and publications in the store; each change with its
+//! audit record.
 
 mod actor;
 mod audit;
 mod change;
 mod grants;
 mod load;
+mod publications;
 mod schemas;
 mod sources;
 mod tokens;
@@ -13,6 +15,7 @@ mod users;
 pub use actor::Actor;
 pub use audit::AuditLine;
 pub(crate) use load::load;
+pub use publications::{Build, Publication, PublicationTable, PublicationView};
 pub use sources::Upserted;
 pub use tokens::NewToken;
 pub use users::NewUser;

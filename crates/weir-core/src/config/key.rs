@@ -469,6 +469,15 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         section: "query",
+        name: "transaction_timeout",
+        kind: Kind::Time(Duration::from_millis(10), secs(7 * DAY), |c, v| {
+            c.query.transaction_timeout = v
+        }),
+        default: "6h",
+        doc: "Longest run time of a statement within a transaction: of building a model.",
+    },
+    Key {
+        section: "query",
         name: "threads",
         kind: Kind::Number(0, 1024, |c, v| c.query.threads = count(v)),
         default: "0",

@@ -157,6 +157,7 @@ pub struct Query {
     pub value_size: ByteSize,
     /// Longest run time of a query.
     pub timeout: Duration,
+    pub transaction_timeout: Duration,
     /// Threads; 0: one per core.
     pub threads: usize,
     /// Queries that run at one time; others wait.
@@ -243,6 +244,7 @@ impl Config {
                 temp_size: ByteSize(0),
                 value_size: ByteSize(0),
                 timeout: Duration::ZERO,
+                transaction_timeout: Duration::ZERO,
                 threads: 0,
                 concurrency: 0,
                 queue: 0,

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What a commit says about how it came to be. It lies in the commit itself, for ever.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Receipt {
     pub rows_added: u64,
     #[serde(default)]
     pub rows_removed: u64,
+    /// What else the writer knows: for a model, its project, its text's fingerprint and its tests.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
 }
 
 /// One input of a commit: a table at a version, or a range of the log.

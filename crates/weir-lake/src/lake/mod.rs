@@ -247,7 +247,7 @@ impl Lake {
     }
 
     /// Returns what writing tables takes.
-    pub(crate) fn parts(&self) -> (&LakeRoot, &Logs, &Arc<Hot>) {
+    pub(crate) fn parts(&self) -> (&LakeRoot, &Arc<Logs>, &Arc<Hot>) {
         (&self.inner.root, &self.inner.logs, &self.inner.hot)
     }
 

@@ -151,7 +151,8 @@ impl Lake {
         let housekeeper = (options.compaction || !options.retention.is_empty())
             .then(|| {
                 let (root, logs, hot) = (root.clone(), logs.clone(), hot.clone());
-                Housekeeper::start(&options, root, logs, hot, dedup.clone())
+                let queued = queued.clone();
+                Housekeeper::start(&options, root, logs, hot, dedup.clone(), queued)
             })
             .transpose()
             .map_err(io("start a thread for", &options.wal_dir))?;

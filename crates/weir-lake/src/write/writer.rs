@@ -13,6 +13,7 @@ use weir_core::TableName;
 use super::columns::stored_columns;
 use super::matched::Matched;
 use super::sink::{RowSink, StoredRows};
+use super::stage::{Stage, StagedChange};
 use crate::delta::{Operation, Receipt, StatementCommit, TableLog, read_batches};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::chain;
@@ -29,6 +30,8 @@ pub struct TableWriter {
     name: TableName,
     /// The table as it is; none when there is no such table.
     table: Option<Arc<TableView>>,
+    /// Where changes go, unless to the log at once.
+    stage: Option<Arc<Stage>>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -46,8 +49,29 @@ impl Lake {
     /// Tables of the intake are refused: their rows come through the log, and a rebuild derives
     /// them anew.
     pub async fn table_writer(&self, name: &TableName) -> Result<TableWriter, LakeError> {
-        let (root, logs, hot) = self.parts();
+        let (_, logs, _) = self.parts();
         let turn = logs.turn(name).lock_owned().await;
+        self.writer(name, turn, None).await
+    }
+
+    /// Waits for the turn to write table `name` in a stage: nobody else sees what is written until
+    /// the stage is published.
+    pub async fn staged_writer(
+        &self,
+        stage: &Arc<Stage>,
+        name: &TableName,
+    ) -> Result<TableWriter, LakeError> {
+        let turn = stage.turn(name).await;
+        self.writer(name, turn, Some(stage.clone())).await
+    }
+
+    async fn writer(
+        &self,
+        name: &TableName,
+        turn: OwnedMutexGuard<()>,
+        stage: Option<Arc<Stage>>,
+    ) -> Result<TableWriter, LakeError> {
+        let (root, logs, hot) = self.parts();
         refuse_intake(hot, name)?;
         let log = logs.get(name);
         {
@@ -60,12 +84,18 @@ impl Lake {
                 return Err(of_the_intake(name));
             }
         }
+        let current = hot.view().table(name).cloned();
+        let table = match &stage {
+            Some(stage) => stage.table(name, current.as_ref()),
+            None => current,
+        };
         Ok(TableWriter {
             root: root.clone(),
             hot: hot.clone(),
             log,
             name: name.clone(),
-            table: hot.view().table(name).cloned(),
+            table,
+            stage,
             _turn: turn,
         })
     }
@@ -219,14 +249,11 @@ impl TableWriter {
     /// Says what the table is, for people; empty text says nothing.
     pub async fn comment(self, comment: String, receipt: Receipt) -> Result<u64, LakeError> {
         self.existing()?;
-        let mut log = self.log.lock().await;
         let commit = StatementCommit {
             comment: Some(comment),
             ..StatementCommit::new(Operation::Alter, receipt)
         };
-        let version = log.commit_statement(commit).await?;
-        self.hot.by_statement(&[&log]);
-        Ok(version)
+        self.make(commit).await
     }
 
     /// Removes all rows.
@@ -266,6 +293,18 @@ impl TableWriter {
                 path,
                 ..file.clone()
             });
+        }
+        if self.stage.is_some() {
+            let made = StatementCommit {
+                add: files,
+                remove: to.files(),
+                schema: Some(table.schema.clone()),
+                comment: table.comment.as_deref().map(str::to_owned),
+                ..StatementCommit::new(Operation::Create, receipt.clone())
+            };
+            let version = to.make(made).await?;
+            self.make(dropped(&table, receipt)).await?;
+            return Ok(version);
         }
         let mut target = to.log.lock().await;
         let mut source = self.log.lock().await;
@@ -315,16 +354,28 @@ impl TableWriter {
         schema: Option<SchemaRef>,
         receipt: Receipt,
     ) -> Result<u64, LakeError> {
+        self.make(StatementCommit {
+            add: rows.files,
+            remove,
+            schema,
+            ..StatementCommit::new(operation, receipt)
+        })
+        .await
+    }
+
+    /// Commits, or lets the stage remember what is to be committed; returns the version.
+    async fn make(self, commit: StatementCommit) -> Result<u64, LakeError> {
         fail_point!("statement-stored");
         let mut log = self.log.lock().await;
-        let version = log
-            .commit_statement(StatementCommit {
-                add: rows.files,
-                remove,
-                schema,
-                ..StatementCommit::new(operation, receipt)
-            })
-            .await?;
+        if let Some(stage) = &self.stage {
+            let current = self.hot.view().table(&self.name).cloned();
+            let change = StagedChange {
+                commit,
+                version: log.version(),
+            };
+            return Ok(stage.change(&self.name, current.as_ref(), change));
+        }
+        let version = log.commit_statement(commit).await?;
         self.hot.by_statement(&[&log]);
         Ok(version)
     }

@@ -20,11 +20,12 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use parking_lot::Mutex;
 use weir_access::{Access, Action, Object, Rights};
-use weir_catalog::Catalog;
+use weir_catalog::{Catalog, View};
 use weir_core::TableName;
 use weir_lake::{Lake, LakeTable, LakeView, TableView, TargetTable};
 
 use crate::caller::Caller;
+use crate::check::Planned;
 use crate::engine::Parts;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
 use crate::options::EngineOptions;
@@ -34,6 +35,7 @@ use crate::session::{CATALOG, DEFAULT_SCHEMA, PATH};
 use crate::settings::Settings;
 use crate::stream::PinnedVersion;
 use crate::system;
+use crate::transaction::Transaction;
 
 /// Views may name views, so deep.
 const MAX_VIEW_DEPTH: usize = 16;
@@ -64,6 +66,10 @@ pub(crate) struct Pinned {
     pub(crate) past: HashMap<(String, String), Arc<TableView>>,
     /// The table a statement writes.
     pub(crate) target: Option<Target>,
+    /// The transaction the statement is part of.
+    pub(crate) transaction: Option<Transaction>,
+    /// Relations that are yet to be made, where queries are only checked.
+    pub(crate) planned: Option<Arc<Planned>>,
     used: Mutex<BTreeMap<String, PinnedVersion>>,
 }
 
@@ -95,6 +101,8 @@ impl Pinned {
             view,
             past,
             target: None,
+            transaction: None,
+            planned: None,
             used: Mutex::default(),
         })
     }
@@ -192,15 +200,26 @@ impl Scope {
 
     /// Whether there is something of that name, whoever asks.
     fn exists(&self, schema: &str, name: &str) -> bool {
-        self.stored(schema, name).is_some() || self.all_names(schema).contains_key(name)
+        let planned = self.pinned.planned.as_ref();
+        planned.is_some_and(|planned| planned.has(schema, name))
+            || self.stored(schema, name).is_some() || self.all_names(schema).contains_key(name)
     }
 
     fn may_know(&self, schema: &str, table: &str) -> bool {
         let object = Object::Table { schema, table };
-        self.rights().is_none_or(|rights| {
-            let decision = rights.decide(Action::Select, &object);
-            decision.allowed || decision.visible
-        })
+        let planned = self.pinned.planned.as_ref();
+        self.made_here(schema, table)
+            || planned.is_some_and(|planned| planned.has(schema, table))
+            || self.rights().is_none_or(|rights| {
+                let decision = rights.decide(Action::Select, &object);
+                decision.allowed || decision.visible
+            })
+    }
+
+    /// Whether the asker made this in the transaction under way, so that nobody owns it yet.
+    fn made_here(&self, schema: &str, table: &str) -> bool {
+        let transaction = self.pinned.transaction.as_ref();
+        self.subject == Subject::Caller && transaction.is_some_and(|t| t.made(schema, table))
     }
 
     /// Returns what may be read here; none where Weir itself reads, which may read everything.
@@ -211,8 +230,10 @@ impl Scope {
     /// Whether rows of the table may be read here.
     pub(crate) fn may_read(&self, schema: &str, table: &str) -> bool {
         let object = Object::Table { schema, table };
-        self.rights()
-            .is_none_or(|rights| rights.may(Action::Select, &object))
+        self.made_here(schema, table)
+            || self
+                .rights()
+                .is_none_or(|rights| rights.may(Action::Select, &object))
     }
 
     /// Whether something about the whole server may be done or seen.
@@ -248,13 +269,7 @@ impl Scope {
             .keys()
             .map(|name| name.schema().to_owned())
             .collect();
-        schemas.extend(
-            self.pinned
-                .catalog
-                .views()
-                .iter()
-                .map(|view| view.schema.clone()),
-        );
+        schemas.extend(self.views().iter().map(|view| view.schema.clone()));
         schemas.extend(
             [
                 DEFAULT_SCHEMA,
@@ -280,9 +295,7 @@ impl Scope {
                 .collect();
         }
         let mut names = self.all_names(schema);
-        if let Some(rights) = self.rights() {
-            names.retain(|table, _| rights.may(Action::Select, &Object::Table { schema, table }));
-        }
+        names.retain(|table, _| self.may_read(schema, table));
         names
     }
 
@@ -305,7 +318,7 @@ impl Scope {
                 .map(|name| (name.to_owned(), Kind::System))
                 .collect(),
             _ => {
-                let views = self.pinned.catalog.views();
+                let views = self.views();
                 let mut names: BTreeMap<String, Kind> = views
                     .iter()
                     .filter(|view| view.schema == schema)
@@ -324,6 +337,28 @@ impl Scope {
                 names
             }
         }
+    }
+
+    /// Returns all views, as they are in the transaction under way.
+    pub(crate) fn views(&self) -> Arc<[View]> {
+        let views = self.pinned.catalog.views();
+        match &self.pinned.transaction {
+            Some(transaction) => transaction.views_over(&views),
+            None => views,
+        }
+    }
+
+    /// Returns the view of that name, whoever asks.
+    pub(crate) fn view(&self, schema: &str, name: &str) -> Option<View> {
+        let transaction = self.pinned.transaction.as_ref();
+        if let Some(here) = transaction.and_then(|t| t.view(schema, name)) {
+            return here;
+        }
+        let views = self.pinned.catalog.views();
+        let mut views = views.iter();
+        views
+            .find(|view| view.schema == schema && view.name == name)
+            .cloned()
     }
 
     fn tables(&self) -> &BTreeMap<TableName, Arc<TableView>> {
@@ -378,6 +413,9 @@ impl Scope {
             let permitted = self.permit(schema, view.name.table())?;
             return Ok(permitted.map(|()| self.secured(view.name.to_string(), table)));
         }
+        if let Some(planned) = self.planned(schema, name)? {
+            return Ok(Some(self.secured(format!("{schema}.{name}"), planned)));
+        }
         if schema == PATH {
             return match self.on_path(name) {
                 Some(schema) => Box::pin(self.find(&schema, name)).await,
@@ -397,6 +435,9 @@ impl Scope {
     }
 
     fn permit(&self, schema: &str, table: &str) -> Result<Option<()>, DataFusionError> {
+        if self.made_here(schema, table) {
+            return Ok(Some(()));
+        }
         let Pinned { guard, access, .. } = self.pinned.as_ref();
         guard
             .may_read(access, &self.subject, schema, table)
@@ -409,11 +450,7 @@ impl Scope {
 
     /// Returns with whose rights the names inside a view are read.
     fn subject_inside(&self, schema: &str, name: &str) -> Subject {
-        let views = self.pinned.catalog.views();
-        let view = views
-            .iter()
-            .find(|view| view.schema == schema && view.name == name);
-        match view {
+        match self.view(schema, name) {
             Some(view) if view.definer => {
                 let object = Object::Table {
                     schema,
@@ -434,12 +471,8 @@ impl Scope {
 
     /// Returns the query that `schema.name` stands for.
     pub(crate) fn definition(&self, schema: &str, name: &str) -> Option<String> {
-        let views = self.pinned.catalog.views();
-        if let Some(view) = views
-            .iter()
-            .find(|view| view.schema == schema && view.name == name)
-        {
-            return Some(view.sql.clone());
+        if let Some(view) = self.view(schema, name) {
+            return Some(view.sql);
         }
         match (schema, name) {
             (system::SCHEMA, builtin::EVENT_FATE) => {

@@ -116,7 +116,7 @@ impl QueryErrorKind {
 }
 
 /// A place in the SQL text; both numbers start at 1 and count characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Position {
     pub line: u64,
     pub column: u64,

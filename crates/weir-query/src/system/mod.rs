@@ -4,6 +4,7 @@ mod access;
 mod activity;
 pub(crate) mod information;
 pub(crate) mod pg_catalog;
+mod publications;
 mod state;
 mod storage;
 mod virtual_table;
@@ -21,11 +22,13 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 13] = [
+pub(crate) const TABLES: [&str; 15] = [
     "audit",
+    "builds",
     "commits",
     "grants",
     "lake",
+    "publications",
     "queries",
     "query_users",
     "roles",
@@ -45,6 +48,8 @@ pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>>
         "roles" => access::roles(scope),
         "tokens" => access::tokens(scope),
         "users" => access::users(scope),
+        "builds" => publications::builds(scope),
+        "publications" => publications::publications(scope),
         "commits" => state::commits(scope),
         "lake" => state::lake(scope),
         "queries" => activity::queries(scope),

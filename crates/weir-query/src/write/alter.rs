@@ -49,12 +49,7 @@ pub(super) async fn table(context: &Context, alter: AlterTable) -> Result<Comman
     };
     authorize(context, Action::Alter, &object)?;
     let name = names::table_name(&schema, &table)?;
-    let writer = context
-        .parts
-        .lake
-        .table_writer(&name)
-        .await
-        .map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     let Some(view) = writer.table().cloned() else {
         return Err(missing(&scope, &schema, &table));
     };
@@ -304,31 +299,22 @@ async fn rename(
     }
     let new = names::table_name(&to_schema, &to_table)?;
     if is_view {
-        let Some(mut view) = catalog
-            .views()
-            .iter()
-            .find(|view| view.schema == schema && view.name == table)
-            .cloned()
-        else {
+        let Some(mut view) = scope.view(schema, table) else {
             return Err(missing(scope, schema, table));
         };
         context.commits()?;
         (view.schema, view.name) = (to_schema.clone(), to_table.clone());
-        catalog.put_view(&view).await.map_err(catalog_error)?;
-        catalog
-            .drop_view(schema, table)
-            .await
-            .map_err(catalog_error)?;
+        context.put_view(view).await?;
+        context.drop_view(schema, table).await?;
     } else {
         let old = names::table_name(schema, table)?;
-        let lake = &context.parts.lake;
         // Always in the order of the names, so that two renames never wait for each other.
         let (from, to) = if old < new {
-            let from = lake.table_writer(&old).await.map_err(lake_error)?;
-            (from, lake.table_writer(&new).await.map_err(lake_error)?)
+            let from = context.writer(&old).await?;
+            (from, context.writer(&new).await?)
         } else {
-            let to = lake.table_writer(&new).await.map_err(lake_error)?;
-            (lake.table_writer(&old).await.map_err(lake_error)?, to)
+            let to = context.writer(&new).await?;
+            (context.writer(&old).await?, to)
         };
         let Some(view) = from.table() else {
             return Err(missing(scope, schema, table));
@@ -340,6 +326,9 @@ async fn rename(
         context.commits()?;
         let receipt = context.receipt(scope, rows, 0);
         from.rename(to, receipt).await.map_err(lake_error)?;
+    }
+    if context.request.transaction.is_some() {
+        return Ok(DONE);
     }
     catalog
         .table_renamed(&actor(context), (schema, table), (&to_schema, &to_table))
@@ -388,12 +377,7 @@ pub(super) async fn comment(
     };
     authorize(context, Action::Alter, &object)?;
     let name = names::table_name(&schema, &table)?;
-    let writer = context
-        .parts
-        .lake
-        .table_writer(&name)
-        .await
-        .map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     let Some(view) = writer.table().cloned() else {
         return Err(missing(&scope, &schema, &table));
     };

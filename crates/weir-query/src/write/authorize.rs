@@ -11,6 +11,13 @@ pub(super) fn authorize(
     action: Action,
     object: &Object<'_>,
 ) -> Result<(), QueryError> {
+    if let (Some(transaction), Object::Table { schema, table }) =
+        (&context.request.transaction, object)
+        && transaction.made(schema, table)
+    {
+        // Nobody's yet but its maker's.
+        return Ok(());
+    }
     let access = context.parts.catalog.access();
     permit(&access, &context.request.caller, action, object)
 }

@@ -72,12 +72,7 @@ pub(super) async fn delete(
     };
     context.writable(&scope, &named.schema, &named.table)?;
     authorize(context, Action::Delete, &object)?;
-    let writer = context
-        .parts
-        .lake
-        .table_writer(&name)
-        .await
-        .map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     let Some(view) = writer.table().cloned() else {
         return Err(names::missing(&scope, &named.schema, &table));
     };
@@ -200,12 +195,7 @@ pub(super) async fn update(
     };
     context.writable(&scope, &named.schema, &named.table)?;
     authorize(context, Action::Update, &object)?;
-    let writer = context
-        .parts
-        .lake
-        .table_writer(&name)
-        .await
-        .map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     let Some(view) = writer.table().cloned() else {
         return Err(names::missing(&scope, &named.schema, &table));
     };

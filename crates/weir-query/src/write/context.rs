@@ -12,7 +12,11 @@ use datafusion::sql::sqlparser::ast::{Query, Statement as Sql};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use weir_lake::{Input, LakeError, LakeErrorKind, LakeView, Receipt, RowSink, TableView};
+use weir_catalog::View;
+use weir_core::TableName;
+use weir_lake::{
+    Input, LakeError, LakeErrorKind, LakeView, Receipt, RowSink, TableView, TableWriter,
+};
 
 use super::{Gate, names};
 use crate::catalog::{Kind, Scope, Target};
@@ -204,7 +208,63 @@ impl Context {
             code: format!("sha256:{hex}"),
             rows_added,
             rows_removed,
+            ..Receipt::default()
         }
+    }
+
+    /// Waits for the turn to write a table: for all to see, or in the transaction under way.
+    pub(super) async fn writer(&self, name: &TableName) -> Result<TableWriter, QueryError> {
+        let lake = &self.parts.lake;
+        match &self.request.transaction {
+            Some(transaction) => lake.staged_writer(transaction.stage(), name).await,
+            None => lake.table_writer(name).await,
+        }
+        .map_err(lake_error)
+    }
+
+    /// Creates or replaces a view.
+    pub(super) async fn put_view(&self, view: View) -> Result<(), QueryError> {
+        match &self.request.transaction {
+            Some(transaction) => transaction.put_view(view),
+            None => {
+                let catalog = &self.parts.catalog;
+                catalog.put_view(&view).await.map_err(catalog_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a view.
+    pub(super) async fn drop_view(&self, schema: &str, name: &str) -> Result<(), QueryError> {
+        match &self.request.transaction {
+            Some(transaction) => transaction.drop_view(schema, name),
+            None => {
+                let catalog = &self.parts.catalog;
+                let dropped = catalog.drop_view(schema, name).await;
+                dropped.map_err(catalog_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers whose a new table or view is. In a transaction that is for its end.
+    pub(super) async fn created(&self, schema: &str, table: &str) -> Result<(), QueryError> {
+        if self.request.transaction.is_some() {
+            return Ok(());
+        }
+        let by = self.request.caller.actor();
+        let done = self.parts.catalog.table_created(&by, schema, table).await;
+        done.map_err(catalog_error)
+    }
+
+    /// Forgets whose a table or view was. In a transaction that is for its end.
+    pub(super) async fn dropped(&self, schema: &str, table: &str) -> Result<(), QueryError> {
+        if self.request.transaction.is_some() {
+            return Ok(());
+        }
+        let by = self.request.caller.actor();
+        let done = self.parts.catalog.table_dropped(&by, schema, table).await;
+        done.map_err(catalog_error)
     }
 
     /// Enters the commit: from here on the statement cannot be given up.
@@ -307,7 +367,7 @@ pub(super) fn assign(expr: Expr, from: &DataType, to: &DataType) -> Expr {
 }
 
 /// Turns an error of the lake into one that may be shown.
-pub(super) fn lake_error(error: LakeError) -> QueryError {
+pub(crate) fn lake_error(error: LakeError) -> QueryError {
     let cause = std::error::Error::source(&error).map(ToString::to_string);
     let (kind, message) = match error.kind() {
         LakeErrorKind::Conflict => (
@@ -332,6 +392,6 @@ pub(super) fn lake_error(error: LakeError) -> QueryError {
 }
 
 /// Turns an error of the catalog into one that may be shown.
-pub(super) fn catalog_error(error: weir_catalog::CatalogError) -> QueryError {
+pub(crate) fn catalog_error(error: weir_catalog::CatalogError) -> QueryError {
     QueryError::new(QueryErrorKind::Invalid, error.to_string()).caused_by(error)
 }

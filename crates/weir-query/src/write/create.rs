@@ -109,7 +109,7 @@ pub(super) async fn table(context: &Context, create: CreateTable) -> Result<Comm
         return Err(error);
     }
     let rows = sink.finish().await.map_err(lake_error)?;
-    let writer = lake.table_writer(&name).await.map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     if writer.table().is_some() && !create.or_replace {
         return match create.if_not_exists {
             true => Ok(Command {
@@ -124,12 +124,7 @@ pub(super) async fn table(context: &Context, create: CreateTable) -> Result<Comm
     let removed = writer.table().map_or(0, |table| table.rows());
     let receipt = context.receipt(&scope, added, removed);
     writer.replace(rows, receipt).await.map_err(lake_error)?;
-    context
-        .parts
-        .catalog
-        .table_created(&actor(context), &schema, &table)
-        .await
-        .map_err(catalog_error)?;
+    context.created(&schema, &table).await?;
     Ok(Command {
         tag,
         rows: is_query.then_some(added),
@@ -339,18 +334,8 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
         sql: query.to_string(),
         ..View::default()
     };
-    context
-        .parts
-        .catalog
-        .put_view(&view)
-        .await
-        .map_err(catalog_error)?;
-    context
-        .parts
-        .catalog
-        .table_created(&actor(context), &schema, &name)
-        .await
-        .map_err(catalog_error)?;
+    context.put_view(view).await?;
+    context.created(&schema, &name).await?;
     Ok(done)
 }
 

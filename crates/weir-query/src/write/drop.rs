@@ -65,12 +65,7 @@ async fn drop_table(
     table: &str,
 ) -> Result<(), QueryError> {
     let name = names::table_name(schema, table)?;
-    let writer = context
-        .parts
-        .lake
-        .table_writer(&name)
-        .await
-        .map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     let Some(view) = writer.table() else {
         // Dropped by another while we waited for our turn.
         return Ok(());
@@ -79,12 +74,7 @@ async fn drop_table(
     context.commits()?;
     let receipt = context.receipt(scope, 0, removed);
     writer.drop_table(receipt).await.map_err(lake_error)?;
-    context
-        .parts
-        .catalog
-        .table_dropped(&actor(context), schema, table)
-        .await
-        .map_err(catalog_error)
+    context.dropped(schema, table).await
 }
 
 /// `DROP VIEW [IF EXISTS] a, b`.
@@ -97,9 +87,8 @@ pub(super) async fn views(
     let mut found = Vec::new();
     for name in names {
         let (schema, view) = names::existing(&scope, name)?;
-        let own = |v: &weir_catalog::View| v.schema == schema && v.name == view;
         match scope.all_names(&schema).get(&view) {
-            Some(Kind::View) if context.parts.catalog.views().iter().any(own) => {}
+            Some(Kind::View) if scope.view(&schema, &view).is_some() => {}
             Some(Kind::Table) => {
                 let object = Object::Table {
                     schema: &schema,
@@ -137,15 +126,8 @@ pub(super) async fn views(
 }
 
 async fn drop_view(context: &Context, schema: &str, view: &str) -> Result<(), QueryError> {
-    let catalog = &context.parts.catalog;
-    catalog
-        .drop_view(schema, view)
-        .await
-        .map_err(catalog_error)?;
-    catalog
-        .table_dropped(&actor(context), schema, view)
-        .await
-        .map_err(catalog_error)
+    context.drop_view(schema, view).await?;
+    context.dropped(schema, view).await
 }
 
 /// `DROP SCHEMA [IF EXISTS] a [CASCADE]`.
@@ -227,12 +209,7 @@ pub(super) async fn truncate(context: &Context, truncate: Truncate) -> Result<Co
         found.push(names::table_name(&schema, &table)?);
     }
     for name in found {
-        let writer = context
-            .parts
-            .lake
-            .table_writer(&name)
-            .await
-            .map_err(lake_error)?;
+        let writer = context.writer(&name).await?;
         let Some(view) = writer.table() else {
             return Err(missing(&scope, name.schema(), name.table()));
         };

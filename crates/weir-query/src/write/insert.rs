@@ -49,7 +49,7 @@ pub(super) async fn insert(
     let added = rows.rows;
     if added > 0 {
         // The turn comes last: rows that take long to make hold nobody up.
-        let writer = lake.table_writer(&name).await.map_err(lake_error)?;
+        let writer = context.writer(&name).await?;
         context.commits()?;
         let receipt = context.receipt(&scope, added, 0);
         writer.append(rows, receipt).await.map_err(lake_error)?;

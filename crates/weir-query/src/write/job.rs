@@ -11,6 +11,7 @@ use crate::error::QueryError;
 use crate::queue::Place;
 use crate::registry::Ticket;
 use crate::stream::{Command, PinnedVersion, timed_out};
+use crate::transaction::InUse;
 
 /// What became of a writing statement.
 pub(crate) type Outcome = Result<Written, QueryError>;
@@ -31,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) answer: oneshot::Sender<Outcome>,
     pub(crate) deadline: Instant,
     pub(crate) timeout: Duration,
+    /// Keeps its transaction open.
+    pub(crate) in_use: Option<InUse>,
 }
 
 impl Job {
@@ -44,6 +47,7 @@ impl Job {
             mut answer,
             deadline,
             timeout,
+            in_use,
         } = self;
         let mut cancelled = ticket.cancelled();
         let mut work = Box::pin(AssertUnwindSafe(execute(&context, statement)).catch_unwind());
@@ -81,6 +85,7 @@ impl Job {
             }
         }
         drop(place);
+        drop(in_use);
         let _ = answer.send(outcome);
     }
 }

@@ -65,12 +65,7 @@ pub(super) async fn merge(
         };
         authorize(context, action, &object)?;
     }
-    let writer = context
-        .parts
-        .lake
-        .table_writer(&name)
-        .await
-        .map_err(lake_error)?;
+    let writer = context.writer(&name).await?;
     let Some(view) = writer.table().cloned() else {
         return Err(names::missing(&scope, &named.schema, &named.table));
     };

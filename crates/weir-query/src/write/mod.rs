@@ -30,7 +30,7 @@ use crate::memory::Share;
 use crate::plan::Read;
 use crate::registry::QueryId;
 use crate::stream::{Command, Description};
-pub(crate) use context::Context;
+pub(crate) use context::{Context, catalog_error, lake_error};
 pub(crate) use gate::Gate;
 pub(crate) use job::{Job, Outcome};
 

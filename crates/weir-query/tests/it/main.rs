@@ -5,4 +5,5 @@ mod hostile;
 mod reading;
 mod rights;
 mod slt;
+mod transactions;
 mod writes;

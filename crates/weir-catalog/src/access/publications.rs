@@ -1,0 +1,288 @@
+//! What was published together: tables and views of one run.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::{Row, Sqlite, Transaction};
+use weir_access::Object;
+
+use super::Actor;
+use crate::catalog::Catalog;
+use crate::error::CatalogError;
+use crate::view::View;
+
+/// Tables and views that became visible at one instant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Publication {
+    pub id: String,
+    pub published_by: String,
+    /// `begun`, `published` or `undone`.
+    pub state: String,
+    pub begun_at: DateTime<Utc>,
+    pub published_at: Option<DateTime<Utc>>,
+    /// What the publisher says it is.
+    pub about: Value,
+    pub tables: Vec<PublicationTable>,
+    pub views: Vec<PublicationView>,
+}
+
+/// A table of a publication.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationTable {
+    pub schema: String,
+    pub name: String,
+    /// The version it had; none when it was new.
+    pub before: Option<u64>,
+    /// The version it has since; none when it was dropped.
+    pub after: Option<u64>,
+}
+
+/// A view of a publication.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationView {
+    pub schema: String,
+    pub name: String,
+    /// Its query before; none when it was new.
+    pub before: Option<String>,
+    /// Its query since; none when it was dropped.
+    pub after: Option<String>,
+    /// Whether it reads with the rights of its owner.
+    #[serde(default)]
+    pub definer: bool,
+}
+
+/// What a table or view was built from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Build {
+    pub schema: String,
+    pub name: String,
+    /// In the words of whoever built it.
+    pub build: Value,
+}
+
+impl Publication {
+    /// Returns one that is about to begin.
+    pub fn new(id: impl Into<String>, about: Value) -> Self {
+        Self {
+            id: id.into(),
+            published_by: String::new(),
+            state: "begun".into(),
+            begun_at: Utc::now(),
+            published_at: None,
+            about,
+            tables: Vec::new(),
+            views: Vec::new(),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = (&str, &str, bool, bool)> {
+        let tables = self.tables.iter().map(|table| {
+            let (before, after) = (table.before.is_some(), table.after.is_some());
+            (table.schema.as_str(), table.name.as_str(), before, after)
+        });
+        let views = self.views.iter().map(|view| {
+            let (before, after) = (view.before.is_some(), view.after.is_some());
+            (view.schema.as_str(), view.name.as_str(), before, after)
+        });
+        tables.chain(views)
+    }
+
+    /// Returns the names that stand for something only before, and those that do only after.
+    fn gone_and_new(&self) -> (Vec<(&str, &str)>, Vec<(&str, &str)>) {
+        // A table may take the place of a view, and the other way round.
+        let mut states: std::collections::BTreeMap<(&str, &str), (bool, bool)> = Default::default();
+        for (schema, name, before, after) in self.names() {
+            let state = states.entry((schema, name)).or_default();
+            state.0 |= before;
+            state.1 |= after;
+        }
+        let those = |wanted: (bool, bool)| {
+            let found = states.iter().filter(|(_, state)| **state == wanted);
+            found.map(|(name, _)| *name).collect()
+        };
+        (those((true, false)), those((false, true)))
+    }
+}
+
+impl Catalog {
+    /// Writes down what is about to be published, before the first table is committed.
+    pub async fn begin_publication(
+        &self,
+        by: &Actor,
+        publication: &Publication,
+    ) -> Result<(), CatalogError> {
+        let action = "begin a publication";
+        let mut tx = self.inner.store.begin(action).await?;
+        sqlx::query(
+            "INSERT INTO publications (id, published_by, state, begun_at, about, tables, views)
+             VALUES (?1, ?2, 'begun', ?3, ?4, ?5, ?6)",
+        )
+        .bind(&publication.id)
+        .bind(by.identity().user())
+        .bind(Utc::now().timestamp_micros())
+        .bind(publication.about.to_string())
+        .bind(json!(publication.tables).to_string())
+        .bind(json!(publication.views).to_string())
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| CatalogError::database(action, error))?;
+        tx.commit()
+            .await
+            .map_err(|error| CatalogError::database(action, error))
+    }
+
+    /// Makes a publication whose tables are committed what everybody sees: its views, who owns what
+    /// is new, and what everything was built from, all at once.
+    pub async fn end_publication(
+        &self,
+        by: &Actor,
+        publication: &Publication,
+        builds: &[Build],
+    ) -> Result<(), CatalogError> {
+        let access = self.access();
+        let mut change = self.change(by, "publish").await?;
+        let failed = change.failed();
+        let now = change.micros();
+        for view in &publication.views {
+            match &view.after {
+                Some(sql) => {
+                    let view = View {
+                        schema: view.schema.clone(),
+                        name: view.name.clone(),
+                        sql: sql.clone(),
+                        definer: view.definer,
+                    };
+                    crate::sqlite::put_view(&mut change.tx, &view, now).await
+                }
+                None => crate::sqlite::drop_view(&mut change.tx, &view.schema, &view.name).await,
+            }
+            .map_err(&failed)?;
+        }
+        let (gone, new) = publication.gone_and_new();
+        for (schema, name) in gone {
+            for sql in [
+                "DELETE FROM grants WHERE schema = ?1 AND table_name = ?2",
+                "DELETE FROM table_owners WHERE schema = ?1 AND table_name = ?2",
+                "DELETE FROM builds WHERE schema = ?1 AND name = ?2",
+            ] {
+                execute(&mut change.tx, sql, &[schema, name]).await.map_err(&failed)?;
+            }
+        }
+        let user = by.identity().user();
+        for (schema, name) in new {
+            if by.identity().is_local() || access.owner_of(&Object::Schema(schema)) == Some(user) {
+                continue;
+            }
+            let sql = "INSERT INTO table_owners (schema, table_name, owner) VALUES (?1, ?2, ?3)
+                       ON CONFLICT (schema, table_name) DO UPDATE SET owner = excluded.owner";
+            execute(&mut change.tx, sql, &[schema, name, user]).await.map_err(&failed)?;
+        }
+        for build in builds {
+            let sql = "INSERT INTO builds (schema, name, publication, build) VALUES (?1, ?2, ?3, ?4)
+                       ON CONFLICT (schema, name) DO UPDATE SET
+                           publication = excluded.publication, build = excluded.build";
+            let text = build.build.to_string();
+            let values = [&build.schema, &build.name, &publication.id, &text].map(String::as_str);
+            execute(&mut change.tx, sql, &values).await.map_err(&failed)?;
+        }
+        sqlx::query("UPDATE publications SET state = 'published', published_at = ?2 WHERE id = ?1")
+            .bind(&publication.id)
+            .bind(now)
+            .execute(&mut *change.tx)
+            .await
+            .map_err(&failed)?;
+        let after = json!({
+            "tables": publication.tables.len(),
+            "views": publication.views.len(),
+            "about": publication.about,
+        });
+        change
+            .commit(format!("publication {}", publication.id), None, Some(after))
+            .await
+    }
+
+    /// Remembers that a publication was cut off and taken back.
+    pub async fn undo_publication(&self, id: &str) -> Result<(), CatalogError> {
+        sqlx::query("UPDATE publications SET state = 'undone' WHERE id = ?1 AND state = 'begun'")
+            .bind(id)
+            .execute(&self.inner.store.pool)
+            .await
+            .map_err(|error| CatalogError::database("undo a publication", error))?;
+        Ok(())
+    }
+
+    /// Returns the newest publications, newest first.
+    pub async fn publications(&self, limit: u32) -> Result<Vec<Publication>, CatalogError> {
+        let sql = "SELECT * FROM publications ORDER BY begun_at DESC, id DESC LIMIT ?1";
+        self.read_publications(sqlx::query(sql).bind(limit)).await
+    }
+
+    /// Returns the publication `id`.
+    pub async fn publication(&self, id: &str) -> Result<Option<Publication>, CatalogError> {
+        let sql = "SELECT * FROM publications WHERE id = ?1";
+        let found = self.read_publications(sqlx::query(sql).bind(id)).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Returns the publications that were cut off and not yet taken back, newest first.
+    pub async fn cut_off_publications(&self) -> Result<Vec<Publication>, CatalogError> {
+        let sql = "SELECT * FROM publications WHERE state = 'begun' ORDER BY begun_at DESC, id DESC";
+        self.read_publications(sqlx::query(sql)).await
+    }
+
+    async fn read_publications(
+        &self,
+        query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Vec<Publication>, CatalogError> {
+        let failed = |error| CatalogError::database("read the publications", error);
+        let rows = query.fetch_all(&self.inner.store.pool).await.map_err(failed)?;
+        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<Publication, sqlx::Error> {
+            let instant = |micros: i64| DateTime::from_timestamp_micros(micros).unwrap_or_default();
+            let published: Option<i64> = row.try_get("published_at")?;
+            Ok(Publication {
+                id: row.try_get("id")?,
+                published_by: row.try_get("published_by")?,
+                state: row.try_get("state")?,
+                begun_at: instant(row.try_get("begun_at")?),
+                published_at: published.map(instant),
+                about: read_json(row.try_get("about")?)?,
+                tables: read_json(row.try_get("tables")?)?,
+                views: read_json(row.try_get("views")?)?,
+            })
+        };
+        rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+
+    /// Returns what every table and view was built from, as far as its builder said.
+    pub async fn builds(&self) -> Result<Vec<Build>, CatalogError> {
+        let failed = |error| CatalogError::database("read the builds", error);
+        let rows = sqlx::query("SELECT schema, name, build FROM builds ORDER BY schema, name")
+            .fetch_all(&self.inner.store.pool)
+            .await
+            .map_err(failed)?;
+        let read = |row: &sqlx::sqlite::SqliteRow| -> Result<Build, sqlx::Error> {
+            Ok(Build {
+                schema: row.try_get("schema")?,
+                name: row.try_get("name")?,
+                build: read_json(row.try_get("build")?)?,
+            })
+        };
+        rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(text: String) -> Result<T, sqlx::Error> {
+    serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+async fn execute(
+    tx: &mut Transaction<'static, Sqlite>,
+    sql: &'static str,
+    values: &[&str],
+) -> Result<(), sqlx::Error> {
+    let mut query = sqlx::query(sql);
+    for value in values {
+        query = query.bind((*value).to_owned());
+    }
+    query.execute(&mut **tx).await.map(|_| ())
+}

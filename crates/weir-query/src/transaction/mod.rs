@@ -1,0 +1,194 @@
+//! Transactions: what several statements do becomes visible at one instant, or never.
+//!
+//! Tables and views that a transaction makes, changes or drops are seen by its own statements only.
+//! New schemas are not part of it: they appear at once. Rights are asked for as everywhere, and
+//! `GRANT`s wait for the end.
+
+mod publish;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::RwLock;
+use weir_catalog::View;
+use weir_core::TableName;
+use weir_lake::{LakeView, Stage};
+
+use crate::caller::Caller;
+use crate::engine::{Engine, QueryRequest};
+use crate::error::{QueryError, QueryErrorKind};
+
+pub use publish::{BuildNote, PublishRequest, Published};
+pub(crate) use publish::take_back_cut_off;
+
+/// As many transactions may be open at a time.
+const MAX_OPEN: usize = 64;
+
+/// A transaction nobody uses for so long is given up.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// A transaction somebody began. Clones are the same one.
+#[derive(Clone)]
+pub struct Transaction {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: String,
+    caller: Caller,
+    stage: Arc<Stage>,
+    /// Views as they are here; none for those dropped.
+    views: Mutex<BTreeMap<(String, String), Option<View>>>,
+    /// `GRANT`s and the like, for when what they name is there.
+    deferred: Mutex<Vec<QueryRequest>>,
+    /// Held for reading by statements, for writing by the end.
+    running: Arc<RwLock<bool>>,
+    used: Mutex<Instant>,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transaction({})", self.inner.id)
+    }
+}
+
+/// The transactions that are open.
+#[derive(Default)]
+pub(crate) struct Transactions {
+    open: Mutex<HashMap<String, Transaction>>,
+}
+
+impl Engine {
+    /// Begins a transaction for `caller`, who alone may use it.
+    pub fn begin(&self, caller: Caller) -> Result<Transaction, QueryError> {
+        let parts = self.parts();
+        let transaction = Transaction {
+            inner: Arc::new(Inner {
+                id: uuid::Uuid::now_v7().to_string(),
+                caller,
+                stage: Arc::new(parts.lake.stage()),
+                views: Mutex::default(),
+                deferred: Mutex::default(),
+                running: Arc::new(RwLock::new(false)),
+                used: Mutex::new(Instant::now()),
+            }),
+        };
+        let mut open = parts.transactions.open.lock();
+        open.retain(|_, transaction| transaction.inner.used.lock().elapsed() < IDLE);
+        if open.len() >= MAX_OPEN {
+            return Err(QueryError::new(
+                QueryErrorKind::Busy,
+                format!("{MAX_OPEN} transactions are open already"),
+            )
+            .hint("publish or discard one of them"));
+        }
+        open.insert(transaction.inner.id.clone(), transaction.clone());
+        Ok(transaction)
+    }
+
+    /// Returns the open transaction `id` of `caller`.
+    pub fn transaction(&self, caller: &Caller, id: &str) -> Result<Transaction, QueryError> {
+        let open = self.parts().transactions.open.lock();
+        let found = open.get(id).filter(|transaction| {
+            let of = transaction.inner.caller.identity();
+            of.is_user_of(caller.identity())
+        });
+        let transaction = found.cloned().ok_or_else(gone)?;
+        *transaction.inner.used.lock() = Instant::now();
+        Ok(transaction)
+    }
+
+    /// Gives a transaction up: nothing it did was ever seen.
+    pub async fn discard(&self, transaction: &Transaction) {
+        let mut ended = transaction.inner.running.write().await;
+        *ended = true;
+        self.forget(transaction);
+        transaction.inner.stage.discard().await;
+    }
+
+    fn forget(&self, transaction: &Transaction) {
+        let mut open = self.parts().transactions.open.lock();
+        open.remove(&transaction.inner.id);
+    }
+}
+
+/// The error for a transaction that is not there, or not the asker's.
+fn gone() -> QueryError {
+    QueryError::new(QueryErrorKind::Invalid, "there is no such open transaction")
+        .with_sqlstate("25P01")
+        .hint("it was published or discarded, lay idle for an hour, or the server was restarted")
+}
+
+/// Keeps a transaction from ending while a statement of it runs.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    _guard: tokio::sync::OwnedRwLockReadGuard<bool>,
+}
+
+impl Transaction {
+    /// Returns what it is known by.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Begins a statement; fails once the transaction has ended.
+    pub(crate) async fn enter(&self) -> Result<InUse, QueryError> {
+        let guard = self.inner.running.clone().read_owned().await;
+        *self.inner.used.lock() = Instant::now();
+        match *guard {
+            true => Err(gone()),
+            false => Ok(InUse { _guard: guard }),
+        }
+    }
+
+    /// Returns the lake's tables as they are here.
+    pub(crate) fn over(&self, view: &Arc<LakeView>) -> Arc<LakeView> {
+        self.inner.stage.over(view)
+    }
+
+    pub(crate) fn stage(&self) -> &Arc<Stage> {
+        &self.inner.stage
+    }
+
+    /// Tells whether a table or view was made here, so that its maker may use it before it is
+    /// anybody's.
+    pub(crate) fn made(&self, schema: &str, name: &str) -> bool {
+        let views = self.inner.views.lock();
+        if let Some(view) = views.get(&(schema.to_owned(), name.to_owned())) {
+            return view.is_some();
+        }
+        TableName::new(schema, name).is_ok_and(|name| self.inner.stage.made(&name))
+    }
+
+    /// Puts the views made or dropped here in the place of those there are.
+    pub(crate) fn views_over(&self, views: &[View]) -> Arc<[View]> {
+        let here = self.inner.views.lock();
+        let key = |view: &View| (view.schema.clone(), view.name.clone());
+        let kept = views.iter().filter(|view| !here.contains_key(&key(view)));
+        kept.chain(here.values().flatten()).cloned().collect()
+    }
+
+    /// Returns the view of that name, where this transaction has made or dropped it.
+    pub(crate) fn view(&self, schema: &str, name: &str) -> Option<Option<View>> {
+        let key = (schema.to_owned(), name.to_owned());
+        self.inner.views.lock().get(&key).cloned()
+    }
+
+    pub(crate) fn put_view(&self, view: View) {
+        let key = (view.schema.clone(), view.name.clone());
+        self.inner.views.lock().insert(key, Some(view));
+    }
+
+    pub(crate) fn drop_view(&self, schema: &str, name: &str) {
+        let key = (schema.to_owned(), name.to_owned());
+        self.inner.views.lock().insert(key, None);
+    }
+
+    /// Keeps a statement about rights until the transaction's end.
+    pub(crate) fn defer(&self, request: QueryRequest) {
+        self.inner.deferred.lock().push(request);
+    }
+}

@@ -1,0 +1,308 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use tracing::warn;
+use weir_catalog::{Build, Catalog, Publication, PublicationTable, PublicationView, View};
+use weir_core::TableName;
+use weir_lake::{Lake, LakeError, Publishing, Receipt};
+
+use super::{Transaction, gone};
+use crate::access_statements;
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::error::{QueryError, QueryErrorKind};
+use crate::write::{catalog_error, lake_error};
+
+/// What is said about a publication.
+#[derive(Clone, Debug, Default)]
+pub struct PublishRequest {
+    /// What it is, for people and for provenance: the run, the project, the commit of the code.
+    pub about: Map<String, Value>,
+    /// What its tables and views were built from.
+    pub builds: Vec<BuildNote>,
+}
+
+/// What a table or view was built from.
+#[derive(Clone, Debug)]
+pub struct BuildNote {
+    pub schema: String,
+    pub name: String,
+    /// Goes into the receipt of the table's commit, and is kept for whoever builds it next.
+    pub build: Value,
+}
+
+/// What became visible.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub id: String,
+    pub tables: Vec<PublicationTable>,
+    pub views: Vec<PublicationView>,
+}
+
+impl Engine {
+    /// Makes all that a transaction did visible at one instant, or nothing of it.
+    ///
+    /// Fails as a conflict when others changed rows or columns meanwhile that it rests on. The
+    /// transaction has ended either way.
+    pub async fn publish(
+        &self,
+        transaction: &Transaction,
+        request: PublishRequest,
+    ) -> Result<Published, QueryError> {
+        let mut ended = transaction.inner.running.write().await;
+        if *ended {
+            return Err(gone());
+        }
+        *ended = true;
+        self.forget(transaction);
+        // Not on behalf of a connection that may go away: half of it would be neither.
+        let (engine, transaction) = (self.clone(), transaction.clone());
+        let work = async move {
+            let done = engine.publish_all(&transaction, request).await;
+            if done.is_err() {
+                transaction.inner.stage.discard().await;
+            }
+            done
+        };
+        self.executor()
+            .spawn(work)
+            .await
+            .map_err(QueryError::internal)?
+    }
+
+    async fn publish_all(
+        &self,
+        transaction: &Transaction,
+        request: PublishRequest,
+    ) -> Result<Published, QueryError> {
+        let (lake, catalog) = (&self.parts().lake, &self.parts().catalog);
+        let inner = &transaction.inner;
+        let id = inner.id.clone();
+        let mut publishing = lake.publish(&inner.stage, &id).await.map_err(conflict)?;
+        let dropped = |name: &TableName| inner.stage.over(&lake.view()).table(name).is_none();
+        let mut publication = Publication::new(&id, Value::Object(request.about.clone()));
+        publication.tables = tables(&publishing, dropped);
+        publication.views = views(transaction, catalog);
+        publishing.describe(|name, receipt| describe(name, receipt, &request));
+        let builds: Vec<Build> = request.builds.into_iter().map(Build::from).collect();
+        let (tables, views) = (publication.tables.clone(), publication.views.clone());
+        commit(catalog, &inner.caller, publishing, &publication, &builds).await?;
+        let deferred = std::mem::take(&mut *inner.deferred.lock());
+        for request in deferred {
+            let statement = access_statements::read(&request.sql, &self.parts().options)?;
+            if let Some(statement) = statement {
+                access_statements::execute(statement, catalog, lake, &request).await?;
+            }
+        }
+        Ok(Published { id, tables, views })
+    }
+
+    /// Gives the tables and views of a publication back what they were before it.
+    ///
+    /// What was published later on the same tables goes with it; `force` says that this is meant.
+    pub async fn roll_back(
+        &self,
+        caller: &Caller,
+        id: &str,
+        force: bool,
+    ) -> Result<Published, QueryError> {
+        let parts = self.parts();
+        let (lake, catalog) = (&parts.lake, &parts.catalog);
+        let found = catalog.publication(id).await.map_err(catalog_error)?;
+        let old = found.filter(|p| p.state == "published").ok_or_else(|| {
+            QueryError::new(QueryErrorKind::Invalid, format!("there is no publication `{id}`"))
+                .hint("weir.publications lists them")
+        })?;
+        let access = catalog.access();
+        for (schema, table) in old.tables.iter().map(|t| (&t.schema, &t.name)).chain(
+            old.views.iter().map(|v| (&v.schema, &v.name)),
+        ) {
+            let object = weir_access::Object::Table { schema, table };
+            crate::secured::permit(&access, caller, weir_access::Action::Drop, &object)?;
+        }
+        let view = lake.view();
+        let mut targets = Vec::with_capacity(old.tables.len());
+        for table in &old.tables {
+            let name = TableName::new(&table.schema, &table.name)
+                .map_err(|error| QueryError::new(QueryErrorKind::Invalid, error.to_string()))?;
+            let now = view.table(&name).and_then(|view| view.version);
+            if now != table.after && !force {
+                return Err(changed_since(&name.to_string()));
+            }
+            targets.push((name, table.before));
+        }
+        let current = catalog.views();
+        let mut new = Publication::new(
+            uuid::Uuid::now_v7().to_string(),
+            serde_json::json!({ "rolls_back": id }),
+        );
+        for then in &old.views {
+            let now = current
+                .iter()
+                .find(|view| view.schema == then.schema && view.name == then.name);
+            if now.map(|view| &view.sql) != then.after.as_ref() && !force {
+                return Err(changed_since(&format!("{}.{}", then.schema, then.name)));
+            }
+            new.views.push(PublicationView {
+                before: now.map(|view| view.sql.clone()),
+                after: then.before.clone(),
+                ..then.clone()
+            });
+        }
+        let receipt = Receipt {
+            writer: "rollback".into(),
+            run_id: new.id.clone(),
+            code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+            details: Map::from_iter([("rolls_back".to_owned(), Value::from(id))]),
+            ..Receipt::default()
+        };
+        let publishing = lake.restore(&targets, &receipt).await.map_err(lake_error)?;
+        let gone = |name: &TableName| targets.iter().any(|(n, v)| n == name && v.is_none());
+        new.tables = tables(&publishing, gone);
+        let (tables, views) = (new.tables.clone(), new.views.clone());
+        // What was built then is no longer what is there.
+        let forgotten = old
+            .tables
+            .iter()
+            .map(|table| (&table.schema, &table.name))
+            .chain(old.views.iter().map(|view| (&view.schema, &view.name)))
+            .map(|(schema, name)| Build {
+                schema: schema.clone(),
+                name: name.clone(),
+                build: Value::Null,
+            });
+        let forgotten: Vec<Build> = forgotten.collect();
+        let id = new.id.clone();
+        commit(catalog, caller, publishing, &new, &forgotten).await?;
+        Ok(Published { id, tables, views })
+    }
+}
+
+/// Takes back the publications that a process ending in the middle left half done.
+pub(crate) async fn take_back_cut_off(lake: &Lake, catalog: &Catalog) -> Result<(), QueryError> {
+    for publication in catalog.cut_off_publications().await.map_err(catalog_error)? {
+        let tables = publication.tables.iter();
+        let tables: Vec<(TableName, Option<u64>)> = tables
+            .filter_map(|table| {
+                let name = TableName::new(&table.schema, &table.name).ok()?;
+                Some((name, table.before))
+            })
+            .collect();
+        lake.take_back(&publication.id, &tables)
+            .await
+            .map_err(lake_error)?;
+        let id = &publication.id;
+        catalog.undo_publication(id).await.map_err(catalog_error)?;
+    }
+    Ok(())
+}
+
+/// Commits the tables, then the views and the rest, then shows all of it.
+async fn commit(
+    catalog: &Catalog,
+    caller: &Caller,
+    mut publishing: Publishing,
+    publication: &Publication,
+    builds: &[Build],
+) -> Result<(), QueryError> {
+    let (id, actor) = (&publication.id, caller.actor());
+    catalog
+        .begin_publication(&actor, publication)
+        .await
+        .map_err(catalog_error)?;
+    if let Err(error) = publishing.commit(id).await {
+        abandon(catalog, id).await;
+        return Err(conflict(error));
+    }
+    if let Err(error) = catalog.end_publication(&actor, publication, builds).await {
+        publishing.revert(id).await;
+        abandon(catalog, id).await;
+        return Err(catalog_error(error));
+    }
+    publishing.show();
+    Ok(())
+}
+
+async fn abandon(catalog: &Catalog, id: &str) {
+    if let Err(error) = catalog.undo_publication(id).await {
+        warn!(publication = id, %error, "cannot write down that a publication was taken back");
+    }
+}
+
+fn tables(
+    publishing: &Publishing,
+    dropped: impl Fn(&TableName) -> bool,
+) -> Vec<PublicationTable> {
+    let tables = publishing.tables().into_iter();
+    tables
+        .map(|table| PublicationTable {
+            schema: table.name.schema().to_owned(),
+            name: table.name.table().to_owned(),
+            before: table.before,
+            after: (!dropped(&table.name)).then_some(table.after),
+        })
+        .collect()
+}
+
+/// Returns the views that change, each with its query before and after.
+fn views(transaction: &Transaction, catalog: &Catalog) -> Vec<PublicationView> {
+    let current = catalog.views();
+    let before: BTreeMap<(&str, &str), &View> = current
+        .iter()
+        .map(|view| ((view.schema.as_str(), view.name.as_str()), view))
+        .collect();
+    let here = transaction.inner.views.lock();
+    here.iter()
+        .filter_map(|((schema, name), now)| {
+            let old = before.get(&(schema.as_str(), name.as_str()));
+            let (before, after) = (old.map(|v| v.sql.clone()), now.as_ref().map(|v| v.sql.clone()));
+            (before != after).then(|| PublicationView {
+                schema: schema.clone(),
+                name: name.clone(),
+                before,
+                after,
+                definer: now.as_ref().is_some_and(|view| view.definer),
+            })
+        })
+        .collect()
+}
+
+fn describe(name: &TableName, receipt: &mut Receipt, request: &PublishRequest) {
+    receipt.details.extend(request.about.clone());
+    let built = request
+        .builds
+        .iter()
+        .find(|built| built.schema == name.schema() && built.name == name.table());
+    if let Some(built) = built {
+        receipt.writer = "model".into();
+        receipt.details.insert("build".into(), built.build.clone());
+    }
+}
+
+impl From<BuildNote> for Build {
+    fn from(note: BuildNote) -> Self {
+        Self {
+            schema: note.schema,
+            name: note.name,
+            build: note.build,
+        }
+    }
+}
+
+fn conflict(error: LakeError) -> QueryError {
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    let text = match why {
+        Some(why) => format!("cannot {error}: {why}"),
+        None => format!("cannot {error}"),
+    };
+    let kind = lake_error(error).kind();
+    QueryError::new(kind, text).hint("nothing was published; run it again")
+}
+
+fn changed_since(name: &str) -> QueryError {
+    QueryError::new(
+        QueryErrorKind::Conflict,
+        format!("`{name}` was changed after that publication"),
+    )
+    .hint("roll the later one back first, or say --force to lose what came later")
+}
