@@ -59,10 +59,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "sql" || extension == "md")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "sql") {
             files.push(path);
         }
     }

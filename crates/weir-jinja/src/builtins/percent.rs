@@ -57,7 +57,8 @@ impl Given<'_> {
     fn finish(&self) -> Result<()> {
         let left = match self.values {
             Value::Tuple(items) => self.next < items.len(),
-            Value::Dict(_) | Value::List(_) | Value::Object(_) => false,
+            Value::Dict(_) | Value::List(_) | Value::Undefined(_) => false,
+            Value::Object(object) if object.is_mapping() || object.length().is_some() => false,
             _ => self.next == 0,
         };
         if left && !self.by_name {

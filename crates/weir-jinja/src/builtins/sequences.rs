@@ -180,6 +180,9 @@ pub(super) fn reverse(call: &mut Call<'_>) -> Result<Value> {
     let mut items = value.items()?;
     call.interpreter.check_items(items.len())?;
     items.reverse();
+    if value.length().is_none() {
+        return Ok(Value::list(items));
+    }
     Ok(Generator::value("list_reverseiterator", items))
 }
 

@@ -205,6 +205,12 @@ impl Value {
                     .collect(),
             ))),
             Self::Dict(_) => Err(Error::new(ErrorKind::Type, "unhashable type: 'slice'")),
+            // What can be gone through only once, or has no order, has no slices.
+            Self::Object(object)
+                if object.length().is_none() || object.type_name().starts_with("dict_") =>
+            {
+                Err(self.not("subscriptable"))
+            }
             Self::Object(object) => match object.iterate() {
                 Some(items) => Ok(Self::list(
                     slice_indices(start, stop, step, items.len()).map(|at| items[at].clone()),
