@@ -25,7 +25,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            steps: 200_000_000,
+            steps: 50_000_000,
             calls: 200,
             stack_bytes: 1 << 20,
             text_bytes: 256 << 20,

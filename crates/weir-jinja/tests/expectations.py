@@ -194,6 +194,11 @@ end
 {% for row in [[1, 2], [3, 4]] %}{% for c in row %}{{ loop.index }}:{{ c }}{{ ',' if not loop.last }}{% endfor %}{{ ';' if not loop.last else '.' }}{% endfor %}
 {% for x in range(3) %}{% if loop.first %}[{% endif %}{{ x }}{% if not loop.last %}, {% else %}]{% endif %}{% endfor %}{% for k, v in d|dictsort %}{{ loop.index }}{{ k }}{{ v }}{% endfor %}{% for i in 'ab' %}{% set outer = loop %}{% for j in 'xy' %}{{ outer.index }}{{ loop.index }} {% endfor %}{% endfor %}
 {% for x in xs recursive %}{{ x }}{% if x == 1 %}{{ loop([7, 8]) }}{% endif %}{{ loop.index }}{% endfor %}{% for x in xs %}{{ loop }}{% break %}{% endfor %}
+{% set seen = [] %}{% for x in [1, 2, 1, 3, 2] if x not in seen %}{% do seen.append(x) %}{{ loop.index }}{{ x }}{{ loop.first }}{{ loop.previtem }} {% endfor %}
+{% set l = [1, 2, 3] %}{% for x in l %}{% if x == 2 %}{% do l.append(9) %}{% endif %}{{ loop.index }}{{ x }}{{ loop.last }}{{ loop.length }} {% endfor %}
+{% set l = [1, 2, 3, 4] %}{% for x in l %}{% do l.remove(x) %}{{ loop.index }}{{ x }}{{ loop.length }} {% endfor %}{{ l }}
+{% for x in xs %}{% macro m() %}{{ loop.index }}{{ x }}{% endmacro %}{{ m() }}{% endfor %}{% macro w() %}{{ caller() }}{% endmacro %}{% for x in xs %}{% call w() %}{{ loop.index }}{{ loop.last }}{% endcall %}{% endfor %}
+{% for x in xs if x != 2 %}{{ loop.revindex }}{{ loop.nextitem }}{{ loop.cycle('a', 'b') }}{{ loop.changed(1) }} {% endfor %}{% for x in 'ab' %}{% set lp = loop %}{% for y in 'cd' %}{{ lp.index }}{{ lp.last }}{{ loop.first }} {% endfor %}{% endfor %}
 {{ [1, 2, 3, 4, 5, 6][1:5:2] }} {{ [1, 2, 3][-5:2] }} {{ [1, 2, 3][5:1:-1] }} {{ 'abcdef'[-2::-2] }} {{ (1, 2, 3)[::-1] }} {{ range(10)[2:5]|list }} {{ xs[0:2][1] }} {{ s[:3] ~ s[3:] }} {{ s[1:none] }} {{ xs[true] }}
 {{ 1 if xs else 2 }}{{ 'yes' if 'a' in d and d.a == 1 else 'no' }}{{ xs[0] if xs|length > 0 else none }}{{ (xs or [0])[0] }}{{ (n or {}).get('x', 'dflt') }}{{ n if n is not none else 'none' }}
 {{ none ~ '' }} {{ 'a' ~ zz ~ 'b' }} {{ [zz, 1]|join('-') }} {{ zz|upper }}| {{ zz|string }}| {{ zz|trim }}| {{ zz|join }}| {{ (zz|list)|length }} {{ zz|default([])|length }} {{ zz|map('upper')|list }} {{ zz|sum }} {{ zz|sort }} {{ zz|unique|list }} {{ zz|first is undefined }} {{ zz|replace('a', 'b') }}| {{ zz|indent }}| {{ {'a': zz}['a'] is undefined }}

@@ -1,12 +1,8 @@
 //! Loops and what `loop` gives in them.
 
-use std::{
-    any::Any,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{any::Any, sync::Arc};
+
+use parking_lot::Mutex;
 
 use super::{
     Context, Interpreter, ScopeRef,
@@ -16,6 +12,7 @@ use super::{
 use crate::{
     Call, Error, ErrorKind, List, Object, Result, Template, Undefined, Value,
     syntax::{LOOP, LoopNode},
+    value::{Items, bury},
 };
 
 impl Interpreter {
@@ -93,30 +90,35 @@ impl Interpreter {
         output: &mut Output,
     ) -> Result<Flow> {
         let node = &context.template.0.ast.loops[index];
-        let mut items = iterable.items()?;
-        if let Some(filter) = node.filter {
-            items = self.picked(context, node, filter, items)?;
-        }
-        let state = Arc::new(Loop {
-            items,
-            at: AtomicUsize::new(0),
-            depth,
-            changed: List::default(),
-            again: node.recursive.then(|| Again {
-                template: context.template.clone(),
-                index,
-                scope: Arc::clone(&context.scope),
-            }),
+        // A filter that must be known ahead runs for all items at once; else it runs as they come,
+        // and sees what the turns before it did.
+        let (source, filter) = match node.filter {
+            Some(filter) if node.looks_ahead => {
+                let items = self.picked(context, node, filter, iterable.items()?)?;
+                (Items::Values(items.into_iter()), None)
+            }
+            filter => (iterable.iterate()?, filter),
+        };
+        let again = node.recursive.then(|| Again {
+            template: context.template.clone(),
+            index,
+            scope: Arc::clone(&context.scope),
         });
+        let turns = Arc::new(Loop::new(source, depth, again));
         let mut ran = false;
         let mut scope = Scope::inside(&context.scope);
-        for (at, item) in state.items.iter().enumerate() {
+        while let Some(item) = turns.take() {
             self.charge(1)?;
-            state.at.store(at, Ordering::Relaxed);
             let turn = Self::renewed(context, &mut scope);
             self.assign(&turn, &node.target, item.clone())?;
+            if let Some(filter) = filter
+                && !self.is_true(&turn, filter)?
+            {
+                continue;
+            }
+            turns.turn(item);
             turn.scope
-                .set(LOOP, Value::Object(Arc::<Loop>::clone(&state)));
+                .set(LOOP, Value::Object(Arc::<Loop>::clone(&turns)));
             match self.body(&turn, &node.body, output)? {
                 Flow::Next => ran = true,
                 Flow::Break => break,
@@ -153,12 +155,23 @@ impl Interpreter {
 
 /// What `loop` is.
 struct Loop {
-    items: Vec<Value>,
-    at: AtomicUsize,
+    state: Mutex<State>,
     depth: usize,
     /// What `changed` was last asked about.
     changed: List,
     again: Option<Again>,
+}
+
+struct State {
+    source: Items,
+    /// An item that was looked at before its turn.
+    ahead: Option<Value>,
+    previous: Option<Value>,
+    current: Option<Value>,
+    /// The number of turns so far.
+    turns: usize,
+    /// How many there are, once asked.
+    length: Option<usize>,
 }
 
 /// What `loop(...)` runs.
@@ -174,12 +187,71 @@ impl std::fmt::Debug for Loop {
     }
 }
 
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        let mut items: Vec<Value> = [&mut state.ahead, &mut state.previous, &mut state.current]
+            .into_iter()
+            .filter_map(Option::take)
+            .collect();
+        match std::mem::replace(&mut state.source, Items::Values(Vec::new().into_iter())) {
+            Items::List(list, _) => items.push(Value::List(list)),
+            Items::Values(values) => items.extend(values),
+        }
+        bury(items);
+    }
+}
+
+impl State {
+    fn peek(&mut self) -> Option<&Value> {
+        if self.ahead.is_none() {
+            self.ahead = self.source.next();
+        }
+        self.ahead.as_ref()
+    }
+
+    fn length(&mut self) -> usize {
+        let rest = match &self.source {
+            Items::List(list, at) => list.len().saturating_sub(*at),
+            Items::Values(values) => values.len(),
+        };
+        let now = self.turns + usize::from(self.ahead.is_some()) + rest;
+        *self.length.get_or_insert(now)
+    }
+}
+
 impl Loop {
-    fn neighbour(&self, at: Option<usize>, which: &str) -> Value {
-        at.and_then(|at| self.items.get(at).cloned())
-            .unwrap_or_else(|| {
-                Value::Undefined(Undefined::message(format!("there is no {which} item")))
-            })
+    fn new(source: Items, depth: usize, again: Option<Again>) -> Self {
+        let state = State {
+            source,
+            ahead: None,
+            previous: None,
+            current: None,
+            turns: 0,
+            length: None,
+        };
+        Self {
+            state: Mutex::new(state),
+            depth,
+            changed: List::default(),
+            again,
+        }
+    }
+
+    /// The next item, which may not become a turn.
+    fn take(&self) -> Option<Value> {
+        let mut state = self.state.lock();
+        state.ahead.take().or_else(|| state.source.next())
+    }
+
+    /// Begins the turn of an item.
+    fn turn(&self, item: Value) {
+        let mut state = self.state.lock();
+        let current = state.current.replace(item);
+        let old = std::mem::replace(&mut state.previous, current);
+        state.turns += 1;
+        drop(state);
+        drop(old);
     }
 }
 
@@ -189,20 +261,27 @@ impl Object for Loop {
     }
 
     fn attr(&self, name: &str) -> Result<Option<Value>> {
-        let at = self.at.load(Ordering::Relaxed);
-        let length = self.items.len();
+        let missing =
+            |which| Value::Undefined(Undefined::message(format!("there is no {which} item")));
+        let mut state = self.state.lock();
+        let turns = state.turns;
+        // A list that shrinks meanwhile may have had more turns than it has items.
+        let left = |state: &mut State| state.length() as i64 - turns as i64;
         Ok(Some(match name {
-            "index" => Value::from(at + 1),
-            "index0" => Value::from(at),
-            "revindex" => Value::from(length - at),
-            "revindex0" => Value::from(length - at - 1),
-            "first" => Value::from(at == 0),
-            "last" => Value::from(at + 1 == length),
-            "length" => Value::from(length),
+            "index" => Value::from(turns),
+            "index0" => Value::from(turns.saturating_sub(1)),
+            "revindex" => Value::from(left(&mut state) + 1),
+            "revindex0" => Value::from(left(&mut state)),
+            "first" => Value::from(turns == 1),
+            "last" => Value::from(state.peek().is_none()),
+            "length" => Value::from(state.length()),
             "depth" => Value::from(self.depth + 1),
             "depth0" => Value::from(self.depth),
-            "previtem" => self.neighbour(at.checked_sub(1), "previous"),
-            "nextitem" => self.neighbour(Some(at + 1), "next"),
+            "previtem" => state
+                .previous
+                .clone()
+                .unwrap_or_else(|| missing("previous")),
+            "nextitem" => state.peek().cloned().unwrap_or_else(|| missing("next")),
             _ => return Ok(None),
         }))
     }
@@ -214,15 +293,16 @@ impl Object for Loop {
                 if values.is_empty() {
                     return Err(Error::new(ErrorKind::Type, "no items for cycling given"));
                 }
-                let at = self.at.load(Ordering::Relaxed) % values.len();
+                let at = self.state.lock().turns.saturating_sub(1) % values.len();
                 Ok(Some(values[at].clone()))
             }
             "changed" => {
-                let values = call.rest();
-                // A single None marks that something was asked: an empty list is the beginning.
-                let asked = Value::tuple(values);
+                let asked = Value::tuple(call.rest());
                 let changed = self.changed.get(0).is_none_or(|last| last != asked);
-                self.changed.change(|last| *last = vec![asked]);
+                let old = self
+                    .changed
+                    .change(|last| std::mem::replace(last, vec![asked]));
+                drop(old);
                 Ok(Some(Value::Bool(changed)))
             }
             _ => Ok(None),
@@ -264,15 +344,13 @@ impl Object for Loop {
     }
 
     fn length(&self) -> Option<usize> {
-        Some(self.items.len())
+        Some(self.state.lock().length())
     }
 
     fn repr(&self) -> String {
-        format!(
-            "<LoopContext {}/{}>",
-            self.at.load(Ordering::Relaxed) + 1,
-            self.items.len()
-        )
+        let mut state = self.state.lock();
+        let length = state.length();
+        format!("<LoopContext {}/{length}>", state.turns)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -91,6 +91,8 @@ pub(crate) struct LoopNode {
     pub(crate) recursive: bool,
     /// Whether anything in the loop reads `loop`.
     pub(crate) uses_loop: bool,
+    /// Whether that may be about turns to come, or about how many there are.
+    pub(crate) looks_ahead: bool,
     pub(crate) body: Body,
     pub(crate) otherwise: Body,
 }

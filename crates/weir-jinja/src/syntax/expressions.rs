@@ -2,9 +2,9 @@
 //! products, powers, signs, then subscripts, calls, filters and tests.
 
 use super::{
-    ast::{Comparison, Expr, ExprId, Operator},
+    ast::{Comparison, Expr, ExprId, LOOP, Operator},
     lexer::{Kind, unescape},
-    parser::{Parser, at},
+    parser::{LoopUse, Parser, at},
 };
 use crate::{
     Result, Value,
@@ -246,6 +246,9 @@ impl Parser<'_> {
                     _ => {
                         let symbol = self.read(text);
                         self.advance()?;
+                        if symbol == LOOP {
+                            self.looks_ahead();
+                        }
                         return Ok(self.push(Expr::Name(symbol), offset));
                     }
                 };
@@ -287,6 +290,23 @@ impl Parser<'_> {
             }
             Kind::LeftBrace => self.dict(),
             _ => Err(self.unexpected("an expression")),
+        }
+    }
+
+    /// Notes whether what follows `loop` asks about turns to come.
+    fn looks_ahead(&mut self) {
+        const PAST: [&str; 8] = [
+            "index", "index0", "first", "previtem", "depth", "depth0", "cycle", "changed",
+        ];
+        let past = match self.token.kind {
+            Kind::Dot => PAST.contains(&self.peek().1),
+            // `loop(...)` runs the loop again.
+            kind => kind == Kind::LeftParen,
+        };
+        if let Some(uses) = self.loops.last_mut()
+            && !past
+        {
+            *uses = LoopUse::Ahead;
         }
     }
 

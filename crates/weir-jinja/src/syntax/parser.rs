@@ -18,6 +18,16 @@ const MAX_DEPTH: u32 = 120;
 
 static FIXED: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| FIXED_SYMBOLS.map(Arc::from));
 
+/// What a loop asks of `loop`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LoopUse {
+    Nothing,
+    /// Only what is known of the turns so far.
+    Past,
+    /// Anything.
+    Ahead,
+}
+
 pub(super) struct Parser<'a> {
     pub(super) lexer: Lexer<'a>,
     /// The token to be looked at.
@@ -28,7 +38,9 @@ pub(super) struct Parser<'a> {
     symbols: HashMap<&'a str, Symbol>,
     depth: u32,
     /// Of each enclosing loop, whether it reads `loop`.
-    pub(super) loops: Vec<bool>,
+    pub(super) loops: Vec<LoopUse>,
+    /// Whether a loop is open whose body this is.
+    pub(super) in_loop: bool,
     /// Of each enclosing macro, whether it reads `caller`, `varargs` and `kwargs`.
     pub(super) macros: Vec<[bool; 3]>,
     /// Where the tag being read begins.
@@ -104,6 +116,7 @@ impl<'a> Parser<'a> {
                 .collect(),
             depth: 0,
             loops: Vec::new(),
+            in_loop: false,
             macros: Vec::new(),
             tag_start: 0,
             raw_text: None,
@@ -239,7 +252,7 @@ impl<'a> Parser<'a> {
         match symbol {
             LOOP => {
                 if let Some(uses) = self.loops.last_mut() {
-                    *uses = true;
+                    *uses = (*uses).max(LoopUse::Past);
                 }
             }
             CALLER | VARARGS | KWARGS => {

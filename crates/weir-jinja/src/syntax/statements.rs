@@ -8,7 +8,7 @@ use super::{
         Symbol, Target, With,
     },
     lexer::Kind,
-    parser::Parser,
+    parser::{LoopUse, Parser},
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -67,7 +67,7 @@ impl<'a> Parser<'a> {
                 return self.end_of_tag();
             }
             "break" | "continue" => {
-                if self.loops.is_empty() {
+                if !self.in_loop {
                     return Err(self.fail(format!("`{name}` outside of a loop")));
                 }
                 self.advance()?;
@@ -180,15 +180,19 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected("`in`"));
         }
         let iterable = self.tuple(false, &["recursive"])?;
-        self.loops.push(false);
+        self.loops.push(LoopUse::Nothing);
         let filter = if self.skip_name("if")? {
             Some(self.expression()?)
         } else {
             None
         };
         let recursive = self.skip_name("recursive")?;
+        let outer = std::mem::replace(&mut self.in_loop, true);
         let (body, ender) = self.block_body(&["else", "endfor"])?;
-        let uses_loop = self.loops.pop().unwrap_or(false) || recursive;
+        self.in_loop = outer;
+        let uses = self.loops.pop().unwrap_or(LoopUse::Nothing);
+        let uses_loop = uses > LoopUse::Nothing || recursive;
+        let looks_ahead = uses == LoopUse::Ahead;
         let otherwise = if ender == "else" {
             self.scoped_body("endfor")?
         } else {
@@ -200,6 +204,7 @@ impl<'a> Parser<'a> {
             filter,
             recursive,
             uses_loop,
+            looks_ahead,
             body,
             otherwise,
         });
@@ -263,15 +268,10 @@ impl<'a> Parser<'a> {
         is_caller: bool,
     ) -> Result<usize> {
         self.macros.push([false; 3]);
-        let outer_loops = if is_caller {
-            Vec::new()
-        } else {
-            std::mem::take(&mut self.loops)
-        };
+        // A call block is in the loop around it but for leaving it.
+        let outer = std::mem::replace(&mut self.in_loop, false);
         let body = self.scoped_body(ender)?;
-        if !is_caller {
-            self.loops = outer_loops;
-        }
+        self.in_loop = outer;
         let [uses_caller, uses_varargs, uses_kwargs] = self.macros.pop().unwrap_or_default();
         self.ast.macros.push(MacroNode {
             name,

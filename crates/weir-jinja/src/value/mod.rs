@@ -14,7 +14,7 @@ mod undefined;
 use std::{fmt, sync::Arc};
 
 pub(crate) use self::{
-    access::position,
+    access::{Items, position},
     compare::{compare, hash_of, unhashable},
     convert::json_key,
     number::{float_repr, parse_float, parse_int},

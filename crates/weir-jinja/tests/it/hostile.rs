@@ -221,6 +221,8 @@ fn deep_closures_are_dropped() {
     assert_eq!(render(text.into()).unwrap(), "made");
     let text = "{% set ns = namespace(f='x') %}{% for i in range(50000) %}{% set ns.f = joiner(ns.f) %}{% endfor %}{% for i in range(50000) %}{% set ns.f = [ns.f]|map('list') %}{% break %}{% endfor %}ok";
     render(text.into()).unwrap_err();
+    let text = "{% set ns = namespace(l=none) %}{% for i in range(50000) %}{% for x in (ns.l,) %}{% set ns.l = loop %}{% endfor %}{% endfor %}ok";
+    assert_eq!(render(text.into()).unwrap(), "ok");
     let text = "{% set ns = namespace(f='x') %}{% for i in range(50000) %}{% set ns.f = joiner(ns.f) %}{% set ns.c = cycler(ns.c, ns.f) %}{% set ns.n = namespace(a=ns.n) %}{% endfor %}ok";
     assert_eq!(render(text.into()).unwrap(), "ok");
 }

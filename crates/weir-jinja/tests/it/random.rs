@@ -190,7 +190,7 @@ const PIECES: &[&str] = &[
 #[test]
 fn random_pieces() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..30_000 {
+    for _ in 0..15_000 {
         let length = 1 + random.below(24);
         let text: String = (0..length)
             .map(|_| random.pick(PIECES))
@@ -214,7 +214,7 @@ fn changed_templates() {
         })
         .collect();
     let mut random = Random(0x2545_f491_4f6c_dd1d);
-    for _ in 0..30_000 {
+    for _ in 0..15_000 {
         let mut letters: Vec<char> = templates[random.below(templates.len())].chars().collect();
         for _ in 0..=random.below(3) {
             let at = random.below(letters.len() + 1);
@@ -413,7 +413,7 @@ fn random_calls() {
         "+", "-", "*", "/", "//", "%", "**", "~", "<", "<=", "==", "in", "not in", "and", "or",
     ];
     let mut random = Random(0xd1b5_4a32_d192_ed03);
-    for _ in 0..20_000 {
+    for _ in 0..12_000 {
         let mut arguments = |count: usize| {
             (0..count)
                 .map(|_| *VALUES.get(random.below(VALUES.len())).unwrap())
