@@ -13,9 +13,10 @@ use super::static_ref::{Named, read as read_static};
 use super::work::Work;
 use crate::error::{ModelError, ModelErrorKind, Place};
 use crate::node::{
-    Access, Contract, DependsOn, Docs, JsonMap, ModelDetail, Node, NodeConfig, NodeDetail, ResourceKind,
+    Access, Constraint, Contract, DependsOn, Docs, JsonMap, ModelDetail, Node, NodeConfig, NodeDetail, ResourceKind,
     UniqueId,
 };
+use crate::python::repr_of;
 
 /// Makes the node of `raw`, described by `patch`.
 pub(super) fn finish(work: &Work, mut raw: RawNode, patch: Option<&Patch>) -> (Node, Vec<ModelError>) {
@@ -187,7 +188,8 @@ fn model_detail(
     }
 }
 
-/// Hashes the names and types of the promised columns.
+/// Hashes what is promised: columns with their types and constraints, and the model's own constraints
+/// where the materialization enforces them. The text is dbt's, so that manifests compare.
 fn contract_checksum(node: &Node) -> String {
     let mut columns: Vec<_> = node.columns.values().collect();
     columns.sort_by(|a, b| a.name.cmp(&b.name));
@@ -196,8 +198,45 @@ fn contract_checksum(node: &Node) -> String {
         state.push('|');
         state.push_str(&column.name);
         state.push_str(column.data_type.as_deref().unwrap_or("None"));
+        constraints_text(&mut state, &column.constraints, "ColumnLevelConstraint");
+    }
+    if let Some(model) = node.model()
+        && matches!(node.config.materialized(), "table" | "incremental")
+    {
+        state.push_str(node.config.materialized());
+        constraints_text(&mut state, &model.constraints, "ModelLevelConstraint");
     }
     crate::hash::sha256_hex(state.as_bytes())
+}
+
+fn constraints_text(out: &mut String, constraints: &[Constraint], class: &str) {
+    use std::fmt::Write;
+    let text = |text: &Option<String>| match text {
+        Some(text) => repr_of(&text.as_str().into()),
+        None => "None".to_owned(),
+    };
+    let flag = |flag: bool| if flag { "True" } else { "False" };
+    out.push('[');
+    for (index, one) in constraints.iter().enumerate() {
+        let comma = if index > 0 { ", " } else { "" };
+        let _ = write!(
+            out,
+            "{comma}{class}(type=<ConstraintType.{kind}: '{kind}'>, name={}, expression={}, warn_unenforced={}, \
+             warn_unsupported={}, to={}, to_columns={}",
+            text(&one.name),
+            text(&one.expression),
+            flag(one.warn_unenforced),
+            flag(one.warn_unsupported),
+            text(&one.to),
+            repr_of(&one.to_columns.clone().into()),
+            kind = one.kind,
+        );
+        if class == "ModelLevelConstraint" {
+            let _ = write!(out, ", columns={}", repr_of(&one.columns.clone().into()));
+        }
+        out.push(')');
+    }
+    out.push(']');
 }
 
 /// A foreign key reads the table it points to.

@@ -618,9 +618,9 @@ mod tests {
     fn names_are_cut_where_relations_would_be() {
         let short = args(json!({ "column_name": "id", "model": "x" }));
         assert_eq!(synthetic_names("unique", "orders", &short).0, "unique_orders_id");
-        let values = args(json!({ "column_name": "status", "values": ["placed", "shipped", "completed", "returned"] }));
+        let values = args(json!({ "column_name": "status", "values": ["placed", "shipped", "completed", "return_pending", "returned"] }));
         let (name, full) = synthetic_names("accepted_values", "orders", &values);
-        assert_eq!(full, "accepted_values_orders_status__placed__shipped__completed__returned");
+        assert_eq!(full, "accepted_values_orders_status__placed__shipped__completed__return_pending__returned");
         assert_eq!(name, "accepted_values_orders_1ce6ab157c285f7cd2ac656013faf758");
     }
 

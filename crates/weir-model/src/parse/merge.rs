@@ -58,11 +58,10 @@ pub(super) fn add_call(set: &mut JsonMap, kind: ConfigKind, call: JsonMap) {
         if key == "grants" {
             set.insert(key, value);
         } else {
-            let fresh = !set.contains_key(canonical(&key));
-            if fresh && !matches!(canonical(&key), "pre-hook" | "post-hook" | "tags" | "packages") {
-                set.insert(canonical(&key).to_owned(), value);
-            } else {
+            if set.contains_key(canonical(&key)) {
                 lay(set, kind, &key, &value);
+            } else {
+                set.insert(canonical(&key).to_owned(), value);
             }
         }
     }

@@ -1,0 +1,98 @@
+//! dbt_project.yml, profiles.yml and packages.
+
+use crate::fixture::{Fixture, reports};
+use weir_model::project::{DepsOptions, install};
+
+#[test]
+fn profiles_are_rendered_for_the_chosen_output_only() {
+    let fixture = Fixture::new("models:\n  +materialized: \"{{ 'table' if target.name == 'prod' else 'view' }}\"\n")
+        .file(
+            "profiles.yml",
+            "shop:
+  target: \"{{ env_var('WHERE', 'dev') }}\"
+  outputs:
+    dev: {type: duckdb, path: 'x/shop.duckdb', schema: me}
+    prod: {type: postgres, host: h, port: \"{{ env_var('PORT') | as_number }}\", user: u, pass: s3cret, dbname: d, schema: s, threads: 8}
+    broken: {type: postgres, host: \"{{ env_var('NOWHERE') }}\"}
+",
+        );
+    let loaded = fixture.load().expect("is readable");
+    let target = &loaded.project.target;
+    assert_eq!((target.kind.as_str(), target.database.as_deref(), target.schema.as_str()), ("duckdb", Some("shop"), "me"));
+
+    let fixture = fixture.env("WHERE", "prod").env("PORT", "5433");
+    let target = fixture.load().expect("is readable").project.target.clone();
+    assert_eq!((target.name.as_str(), target.database.as_deref(), target.threads), ("prod", Some("d"), 8));
+    assert_eq!(target.fields["port"], 5433);
+    let shown = target.to_value().to_str().to_string();
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn a_missing_variable_says_how_to_give_it() {
+    let fixture = Fixture::new("models:\n  +schema: \"{{ env_var('SCHEMA') }}\"\n  +alias: \"{{ var('al') }}\"\n");
+    let report = reports(&fixture.load().expect_err("lacks both"));
+    for part in ["Env var required but not provided: 'SCHEMA'", "dbt_project.yml:5:12", "--vars"] {
+        assert!(report.contains(part), "{report}");
+    }
+    let fixture = fixture.env("SCHEMA", "x").var("al", "y");
+    fixture.load().expect("has both");
+}
+
+#[test]
+fn packages_are_installed_from_where_they_lie() {
+    let fixture = Fixture::new("")
+        .file("packages.yml", "packages:\n  - local: ../lib\n  - package: acme/tools\n    version: ['>=1.0.0', '<2.0.0']\n")
+        .file("mirror/tools/dbt_project.yml", "name: tools\nversion: '1.2.0'\n");
+    let lib = fixture.path().parent().expect("is in a folder").join("lib");
+    let own = tempfile::tempdir().expect("makes a folder");
+    let _ = lib;
+    std::fs::write(own.path().join("dbt_project.yml"), "name: lib\nversion: '0.1.0'\n").expect("writes");
+    let fixture = fixture.file(
+        "packages.yml",
+        &format!(
+            "packages:\n  - local: {}\n  - package: acme/tools\n    version: ['>=1.0.0', '<2.0.0']\n",
+            own.path().display()
+        ),
+    );
+    let report = reports(&fixture.load().expect_err("lacks one"));
+    assert!(report.contains("`acme/tools`") && report.contains("weir deps"), "{report}");
+
+    let mut options = DepsOptions { load: fixture.load_options(), mirror: None };
+    let report = reports(&install(&options).expect_err("has no mirror"));
+    assert!(report.contains("package of the hub") && report.contains("dbt_packages/tools"), "{report}");
+    options.mirror = Some(fixture.path().join("mirror"));
+    let names: Vec<String> = install(&options).expect("finds both").into_iter().map(|done| done.name).collect();
+    assert_eq!(names, ["lib", "tools"]);
+    let lock = std::fs::read_to_string(fixture.path().join("package-lock.yml")).expect("is written");
+    assert!(lock.contains("version: 1.2.0"), "{lock}");
+    let loaded = fixture.load().expect("has both");
+    assert_eq!(loaded.project.packages.len(), 3);
+
+    let fixture = fixture.file("packages.yml", "packages:\n  - package: acme/tools\n    version: '>=2.0.0'\n");
+    options.load = fixture.load_options();
+    let report = reports(&install(&options).expect_err("is too old"));
+    assert!(report.contains("but 1.2.0 is there"), "{report}");
+}
+
+#[test]
+fn hidden_and_ignored_files_are_none() {
+    let parsed = Fixture::new("")
+        .file("models/a.sql", "select 1")
+        .file("models/.b.sql", "select {{")
+        .file("models/old/c.sql", "select {{")
+        .file(".dbtignore", "# old things\nmodels/old/\n")
+        .parse();
+    assert_eq!(parsed.manifest.nodes.len(), 1);
+}
+
+#[test]
+fn hooks_become_operations() {
+    let parsed = Fixture::new("on-run-start: \"select '{{ target.name }}'\"\non-run-end: [\"{{ done() }}\", select 2]\n")
+        .file("macros/m.sql", "{% macro done() %}select 1{% endmacro %}")
+        .parse();
+    let end = &parsed.manifest.nodes["operation.shop.shop-on-run-end-0"];
+    assert_eq!(end.tags, ["on-run-end"]);
+    assert_eq!(end.depends_on.macros[0].as_str(), "macro.shop.done");
+    assert_eq!(parsed.manifest.nodes.len(), 3);
+}
