@@ -14,7 +14,7 @@ use super::read::ReadFile;
 use super::static_ref::{Named, read};
 use super::unit::{self, Fixtures};
 use super::work::Work;
-use super::{parallel, semantic, sources};
+use super::{parallel, semantic, sources, strict};
 use crate::error::ModelError;
 use crate::node::{
     ConfigKind, Exposure, Group, Metric, Node, ResourceKind, SavedQuery, SemanticModel, Source, UnitTest,
@@ -91,6 +91,7 @@ pub(super) fn describe(
     }
     let source_entries: Vec<Entry> = entries.iter().filter(|entry| entry.section == "sources").cloned().collect();
     out.sources = sources::build(work, &source_entries, &mut jobs, errors, warnings);
+    strict::warn_tests(&work.project().name, &jobs, warnings);
     let built = parallel::map(&jobs, work.threads, |job| {
         let mut failed = Vec::new();
         (generic::build(work, job, &mut failed), failed)

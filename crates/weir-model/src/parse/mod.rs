@@ -27,6 +27,7 @@ mod shape;
 mod sources;
 mod stage;
 mod static_ref;
+mod strict;
 mod unit;
 mod work;
 
@@ -44,7 +45,8 @@ use crate::context::{Flags, Invocation, LogSink, MacroTable, Shared, SharedParts
 use crate::error::ModelError;
 use crate::library::{LIBRARY, LIBRARY_PACKAGE};
 use crate::node::{Macro, Manifest, UniqueId};
-use crate::project::{EnvVars, FileKind, Project};
+use crate::project::{EnvVars, FileKind, Project, render_tree};
+use crate::select::{Indirect, Selectors};
 use crate::warehouse::Dialect;
 use macros::MacroFile;
 use read::ReadFile;
@@ -71,6 +73,8 @@ pub struct Parsed {
     pub manifest: Arc<Manifest>,
     /// What contexts of later steps share; the manifest is in it.
     pub shared: Arc<Shared>,
+    /// What selectors.yml defines.
+    pub selectors: Selectors,
     pub warnings: Vec<ModelError>,
 }
 
@@ -89,13 +93,30 @@ pub fn parse(project: &Arc<Project>, options: &ParseOptions) -> Result<Parsed, V
     let (work, macros) = prepare(project, options, &files, &mut errors);
     let raw = raw_nodes(&work, &files, &mut errors);
     let described = describe::describe(&work, &files, raw, &mut errors, &mut warnings);
-    let manifest = complete::complete(&work, &files, macros, described, &mut errors, &mut warnings);
+    let mut manifest = complete::complete(&work, &files, macros, described, &mut errors, &mut warnings);
+    let selectors = selectors(&work, options).unwrap_or_else(|failed| {
+        errors.extend(failed);
+        Selectors::default()
+    });
+    manifest.selectors = selectors.definitions().clone();
     if !errors.is_empty() {
         return Err(errors);
     }
     let manifest = Arc::new(manifest);
     work.shared.set_manifest(Arc::clone(&manifest));
-    Ok(Parsed { manifest, shared: work.shared, warnings })
+    strict::warn(project, &mut warnings);
+    Ok(Parsed { manifest, shared: work.shared, selectors, warnings })
+}
+
+/// Reads selectors.yml with the names that properties files have.
+fn selectors(work: &Work, options: &ParseOptions) -> Result<Selectors, Vec<ModelError>> {
+    let root = work.project().root();
+    let context = properties::yaml_context(&work.shared, &root.name);
+    let told = options.flags.others.get("indirect_selection").and_then(serde_json::Value::as_str);
+    let indirect = told.and_then(Indirect::parse).unwrap_or_default();
+    Selectors::read_with(&root.root, indirect, &|yaml, text| {
+        render_tree(yaml, "selectors.yml", text, &options.environment, &*context, &|_| true)
+    })
 }
 
 /// Indexes all macros and joins what every later step shares.

@@ -29,12 +29,22 @@ impl Selectors {
     ///
     /// Everything in the file that is no selection.
     pub fn read(root: &Path, indirect: Indirect) -> Result<Self, Vec<ModelError>> {
+        Self::read_with(root, indirect, &|_, _| Vec::new())
+    }
+
+    /// Reads selectors.yml; `render` renders its templates, given the tree and the file's text.
+    pub(crate) fn read_with(
+        root: &Path,
+        indirect: Indirect,
+        render: &dyn Fn(&mut Yaml, &str) -> Vec<ModelError>,
+    ) -> Result<Self, Vec<ModelError>> {
         let Ok(text) = std::fs::read_to_string(root.join("selectors.yml")) else {
             return Ok(Self::default());
         };
-        let document = read("selectors.yml", &text).map_err(|error| vec![error])?;
-        let mut reader = Reader { text: &text, indirect, errors: Vec::new(), out: Self::default() };
-        reader.all(&document.root);
+        let mut yaml = read("selectors.yml", &text).map_err(|error| vec![error])?.root;
+        let errors = render(&mut yaml, &text);
+        let mut reader = Reader { text: &text, indirect, errors, out: Self::default() };
+        reader.all(&yaml);
         if reader.errors.is_empty() { Ok(reader.out) } else { Err(reader.errors) }
     }
 
