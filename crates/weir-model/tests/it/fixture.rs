@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use weir_model::ModelError;
 use weir_model::context::{Flags, Invocation, SystemClock, environment};
 use weir_model::node::{JsonMap, Node};
 use weir_model::parse::{ParseOptions, Parsed, parse};
 use weir_model::project::{LoadOptions, Loaded, load};
 use weir_model::warehouse::Dialect;
-use weir_model::ModelError;
 
 /// A project that a test writes file by file.
 pub(crate) struct Fixture {
@@ -22,8 +22,15 @@ impl Fixture {
     /// Makes a project called `shop` with `extra` lines in its dbt_project.yml.
     pub(crate) fn new(extra: &str) -> Self {
         let folder = tempfile::tempdir().expect("makes a folder");
-        let fixture = Self { folder, vars: JsonMap::new(), env: HashMap::new() };
-        fixture.file("dbt_project.yml", &format!("name: shop\nversion: '1.0'\nprofile: shop\n{extra}"))
+        let fixture = Self {
+            folder,
+            vars: JsonMap::new(),
+            env: HashMap::new(),
+        };
+        fixture.file(
+            "dbt_project.yml",
+            &format!("name: shop\nversion: '1.0'\nprofile: shop\n{extra}"),
+        )
     }
 
     /// Writes a file.
@@ -76,7 +83,8 @@ impl Fixture {
             flags: Flags::default(),
             invocation: Invocation {
                 id: "0c1f5a2e-0000-4000-8000-000000000000".to_owned(),
-                started_at: chrono::DateTime::from_timestamp(1_700_000_000, 0).expect("is a moment"),
+                started_at: chrono::DateTime::from_timestamp(1_700_000_000, 0)
+                    .expect("is a moment"),
                 clock: Arc::new(SystemClock),
             },
             log: Arc::new(()),
@@ -104,11 +112,29 @@ impl Fixture {
 
 /// Joins reports.
 pub(crate) fn reports(errors: &[ModelError]) -> String {
-    errors.iter().map(ModelError::report).collect::<Vec<_>>().join("\n")
+    errors
+        .iter()
+        .map(ModelError::report)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Returns a node by id.
 pub(crate) fn node(parsed: &Parsed, id: &str) -> Arc<Node> {
-    let known = || parsed.manifest.nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    Arc::clone(parsed.manifest.nodes.get(id).unwrap_or_else(|| panic!("no {id} among\n{}", known())))
+    let known = || {
+        parsed
+            .manifest
+            .nodes
+            .keys()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    Arc::clone(
+        parsed
+            .manifest
+            .nodes
+            .get(id)
+            .unwrap_or_else(|| panic!("no {id} among\n{}", known())),
+    )
 }

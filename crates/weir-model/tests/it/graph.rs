@@ -12,7 +12,10 @@ fn everything_comes_after_what_it_needs() {
         .file("seeds/raw.csv", "id\n1\n")
         .file("models/a.sql", "select * from {{ ref('raw') }}")
         .file("models/b.sql", "select * from {{ ref('a') }}")
-        .file("models/schema.yml", "models:\n  - name: a\n    columns: [{name: id, tests: [not_null]}]\n")
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: a\n    columns: [{name: id, tests: [not_null]}]\n",
+        )
         .parse();
     let graph = Graph::new(&parsed.manifest).with_test_edges(is_test);
     let mut queue = Queue::new(graph.clone());
@@ -21,7 +24,20 @@ fn everything_comes_after_what_it_needs() {
         queue.done(&id);
         order.push(id.as_str().split('.').take(3).collect::<Vec<_>>().join("."));
     }
-    assert_eq!(order, ["seed.shop.raw", "model.shop.a", "test.shop.not_null_a_id", "model.shop.b"]);
-    let chosen: HashSet<_> = graph.ids().iter().filter(|id| !id.as_str().contains(".a")).cloned().collect();
+    assert_eq!(
+        order,
+        [
+            "seed.shop.raw",
+            "model.shop.a",
+            "test.shop.not_null_a_id",
+            "model.shop.b"
+        ]
+    );
+    let chosen: HashSet<_> = graph
+        .ids()
+        .iter()
+        .filter(|id| !id.as_str().contains(".a"))
+        .cloned()
+        .collect();
     assert_eq!(graph.subset(&chosen).levels().len(), 3);
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use weir_model::artifact::{
-    CatalogColumn, CatalogTable, NodeResult, catalog_json, manifest_json, run_results_json, semantic_manifest_json,
+    CatalogColumn, CatalogTable, NodeResult, catalog_json, manifest_json, run_results_json,
+    semantic_manifest_json,
 };
 
 use crate::fixture::Fixture;
@@ -12,34 +13,68 @@ fn the_manifest_is_of_version_twelve() {
     let parsed = Fixture::new("")
         .file("models/a.sql", "select 1 as id")
         .file("models/b.sql", "select * from {{ ref('a') }}")
-        .file("models/schema.yml", "models:\n  - name: a\n    columns: [{name: id, tests: [unique]}]\n")
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: a\n    columns: [{name: id, tests: [unique]}]\n",
+        )
         .parse();
     let json = manifest_json(&parsed.manifest);
     let sections: Vec<&String> = json.as_object().expect("is a mapping").keys().collect();
     for section in [
-        "metadata", "nodes", "sources", "macros", "docs", "exposures", "metrics", "groups", "selectors", "disabled",
-        "parent_map", "child_map", "group_map", "saved_queries", "semantic_models", "unit_tests", "functions",
+        "metadata",
+        "nodes",
+        "sources",
+        "macros",
+        "docs",
+        "exposures",
+        "metrics",
+        "groups",
+        "selectors",
+        "disabled",
+        "parent_map",
+        "child_map",
+        "group_map",
+        "saved_queries",
+        "semantic_models",
+        "unit_tests",
+        "functions",
     ] {
         assert!(sections.iter().any(|known| *known == section), "{section}");
     }
-    assert_eq!(json["metadata"]["dbt_schema_version"], "https://schemas.getdbt.com/dbt/manifest/v12.json");
-    assert_eq!(json["metadata"]["project_id"].as_str().map(str::len), Some(32));
+    assert_eq!(
+        json["metadata"]["dbt_schema_version"],
+        "https://schemas.getdbt.com/dbt/manifest/v12.json"
+    );
+    assert_eq!(
+        json["metadata"]["project_id"].as_str().map(str::len),
+        Some(32)
+    );
     assert_eq!(json["parent_map"]["model.shop.b"], json!(["model.shop.a"]));
-    assert_eq!(json["child_map"]["model.shop.a"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        json["child_map"]["model.shop.a"].as_array().map(Vec::len),
+        Some(2)
+    );
     let a = &json["nodes"]["model.shop.a"];
     assert_eq!(a["checksum"]["name"], "sha256");
     assert_eq!(a["primary_key"], json!(["id"]));
     assert_eq!(a["config"]["on_schema_change"], "ignore");
     assert!(a.get("compiled").is_none());
     let macros = &json["macros"]["macro.dbt.is_incremental"];
-    assert!(macros["macro_sql"].as_str().is_some_and(|sql| sql.starts_with("{%")));
+    assert!(
+        macros["macro_sql"]
+            .as_str()
+            .is_some_and(|sql| sql.starts_with("{%"))
+    );
 }
 
 #[test]
 fn the_same_files_give_the_same_manifest() {
     let mut fixture = Fixture::new("");
     for number in 0..200 {
-        fixture = fixture.file(&format!("models/m{number}.sql"), "select '{{ var(\"x\", 1) }}'");
+        fixture = fixture.file(
+            &format!("models/m{number}.sql"),
+            "select '{{ var(\"x\", 1) }}'",
+        );
     }
     let once = manifest_json(&fixture.parse().manifest).to_string();
     assert_eq!(manifest_json(&fixture.parse().manifest).to_string(), once);
@@ -48,17 +83,34 @@ fn the_same_files_give_the_same_manifest() {
 #[test]
 fn results_and_catalog_have_their_keys() {
     let parsed = Fixture::new("").file("models/a.sql", "select 1").parse();
-    let result = NodeResult { id: Some("model.shop.a".into()), status: "success".into(), ..NodeResult::default() };
+    let result = NodeResult {
+        id: Some("model.shop.a".into()),
+        status: "success".into(),
+        ..NodeResult::default()
+    };
     let args = serde_json::Map::new();
-    let json = run_results_json(&parsed.manifest, &[result], 1.5, &args, "2024-01-01T00:00:00Z");
+    let json = run_results_json(
+        &parsed.manifest,
+        &[result],
+        1.5,
+        &args,
+        "2024-01-01T00:00:00Z",
+    );
     assert_eq!(json["results"][0]["unique_id"], "model.shop.a");
-    assert_eq!(json["metadata"]["dbt_schema_version"], "https://schemas.getdbt.com/dbt/run-results/v6.json");
+    assert_eq!(
+        json["metadata"]["dbt_schema_version"],
+        "https://schemas.getdbt.com/dbt/run-results/v6.json"
+    );
     let table = CatalogTable {
         id: Some("model.shop.a".into()),
         kind: "VIEW".into(),
         schema: "main".into(),
         name: "a".into(),
-        columns: vec![CatalogColumn { name: "id".into(), data_type: "bigint".into(), comment: None }],
+        columns: vec![CatalogColumn {
+            name: "id".into(),
+            data_type: "bigint".into(),
+            comment: None,
+        }],
         ..CatalogTable::default()
     };
     let json = catalog_json(&parsed.manifest, &[table], &[], "2024-01-01T00:00:00Z");

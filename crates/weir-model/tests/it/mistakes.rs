@@ -14,9 +14,15 @@ fn everything_is_told_in_one_pass() {
     let report = Fixture::new("")
         .file("models/customers.sql", "select 1")
         .file("models/a.sql", "select *\nfrom {{ ref('custmers') }}")
-        .file("models/b.sql", "select * from {{ source('raw', 'orders') }}")
+        .file(
+            "models/b.sql",
+            "select * from {{ source('raw', 'orders') }}",
+        )
         .file("models/c.sql", "{% if x %} select")
-        .file("models/schema.yml", "models:\n  - name: customers\n    columns: [{name: id, tests: [uniqe]}]\n")
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: customers\n    columns: [{name: id, tests: [uniqe]}]\n",
+        )
         .mistakes();
     told(
         &report,
@@ -40,7 +46,13 @@ fn a_circle_is_shown_whole() {
         .file("models/b.sql", "select * from {{ ref('a') }}")
         .file("models/c.sql", "select * from {{ ref('b') }}")
         .mistakes();
-    told(&report, &["circle", "model.shop.a -> model.shop.c -> model.shop.b -> model.shop.a"]);
+    told(
+        &report,
+        &[
+            "circle",
+            "model.shop.a -> model.shop.c -> model.shop.b -> model.shop.a",
+        ],
+    );
 }
 
 #[test]
@@ -53,13 +65,23 @@ fn names_and_relations_are_taken_once() {
         .file("seeds/d.csv", "id\n1\n")
         .file("models/d.sql", "select 1")
         .mistakes();
-    told(&report, &["there are two of `model.shop.a`", r#"would both be the relation "weir"."main"."c""#, "`seed.shop.d`"]);
+    told(
+        &report,
+        &[
+            "there are two of `model.shop.a`",
+            r#"would both be the relation "weir"."main"."c""#,
+            "`seed.shop.d`",
+        ],
+    );
 }
 
 #[test]
 fn a_macro_that_never_ends_does() {
     let report = Fixture::new("")
-        .file("macros/m.sql", "{% macro again(n) %}{{ again(n + 1) }}{% endmacro %}")
+        .file(
+            "macros/m.sql",
+            "{% macro again(n) %}{{ again(n + 1) }}{% endmacro %}",
+        )
         .file("models/a.sql", "{{ again(1) }}")
         .mistakes();
     told(&report, &["in macro `again`"]);
@@ -76,28 +98,58 @@ fn private_models_are_for_their_group() {
             "groups: [{name: finance, owner: {name: Anna}}]\nmodels:\n  - {name: a, access: private, group: finance}\n",
         )
         .mistakes();
-    told(&report, &["private to group `finance`", "belongs to group `nobody`"]);
+    told(
+        &report,
+        &["private to group `finance`", "belongs to group `nobody`"],
+    );
 }
 
 #[test]
 fn what_is_described_but_not_there_is_a_warning() {
     let parsed = Fixture::new("modls: {}\nsource-paths: [models]\n")
         .file("models/orders.sql", "select 1")
-        .file("models/schema.yml", "models:\n  - name: ordrs\n    description: x\n    description: y\n");
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: ordrs\n    description: x\n    description: y\n",
+        );
     let loaded = parsed.load().expect("is readable");
     let warnings = reports(&loaded.warnings);
-    told(&warnings, &["`modls` means nothing", "did you mean `models`?", "`source-paths` is the old name"]);
+    told(
+        &warnings,
+        &[
+            "`modls` means nothing",
+            "did you mean `models`?",
+            "`source-paths` is the old name",
+        ],
+    );
     let warnings = reports(&parsed.parse().warnings);
-    told(&warnings, &["there is no such model", "did you mean `orders`?", "stands twice", "schema.yml:4:5"]);
+    told(
+        &warnings,
+        &[
+            "there is no such model",
+            "did you mean `orders`?",
+            "stands twice",
+            "schema.yml:4:5",
+        ],
+    );
 }
 
 #[test]
 fn yaml_that_is_none_is_explained() {
-    let report = Fixture::new("").file("models/schema.yml", "models:\n\t- name: a\n").mistakes();
+    let report = Fixture::new("")
+        .file("models/schema.yml", "models:\n\t- name: a\n")
+        .mistakes();
     told(&report, &["models/schema.yml:2", "indent by spaces"]);
-    let report = Fixture::new("").file("models/schema.yml", "models:\n  - name: a\n    description: {{ doc('x') }}\n").mistakes();
+    let report = Fixture::new("")
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: a\n    description: {{ doc('x') }}\n",
+        )
+        .mistakes();
     told(&report, &["quote"]);
-    let report = Fixture::new("").file("models/schema.yml", "models: 3\n").mistakes();
+    let report = Fixture::new("")
+        .file("models/schema.yml", "models: 3\n")
+        .mistakes();
     told(&report, &["`models` should be a list, but is a number"]);
 }
 
@@ -107,5 +159,12 @@ fn promises_and_snapshots_must_be_complete() {
         .file("models/a.sql", "{{ config(contract={'enforced': true}, materialized='incremental') }} select 1")
         .file("snapshots/s.sql", "{% snapshot s %}{{ config(unique_key='id', strategy='check') }} select 1{% endsnapshot %}")
         .mistakes();
-    told(&report, &["promises its columns, but none is described", "`on_schema_change` is `ignore`", "checks columns, but none is given"]);
+    told(
+        &report,
+        &[
+            "promises its columns, but none is described",
+            "`on_schema_change` is `ignore`",
+            "checks columns, but none is given",
+        ],
+    );
 }

@@ -4,9 +4,14 @@ use crate::fixture::{Fixture, node};
 
 #[test]
 fn the_default_target_is_this_weir() {
-    let parsed = Fixture::new("").file("models/staging/orders.sql", "select 1 as id").parse();
+    let parsed = Fixture::new("")
+        .file("models/staging/orders.sql", "select 1 as id")
+        .parse();
     let orders = node(&parsed, "model.shop.orders");
-    assert_eq!(orders.relation_name.as_deref(), Some(r#""weir"."main"."orders""#));
+    assert_eq!(
+        orders.relation_name.as_deref(),
+        Some(r#""weir"."main"."orders""#)
+    );
     assert_eq!(orders.fqn, ["shop", "staging", "orders"]);
     assert_eq!(orders.path, "staging/orders.sql");
     assert_eq!(parsed.manifest.metadata.adapter_type, "weir");
@@ -15,10 +20,16 @@ fn the_default_target_is_this_weir() {
 #[test]
 fn custom_schemas_are_joined_and_aliases_replace() {
     let parsed = Fixture::new("models:\n  shop:\n    +schema: marts\n")
-        .file("models/a.sql", "{{ config(alias='orders', database='other') }} select 1")
+        .file(
+            "models/a.sql",
+            "{{ config(alias='orders', database='other') }} select 1",
+        )
         .parse();
     let a = node(&parsed, "model.shop.a");
-    assert_eq!(a.relation_name.as_deref(), Some(r#""other"."main_marts"."orders""#));
+    assert_eq!(
+        a.relation_name.as_deref(),
+        Some(r#""other"."main_marts"."orders""#)
+    );
 }
 
 #[test]
@@ -31,7 +42,10 @@ fn the_projects_own_macros_name_relations() {
         )
         .file("models/a.sql", "select 1")
         .parse();
-    assert_eq!(node(&parsed, "model.shop.a").relation_name.as_deref(), Some(r#""weir"."marts"."a_model""#));
+    assert_eq!(
+        node(&parsed, "model.shop.a").relation_name.as_deref(),
+        Some(r#""weir"."marts"."a_model""#)
+    );
 }
 
 #[test]
@@ -39,7 +53,10 @@ fn quoting_is_what_the_project_says() {
     let parsed = Fixture::new("quoting:\n  database: false\n  identifier: false\n")
         .file("models/a.sql", "select 1")
         .parse();
-    assert_eq!(node(&parsed, "model.shop.a").relation_name.as_deref(), Some(r#"weir."main".a"#));
+    assert_eq!(
+        node(&parsed, "model.shop.a").relation_name.as_deref(),
+        Some(r#"weir."main".a"#)
+    );
 }
 
 #[test]
@@ -63,11 +80,31 @@ fn tests_get_the_names_and_ids_of_dbt() {
     // The project's name is no part of the hash.
     node(&parsed, "test.shop.unique_customers_customer_id.c5af1ff4b1");
     let long = "accepted_values_customers_customer_id__placed__shipped__completed__return_pending__returned";
-    let test = parsed.manifest.nodes.values().find(|node| node.name == long).expect("is there");
-    assert!(test.path.starts_with("accepted_values_customers_"), "{}", test.path);
-    assert_eq!(test.path.len(), "accepted_values_customers_".len() + 32 + ".sql".len());
-    assert_eq!(test.config.alias(), Some(test.path.trim_end_matches(".sql")));
-    let named = parsed.manifest.nodes.values().find(|node| node.name == "always_there").expect("is there");
+    let test = parsed
+        .manifest
+        .nodes
+        .values()
+        .find(|node| node.name == long)
+        .expect("is there");
+    assert!(
+        test.path.starts_with("accepted_values_customers_"),
+        "{}",
+        test.path
+    );
+    assert_eq!(
+        test.path.len(),
+        "accepted_values_customers_".len() + 32 + ".sql".len()
+    );
+    assert_eq!(
+        test.config.alias(),
+        Some(test.path.trim_end_matches(".sql"))
+    );
+    let named = parsed
+        .manifest
+        .nodes
+        .values()
+        .find(|node| node.name == "always_there")
+        .expect("is there");
     assert_eq!(named.config.severity(), "WARN");
     assert_eq!(named.schema, "main_dbt_test__audit");
 }
@@ -77,7 +114,10 @@ fn versions_have_ids_aliases_and_a_latest_one() {
     let parsed = Fixture::new("")
         .file("models/orders_v1.sql", "select 1 as id, 2 as old")
         .file("models/orders.sql", "select 1 as id")
-        .file("models/reader.sql", "select * from {{ ref('orders') }} join {{ ref('orders', v=1) }}")
+        .file(
+            "models/reader.sql",
+            "select * from {{ ref('orders') }} join {{ ref('orders', v=1) }}",
+        )
         .file(
             "models/schema.yml",
             "models:
@@ -96,9 +136,18 @@ fn versions_have_ids_aliases_and_a_latest_one() {
     assert_eq!(old.fqn, ["shop", "orders", "v1"]);
     assert_eq!(old.columns.keys().collect::<Vec<_>>(), ["id", "old"]);
     let reader = node(&parsed, "model.shop.reader");
-    let ids: Vec<&str> = reader.depends_on.nodes.iter().map(|id| id.as_str()).collect();
+    let ids: Vec<&str> = reader
+        .depends_on
+        .nodes
+        .iter()
+        .map(|id| id.as_str())
+        .collect();
     assert_eq!(ids, ["model.shop.orders.v2", "model.shop.orders.v1"]);
-    let tests = parsed.manifest.nodes.values().filter(|node| node.generic_test().is_some());
+    let tests = parsed
+        .manifest
+        .nodes
+        .values()
+        .filter(|node| node.generic_test().is_some());
     let names: Vec<&str> = tests.map(|test| test.name.as_str()).collect();
     assert_eq!(names, ["unique_orders_v1_id", "unique_orders_v2_id"]);
 }

@@ -18,11 +18,25 @@ fn profiles_are_rendered_for_the_chosen_output_only() {
         );
     let loaded = fixture.load().expect("is readable");
     let target = &loaded.project.target;
-    assert_eq!((target.kind.as_str(), target.database.as_deref(), target.schema.as_str()), ("duckdb", Some("shop"), "me"));
+    assert_eq!(
+        (
+            target.kind.as_str(),
+            target.database.as_deref(),
+            target.schema.as_str()
+        ),
+        ("duckdb", Some("shop"), "me")
+    );
 
     let fixture = fixture.env("WHERE", "prod").env("PORT", "5433");
     let target = fixture.load().expect("is readable").project.target.clone();
-    assert_eq!((target.name.as_str(), target.database.as_deref(), target.threads), ("prod", Some("d"), 8));
+    assert_eq!(
+        (
+            target.name.as_str(),
+            target.database.as_deref(),
+            target.threads
+        ),
+        ("prod", Some("d"), 8)
+    );
     assert_eq!(target.fields["port"], 5433);
     let shown = target.to_value().to_str().to_string();
     assert!(!shown.contains("s3cret"), "{shown}");
@@ -30,9 +44,15 @@ fn profiles_are_rendered_for_the_chosen_output_only() {
 
 #[test]
 fn a_missing_variable_says_how_to_give_it() {
-    let fixture = Fixture::new("models:\n  +schema: \"{{ env_var('SCHEMA') }}\"\n  +alias: \"{{ var('al') }}\"\n");
+    let fixture = Fixture::new(
+        "models:\n  +schema: \"{{ env_var('SCHEMA') }}\"\n  +alias: \"{{ var('al') }}\"\n",
+    );
     let report = reports(&fixture.load().expect_err("lacks both"));
-    for part in ["Env var required but not provided: 'SCHEMA'", "dbt_project.yml:5:12", "--vars"] {
+    for part in [
+        "Env var required but not provided: 'SCHEMA'",
+        "dbt_project.yml:5:12",
+        "--vars",
+    ] {
         assert!(report.contains(part), "{report}");
     }
     let fixture = fixture.env("SCHEMA", "x").var("al", "y");
@@ -47,7 +67,11 @@ fn packages_are_installed_from_where_they_lie() {
     let lib = fixture.path().parent().expect("is in a folder").join("lib");
     let own = tempfile::tempdir().expect("makes a folder");
     let _ = lib;
-    std::fs::write(own.path().join("dbt_project.yml"), "name: lib\nversion: '0.1.0'\n").expect("writes");
+    std::fs::write(
+        own.path().join("dbt_project.yml"),
+        "name: lib\nversion: '0.1.0'\n",
+    )
+    .expect("writes");
     let fixture = fixture.file(
         "packages.yml",
         &format!(
@@ -56,20 +80,37 @@ fn packages_are_installed_from_where_they_lie() {
         ),
     );
     let report = reports(&fixture.load().expect_err("lacks one"));
-    assert!(report.contains("`acme/tools`") && report.contains("weir deps"), "{report}");
+    assert!(
+        report.contains("`acme/tools`") && report.contains("weir deps"),
+        "{report}"
+    );
 
-    let mut options = DepsOptions { load: fixture.load_options(), mirror: None };
+    let mut options = DepsOptions {
+        load: fixture.load_options(),
+        mirror: None,
+    };
     let report = reports(&install(&options).expect_err("has no mirror"));
-    assert!(report.contains("package of the hub") && report.contains("dbt_packages/tools"), "{report}");
+    assert!(
+        report.contains("package of the hub") && report.contains("dbt_packages/tools"),
+        "{report}"
+    );
     options.mirror = Some(fixture.path().join("mirror"));
-    let names: Vec<String> = install(&options).expect("finds both").into_iter().map(|done| done.name).collect();
+    let names: Vec<String> = install(&options)
+        .expect("finds both")
+        .into_iter()
+        .map(|done| done.name)
+        .collect();
     assert_eq!(names, ["lib", "tools"]);
-    let lock = std::fs::read_to_string(fixture.path().join("package-lock.yml")).expect("is written");
+    let lock =
+        std::fs::read_to_string(fixture.path().join("package-lock.yml")).expect("is written");
     assert!(lock.contains("version: 1.2.0"), "{lock}");
     let loaded = fixture.load().expect("has both");
     assert_eq!(loaded.project.packages.len(), 3);
 
-    let fixture = fixture.file("packages.yml", "packages:\n  - package: acme/tools\n    version: '>=2.0.0'\n");
+    let fixture = fixture.file(
+        "packages.yml",
+        "packages:\n  - package: acme/tools\n    version: '>=2.0.0'\n",
+    );
     options.load = fixture.load_options();
     let report = reports(&install(&options).expect_err("is too old"));
     assert!(report.contains("but 1.2.0 is there"), "{report}");
@@ -88,9 +129,11 @@ fn hidden_and_ignored_files_are_none() {
 
 #[test]
 fn hooks_become_operations() {
-    let parsed = Fixture::new("on-run-start: \"select '{{ target.name }}'\"\non-run-end: [\"{{ done() }}\", select 2]\n")
-        .file("macros/m.sql", "{% macro done() %}select 1{% endmacro %}")
-        .parse();
+    let parsed = Fixture::new(
+        "on-run-start: \"select '{{ target.name }}'\"\non-run-end: [\"{{ done() }}\", select 2]\n",
+    )
+    .file("macros/m.sql", "{% macro done() %}select 1{% endmacro %}")
+    .parse();
     let end = &parsed.manifest.nodes["operation.shop.shop-on-run-end-0"];
     assert_eq!(end.tags, ["on-run-end"]);
     assert_eq!(end.depends_on.macros[0].as_str(), "macro.shop.done");

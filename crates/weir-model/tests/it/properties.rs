@@ -37,24 +37,47 @@ fn the_file_beats_properties_and_these_beat_the_tree() {
     let config = &orders.config;
     assert_eq!(config.materialized(), "table");
     assert_eq!(config.tags(), ["tree", "yaml", "file"]);
-    assert_eq!(json!(config.meta()), json!({ "a": "tree", "b": "yaml", "c": "file" }));
-    assert_eq!(config.get("grants"), Some(&json!({ "select": ["anna", "cora"] })));
+    assert_eq!(
+        json!(config.meta()),
+        json!({ "a": "tree", "b": "yaml", "c": "file" })
+    );
+    assert_eq!(
+        config.get("grants"),
+        Some(&json!({ "select": ["anna", "cora"] }))
+    );
     assert_eq!(config.unique_key(), ["id", "day"]);
     assert_eq!(config.get("my_own"), Some(&json!(1)));
     assert_eq!(config.pre_hooks()[0].sql, "select '{{ this }}'");
     assert_eq!(config.post_hooks()[0].sql, "analyze");
-    assert_eq!(orders.patch_path.as_deref(), Some("shop://models/staging/schema.yml"));
+    assert_eq!(
+        orders.patch_path.as_deref(),
+        Some("shop://models/staging/schema.yml")
+    );
 }
 
 #[test]
 fn the_root_decides_over_packages() {
-    let parsed = Fixture::new("models:\n  lib:\n    +materialized: table\nvars:\n  lib: {size: 7}\n")
-        .file("packages.yml", "packages:\n  - local: lib\n")
-        .file("lib/dbt_project.yml", "name: lib\nversion: '1.0'\nvars: {size: 1, other: 2}\n")
-        .file("lib/models/a.sql", "{{ config(materialized='view', meta={'v': var('size'), 'o': var('other')}) }} select 1")
-        .file("lib/macros/m.sql", "{% macro twice(x) %}{{ x }}{{ x }}{% endmacro %}")
-        .file("models/b.sql", "select '{{ lib.twice(1) }}' from {{ ref('lib', 'a') }}")
-        .parse();
+    let parsed = Fixture::new(
+        "models:\n  lib:\n    +materialized: table\nvars:\n  lib: {size: 7}\n",
+    )
+    .file("packages.yml", "packages:\n  - local: lib\n")
+    .file(
+        "lib/dbt_project.yml",
+        "name: lib\nversion: '1.0'\nvars: {size: 1, other: 2}\n",
+    )
+    .file(
+        "lib/models/a.sql",
+        "{{ config(materialized='view', meta={'v': var('size'), 'o': var('other')}) }} select 1",
+    )
+    .file(
+        "lib/macros/m.sql",
+        "{% macro twice(x) %}{{ x }}{{ x }}{% endmacro %}",
+    )
+    .file(
+        "models/b.sql",
+        "select '{{ lib.twice(1) }}' from {{ ref('lib', 'a') }}",
+    )
+    .parse();
     let a = node(&parsed, "model.lib.a");
     assert_eq!(a.config.materialized(), "table");
     assert_eq!(json!(a.config.meta()), json!({ "v": 7, "o": 2 }));
@@ -78,12 +101,21 @@ fn tests_are_written_in_old_and_new_ways() {
             .file("models/a.sql", "select 1 as id")
             .file("models/schema.yml", &schema(way))
             .parse();
-        let test = parsed.manifest.nodes.values().find(|node| node.generic_test().is_some()).expect("is there");
+        let test = parsed
+            .manifest
+            .nodes
+            .values()
+            .find(|node| node.generic_test().is_some())
+            .expect("is there");
         assert_eq!(test.name, "accepted_values_a_id__1__2", "{way}");
         assert_eq!(test.config.severity(), "WARN", "{way}");
         let detail = test.generic_test().expect("is one");
         assert_eq!(detail.metadata.kwargs["values"], json!([1, 2]), "{way}");
-        assert_eq!(detail.attached_node.as_ref().map(|id| id.as_str()), Some("model.shop.a"), "{way}");
+        assert_eq!(
+            detail.attached_node.as_ref().map(|id| id.as_str()),
+            Some("model.shop.a"),
+            "{way}"
+        );
         assert_eq!(test.depends_on.nodes[0].as_str(), "model.shop.a", "{way}");
     }
 }
@@ -102,7 +134,12 @@ fn arguments_of_tests_read_other_models() {
             "models:\n  - name: a\n    tests:\n      - same: {other: ref('b'), factor: \"{{ var('f', 3) }}\"}\n",
         )
         .parse();
-    let test = parsed.manifest.nodes.values().find(|node| node.generic_test().is_some()).expect("is there");
+    let test = parsed
+        .manifest
+        .nodes
+        .values()
+        .find(|node| node.generic_test().is_some())
+        .expect("is there");
     let nodes: Vec<&str> = test.depends_on.nodes.iter().map(|id| id.as_str()).collect();
     assert_eq!(nodes, ["model.shop.b", "model.shop.a"]);
     assert_eq!(test.config.text("fail_calc"), Some("sum(n)"));
@@ -130,20 +167,34 @@ fn sources_merge_freshness_tags_and_meta() {
       - {name: users, freshness: null, loaded_at_field: null}
 ",
         )
-        .file("models/a.sql", "select * from {{ source('raw', 'orders') }}")
+        .file(
+            "models/a.sql",
+            "select * from {{ source('raw', 'orders') }}",
+        )
         .parse();
     let orders = &parsed.manifest.sources["source.shop.raw.orders"];
     assert_eq!(orders.relation_name, r#""weir".landing."o""#);
     assert_eq!(orders.tags, ["src", "tab"]);
     assert_eq!(json!(orders.meta), json!({ "a": 1, "b": 2 }));
     let freshness = orders.freshness.as_ref().expect("is given");
-    assert_eq!(freshness["warn_after"], json!({ "count": 6, "period": "hour" }));
-    assert_eq!(freshness["error_after"], json!({ "count": 2, "period": "day" }));
+    assert_eq!(
+        freshness["warn_after"],
+        json!({ "count": 6, "period": "hour" })
+    );
+    assert_eq!(
+        freshness["error_after"],
+        json!({ "count": 2, "period": "day" })
+    );
     assert!(orders.has_freshness());
     let users = &parsed.manifest.sources["source.shop.raw.users"];
     assert!(!users.has_freshness());
     assert_eq!(users.loaded_at_field, None);
-    let test = parsed.manifest.nodes.values().find(|node| node.generic_test().is_some()).expect("is there");
+    let test = parsed
+        .manifest
+        .nodes
+        .values()
+        .find(|node| node.generic_test().is_some())
+        .expect("is there");
     assert_eq!(test.name, "source_unique_raw_orders_id");
     assert_eq!(test.tags, ["src"]);
 }
@@ -152,11 +203,21 @@ fn sources_merge_freshness_tags_and_meta() {
 fn what_is_switched_off_takes_its_tests_along() {
     let parsed = Fixture::new("")
         .file("models/a.sql", "{{ config(enabled=false) }} select 1 as id")
-        .file("models/schema.yml", "models:\n  - name: a\n    columns: [{name: id, tests: [unique]}]\n")
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: a\n    columns: [{name: id, tests: [unique]}]\n",
+        )
         .parse();
     assert!(parsed.manifest.nodes.is_empty());
     assert_eq!(parsed.manifest.disabled.len(), 2);
-    assert!(parsed.manifest.disabled.values().flatten().all(|disabled| matches!(disabled, Disabled::Node(_))));
+    assert!(
+        parsed
+            .manifest
+            .disabled
+            .values()
+            .flatten()
+            .all(|disabled| matches!(disabled, Disabled::Node(_)))
+    );
     assert!(parsed.warnings.is_empty());
 }
 
@@ -174,7 +235,10 @@ fn snapshots_have_two_forms() {
         )
         .parse();
     let block = node(&parsed, "snapshot.shop.block_form");
-    assert_eq!(block.relation_name.as_deref(), Some(r#""weir"."hist"."block_form""#));
+    assert_eq!(
+        block.relation_name.as_deref(),
+        Some(r#""weir"."hist"."block_form""#)
+    );
     assert_eq!(block.fqn, ["shop", "s", "block_form"]);
     let yaml = node(&parsed, "snapshot.shop.yaml_form");
     assert_eq!(&*yaml.raw_code, "select * from {{ ref('a') }}");
@@ -186,10 +250,19 @@ fn snapshots_have_two_forms() {
 fn docs_are_put_into_descriptions() {
     let parsed = Fixture::new("")
         .file("models/a.sql", "select 1 as id")
-        .file("models/docs.md", "# Prose {{ of no }} matter\n{% docs orders %}\nAll *orders*.\n{% enddocs %}\n")
-        .file("models/schema.yml", "models:\n  - name: a\n    description: '{{ doc(\"orders\") }} And more.'\n")
+        .file(
+            "models/docs.md",
+            "# Prose {{ of no }} matter\n{% docs orders %}\nAll *orders*.\n{% enddocs %}\n",
+        )
+        .file(
+            "models/schema.yml",
+            "models:\n  - name: a\n    description: '{{ doc(\"orders\") }} And more.'\n",
+        )
         .parse();
-    assert_eq!(node(&parsed, "model.shop.a").description, "All *orders*. And more.");
+    assert_eq!(
+        node(&parsed, "model.shop.a").description,
+        "All *orders*. And more."
+    );
 }
 
 #[test]
@@ -213,7 +286,10 @@ fn unit_tests_bring_rows_in_three_formats() {
         .parse();
     let test = &parsed.manifest.unit_tests["unit_test.shop.b.u"];
     assert_eq!(test.given[0]["rows"], json!([{ "id": 2 }, { "id": null }]));
-    assert_eq!(test.given[1]["rows"], json!([{ "id": "2", "name": "x" }, { "id": "1", "name": null }]));
+    assert_eq!(
+        test.given[1]["rows"],
+        json!([{ "id": "2", "name": "x" }, { "id": "1", "name": null }])
+    );
     assert_eq!(test.expect["rows"], json!("select 1 as id"));
     assert_eq!(test.depends_on.nodes[0].as_str(), "model.shop.b");
 }
@@ -221,7 +297,10 @@ fn unit_tests_bring_rows_in_three_formats() {
 #[test]
 fn builtins_are_behind_macros_that_cover_them() {
     let parsed = Fixture::new("")
-        .file("macros/ref.sql", "{% macro ref(name) %}{{ return(builtins.ref(name)) }}{% endmacro %}")
+        .file(
+            "macros/ref.sql",
+            "{% macro ref(name) %}{{ return(builtins.ref(name)) }}{% endmacro %}",
+        )
         .file("models/a.sql", "select 1")
         .file("models/b.sql", "select * from {{ ref('a') }}")
         .parse();
@@ -255,9 +334,30 @@ exposures:
         .parse();
     let manifest = &parsed.manifest;
     let share = &manifest.metrics["metric.shop.share"];
-    assert_eq!(share.type_params["input_measures"].as_array().map(Vec::len), Some(2));
-    assert_eq!(manifest.saved_queries["saved_query.shop.q"].depends_on.nodes[0].as_str(), "metric.shop.share");
-    assert_eq!(manifest.exposures["exposure.shop.board"].depends_on.nodes.len(), 2);
+    assert_eq!(
+        share.type_params["input_measures"].as_array().map(Vec::len),
+        Some(2)
+    );
+    assert_eq!(
+        manifest.saved_queries["saved_query.shop.q"]
+            .depends_on
+            .nodes[0]
+            .as_str(),
+        "metric.shop.share"
+    );
+    assert_eq!(
+        manifest.exposures["exposure.shop.board"]
+            .depends_on
+            .nodes
+            .len(),
+        2
+    );
     let model = &manifest.semantic_models["semantic_model.shop.orders"];
-    assert_eq!(model.node_relation.as_ref().map(|relation| relation["alias"].clone()), Some(json!("orders")));
+    assert_eq!(
+        model
+            .node_relation
+            .as_ref()
+            .map(|relation| relation["alias"].clone()),
+        Some(json!("orders"))
+    );
 }
