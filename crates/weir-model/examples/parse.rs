@@ -2,7 +2,11 @@
 //!
 //! `parse DIR [--repeat N] [--manifest FILE] [--dialect postgres|duckdb|weir]`
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a tool for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for people"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +19,9 @@ use weir_model::warehouse::Dialect;
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args().skip(1);
-    let Some(folder) = args.next() else { anyhow::bail!("name the folder of a project") };
+    let Some(folder) = args.next() else {
+        anyhow::bail!("name the folder of a project")
+    };
     let (mut repeat, mut manifest, mut vars) = (1u32, None, None);
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.next()) {
@@ -65,9 +71,15 @@ fn main() -> anyhow::Result<()> {
         let found = &parsed.manifest;
         println!(
             "{} nodes, {} sources, {} macros, {} unit tests, {} metrics, {} disabled, {} warnings; read {:.1} ms, all {:.1} ms",
-            found.nodes.len(), found.sources.len(), found.macros.len(), found.unit_tests.len(), found.metrics.len(),
-            found.disabled.len(), parsed.warnings.len() + loaded.warnings.len(),
-            read.as_secs_f64() * 1e3, all.as_secs_f64() * 1e3
+            found.nodes.len(),
+            found.sources.len(),
+            found.macros.len(),
+            found.unit_tests.len(),
+            found.metrics.len(),
+            found.disabled.len(),
+            parsed.warnings.len() + loaded.warnings.len(),
+            read.as_secs_f64() * 1e3,
+            all.as_secs_f64() * 1e3
         );
         if let Some(path) = &manifest {
             for warning in loaded.warnings.iter().chain(&parsed.warnings).take(20) {

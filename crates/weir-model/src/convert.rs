@@ -14,9 +14,10 @@ pub(crate) fn to_value(json: &Json) -> Value {
         },
         Json::String(text) => Value::str(text.as_str()),
         Json::Array(items) => Value::list(items.iter().map(to_value)),
-        Json::Object(map) => {
-            Value::dict(map.iter().map(|(key, value)| (key.as_str(), to_value(value))))
-        }
+        Json::Object(map) => Value::dict(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), to_value(value))),
+        ),
     }
 }
 
@@ -36,22 +37,29 @@ fn nested(value: &Value, depth: usize) -> Json {
         Value::Undefined(_) | Value::None => Json::Null,
         Value::Bool(flag) => Json::Bool(*flag),
         Value::Int(int) => Json::from(*int),
-        Value::Float(float) => {
-            Number::from_f64(*float).map_or_else(|| Json::String(value.to_str().to_string()), Json::Number)
-        }
+        Value::Float(float) => Number::from_f64(*float)
+            .map_or_else(|| Json::String(value.to_str().to_string()), Json::Number),
         Value::Str(text) => Json::String(text.to_string()),
-        Value::List(list) => list.items().iter().map(|item| nested(item, depth + 1)).collect(),
+        Value::List(list) => list
+            .items()
+            .iter()
+            .map(|item| nested(item, depth + 1))
+            .collect(),
         Value::Tuple(tuple) => tuple.iter().map(|item| nested(item, depth + 1)).collect(),
-        Value::Set(set) => set.members().iter().map(|item| nested(item, depth + 1)).collect(),
+        Value::Set(set) => set
+            .members()
+            .iter()
+            .map(|item| nested(item, depth + 1))
+            .collect(),
         Value::Dict(dict) => Json::Object(
             dict.entries()
                 .iter()
                 .map(|(key, item)| (key_text(key), nested(item, depth + 1)))
                 .collect(),
         ),
-        Value::Object(object) => {
-            object.to_json().unwrap_or_else(|| Json::String(value.to_str().to_string()))
-        }
+        Value::Object(object) => object
+            .to_json()
+            .unwrap_or_else(|| Json::String(value.to_str().to_string())),
         Value::BigInt(_) | Value::Macro(_) => Json::String(value.to_str().to_string()),
     }
 }

@@ -51,12 +51,20 @@ pub struct Place {
 impl Place {
     /// Names a whole file.
     pub fn file(file: impl Into<Arc<str>>) -> Self {
-        Self { file: file.into(), line: 0, column: 0 }
+        Self {
+            file: file.into(),
+            line: 0,
+            column: 0,
+        }
     }
 
     /// Names a position in a file.
     pub fn at(file: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
-        Self { file: file.into(), line, column }
+        Self {
+            file: file.into(),
+            line,
+            column,
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 
 /// Returns the md5 of `bytes` as 32 hexadecimal digits.
-pub fn md5_hex(bytes: &[u8]) -> String {
+pub(crate) fn md5_hex(bytes: &[u8]) -> String {
     hex(&Md5::digest(bytes))
 }
 
 /// Returns the sha256 of `bytes` as 64 hexadecimal digits.
-pub fn sha256_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value as Json;
 
 /// Writes a value as Python's `str()`.
-pub fn str_of(value: &Json) -> String {
+pub(crate) fn str_of(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         other => repr_of(other),
@@ -13,14 +13,14 @@ pub fn str_of(value: &Json) -> String {
 }
 
 /// Writes a value as Python's `repr()`.
-pub fn repr_of(value: &Json) -> String {
+pub(crate) fn repr_of(value: &Json) -> String {
     let mut out = String::new();
     write_repr(&mut out, value);
     out
 }
 
 /// Writes a float as Python's `repr()`.
-pub fn float_text(value: f64) -> String {
+pub(crate) fn float_text(value: f64) -> String {
     if value.is_nan() {
         return "nan".into();
     }
@@ -28,12 +28,21 @@ pub fn float_text(value: f64) -> String {
         return if value > 0.0 { "inf" } else { "-inf" }.into();
     }
     if value == 0.0 {
-        return if value.is_sign_negative() { "-0.0" } else { "0.0" }.into();
+        return if value.is_sign_negative() {
+            "-0.0"
+        } else {
+            "0.0"
+        }
+        .into();
     }
     let exponent = value.abs().log10().floor();
     if (-4.0..16.0).contains(&exponent) {
         let text = format!("{value}");
-        return if text.contains('.') { text } else { text + ".0" };
+        return if text.contains('.') {
+            text
+        } else {
+            text + ".0"
+        };
     }
     // Rust writes 1e20 where Python writes 1e+20, and 1e-7 where Python writes 1e-07.
     let text = format!("{value:e}");
@@ -83,8 +92,12 @@ fn write_repr(out: &mut String, value: &Json) {
 }
 
 /// Writes a text in quotes: single ones, unless it has single and no double ones in it.
-pub fn write_str_repr(out: &mut String, text: &str) {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+pub(crate) fn write_str_repr(out: &mut String, text: &str) {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(quote);
     for character in text.chars() {
         match character {

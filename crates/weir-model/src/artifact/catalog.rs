@@ -39,7 +39,12 @@ pub struct CatalogStat {
 }
 
 /// Returns the catalog; relations are sources when their id says so.
-pub fn catalog_json(manifest: &Manifest, tables: &[CatalogTable], errors: &[String], generated_at: &str) -> Json {
+pub fn catalog_json(
+    manifest: &Manifest,
+    tables: &[CatalogTable],
+    errors: &[String],
+    generated_at: &str,
+) -> Json {
     let mut metadata = metadata(manifest, "catalog/v1");
     metadata.insert("generated_at".to_owned(), generated_at.into());
     let of = |sources: bool| -> Json {
@@ -50,7 +55,11 @@ pub fn catalog_json(manifest: &Manifest, tables: &[CatalogTable], errors: &[Stri
             .map(|(id, table)| (id.as_str().to_owned(), table_json(id, table)))
             .collect()
     };
-    let errors = if errors.is_empty() { Json::Null } else { json!(errors) };
+    let errors = if errors.is_empty() {
+        Json::Null
+    } else {
+        json!(errors)
+    };
     json!({ "metadata": metadata, "nodes": of(false), "sources": of(true), "errors": errors })
 }
 

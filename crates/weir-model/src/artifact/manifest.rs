@@ -15,7 +15,10 @@ pub(super) fn metadata(manifest: &Manifest, schema: &str) -> JsonMap {
     let mut put = |key: &str, value: Json| {
         all.insert(key.to_owned(), value);
     };
-    put("dbt_schema_version", json!(format!("https://schemas.getdbt.com/dbt/{schema}.json")));
+    put(
+        "dbt_schema_version",
+        json!(format!("https://schemas.getdbt.com/dbt/{schema}.json")),
+    );
     put("dbt_version", json!(crate::DBT_VERSION));
     put("generated_at", json!(facts.generated_at));
     put("invocation_id", json!(facts.invocation_id));
@@ -34,9 +37,15 @@ pub fn manifest_json(manifest: &Manifest) -> Json {
     metadata.insert("send_anonymous_usage_stats".to_owned(), Json::Bool(false));
     metadata.insert("adapter_type".to_owned(), json!(facts.adapter_type));
     metadata.insert("quoting".to_owned(), facts.quoting.clone());
-    metadata.insert("run_started_at".to_owned(), json!(facts.invocation_started_at));
+    metadata.insert(
+        "run_started_at".to_owned(),
+        json!(facts.invocation_started_at),
+    );
     let map = |entries: Vec<(&UniqueId, Json)>| -> Json {
-        entries.into_iter().map(|(id, value)| (id.as_str().to_owned(), value)).collect()
+        entries
+            .into_iter()
+            .map(|(id, value)| (id.as_str().to_owned(), value))
+            .collect()
     };
     let disabled = manifest
         .disabled
@@ -77,7 +86,9 @@ pub fn manifest_json(manifest: &Manifest) -> Json {
 fn edges(map: &std::collections::HashMap<UniqueId, Vec<UniqueId>>) -> Json {
     let mut ids: Vec<&UniqueId> = map.keys().collect();
     ids.sort();
-    ids.into_iter().map(|id| (id.as_str().to_owned(), json!(map[id]))).collect()
+    ids.into_iter()
+        .map(|id| (id.as_str().to_owned(), json!(map[id])))
+        .collect()
 }
 
 pub(super) fn macro_json(found: &Macro) -> Json {

@@ -37,5 +37,8 @@ pub(crate) fn thing_json(manifest: &Manifest, id: &UniqueId) -> Option<Json> {
     if let Some(query) = manifest.saved_queries.get(id) {
         return Some(semantic::saved_query_json(query));
     }
-    manifest.unit_tests.get(id).map(|test| semantic::unit_test_json(test))
+    manifest
+        .unit_tests
+        .get(id)
+        .map(|test| semantic::unit_test_json(test))
 }

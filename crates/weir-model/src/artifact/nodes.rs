@@ -23,22 +23,35 @@ pub(crate) fn node_json(node: &Node) -> Json {
     put("unique_id", json!(node.id.as_str()));
     put("fqn", json!(node.fqn));
     put("alias", json!(node.alias));
-    put("checksum", json!({ "name": node.checksum.name, "checksum": node.checksum.value }));
+    put(
+        "checksum",
+        json!({ "name": node.checksum.name, "checksum": node.checksum.value }),
+    );
     put("config", Json::Object(node.config.to_json()));
     put("tags", json!(node.tags));
     put("description", json!(node.description));
     put("columns", columns_json(&node.columns));
     put("meta", Json::Object(node.meta.clone()));
     put("group", json!(node.group));
-    put("docs", json!({ "show": node.docs.show, "node_color": node.docs.node_color }));
+    put(
+        "docs",
+        json!({ "show": node.docs.show, "node_color": node.docs.node_color }),
+    );
     put("patch_path", json!(node.patch_path));
     put("build_path", json!(node.build_path));
-    put("unrendered_config", Json::Object(node.unrendered_config.clone()));
+    put(
+        "unrendered_config",
+        Json::Object(node.unrendered_config.clone()),
+    );
     put("created_at", json!(node.created_at));
     put("relation_name", json!(node.relation_name));
     put("raw_code", json!(&*node.raw_code));
     put("doc_blocks", json!([]));
-    if let NodeDetail::Seed { root_path, depends_on_macros } = &node.detail {
+    if let NodeDetail::Seed {
+        root_path,
+        depends_on_macros,
+    } = &node.detail
+    {
         put("root_path", json!(root_path));
         put("depends_on", json!({ "macros": depends_on_macros }));
         return Json::Object(all);
@@ -48,11 +61,17 @@ pub(crate) fn node_json(node: &Node) -> Json {
     put("sources", sources_json(&node.sources));
     put("metrics", json!(node.metrics));
     put("functions", json!(node.functions));
-    put("depends_on", json!({ "macros": node.depends_on.macros, "nodes": node.depends_on.nodes }));
+    put(
+        "depends_on",
+        json!({ "macros": node.depends_on.macros, "nodes": node.depends_on.nodes }),
+    );
     put("compiled_path", json!(node.compiled_path));
     if node.compiled {
-        let ctes: Vec<Json> =
-            node.extra_ctes.iter().map(|cte| json!({ "id": cte.id.as_str(), "sql": cte.sql })).collect();
+        let ctes: Vec<Json> = node
+            .extra_ctes
+            .iter()
+            .map(|cte| json!({ "id": cte.id.as_str(), "sql": cte.sql }))
+            .collect();
         put("compiled", Json::Bool(true));
         put("compiled_code", json!(node.compiled_code.as_deref()));
         put("extra_ctes_injected", Json::Bool(true));
@@ -71,10 +90,19 @@ fn detail(node: &Node, put: &mut impl FnMut(&str, Json)) {
     match &node.detail {
         NodeDetail::Model(model) => {
             let version = |version: &Option<crate::node::Version>| {
-                version.as_ref().map_or(Json::Null, crate::node::Version::to_json)
+                version
+                    .as_ref()
+                    .map_or(Json::Null, crate::node::Version::to_json)
             };
             put("access", json!(model.access.as_str()));
-            put("constraints", model.constraints.iter().map(|one| constraint_json(one, true)).collect());
+            put(
+                "constraints",
+                model
+                    .constraints
+                    .iter()
+                    .map(|one| constraint_json(one, true))
+                    .collect(),
+            );
             put("version", version(&model.version));
             put("latest_version", version(&model.latest_version));
             put("deprecation_date", json!(model.deprecation_date));
@@ -118,11 +146,20 @@ pub(crate) fn source_json(source: &Source) -> Json {
 }
 
 fn columns_json(columns: &IndexMap<String, Column>) -> Json {
-    Json::Object(columns.iter().map(|(name, column)| (name.clone(), column_json(column))).collect())
+    Json::Object(
+        columns
+            .iter()
+            .map(|(name, column)| (name.clone(), column_json(column)))
+            .collect(),
+    )
 }
 
 fn column_json(column: &Column) -> Json {
-    let constraints: Vec<Json> = column.constraints.iter().map(|one| constraint_json(one, false)).collect();
+    let constraints: Vec<Json> = column
+        .constraints
+        .iter()
+        .map(|one| constraint_json(one, false))
+        .collect();
     let mut all = json!({
         "name": column.name, "description": column.description, "meta": column.meta,
         "data_type": column.data_type, "constraints": constraints, "quote": column.quote,
@@ -150,14 +187,20 @@ fn constraint_json(constraint: &Constraint, of_model: bool) -> Json {
 pub(super) fn refs_json(refs: &[RefArgs]) -> Json {
     refs.iter()
         .map(|reference| {
-            let version = reference.version.as_ref().map_or(Json::Null, crate::node::Version::to_json);
+            let version = reference
+                .version
+                .as_ref()
+                .map_or(Json::Null, crate::node::Version::to_json);
             json!({ "name": reference.name, "package": reference.package, "version": version })
         })
         .collect()
 }
 
 pub(super) fn sources_json(sources: &[(String, String)]) -> Json {
-    sources.iter().map(|(source, table)| json!([source, table])).collect()
+    sources
+        .iter()
+        .map(|(source, table)| json!([source, table]))
+        .collect()
 }
 
 /// Returns what was switched off as manifest.json holds it.

@@ -3,7 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use super::nodes::{refs_json, sources_json};
-use crate::node::{DependsOn, Exposure, Group, Manifest, Metric, SavedQuery, SemanticModel, UnitTest, Version};
+use crate::node::{
+    DependsOn, Exposure, Group, Manifest, Metric, SavedQuery, SemanticModel, UnitTest, Version,
+};
 
 fn depends_json(depends: &DependsOn) -> Json {
     json!({ "macros": depends.macros, "nodes": depends.nodes })
@@ -86,16 +88,29 @@ pub(super) fn group_json(group: &Group) -> Json {
 /// Returns semantic_manifest.json: what tools of the semantic layer read.
 pub fn semantic_manifest_json(manifest: &Manifest) -> Json {
     let pick = |all: Json, keys: &[&str]| -> Json {
-        let Json::Object(mut all) = all else { return all };
-        keys.iter().map(|key| ((*key).to_owned(), all.remove(*key).unwrap_or(Json::Null))).collect()
+        let Json::Object(mut all) = all else {
+            return all;
+        };
+        keys.iter()
+            .map(|key| ((*key).to_owned(), all.remove(*key).unwrap_or(Json::Null)))
+            .collect()
     };
     let models: Vec<Json> = manifest
         .semantic_models
         .values()
         .map(|model| {
             let keys = [
-                "name", "defaults", "description", "node_relation", "primary_entity", "entities", "measures",
-                "dimensions", "label", "metadata", "config",
+                "name",
+                "defaults",
+                "description",
+                "node_relation",
+                "primary_entity",
+                "entities",
+                "measures",
+                "dimensions",
+                "label",
+                "metadata",
+                "config",
             ];
             pick(semantic_model_json(model), &keys)
         })
@@ -105,7 +120,14 @@ pub fn semantic_manifest_json(manifest: &Manifest) -> Json {
         .values()
         .map(|metric| {
             let keys = [
-                "name", "description", "type", "type_params", "filter", "metadata", "label", "config",
+                "name",
+                "description",
+                "type",
+                "type_params",
+                "filter",
+                "metadata",
+                "label",
+                "config",
                 "time_granularity",
             ];
             pick(metric_json(metric), &keys)
@@ -115,7 +137,15 @@ pub fn semantic_manifest_json(manifest: &Manifest) -> Json {
         .saved_queries
         .values()
         .map(|query| {
-            let keys = ["name", "query_params", "description", "metadata", "label", "exports", "tags"];
+            let keys = [
+                "name",
+                "query_params",
+                "description",
+                "metadata",
+                "label",
+                "exports",
+                "tags",
+            ];
             pick(saved_query_json(query), &keys)
         })
         .collect();
@@ -137,7 +167,10 @@ fn time_spines(manifest: &Manifest) -> Vec<Json> {
         .filter_map(|node| {
             let spine = node.model()?.time_spine.as_ref()?;
             let column = spine.get("standard_granularity_column")?.as_str()?;
-            let grain = node.columns.get(column).and_then(|column| column.granularity.clone());
+            let grain = node
+                .columns
+                .get(column)
+                .and_then(|column| column.granularity.clone());
             Some(json!({
                 "node_relation": {
                     "alias": node.alias, "schema_name": node.schema, "database": node.database,

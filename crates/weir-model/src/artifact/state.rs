@@ -31,14 +31,26 @@ impl PreviousState {
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let mut state = Self::default();
         if !folder.is_dir() {
-            let error = ModelError::new(ModelErrorKind::Artifact, "there is no folder of earlier artifacts");
+            let error = ModelError::new(
+                ModelErrorKind::Artifact,
+                "there is no folder of earlier artifacts",
+            );
             return Err(error
                 .at(Place::file(folder.display().to_string()))
                 .hint("--state names the folder that holds manifest.json"));
         }
         if let Some(manifest) = file(folder, "manifest.json")? {
             state.has_manifest = true;
-            let sections = ["nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries", "unit_tests", "functions"];
+            let sections = [
+                "nodes",
+                "sources",
+                "exposures",
+                "metrics",
+                "semantic_models",
+                "saved_queries",
+                "unit_tests",
+                "functions",
+            ];
             for section in sections {
                 state.nodes.extend(section_of(&manifest, section));
             }
@@ -46,16 +58,22 @@ impl PreviousState {
         }
         if let Some(results) = file(folder, "run_results.json")? {
             for result in results["results"].as_array().into_iter().flatten() {
-                if let (Some(id), Some(status)) = (result["unique_id"].as_str(), result["status"].as_str()) {
+                if let (Some(id), Some(status)) =
+                    (result["unique_id"].as_str(), result["status"].as_str())
+                {
                     state.results.insert(id.to_owned(), status.to_owned());
                 }
             }
         }
         if let Some(sources) = file(folder, "sources.json")? {
             for result in sources["results"].as_array().into_iter().flatten() {
-                if let (Some(id), Some(status)) = (result["unique_id"].as_str(), result["status"].as_str()) {
+                if let (Some(id), Some(status)) =
+                    (result["unique_id"].as_str(), result["status"].as_str())
+                {
                     let moment = result["max_loaded_at"].as_str().map(str::to_owned);
-                    state.sources.insert(id.to_owned(), (status.to_owned(), moment));
+                    state
+                        .sources
+                        .insert(id.to_owned(), (status.to_owned(), moment));
                 }
             }
         }
@@ -88,9 +106,14 @@ impl PreviousState {
     ///
     /// The file is no artifact.
     pub fn read_current_sources(&mut self, folder: &Path) -> Result<(), ModelError> {
-        let Some(sources) = file(folder, "sources.json")? else { return Ok(()) };
+        let Some(sources) = file(folder, "sources.json")? else {
+            return Ok(());
+        };
         for result in sources["results"].as_array().into_iter().flatten() {
-            if let (Some(id), Some(moment)) = (result["unique_id"].as_str(), result["max_loaded_at"].as_str()) {
+            if let (Some(id), Some(moment)) = (
+                result["unique_id"].as_str(),
+                result["max_loaded_at"].as_str(),
+            ) {
                 self.current.insert(id.to_owned(), moment.to_owned());
             }
         }
@@ -101,7 +124,11 @@ impl PreviousState {
     pub fn is_fresher(&self, id: &str) -> bool {
         let parse = |text: &str| chrono::DateTime::parse_from_rfc3339(text).ok();
         let now = self.current.get(id).and_then(|text| parse(text));
-        let then = self.sources.get(id).and_then(|(_, moment)| moment.as_deref()).and_then(parse);
+        let then = self
+            .sources
+            .get(id)
+            .and_then(|(_, moment)| moment.as_deref())
+            .and_then(parse);
         match (now, then) {
             (Some(now), Some(then)) => now > then,
             (Some(_), None) => true,
@@ -111,12 +138,18 @@ impl PreviousState {
 
     /// Returns how fresh a source was, and when its newest row was loaded.
     pub fn freshness(&self, id: &str) -> Option<(&str, Option<&str>)> {
-        self.sources.get(id).map(|(status, moment)| (status.as_str(), moment.as_deref()))
+        self.sources
+            .get(id)
+            .map(|(status, moment)| (status.as_str(), moment.as_deref()))
     }
 }
 
 fn section_of(manifest: &Json, section: &str) -> Vec<(String, Json)> {
-    let all = manifest.get(section).and_then(Json::as_object).into_iter().flatten();
+    let all = manifest
+        .get(section)
+        .and_then(Json::as_object)
+        .into_iter()
+        .flatten();
     all.map(|(id, value)| (id.clone(), value.clone())).collect()
 }
 
@@ -127,7 +160,9 @@ fn file(folder: &Path, name: &str) -> Result<Option<Json>, ModelError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             let made = ModelError::new(ModelErrorKind::Artifact, format!("cannot read {name}"));
-            return Err(made.at(Place::file(path.display().to_string())).caused_by(error));
+            return Err(made
+                .at(Place::file(path.display().to_string()))
+                .caused_by(error));
         }
     };
     let json: Json = serde_json::from_str(&text).map_err(|error| {
@@ -137,7 +172,10 @@ fn file(folder: &Path, name: &str) -> Result<Option<Json>, ModelError> {
             .hint("run the command that writes it again")
     })?;
     if !json["metadata"]["dbt_schema_version"].is_string() {
-        let error = ModelError::new(ModelErrorKind::Artifact, format!("{name} is no artifact of dbt or Weir"));
+        let error = ModelError::new(
+            ModelErrorKind::Artifact,
+            format!("{name} is no artifact of dbt or Weir"),
+        );
         return Err(error
             .at(Place::file(path.display().to_string()))
             .hint("it has no `metadata.dbt_schema_version`"));

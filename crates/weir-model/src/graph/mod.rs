@@ -21,7 +21,12 @@ impl Graph {
     /// Makes the graph of a manifest.
     pub fn new(manifest: &Manifest) -> Self {
         let none = Vec::new();
-        let edges = manifest.ids().map(|id| (id.clone(), manifest.parent_map.get(id).unwrap_or(&none).clone()));
+        let edges = manifest.ids().map(|id| {
+            (
+                id.clone(),
+                manifest.parent_map.get(id).unwrap_or(&none).clone(),
+            )
+        });
         Self::from_edges(edges)
     }
 
@@ -37,8 +42,10 @@ impl Graph {
         graph.parents = needs
             .iter()
             .map(|needed| {
-                let found: BTreeSet<usize> =
-                    needed.iter().filter_map(|id| graph.index.get(id).copied()).collect();
+                let found: BTreeSet<usize> = needed
+                    .iter()
+                    .filter_map(|id| graph.index.get(id).copied())
+                    .collect();
                 found.into_iter().collect()
             })
             .collect();
@@ -67,13 +74,17 @@ impl Graph {
     /// Returns what `id` needs directly.
     pub fn parents_of(&self, id: &UniqueId) -> impl Iterator<Item = &UniqueId> {
         let at = self.index.get(id).copied();
-        at.into_iter().flat_map(|at| &self.parents[at]).map(|at| &self.ids[*at])
+        at.into_iter()
+            .flat_map(|at| &self.parents[at])
+            .map(|at| &self.ids[*at])
     }
 
     /// Returns what needs `id` directly.
     pub fn children_of(&self, id: &UniqueId) -> impl Iterator<Item = &UniqueId> {
         let at = self.index.get(id).copied();
-        at.into_iter().flat_map(|at| &self.children[at]).map(|at| &self.ids[*at])
+        at.into_iter()
+            .flat_map(|at| &self.children[at])
+            .map(|at| &self.ids[*at])
     }
 
     /// Returns what `from` needs, up to `depth` steps away; without what it begins with.
@@ -86,8 +97,16 @@ impl Graph {
         self.walk(&self.children, from, depth)
     }
 
-    fn walk(&self, edges: &[Vec<usize>], from: &HashSet<UniqueId>, depth: Option<usize>) -> HashSet<UniqueId> {
-        let mut level: Vec<usize> = from.iter().filter_map(|id| self.index.get(id).copied()).collect();
+    fn walk(
+        &self,
+        edges: &[Vec<usize>],
+        from: &HashSet<UniqueId>,
+        depth: Option<usize>,
+    ) -> HashSet<UniqueId> {
+        let mut level: Vec<usize> = from
+            .iter()
+            .filter_map(|id| self.index.get(id).copied())
+            .collect();
         let mut seen: HashSet<usize> = level.iter().copied().collect();
         let mut found = HashSet::new();
         let mut steps = 0;
@@ -125,9 +144,20 @@ impl Graph {
             }
             nearest[at] = found;
         }
-        let things = self.ids.iter().enumerate().filter(|(_, id)| chosen.contains(*id)).map(|(at, id)| {
-            (id.clone(), nearest[at].iter().map(|parent| self.ids[*parent].clone()).collect())
-        });
+        let things = self
+            .ids
+            .iter()
+            .enumerate()
+            .filter(|(_, id)| chosen.contains(*id))
+            .map(|(at, id)| {
+                (
+                    id.clone(),
+                    nearest[at]
+                        .iter()
+                        .map(|parent| self.ids[*parent].clone())
+                        .collect(),
+                )
+            });
         Self::from_edges(things)
     }
 
@@ -137,7 +167,11 @@ impl Graph {
     /// itself waits for.
     #[must_use]
     pub fn with_test_edges(&self, is_test: impl Fn(&UniqueId) -> bool) -> Self {
-        let mut needs: Vec<BTreeSet<usize>> = self.parents.iter().map(|all| all.iter().copied().collect()).collect();
+        let mut needs: Vec<BTreeSet<usize>> = self
+            .parents
+            .iter()
+            .map(|all| all.iter().copied().collect())
+            .collect();
         let ancestors = self.all_ancestors();
         for (test, id) in self.ids.iter().enumerate() {
             if !is_test(id) {
@@ -147,11 +181,16 @@ impl Graph {
             for &parent in tested {
                 for &child in &self.children[parent] {
                     // What the test itself waits for cannot wait for the test.
-                    if is_test(&self.ids[child]) || child == test || ancestors[test].contains(&child) {
+                    if is_test(&self.ids[child])
+                        || child == test
+                        || ancestors[test].contains(&child)
+                    {
                         continue;
                     }
                     let all_above = tested.iter().all(|other| {
-                        *other == parent || self.parents[child].contains(other) || ancestors[child].contains(other)
+                        *other == parent
+                            || self.parents[child].contains(other)
+                            || ancestors[child].contains(other)
                     });
                     if all_above {
                         needs[child].insert(test);
@@ -160,7 +199,10 @@ impl Graph {
             }
         }
         let mut graph = self.clone();
-        graph.parents = needs.into_iter().map(|all| all.into_iter().collect()).collect();
+        graph.parents = needs
+            .into_iter()
+            .map(|all| all.into_iter().collect())
+            .collect();
         graph.link_children();
         graph
     }
@@ -182,7 +224,8 @@ impl Graph {
     /// of parsing decides.
     fn order(&self) -> Vec<usize> {
         let mut waiting: Vec<usize> = self.parents.iter().map(Vec::len).collect();
-        let mut ready: BTreeSet<usize> = (0..self.ids.len()).filter(|at| waiting[*at] == 0).collect();
+        let mut ready: BTreeSet<usize> =
+            (0..self.ids.len()).filter(|at| waiting[*at] == 0).collect();
         let mut order = Vec::with_capacity(self.ids.len());
         while let Some(at) = ready.pop_first() {
             order.push(at);
@@ -198,7 +241,10 @@ impl Graph {
 
     /// Returns ids in an order in which everything comes after what it needs.
     pub fn sorted(&self) -> Vec<UniqueId> {
-        self.order().into_iter().map(|at| self.ids[at].clone()).collect()
+        self.order()
+            .into_iter()
+            .map(|at| self.ids[at].clone())
+            .collect()
     }
 
     /// Returns ids by level: the first need nothing, each next only what came before.
@@ -206,7 +252,11 @@ impl Graph {
         let mut level = vec![0usize; self.ids.len()];
         let mut levels: Vec<Vec<UniqueId>> = Vec::new();
         for at in self.order() {
-            level[at] = self.parents[at].iter().map(|parent| level[*parent] + 1).max().unwrap_or(0);
+            level[at] = self.parents[at]
+                .iter()
+                .map(|parent| level[*parent] + 1)
+                .max()
+                .unwrap_or(0);
             if levels.len() <= level[at] {
                 levels.resize(level[at] + 1, Vec::new());
             }
@@ -226,9 +276,12 @@ mod tests {
     use super::*;
 
     fn graph(edges: &[(&str, &[&str])]) -> Graph {
-        Graph::from_edges(
-            edges.iter().map(|(id, needs)| (UniqueId::from(*id), needs.iter().map(|need| UniqueId::from(*need)).collect())),
-        )
+        Graph::from_edges(edges.iter().map(|(id, needs)| {
+            (
+                UniqueId::from(*id),
+                needs.iter().map(|need| UniqueId::from(*need)).collect(),
+            )
+        }))
     }
 
     fn set(ids: &[&str]) -> HashSet<UniqueId> {
@@ -237,11 +290,24 @@ mod tests {
 
     #[test]
     fn ways_over_what_is_left_out_remain() {
-        let all = graph(&[("model.a", &[]), ("model.b", &["model.a"]), ("model.c", &["model.b"])]);
+        let all = graph(&[
+            ("model.a", &[]),
+            ("model.b", &["model.a"]),
+            ("model.c", &["model.b"]),
+        ]);
         let some = all.subset(&set(&["model.a", "model.c"]));
-        assert_eq!(some.parents_of(&"model.c".into()).collect::<Vec<_>>(), [&UniqueId::from("model.a")]);
-        assert_eq!(all.ancestors(&set(&["model.c"]), Some(1)), set(&["model.b"]));
-        assert_eq!(all.descendants(&set(&["model.a"]), None), set(&["model.b", "model.c"]));
+        assert_eq!(
+            some.parents_of(&"model.c".into()).collect::<Vec<_>>(),
+            [&UniqueId::from("model.a")]
+        );
+        assert_eq!(
+            all.ancestors(&set(&["model.c"]), Some(1)),
+            set(&["model.b"])
+        );
+        assert_eq!(
+            all.descendants(&set(&["model.a"]), None),
+            set(&["model.b", "model.c"])
+        );
         assert_eq!(all.levels().len(), 3);
     }
 
@@ -255,6 +321,9 @@ mod tests {
         ])
         .with_test_edges(is_test);
         let needs: Vec<_> = all.parents_of(&"model.b".into()).collect();
-        assert_eq!(needs, [&UniqueId::from("model.a"), &UniqueId::from("test.a")]);
+        assert_eq!(
+            needs,
+            [&UniqueId::from("model.a"), &UniqueId::from("test.a")]
+        );
     }
 }

@@ -23,15 +23,31 @@ impl Queue {
         // How many things come after each, the longest way.
         let mut weights = vec![0usize; graph.ids.len()];
         for at in graph.order().into_iter().rev() {
-            weights[at] = graph.children[at].iter().map(|child| weights[*child] + 1).max().unwrap_or(0);
+            weights[at] = graph.children[at]
+                .iter()
+                .map(|child| weights[*child] + 1)
+                .max()
+                .unwrap_or(0);
         }
-        let waiting = graph.ids.iter().enumerate().map(|(at, id)| (id.clone(), graph.parents[at].len())).collect();
+        let waiting = graph
+            .ids
+            .iter()
+            .enumerate()
+            .map(|(at, id)| (id.clone(), graph.parents[at].len()))
+            .collect();
         let ready = (0..graph.ids.len())
             .filter(|at| graph.parents[*at].is_empty())
             .map(|at| (std::cmp::Reverse(weights[at]), at))
             .collect();
         let left = graph.ids.len();
-        Self { graph, waiting, ready, weights, running: 0, left }
+        Self {
+            graph,
+            waiting,
+            ready,
+            weights,
+            running: 0,
+            left,
+        }
     }
 
     /// Takes the next thing that can be done now, if there is one.
@@ -43,14 +59,19 @@ impl Queue {
 
     /// Says that `id`, which was taken, is done or given up.
     pub fn done(&mut self, id: &UniqueId) {
-        let Some(&at) = self.graph.index.get(id) else { return };
+        let Some(&at) = self.graph.index.get(id) else {
+            return;
+        };
         self.running = self.running.saturating_sub(1);
         self.left = self.left.saturating_sub(1);
         for &child in &self.graph.children[at] {
-            let Some(waiting) = self.waiting.get_mut(&self.graph.ids[child]) else { continue };
+            let Some(waiting) = self.waiting.get_mut(&self.graph.ids[child]) else {
+                continue;
+            };
             *waiting = waiting.saturating_sub(1);
             if *waiting == 0 {
-                self.ready.insert((std::cmp::Reverse(self.weights[child]), child));
+                self.ready
+                    .insert((std::cmp::Reverse(self.weights[child]), child));
             }
         }
     }

@@ -66,7 +66,10 @@ pub struct NodeConfig {
 impl NodeConfig {
     /// Makes a configuration in which nothing is set.
     pub fn new(kind: ConfigKind) -> Self {
-        Self { kind, set: JsonMap::new() }
+        Self {
+            kind,
+            set: JsonMap::new(),
+        }
     }
 
     /// Makes a configuration of what was set, already merged.
@@ -116,7 +119,9 @@ impl NodeConfig {
     /// Returns the keys that the kind does not know: an adapter's or a package's.
     pub fn extra(&self) -> impl Iterator<Item = (&String, &Json)> {
         let defaults = self.kind.defaults();
-        self.set.iter().filter(|(key, _)| !defaults.contains_key(*key))
+        self.set
+            .iter()
+            .filter(|(key, _)| !defaults.contains_key(*key))
     }
 
     /// Returns the text under `key`, if it holds one.
@@ -151,9 +156,10 @@ impl NodeConfig {
     pub fn texts(&self, key: &str) -> Vec<String> {
         match self.get(key) {
             Some(Json::String(text)) => vec![text.clone()],
-            Some(Json::Array(items)) => {
-                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-            }
+            Some(Json::Array(items)) => items
+                .iter()
+                .filter_map(|item| item.as_str().map(str::to_owned))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -270,11 +276,21 @@ fn hooks(value: Option<&Json>) -> Vec<Hook> {
 
 fn hook(value: &Json) -> Option<Hook> {
     match value {
-        Json::String(sql) => Some(Hook { sql: sql.clone(), transaction: true, index: None }),
+        Json::String(sql) => Some(Hook {
+            sql: sql.clone(),
+            transaction: true,
+            index: None,
+        }),
         Json::Object(map) => Some(Hook {
             sql: map.get("sql").and_then(Json::as_str)?.to_owned(),
-            transaction: map.get("transaction").and_then(Json::as_bool).unwrap_or(true),
-            index: map.get("index").and_then(Json::as_u64).and_then(|index| index.try_into().ok()),
+            transaction: map
+                .get("transaction")
+                .and_then(Json::as_bool)
+                .unwrap_or(true),
+            index: map
+                .get("index")
+                .and_then(Json::as_u64)
+                .and_then(|index| index.try_into().ok()),
         }),
         _ => None,
     }
@@ -293,7 +309,10 @@ fn defaults_of(kind: ConfigKind) -> Json {
     match kind {
         ConfigKind::Model => {
             let mut all = node_defaults("view");
-            add(&mut all, json!({ "access": "protected", "freshness": null }));
+            add(
+                &mut all,
+                json!({ "access": "protected", "freshness": null }),
+            );
             all
         }
         ConfigKind::Other => node_defaults("view"),
@@ -377,7 +396,10 @@ mod tests {
     #[test]
     fn a_known_key_is_null_and_an_unknown_one_is_absent() {
         let mut config = NodeConfig::new(ConfigKind::Model);
-        config.set("pre_hook", json!(["select 1", { "sql": "select 2", "transaction": false }]));
+        config.set(
+            "pre_hook",
+            json!(["select 1", { "sql": "select 2", "transaction": false }]),
+        );
         config.set("indexes", json!([{ "columns": ["id"] }]));
 
         assert_eq!(config.get("alias"), Some(&Json::Null));
@@ -385,6 +407,12 @@ mod tests {
         assert_eq!(config.materialized(), "view");
         assert_eq!(config.pre_hooks().len(), 2);
         assert!(!config.pre_hooks()[1].transaction);
-        assert_eq!(config.extra().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["indexes"]);
+        assert_eq!(
+            config
+                .extra()
+                .map(|(key, _)| key.as_str())
+                .collect::<Vec<_>>(),
+            ["indexes"]
+        );
     }
 }

@@ -272,12 +272,18 @@ pub struct Checksum {
 impl Checksum {
     /// Hashes `text` without the white space around it.
     pub fn of_text(text: &str) -> Self {
-        Self { name: "sha256", value: crate::hash::sha256_hex(text.trim().as_bytes()) }
+        Self {
+            name: "sha256",
+            value: crate::hash::sha256_hex(text.trim().as_bytes()),
+        }
     }
 
     /// Returns the checksum of what has no contents of its own.
     pub fn none() -> Self {
-        Self { name: "none", value: String::new() }
+        Self {
+            name: "none",
+            value: String::new(),
+        }
     }
 }
 
@@ -323,7 +329,10 @@ pub struct Docs {
 
 impl Default for Docs {
     fn default() -> Self {
-        Self { show: true, node_color: None }
+        Self {
+            show: true,
+            node_color: None,
+        }
     }
 }
 
@@ -338,7 +347,11 @@ pub struct Contract {
 
 impl Default for Contract {
     fn default() -> Self {
-        Self { enforced: false, alias_types: true, checksum: None }
+        Self {
+            enforced: false,
+            alias_types: true,
+            checksum: None,
+        }
     }
 }
 

@@ -42,7 +42,9 @@ pub struct Manifest {
 impl Manifest {
     /// Returns the models, seeds and snapshots called `name`, of every package and version.
     pub fn refables(&self, name: &str) -> impl Iterator<Item = &Arc<Node>> {
-        self.nodes.values().filter(move |node| node.kind.is_refable() && node.name == name)
+        self.nodes
+            .values()
+            .filter(move |node| node.kind.is_refable() && node.name == name)
     }
 
     /// Returns the ids of everything that selections can name, in the order of parsing.

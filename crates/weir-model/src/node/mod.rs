@@ -10,8 +10,8 @@ mod source;
 
 pub use config::{ConfigKind, Hook, NodeConfig};
 pub use executable::{
-    Access, Checksum, Column, Constraint, Contract, DependsOn, Docs, InjectedCte, ModelDetail, Node, NodeDetail,
-    RefArgs, TestDetail, TestMetadata, Version,
+    Access, Checksum, Column, Constraint, Contract, DependsOn, Docs, InjectedCte, ModelDetail,
+    Node, NodeDetail, RefArgs, TestDetail, TestMetadata, Version,
 };
 pub use id::{ResourceKind, UniqueId};
 pub use manifest::{Disabled, Manifest, ManifestMetadata};

@@ -53,7 +53,9 @@ impl Source {
 
     /// Says whether freshness of this table can be asked for.
     pub fn has_freshness(&self) -> bool {
-        let Some(Json::Object(freshness)) = &self.freshness else { return false };
+        let Some(Json::Object(freshness)) = &self.freshness else {
+            return false;
+        };
         ["warn_after", "error_after"].iter().any(|key| {
             freshness
                 .get(*key)

@@ -24,7 +24,9 @@ pub(super) fn calls(text: &str) -> Vec<Call<'_>> {
         )
         .ok()
     });
-    let Some(pattern) = CALL.as_ref() else { return Vec::new() };
+    let Some(pattern) = CALL.as_ref() else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for tag in tags(text) {
         let quoted = quotes(tag);
@@ -32,14 +34,26 @@ pub(super) fn calls(text: &str) -> Vec<Call<'_>> {
             let start = captures.get(0).map_or(0, |whole| whole.start());
             // Not a call of a macro: a text in quotes, a method, a filter.
             let before = tag[..start].trim_end();
-            if quoted.iter().any(|(from, to)| (*from..*to).contains(&start)) || before.ends_with(['.', '|']) {
+            if quoted
+                .iter()
+                .any(|(from, to)| (*from..*to).contains(&start))
+                || before.ends_with(['.', '|'])
+            {
                 continue;
             }
             let group = |name| captures.name(name).map(|found| found.as_str());
             if let Some(name) = group("dispatched") {
-                found.push(Call { namespace: group("within"), name, dispatched: true });
+                found.push(Call {
+                    namespace: group("within"),
+                    name,
+                    dispatched: true,
+                });
             } else if let Some(name) = group("name") {
-                found.push(Call { namespace: group("package"), name, dispatched: false });
+                found.push(Call {
+                    namespace: group("package"),
+                    name,
+                    dispatched: false,
+                });
             }
         }
     }
@@ -72,7 +86,9 @@ fn tags(text: &str) -> Vec<&str> {
     let mut rest = text;
     while let Some(start) = rest.find('{') {
         let after = &rest[start..];
-        let Some(kind) = after.as_bytes().get(1) else { break };
+        let Some(kind) = after.as_bytes().get(1) else {
+            break;
+        };
         let close = match kind {
             b'{' => "}}",
             b'%' => "%}",
@@ -104,6 +120,13 @@ mod tests {
             .filter(|call| call.name != "return")
             .map(|call| (call.namespace, call.name, call.dispatched))
             .collect();
-        assert_eq!(found, [(Some("pkg"), "go", true), (Some("u"), "v", false), (None, "w", false)]);
+        assert_eq!(
+            found,
+            [
+                (Some("pkg"), "go", true),
+                (Some("u"), "v", false),
+                (None, "w", false)
+            ]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Laying properties files over nodes, and building what only they define.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use weir_core::did_you_mean;
 
@@ -17,7 +17,8 @@ use super::work::Work;
 use super::{parallel, semantic, sources, strict};
 use crate::error::ModelError;
 use crate::node::{
-    ConfigKind, Exposure, Group, Metric, Node, ResourceKind, SavedQuery, SemanticModel, Source, UnitTest,
+    ConfigKind, Exposure, Group, Metric, Node, ResourceKind, SavedQuery, SemanticModel, Source,
+    UnitTest,
 };
 use crate::project::{FileKind, TreeKind};
 use crate::yaml::Yaml;
@@ -39,6 +40,12 @@ pub(super) struct Described {
     pub(super) macro_entries: Vec<Entry>,
 }
 
+/// A node on its way to a thread that takes it.
+struct Unfinished<'u> {
+    raw: Mutex<Option<RawNode>>,
+    patch: Option<&'u Patch>,
+}
+
 /// Reads all properties files and lays them over the nodes.
 pub(super) fn describe(
     work: &Work,
@@ -47,10 +54,14 @@ pub(super) fn describe(
     errors: &mut Vec<ModelError>,
     warnings: &mut Vec<ModelError>,
 ) -> Described {
-    let properties: Vec<&Arc<ReadFile>> =
-        files.iter().filter(|file| file.file.kind == FileKind::Properties).collect();
+    let properties: Vec<&Arc<ReadFile>> = files
+        .iter()
+        .filter(|file| file.file.kind == FileKind::Properties)
+        .collect();
     let mut entries: Vec<Entry> = Vec::new();
-    for (found, failed, warned) in parallel::map(&properties, work.threads, |file| properties::entries(work, file)) {
+    for (found, failed, warned) in parallel::map(&properties, work.threads, |file| {
+        properties::entries(work, file)
+    }) {
         entries.extend(found);
         errors.extend(failed);
         warnings.extend(warned);
@@ -61,7 +72,12 @@ pub(super) fn describe(
     let mut all: Vec<Patch> = Vec::new();
     let described: Vec<&Entry> = entries
         .iter()
-        .filter(|entry| matches!(entry.section, "models" | "seeds" | "snapshots" | "analyses" | "data_tests"))
+        .filter(|entry| {
+            matches!(
+                entry.section,
+                "models" | "seeds" | "snapshots" | "analyses" | "data_tests"
+            )
+        })
         .collect();
     for (found, failed) in parallel::map(&described, work.threads, |entry| {
         let mut failed = Vec::new();
@@ -74,13 +90,21 @@ pub(super) fn describe(
     for patch in &all {
         list_tests(work, patch, &mut jobs);
     }
-    let with_patches: Vec<std::sync::Mutex<Option<(RawNode, Option<&Patch>)>>> = raw
+    let with_patches: Vec<Unfinished<'_>> = raw
         .into_iter()
         .zip(chosen)
-        .map(|(raw, patch)| std::sync::Mutex::new(Some((raw, patch.map(|at| &all[at])))))
+        .map(|(raw, patch)| Unfinished {
+            raw: Mutex::new(Some(raw)),
+            patch: patch.map(|at| &all[at]),
+        })
         .collect();
-    let finished = parallel::map(&with_patches, work.threads, |cell| {
-        let (raw, patch) = cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()?;
+    let finished = parallel::map(&with_patches, work.threads, |unfinished| {
+        let patch = unfinished.patch;
+        let raw = unfinished
+            .raw
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()?;
         let shown = Arc::clone(&raw.shown);
         let (node, errors) = finish(work, raw, patch);
         Some((node, shown, errors))
@@ -89,7 +113,11 @@ pub(super) fn describe(
         out.nodes.push((node, shown));
         errors.extend(failed);
     }
-    let source_entries: Vec<Entry> = entries.iter().filter(|entry| entry.section == "sources").cloned().collect();
+    let source_entries: Vec<Entry> = entries
+        .iter()
+        .filter(|entry| entry.section == "sources")
+        .cloned()
+        .collect();
     out.sources = sources::build(work, &source_entries, &mut jobs, errors, warnings);
     strict::warn_tests(&work.project().name, &jobs, warnings);
     let built = parallel::map(&jobs, work.threads, |job| {
@@ -115,7 +143,12 @@ fn others(
     let fixtures: Fixtures<'_> = files
         .iter()
         .filter(|file| file.file.kind == FileKind::Fixture)
-        .map(|file| ((Arc::clone(&file.package.name), file.stem().to_owned()), &**file))
+        .map(|file| {
+            (
+                (Arc::clone(&file.package.name), file.stem().to_owned()),
+                &**file,
+            )
+        })
         .collect();
     for entry in entries {
         match entry.section {
@@ -128,7 +161,9 @@ fn others(
                 out.metrics.extend(created);
             }
             "saved_queries" => out.saved_queries.push(semantic::saved_query(work, &entry)),
-            "unit_tests" => out.unit_tests.extend(unit::unit_test(work, &entry, &fixtures, errors)),
+            "unit_tests" => out
+                .unit_tests
+                .extend(unit::unit_test(work, &entry, &fixtures, errors)),
             "macros" => out.macro_entries.push(entry),
             _ => {}
         }
@@ -144,7 +179,10 @@ fn assign(
 ) -> Vec<Option<usize>> {
     let mut by_name: HashMap<(ResourceKind, &str), Vec<usize>> = HashMap::new();
     for (at, node) in raw.iter().enumerate() {
-        by_name.entry((node.kind, node.name.as_str())).or_default().push(at);
+        by_name
+            .entry((node.kind, node.name.as_str()))
+            .or_default()
+            .push(at);
     }
     let mut chosen: Vec<Option<usize>> = vec![None; raw.len()];
     for (number, patch) in all.iter().enumerate() {
@@ -152,10 +190,16 @@ fn assign(
         let package = &patch.file.package.name;
         let named = |name: &str, own: bool| -> Vec<usize> {
             let found = by_name.get(&(kind, name)).into_iter().flatten().copied();
-            found.filter(|at| !own || raw[*at].package.name == *package).collect()
+            found
+                .filter(|at| !own || raw[*at].package.name == *package)
+                .collect()
         };
-        let mut found: Vec<usize> =
-            patch.defined_in.iter().map(|name| named(name, true)).find(|found| !found.is_empty()).unwrap_or_default();
+        let mut found: Vec<usize> = patch
+            .defined_in
+            .iter()
+            .map(|name| named(name, true))
+            .find(|found| !found.is_empty())
+            .unwrap_or_default();
         if found.is_empty() && patch.version.is_none() {
             found = named(&patch.name, false);
         }
@@ -192,14 +236,30 @@ fn kind_of(section: &str) -> ResourceKind {
 }
 
 fn nothing_described(patch: &Patch, kind: ResourceKind, raw: &[RawNode]) -> ModelError {
-    let wanted = patch.defined_in.first().map_or(patch.name.as_str(), String::as_str);
-    if let Some(other) = raw.iter().find(|node| node.name == wanted && node.kind != kind && node.kind.is_refable()) {
-        let message = format!("`{wanted}` is described under `{}`, but is a {}", patch.section, other.kind);
+    let wanted = patch
+        .defined_in
+        .first()
+        .map_or(patch.name.as_str(), String::as_str);
+    if let Some(other) = raw
+        .iter()
+        .find(|node| node.name == wanted && node.kind != kind && node.kind.is_refable())
+    {
+        let message = format!(
+            "`{wanted}` is described under `{}`, but is a {}",
+            patch.section, other.kind
+        );
         return problem(&patch.file, patch.line, patch.column, message)
             .hint(format!("move it to `{}s:`", other.kind));
     }
-    let known: Vec<&str> = raw.iter().filter(|node| node.kind == kind).map(|node| node.name.as_str()).collect();
-    let message = format!("`{wanted}` is described under `{}`, but there is no such {kind}", patch.section);
+    let known: Vec<&str> = raw
+        .iter()
+        .filter(|node| node.kind == kind)
+        .map(|node| node.name.as_str())
+        .collect();
+    let message = format!(
+        "`{wanted}` is described under `{}`, but there is no such {kind}",
+        patch.section
+    );
     let warning = problem(&patch.file, patch.line, patch.column, message);
     match did_you_mean(wanted, &known) {
         Some(near) => warning.hint(format!("did you mean `{near}`?")),
@@ -212,7 +272,10 @@ fn list_tests(work: &Work, patch: &Patch, jobs: &mut Vec<TestJob>) {
     if !matches!(patch.section, "models" | "seeds" | "snapshots") {
         return;
     }
-    let tested = Tested::Node { name: patch.name.clone(), version: patch.version.clone() };
+    let tested = Tested::Node {
+        name: patch.name.clone(),
+        version: patch.version.clone(),
+    };
     let job = |test: &Yaml, column: Option<String>, tags: Vec<String>| TestJob {
         tested: tested.clone(),
         section: patch.section,
@@ -224,7 +287,11 @@ fn list_tests(work: &Work, patch: &Patch, jobs: &mut Vec<TestJob>) {
     for described in &patch.columns {
         let column = &described.column;
         let quoted = column.quote.unwrap_or(patch.quote_columns.unwrap_or(false));
-        let written = if quoted { work.naming.quote(&column.name) } else { column.name.clone() };
+        let written = if quoted {
+            work.naming.quote(&column.name)
+        } else {
+            column.name.clone()
+        };
         for test in &described.tests {
             jobs.push(job(test, Some(written.clone()), column.tags.clone()));
         }
@@ -238,7 +305,9 @@ fn list_tests(work: &Work, patch: &Patch, jobs: &mut Vec<TestJob>) {
 fn yaml_snapshots(entries: &[Entry], errors: &mut Vec<ModelError>) -> Vec<RawNode> {
     let mut found = Vec::new();
     for entry in entries.iter().filter(|entry| entry.section == "snapshots") {
-        let Some(relation) = entry.get("relation") else { continue };
+        let Some(relation) = entry.get("relation") else {
+            continue;
+        };
         let text = relation.scalar_text().unwrap_or_default();
         let mut node = RawNode {
             kind: ResourceKind::Snapshot,
@@ -246,7 +315,11 @@ fn yaml_snapshots(entries: &[Entry], errors: &mut Vec<ModelError>) -> Vec<RawNod
             tree: TreeKind::Snapshots,
             package: Arc::clone(&entry.file.package),
             name: entry.name.clone(),
-            id: crate::node::UniqueId::new(ResourceKind::Snapshot, &entry.file.package.name, &entry.name),
+            id: crate::node::UniqueId::new(
+                ResourceKind::Snapshot,
+                &entry.file.package.name,
+                &entry.name,
+            ),
             path: format!("{}/{}.sql", entry.file.file.path, entry.name),
             original_path: entry.file.file.original.to_string(),
             shown: Arc::clone(&entry.file.shown),
@@ -262,8 +335,13 @@ fn yaml_snapshots(entries: &[Entry], errors: &mut Vec<ModelError>) -> Vec<RawNod
             Some(Named::Ref(reference)) => node.captured.refs.push(reference),
             Some(Named::Source(source, table)) => node.captured.sources.push((source, table)),
             _ => {
-                let error = entry.error(relation, format!("`relation` of snapshot `{}` names nothing", entry.name));
-                errors.push(error.hint("write `relation: ref('model')` or `relation: source('source', 'table')`"));
+                let error = entry.error(
+                    relation,
+                    format!("`relation` of snapshot `{}` names nothing", entry.name),
+                );
+                errors.push(error.hint(
+                    "write `relation: ref('model')` or `relation: source('source', 'table')`",
+                ));
             }
         }
         found.push(node);

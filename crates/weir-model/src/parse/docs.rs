@@ -16,18 +16,26 @@ use crate::node::{Doc, ResourceKind, UniqueId};
 pub(super) fn blocks(file: &ReadFile, errors: &mut Vec<ModelError>) -> Vec<(Doc, u32)> {
     static OPEN: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"\{%-?\s*docs\s+([A-Za-z_]\w*)\s*-?%\}").ok());
-    static CLOSE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{%-?\s*enddocs\s*-?%\}").ok());
-    let (Some(open), Some(close)) = (OPEN.as_ref(), CLOSE.as_ref()) else { return Vec::new() };
+    static CLOSE: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"\{%-?\s*enddocs\s*-?%\}").ok());
+    let (Some(open), Some(close)) = (OPEN.as_ref(), CLOSE.as_ref()) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(begin) = open.captures_at(&file.text, at) {
-        let (Some(whole), Some(name)) = (begin.get(0), begin.get(1)) else { break };
+        let (Some(whole), Some(name)) = (begin.get(0), begin.get(1)) else {
+            break;
+        };
         let before = &file.text[..whole.start()];
         let line = u32::try_from(before.matches('\n').count() + 1).unwrap_or(0);
         let Some(end) = close.find_at(&file.text, whole.end()) else {
-            let error = ModelError::new(ModelErrorKind::Template, format!("the block of docs `{}` never ends", name.as_str()))
-                .at(file.place(line, 1))
-                .hint("add `{% enddocs %}`");
+            let error = ModelError::new(
+                ModelErrorKind::Template,
+                format!("the block of docs `{}` never ends", name.as_str()),
+            )
+            .at(file.place(line, 1))
+            .hint("add `{% enddocs %}`");
             errors.push(error);
             break;
         };
@@ -52,12 +60,15 @@ pub(super) fn blocks(file: &ReadFile, errors: &mut Vec<ModelError>) -> Vec<(Doc,
 #[derive(Debug, Default)]
 pub(super) struct DocIndex {
     root: Arc<str>,
-    blocks: HashMap<String, Vec<(Arc<str>, Arc<str>)>>,
+    blocks: HashMap<String, Vec<OwnedBlock>>,
 }
+
+/// A package, and what its block of some name holds.
+type OwnedBlock = (Arc<str>, Arc<str>);
 
 impl DocIndex {
     pub(super) fn new<'d>(root: Arc<str>, docs: impl Iterator<Item = &'d Doc>) -> Self {
-        let mut blocks: HashMap<String, Vec<(Arc<str>, Arc<str>)>> = HashMap::new();
+        let mut blocks: HashMap<String, Vec<OwnedBlock>> = HashMap::new();
         for doc in docs {
             let contents = (Arc::clone(&doc.package), Arc::from(doc.contents.as_str()));
             blocks.entry(doc.name.clone()).or_default().push(contents);
@@ -84,13 +95,27 @@ pub(super) struct Describer<'d> {
 
 impl<'d> Describer<'d> {
     pub(super) fn new(work: &'d Work, package: &Arc<str>, docs: &Arc<DocIndex>) -> Self {
-        let stage = DocStage { package: Arc::clone(package), docs: Arc::clone(docs) };
-        let context = Context::new(Arc::clone(&work.shared), Arc::clone(package), Arc::new(stage), None);
+        let stage = DocStage {
+            package: Arc::clone(package),
+            docs: Arc::clone(docs),
+        };
+        let context = Context::new(
+            Arc::clone(&work.shared),
+            Arc::clone(package),
+            Arc::new(stage),
+            None,
+        );
         Self { work, context }
     }
 
     /// Renders `text` in place, if it is a template; `of` is who is described, in `file`.
-    pub(super) fn render(&self, text: &mut String, of: &str, file: &str, errors: &mut Vec<ModelError>) {
+    pub(super) fn render(
+        &self,
+        text: &mut String,
+        of: &str,
+        file: &str,
+        errors: &mut Vec<ModelError>,
+    ) {
         if !text.contains("{{") && !text.contains("{%") {
             return;
         }
@@ -102,7 +127,10 @@ impl<'d> Describer<'d> {
             Ok(rendered) => *text = rendered,
             Err(error) => {
                 let hint = error.hint().map(str::to_owned);
-                let message = format!("cannot render the description of `{of}`: {}", error.message());
+                let message = format!(
+                    "cannot render the description of `{of}`: {}",
+                    error.message()
+                );
                 let made = ModelError::new(ModelErrorKind::Template, message)
                     .at(crate::error::Place::file(shown))
                     .of(of);
@@ -131,7 +159,11 @@ impl Names for DocStage {
             let found = match &*names {
                 [name] => docs.find(&from, None, name),
                 [package, name] => docs.find(&from, Some(package), name),
-                _ => return Err(Error::custom("doc() takes the block's name, or package and name")),
+                _ => {
+                    return Err(Error::custom(
+                        "doc() takes the block's name, or package and name",
+                    ));
+                }
             };
             found.map(Value::Str).ok_or_else(|| {
                 let shown = names.join(".");
@@ -139,7 +171,9 @@ impl Names for DocStage {
                 let error = Error::custom(format!("there is no block of docs `{shown}`"));
                 match weir_core::did_you_mean(names.last().map_or("", |name| name), &known) {
                     Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                    None => error.with_hint("write `{% docs name %}` ... `{% enddocs %}` in a .md file"),
+                    None => {
+                        error.with_hint("write `{% docs name %}` ... `{% enddocs %}` in a .md file")
+                    }
                 }
             })
         })))

@@ -13,13 +13,17 @@ use super::static_ref::{Named, read as read_static};
 use super::work::Work;
 use crate::error::{ModelError, ModelErrorKind, Place};
 use crate::node::{
-    Access, Constraint, Contract, DependsOn, Docs, JsonMap, ModelDetail, Node, NodeConfig, NodeDetail, ResourceKind,
-    UniqueId,
+    Access, Constraint, Contract, DependsOn, Docs, JsonMap, ModelDetail, Node, NodeConfig,
+    NodeDetail, ResourceKind, UniqueId,
 };
 use crate::python::repr_of;
 
 /// Makes the node of `raw`, described by `patch`.
-pub(super) fn finish(work: &Work, mut raw: RawNode, patch: Option<&Patch>) -> (Node, Vec<ModelError>) {
+pub(super) fn finish(
+    work: &Work,
+    mut raw: RawNode,
+    patch: Option<&Patch>,
+) -> (Node, Vec<ModelError>) {
     let mut errors = Vec::new();
     if let Some(version) = patch.and_then(|patch| patch.version.as_ref()) {
         let name = patch.map_or_else(|| raw.name.clone(), |patch| patch.name.clone());
@@ -34,7 +38,9 @@ pub(super) fn finish(work: &Work, mut raw: RawNode, patch: Option<&Patch>) -> (N
     let mut patch_config = patch.map(|patch| patch.config.clone());
     if raw.language == "python" {
         let config = patch_config.get_or_insert_default();
-        config.entry("materialized").or_insert_with(|| "table".into());
+        config
+            .entry("materialized")
+            .or_insert_with(|| "table".into());
     }
     let layers = Layers {
         kind: raw.config_kind,
@@ -45,7 +51,15 @@ pub(super) fn finish(work: &Work, mut raw: RawNode, patch: Option<&Patch>) -> (N
     };
     let (config, unrendered_config) = configure(work.project(), &raw.package, &layers);
     hooks(work, &mut raw, &config, &mut errors);
-    let mut node = assemble(work, raw, patch, config, unrendered_config, call, &mut errors);
+    let mut node = assemble(
+        work,
+        raw,
+        patch,
+        config,
+        unrendered_config,
+        call,
+        &mut errors,
+    );
     let shown = node.1;
     let mut node = {
         check(&mut node.0, &shown, patch, &mut errors);
@@ -60,7 +74,11 @@ fn hooks(work: &Work, raw: &mut RawNode, config: &NodeConfig, errors: &mut Vec<M
     if raw.kind == ResourceKind::Test {
         return;
     }
-    let all: Vec<_> = config.pre_hooks().into_iter().chain(config.post_hooks()).collect();
+    let all: Vec<_> = config
+        .pre_hooks()
+        .into_iter()
+        .chain(config.post_hooks())
+        .collect();
     for hook in all {
         let shown: Arc<str> = format!("{} (hook)", raw.shown).into();
         let (captured, error) = work.capture(raw::facts(work, raw), &hook.sql, &shown);
@@ -82,7 +100,11 @@ fn assemble(
     config_call: JsonMap,
     errors: &mut Vec<ModelError>,
 ) -> (Node, Arc<str>) {
-    let mut tags: Vec<String> = raw.hook.map(|(_, kind)| kind.to_owned()).into_iter().collect();
+    let mut tags: Vec<String> = raw
+        .hook
+        .map(|(_, kind)| kind.to_owned())
+        .into_iter()
+        .collect();
     for tag in config.tags() {
         if !tags.contains(&tag) {
             tags.push(tag);
@@ -98,14 +120,23 @@ fn assemble(
         },
         ResourceKind::Snapshot => NodeDetail::Snapshot,
         ResourceKind::Test => NodeDetail::SingularTest,
-        ResourceKind::Operation => NodeDetail::Operation { index: raw.hook.map_or(0, |(index, _)| index) },
+        ResourceKind::Operation => NodeDetail::Operation {
+            index: raw.hook.map_or(0, |(index, _)| index),
+        },
         _ => NodeDetail::Analysis,
     };
     let docs = config.map("docs");
-    let text = |key: &str| docs.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let text = |key: &str| {
+        docs.get(key)
+            .and_then(serde_json::Value::as_str)
+            .map(str::to_owned)
+    };
     let contract = config.map("contract");
     let flag = |key: &str, default: bool| {
-        contract.get(key).and_then(serde_json::Value::as_bool).unwrap_or(default)
+        contract
+            .get(key)
+            .and_then(serde_json::Value::as_bool)
+            .unwrap_or(default)
     };
     let mut node = Node {
         kind: raw.kind,
@@ -116,13 +147,21 @@ fn assemble(
         relation_name: None,
         checksum: raw.checksum,
         language: raw.language,
-        description: patch.map(|patch| patch.description.clone()).unwrap_or_default(),
+        description: patch
+            .map(|patch| patch.description.clone())
+            .unwrap_or_default(),
         columns: patch.map_or_else(IndexMap::new, Patch::column_map),
         tags,
         meta: config.meta().clone(),
-        group: config.group().filter(|group| !group.is_empty()).map(str::to_owned),
+        group: config
+            .group()
+            .filter(|group| !group.is_empty())
+            .map(str::to_owned),
         docs: Docs {
-            show: docs.get("show").and_then(serde_json::Value::as_bool).unwrap_or(true),
+            show: docs
+                .get("show")
+                .and_then(serde_json::Value::as_bool)
+                .unwrap_or(true),
             node_color: text("node_color"),
         },
         patch_path: patch.map(|patch| patch.file.file_id()),
@@ -138,7 +177,10 @@ fn assemble(
         sources: raw.captured.sources,
         metrics: raw.captured.metrics,
         functions: raw.captured.functions,
-        depends_on: DependsOn { macros: raw.captured.macros, nodes: Vec::new() },
+        depends_on: DependsOn {
+            macros: raw.captured.macros,
+            nodes: Vec::new(),
+        },
         created_at: work.created_at,
         compiled: false,
         compiled_code: None,
@@ -181,7 +223,9 @@ fn model_detail(
         access,
         version: patch.and_then(|patch| patch.version.clone()),
         latest_version: patch.and_then(|patch| patch.latest_version.clone()),
-        constraints: patch.map(|patch| patch.constraints.clone()).unwrap_or_default(),
+        constraints: patch
+            .map(|patch| patch.constraints.clone())
+            .unwrap_or_default(),
         deprecation_date: patch.and_then(|patch| patch.deprecation_date.clone()),
         primary_key: Vec::new(),
         time_spine: patch.and_then(|patch| patch.time_spine.clone()),
@@ -242,7 +286,10 @@ fn constraints_text(out: &mut String, constraints: &[Constraint], class: &str) {
 /// A foreign key reads the table it points to.
 fn foreign_keys(node: &mut Node, patch: Option<&Patch>, errors: &mut Vec<ModelError>) {
     let Some(model) = node.model() else { return };
-    let all = model.constraints.iter().chain(node.columns.values().flat_map(|column| &column.constraints));
+    let all = model
+        .constraints
+        .iter()
+        .chain(node.columns.values().flat_map(|column| &column.constraints));
     let mut named = Vec::new();
     for constraint in all.filter(|constraint| constraint.kind == "foreign_key") {
         let Some(to) = &constraint.to else { continue };
@@ -250,9 +297,14 @@ fn foreign_keys(node: &mut Node, patch: Option<&Patch>, errors: &mut Vec<ModelEr
             Some(found) => named.push(found),
             None => {
                 if let Some(patch) = patch {
-                    let message = format!("`to: {to}` of a foreign key of `{}` names no relation", node.name);
+                    let message = format!(
+                        "`to: {to}` of a foreign key of `{}` names no relation",
+                        node.name
+                    );
                     let error = problem(&patch.file, patch.line, patch.column, message);
-                    errors.push(error.hint("write `to: ref('model')` or `to: source('source', 'table')`"));
+                    errors.push(
+                        error.hint("write `to: ref('model')` or `to: source('source', 'table')`"),
+                    );
                 }
             }
         }
@@ -277,15 +329,33 @@ fn check(node: &mut Node, shown: &Arc<str>, patch: Option<&Patch>, errors: &mut 
         let error = ModelError::new(ModelErrorKind::Properties, message);
         errors.push(error.at(place()).of(node.id.as_str()).hint(hint));
     };
-    if config.get("enabled").is_some_and(|enabled| config.flag("enabled").is_none() && !enabled.is_null()) {
-        wrong(format!("`enabled` of `{}` is neither true nor false", node.name), "write `enabled: true` or `false`");
+    if config
+        .get("enabled")
+        .is_some_and(|enabled| config.flag("enabled").is_none() && !enabled.is_null())
+    {
+        wrong(
+            format!("`enabled` of `{}` is neither true nor false", node.name),
+            "write `enabled: true` or `false`",
+        );
     }
-    if config.get("materialized").is_some_and(|value| !value.is_string()) {
-        wrong(format!("`materialized` of `{}` is no text", node.name), "write `materialized: view`, or `table`");
+    if config
+        .get("materialized")
+        .is_some_and(|value| !value.is_string())
+    {
+        wrong(
+            format!("`materialized` of `{}` is no text", node.name),
+            "write `materialized: view`, or `table`",
+        );
     }
     for key in ["meta", "docs", "contract", "column_types", "quoting"] {
-        if config.get(key).is_some_and(|value| !value.is_object() && !value.is_null()) {
-            wrong(format!("`{key}` of `{}` is no mapping", node.name), "write its keys below it, indented");
+        if config
+            .get(key)
+            .is_some_and(|value| !value.is_object() && !value.is_null())
+        {
+            wrong(
+                format!("`{key}` of `{}` is no mapping", node.name),
+                "write its keys below it, indented",
+            );
         }
     }
     if node.kind == ResourceKind::Model {
@@ -295,13 +365,19 @@ fn check(node: &mut Node, shown: &Arc<str>, patch: Option<&Patch>, errors: &mut 
             && !matches!(on_change, "append_new_columns" | "fail")
         {
             wrong(
-                format!("`{}` is incremental and promises its columns, but `on_schema_change` is `{on_change}`", node.name),
+                format!(
+                    "`{}` is incremental and promises its columns, but `on_schema_change` is `{on_change}`",
+                    node.name
+                ),
                 "set `on_schema_change` to `append_new_columns` or `fail`",
             );
         }
         if config.contract_enforced() && node.columns.is_empty() {
             wrong(
-                format!("`{}` promises its columns, but none is described", node.name),
+                format!(
+                    "`{}` promises its columns, but none is described",
+                    node.name
+                ),
                 "list its columns with `name` and `data_type` in a properties file",
             );
         }
@@ -316,10 +392,18 @@ fn primary_keys(node: &Node, wrong: &mut impl FnMut(String, &str)) {
     let keyed = node
         .columns
         .values()
-        .filter(|column| column.constraints.iter().any(|constraint| constraint.kind == "primary_key"))
+        .filter(|column| {
+            column
+                .constraints
+                .iter()
+                .any(|constraint| constraint.kind == "primary_key")
+        })
         .count();
     let own = node.model().is_some_and(|model| {
-        model.constraints.iter().any(|constraint| constraint.kind == "primary_key")
+        model
+            .constraints
+            .iter()
+            .any(|constraint| constraint.kind == "primary_key")
     });
     if keyed > 1 || (keyed == 1 && own) {
         wrong(
@@ -334,7 +418,10 @@ fn snapshot(node: &Node, wrong: &mut impl FnMut(String, &str)) {
     let given = |key: &str| config.get(key).is_some_and(|value| !value.is_null());
     if !given("strategy") || !given("unique_key") {
         wrong(
-            format!("snapshot `{}` needs a `strategy` and a `unique_key`", node.name),
+            format!(
+                "snapshot `{}` needs a `strategy` and a `unique_key`",
+                node.name
+            ),
             "set both in its config; strategies are `timestamp` and `check`",
         );
         return;
@@ -345,7 +432,10 @@ fn snapshot(node: &Node, wrong: &mut impl FnMut(String, &str)) {
             "set `check_cols` to `all` or a list of columns",
         ),
         Some("timestamp") if !given("updated_at") => wrong(
-            format!("snapshot `{}` compares moments, but of no column", node.name),
+            format!(
+                "snapshot `{}` compares moments, but of no column",
+                node.name
+            ),
             "set `updated_at` to the column that says when a row changed",
         ),
         _ => {}

@@ -1,12 +1,11 @@
 //! Generic tests: from an entry below a model or column to a node that calls a macro.
 
 use std::fmt::Write;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
-use regex::Regex;
 use serde_json::Value as Json;
-use weir_jinja::{Interpreter, Names, Template, Value};
+use weir_jinja::{Interpreter, Template};
 
 use super::merge::{Layers, add_call, configure};
 use super::naming;
@@ -14,18 +13,19 @@ use super::properties::{problem, yaml_context};
 use super::raw::fqn;
 use super::read::ReadFile;
 use super::stage::{Captured, Facts};
+use super::test_arguments::{model_text, render_arguments, split, written};
+use super::test_name::{synthetic_names, unique_id};
 use super::work::Work;
-use crate::convert::{to_json, to_value};
+use crate::convert::to_json;
 use crate::error::ModelError;
-use crate::hash::md5_hex;
 use crate::library::LIBRARY_PACKAGE;
 use crate::node::{
-    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeDetail, RefArgs, ResourceKind,
-    TestDetail, TestMetadata, UniqueId, Version,
+    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeDetail, RefArgs,
+    ResourceKind, TestDetail, TestMetadata, UniqueId, Version,
 };
 use crate::project::TreeKind;
 use crate::python::{repr_of, str_of};
-use crate::yaml::{Yaml, YamlValue};
+use crate::yaml::Yaml;
 
 /// The name under which a test's template finds its arguments.
 pub(crate) const TEST_ARGUMENTS: &str = "_dbt_generic_test_kwargs";
@@ -34,8 +34,14 @@ pub(crate) const TEST_ARGUMENTS: &str = "_dbt_generic_test_kwargs";
 #[derive(Debug, Clone)]
 pub(super) enum Tested {
     /// A model, seed or snapshot, by the name and version that `ref()` takes.
-    Node { name: String, version: Option<Version> },
-    Source { source: String, table: String },
+    Node {
+        name: String,
+        version: Option<Version>,
+    },
+    Source {
+        source: String,
+        table: String,
+    },
 }
 
 /// A test as written, and where.
@@ -60,14 +66,29 @@ pub(super) struct BuiltTest {
 
 /// Settings that may stand among the arguments.
 const SETTINGS: [&str; 14] = [
-    "severity", "tags", "enabled", "where", "limit", "warn_if", "error_if", "fail_calc", "store_failures",
-    "store_failures_as", "meta", "database", "schema", "alias",
+    "severity",
+    "tags",
+    "enabled",
+    "where",
+    "limit",
+    "warn_if",
+    "error_if",
+    "fail_calc",
+    "store_failures",
+    "store_failures_as",
+    "meta",
+    "database",
+    "schema",
+    "alias",
 ];
 
 /// Builds the node of one test.
 pub(super) fn build(work: &Work, job: &TestJob, errors: &mut Vec<ModelError>) -> Option<BuiltTest> {
     match Builder::new(work, job).and_then(|builder| builder.build(errors)) {
-        Ok(node) => Some(BuiltTest { node, tested: job.tested.clone() }),
+        Ok(node) => Some(BuiltTest {
+            node,
+            tested: job.tested.clone(),
+        }),
         Err(error) => {
             errors.push(error);
             None
@@ -92,7 +113,8 @@ impl<'b> Builder<'b> {
     fn new(work: &'b Work, job: &'b TestJob) -> Result<Self, ModelError> {
         let (written, args) = written(job)?;
         let (namespace, name) = split(&written).ok_or_else(|| {
-            error(job, format!("`{written}` cannot be a test's name")).hint("write `name` or `package.name`")
+            error(job, format!("`{written}` cannot be a test's name"))
+                .hint("write `name` or `package.name`")
         })?;
         let mut builder = Self {
             work,
@@ -106,15 +128,23 @@ impl<'b> Builder<'b> {
             full_name: String::new(),
         };
         if builder.args.contains_key("model") {
-            return Err(error(job, "a test's argument cannot be called `model`".to_owned())
-                .hint("rename the argument of the test's macro"));
+            return Err(
+                error(job, "a test's argument cannot be called `model`".to_owned())
+                    .hint("rename the argument of the test's macro"),
+            );
         }
-        builder.args.insert("model".to_owned(), Json::String(model_text(&job.tested)));
+        builder
+            .args
+            .insert("model".to_owned(), Json::String(model_text(&job.tested)));
         builder.take_settings()?;
         if let Some(description) = builder.args.shift_remove("description") {
             builder.description = str_of(&description);
         }
-        match builder.args.shift_remove("name").filter(|name| !name.is_null()) {
+        match builder
+            .args
+            .shift_remove("name")
+            .filter(|name| !name.is_null())
+        {
             Some(name) => {
                 builder.full_name = str_of(&name);
                 builder.short_name.clone_from(&builder.full_name);
@@ -130,7 +160,10 @@ impl<'b> Builder<'b> {
             Some(Json::Object(map)) => map,
             None | Some(Json::Null) => JsonMap::new(),
             Some(other) => {
-                let message = format!("`config` of the test `{}` is no mapping: {other}", self.name);
+                let message = format!(
+                    "`config` of the test `{}` is no mapping: {other}",
+                    self.name
+                );
                 return Err(error(self.job, message).hint("write its keys below it, indented"));
             }
         };
@@ -161,7 +194,9 @@ impl<'b> Builder<'b> {
 
     /// Renders a setting that is a text.
     fn rendered(&self, value: Json) -> Result<Json, ModelError> {
-        let Json::String(text) = &value else { return Ok(value) };
+        let Json::String(text) = &value else {
+            return Ok(value);
+        };
         if !text.contains('{') {
             return Ok(value);
         }
@@ -172,15 +207,26 @@ impl<'b> Builder<'b> {
             .map(|value| to_json(&value))
             .map_err(|failed| {
                 let message = format!("cannot render `{text}`: {}", failed.message());
-                error(self.job, message).hint(failed.hint().unwrap_or("macros cannot be called in settings").to_owned())
+                error(self.job, message).hint(
+                    failed
+                        .hint()
+                        .unwrap_or("macros cannot be called in settings")
+                        .to_owned(),
+                )
             })
     }
 
     /// Makes a name of the test's name, what it tests and its arguments.
     fn synthesize(&mut self) {
         let (target, prefix) = match &self.job.tested {
-            Tested::Node { name, version: Some(version) } => (format!("{name}_v{version}"), ""),
-            Tested::Node { name, version: None } => (name.clone(), ""),
+            Tested::Node {
+                name,
+                version: Some(version),
+            } => (format!("{name}_v{version}"), ""),
+            Tested::Node {
+                name,
+                version: None,
+            } => (name.clone(), ""),
             Tested::Source { source, table } => (format!("{source}_{table}"), "source_"),
         };
         let mut kind = format!("{prefix}{}", self.name);
@@ -189,7 +235,8 @@ impl<'b> Builder<'b> {
         }
         (self.short_name, self.full_name) = synthetic_names(&kind, &target, &self.args);
         if self.short_name != self.full_name && !self.config.contains_key("alias") {
-            self.config.insert("alias".to_owned(), self.short_name.as_str().into());
+            self.config
+                .insert("alias".to_owned(), self.short_name.as_str().into());
         }
     }
 
@@ -210,7 +257,9 @@ impl<'b> Builder<'b> {
         for (index, (key, value)) in self.config.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             let _ = match value {
-                Json::String(text) => write!(code, "{comma}{key}=\"{}\"", text.replace('"', "\\\"")),
+                Json::String(text) => {
+                    write!(code, "{comma}{key}=\"{}\"", text.replace('"', "\\\""))
+                }
                 other => write!(code, "{comma}{key}={}", repr_of(other)),
             };
         }
@@ -228,7 +277,9 @@ impl<'b> Builder<'b> {
         };
         let id = unique_id(&package.name, &self.full_name, &metadata);
         let original = job.file.file.original.to_string();
-        let below = original.split_once('/').map_or(&*original, |(_, below)| below);
+        let below = original
+            .split_once('/')
+            .map_or(&*original, |(_, below)| below);
         let fqn = fqn(&package.name, below, &self.full_name);
         let raw_code: Arc<str> = self.raw_code().into();
         let target = &work.project().target;
@@ -244,7 +295,11 @@ impl<'b> Builder<'b> {
             database: target.database.clone(),
             schema: target.schema.clone(),
             raw_code: Arc::clone(&raw_code),
-            this: work.naming.placeholder(target.database.as_deref(), &target.schema, &self.full_name),
+            this: work.naming.placeholder(
+                target.database.as_deref(),
+                &target.schema,
+                &self.full_name,
+            ),
         };
         let captured = self.captured(facts, &raw_code, errors)?;
         let layers = Layers {
@@ -296,7 +351,10 @@ impl<'b> Builder<'b> {
             sources: captured.sources,
             metrics: captured.metrics,
             functions: captured.functions,
-            depends_on: DependsOn { macros: captured.macros, nodes: Vec::new() },
+            depends_on: DependsOn {
+                macros: captured.macros,
+                nodes: Vec::new(),
+            },
             created_at: work.created_at,
             compiled: false,
             compiled_code: None,
@@ -319,21 +377,31 @@ impl<'b> Builder<'b> {
     }
 
     /// Finds out what the test reads: by rule for the two that are most of all tests, else by rendering.
-    fn captured(&self, facts: Facts, raw_code: &str, errors: &mut Vec<ModelError>) -> Result<Captured, ModelError> {
+    fn captured(
+        &self,
+        facts: Facts,
+        raw_code: &str,
+        errors: &mut Vec<ModelError>,
+    ) -> Result<Captured, ModelError> {
         let (work, job) = (self.work, self.job);
         let package = &job.file.package.name;
         let macro_name = format!("test_{}", self.name);
         let found = match &self.namespace {
             Some(namespace) => work.macros().in_package(namespace, &macro_name),
             None => work.macros().find(package, &macro_name).or_else(|| {
-                work.project().packages.keys().find_map(|other| work.macros().in_package(other, &macro_name))
+                work.project()
+                    .packages
+                    .keys()
+                    .find_map(|other| work.macros().in_package(other, &macro_name))
             }),
         };
         let Some(found) = found else {
             return Err(self.missing(&macro_name));
         };
         let macro_id = found.id().map(|id| UniqueId::from_text(Arc::clone(id)));
-        let core = found.owner().is_some_and(|owner| &**owner == LIBRARY_PACKAGE);
+        let core = found
+            .owner()
+            .is_some_and(|owner| &**owner == LIBRARY_PACKAGE);
         if core && matches!(&*self.name, "not_null" | "unique") {
             let mut captured = Captured::default();
             captured.config = self.config.clone();
@@ -344,7 +412,9 @@ impl<'b> Builder<'b> {
                     name: name.clone(),
                     version: version.clone(),
                 }),
-                Tested::Source { source, table } => captured.sources.push((source.clone(), table.clone())),
+                Tested::Source { source, table } => {
+                    captured.sources.push((source.clone(), table.clone()))
+                }
             }
             return Ok(captured);
         }
@@ -366,7 +436,11 @@ impl<'b> Builder<'b> {
             let own = made.place().is_none_or(|place| place.file == *shown);
             errors.push(if own {
                 made.at(job.file.place(job.test.line, job.test.column))
-                    .excerpt(crate::error::excerpt(&job.file.text, job.test.line, job.test.column))
+                    .excerpt(crate::error::excerpt(
+                        &job.file.text,
+                        job.test.line,
+                        job.test.column,
+                    ))
             } else {
                 made
             });
@@ -382,9 +456,15 @@ impl<'b> Builder<'b> {
 
     fn missing(&self, macro_name: &str) -> ModelError {
         let known: Vec<String> = self.work.macros().names(&self.job.file.package.name);
-        let tests: Vec<&str> = known.iter().filter_map(|name| name.strip_prefix("test_")).collect();
+        let tests: Vec<&str> = known
+            .iter()
+            .filter_map(|name| name.strip_prefix("test_"))
+            .collect();
         let message = match &self.namespace {
-            Some(namespace) => format!("there is no test `{}` in a package `{namespace}`", self.name),
+            Some(namespace) => format!(
+                "there is no test `{}` in a package `{namespace}`",
+                self.name
+            ),
             None => format!("there is no test `{}`", self.name),
         };
         let hint = match (weir_core::did_you_mean(&self.name, &tests), &self.namespace) {
@@ -392,13 +472,16 @@ impl<'b> Builder<'b> {
             (_, Some(namespace)) => {
                 format!("check that packages.yml names `{namespace}` and that it is installed")
             }
-            _ => format!("write a macro `{{% test {}(model) %}}`, or install the package that has it", macro_name.trim_start_matches("test_")),
+            _ => format!(
+                "write a macro `{{% test {}(model) %}}`, or install the package that has it",
+                macro_name.trim_start_matches("test_")
+            ),
         };
         error(self.job, message).hint(hint)
     }
 }
 
-fn error(job: &TestJob, message: String) -> ModelError {
+pub(super) fn error(job: &TestJob, message: String) -> ModelError {
     problem(&job.file, job.test.line, job.test.column, message)
 }
 
@@ -416,225 +499,10 @@ fn truthy(value: &Json) -> bool {
 fn list_of(value: Option<&Json>) -> Vec<String> {
     match value {
         Some(Json::String(text)) => vec![text.clone()],
-        Some(Json::Array(items)) => items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+        Some(Json::Array(items)) => items
+            .iter()
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect(),
         _ => Vec::new(),
-    }
-}
-
-/// Returns the test's name and arguments as written, in any of the forms they may have.
-fn written(job: &TestJob) -> Result<(String, JsonMap), ModelError> {
-    let (name, mut args) = match &job.test.value {
-        YamlValue::Text(name) => (name.clone(), JsonMap::new()),
-        YamlValue::Map(map) => {
-            if let Some(name) = map.get("test_name").and_then(Yaml::as_str) {
-                let mut args = map.to_json();
-                args.shift_remove("test_name");
-                (name.to_owned(), args)
-            } else {
-                let mut entries = map.iter();
-                let (Some(entry), None) = (entries.next(), entries.next()) else {
-                    return Err(error(job, format!("a test has one name, but here are {}", map.len()))
-                        .hint("indent the arguments below the test's name"));
-                };
-                match entry.value.to_json() {
-                    Json::Object(args) => (entry.key.clone(), args),
-                    Json::Null => (entry.key.clone(), JsonMap::new()),
-                    _ => {
-                        let message = format!("the arguments of `{}` should be a mapping, but are {}", entry.key, entry.value.what());
-                        return Err(error(job, message).hint("write each as `name: value` below the test's name"));
-                    }
-                }
-            }
-        }
-        _ => {
-            return Err(error(job, format!("a test is a name or a mapping, but this is {}", job.test.what()))
-                .hint("write `- unique` or `- accepted_values:` with its arguments below"));
-        }
-    };
-    if let Some(column) = &job.column {
-        args.insert("column_name".to_owned(), column.as_str().into());
-    }
-    if let Some(Json::Object(arguments)) = args.shift_remove("arguments") {
-        args.extend(arguments);
-    }
-    Ok((name, args))
-}
-
-fn split(written: &str) -> Option<(Option<&str>, &str)> {
-    let is_name = |text: &str| {
-        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    match written.split_once('.') {
-        Some((namespace, name)) if is_name(namespace) && is_name(name) => Some((Some(namespace), name)),
-        None if is_name(written) => Some((None, written)),
-        _ => None,
-    }
-}
-
-/// The text by which the tested relation is passed to the macro.
-fn model_text(tested: &Tested) -> String {
-    let relation = match tested {
-        Tested::Node { name, version: Some(version) } => format!("ref('{name}', version='{version}')"),
-        Tested::Node { name, version: None } => format!("ref('{name}')"),
-        Tested::Source { source, table } => format!("source('{source}', '{table}')"),
-    };
-    format!("{{{{ get_where_subquery({relation}) }}}}")
-}
-
-/// Makes the names of a test that has none: a short one for files and relations, and the full one.
-pub(crate) fn synthetic_names(kind: &str, target: &str, args: &JsonMap) -> (String, String) {
-    let mut names: Vec<&String> = args.keys().filter(|name| *name != "model").collect();
-    names.sort();
-    let mut parts = Vec::new();
-    for name in names {
-        match &args[name.as_str()] {
-            Json::Object(map) => parts.extend(map.values().map(str_of)),
-            Json::Array(items) => parts.extend(items.iter().map(str_of)),
-            one => parts.push(str_of(one)),
-        }
-    }
-    let clean: Vec<String> = parts.iter().map(|part| plain(part)).collect();
-    let identifier = format!("{kind}_{target}");
-    let full = format!("{identifier}_{}", clean.join("__"));
-    if full.chars().count() < 64 {
-        return (full.clone(), full);
-    }
-    let begin: String = identifier.chars().take(30).collect();
-    (format!("{begin}_{}", md5_hex(full.as_bytes())), full)
-}
-
-/// Writes one underscore for each run of characters that names cannot have.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut gap = false;
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() || c == '_' {
-            out.push(c);
-            gap = false;
-        } else if !gap {
-            out.push('_');
-            gap = true;
-        }
-    }
-    out
-}
-
-/// Makes the id: the name and ten digits of a hash over all that distinguishes the test.
-fn unique_id(package: &str, name: &str, metadata: &TestMetadata) -> UniqueId {
-    let mut all = JsonMap::new();
-    all.insert("kwargs".to_owned(), texts_only(&Json::Object(metadata.kwargs.clone())));
-    all.insert("name".to_owned(), metadata.name.as_str().into());
-    all.insert("namespace".to_owned(), metadata.namespace.as_deref().unwrap_or("None").into());
-    let hash = md5_hex(format!("{name}{}", repr_of(&Json::Object(all))).as_bytes());
-    UniqueId::from_text(format!("test.{package}.{name}.{}", &hash[hash.len() - 10..]))
-}
-
-/// Sorts every mapping and writes everything else as text.
-fn texts_only(value: &Json) -> Json {
-    match value {
-        Json::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            Json::Object(keys.into_iter().map(|key| (key.clone(), texts_only(&map[key.as_str()]))).collect())
-        }
-        Json::Array(items) => Json::Array(items.iter().map(texts_only).collect()),
-        one => Json::String(str_of(one)),
-    }
-}
-
-/// Renders a test's arguments: texts that are templates or look like a call of `ref` and its kind become
-/// what they give, a column's name stays text.
-pub(crate) fn render_arguments(
-    interpreter: &mut Interpreter,
-    names: &dyn Names,
-    args: &JsonMap,
-    shown: &Arc<str>,
-) -> weir_jinja::Result<Value> {
-    let mut entries = Vec::with_capacity(args.len());
-    for (key, value) in args {
-        let value = if key == "column_name" {
-            to_value(value)
-        } else {
-            render_argument(interpreter, names, value, shown, 0)?
-        };
-        entries.push((key.as_str(), value));
-    }
-    Ok(Value::dict(entries))
-}
-
-fn render_argument(
-    interpreter: &mut Interpreter,
-    names: &dyn Names,
-    value: &Json,
-    shown: &Arc<str>,
-    depth: usize,
-) -> weir_jinja::Result<Value> {
-    static CALL: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?s)^\s*(env_var|ref|var|source|doc)\s*\(.+\)\s*$").ok());
-    if depth > 64 {
-        return Ok(to_value(value));
-    }
-    match value {
-        Json::String(text) => {
-            let text = text.strip_suffix('\n').unwrap_or(text);
-            let called = CALL.as_ref().is_some_and(|call| text.contains('(') && call.is_match(text));
-            if !called && !text.contains('{') {
-                return Ok(Value::str(text));
-            }
-            let template = if called { format!("{{{{ {text} }}}}") } else { text.to_owned() };
-            let template = Template::parse(Arc::clone(shown), &template)?;
-            interpreter.render_native(&template, names)
-        }
-        Json::Array(items) => {
-            let mut all = Vec::with_capacity(items.len());
-            for item in items {
-                all.push(render_argument(interpreter, names, item, shown, depth + 1)?);
-            }
-            Ok(Value::list(all))
-        }
-        Json::Object(map) => {
-            let mut entries = Vec::with_capacity(map.len());
-            for (key, item) in map {
-                entries.push((key.as_str(), render_argument(interpreter, names, item, shown, depth + 1)?));
-            }
-            Ok(Value::dict(entries))
-        }
-        other => Ok(to_value(other)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn args(json: Json) -> JsonMap {
-        json.as_object().cloned().unwrap_or_default()
-    }
-
-    #[test]
-    fn names_are_cut_where_relations_would_be() {
-        let short = args(json!({ "column_name": "id", "model": "x" }));
-        assert_eq!(synthetic_names("unique", "orders", &short).0, "unique_orders_id");
-        let values = args(json!({ "column_name": "status", "values": ["placed", "shipped", "completed", "return_pending", "returned"] }));
-        let (name, full) = synthetic_names("accepted_values", "orders", &values);
-        assert_eq!(full, "accepted_values_orders_status__placed__shipped__completed__return_pending__returned");
-        assert_eq!(name, "accepted_values_orders_1ce6ab157c285f7cd2ac656013faf758");
-    }
-
-    #[test]
-    fn ids_are_those_of_dbt() {
-        let metadata = TestMetadata {
-            namespace: None,
-            name: "unique".to_owned(),
-            kwargs: args(json!({
-                "column_name": "customer_id",
-                "model": "{{ get_where_subquery(ref('customers')) }}",
-            })),
-        };
-        let id = unique_id("jaffle_shop", "unique_customers_customer_id", &metadata);
-        assert_eq!(id.as_str(), "test.jaffle_shop.unique_customers_customer_id.c5af1ff4b1");
     }
 }

@@ -16,12 +16,27 @@ fn missing(id: &UniqueId, file: &str, message: String, hint: String) -> ModelErr
 }
 
 /// Fills `input_measures` and dependencies of every metric.
-pub(super) fn metrics(metrics: &mut [Metric], models: &[SemanticModel], errors: &mut Vec<ModelError>) {
-    let by_name: HashMap<String, usize> =
-        metrics.iter().enumerate().map(|(at, metric)| (metric.name.clone(), at)).collect();
+pub(super) fn metrics(
+    metrics: &mut [Metric],
+    models: &[SemanticModel],
+    errors: &mut Vec<ModelError>,
+) {
+    let by_name: HashMap<String, usize> = metrics
+        .iter()
+        .enumerate()
+        .map(|(at, metric)| (metric.name.clone(), at))
+        .collect();
     let mut done = HashSet::new();
     for at in 0..metrics.len() {
-        metric(metrics, at, &by_name, models, &mut done, &mut Vec::new(), errors);
+        metric(
+            metrics,
+            at,
+            &by_name,
+            models,
+            &mut done,
+            &mut Vec::new(),
+            errors,
+        );
     }
 }
 
@@ -35,10 +50,21 @@ fn metric(
     errors: &mut Vec<ModelError>,
 ) {
     if way.contains(&at) {
-        let names: Vec<&str> = way.iter().chain([&at]).map(|at| metrics[*at].name.as_str()).collect();
-        let message = format!("metrics need each other in a circle: {}", names.join(" -> "));
+        let names: Vec<&str> = way
+            .iter()
+            .chain([&at])
+            .map(|at| metrics[*at].name.as_str())
+            .collect();
+        let message = format!(
+            "metrics need each other in a circle: {}",
+            names.join(" -> ")
+        );
         let error = ModelError::new(ModelErrorKind::Cycle, message);
-        errors.push(error.at(Place::file(metrics[at].original_path.as_str())).hint("define one of them by a measure"));
+        errors.push(
+            error
+                .at(Place::file(metrics[at].original_path.as_str()))
+                .hint("define one of them by a measure"),
+        );
         return;
     }
     if way.len() > 64 || !done.insert(at) {
@@ -49,17 +75,34 @@ fn metric(
     let mut measures: Vec<Json> = Vec::new();
     let mut nodes: Vec<UniqueId> = Vec::new();
     let conversion = &params["conversion_type_params"];
-    let direct = [&params["measure"], &conversion["base_measure"], &conversion["conversion_measure"]];
+    let direct = [
+        &params["measure"],
+        &conversion["base_measure"],
+        &conversion["conversion_measure"],
+    ];
     for measure in direct.into_iter().filter(|measure| measure.is_object()) {
         measures.push(measure.clone());
         let name = measure["name"].as_str().unwrap_or_default();
-        let has = |model: &&SemanticModel| model.measures.iter().any(|known| known["name"].as_str() == Some(name));
+        let has = |model: &&SemanticModel| {
+            model
+                .measures
+                .iter()
+                .any(|known| known["name"].as_str() == Some(name))
+        };
         match models.iter().find(has) {
             Some(model) => nodes.push(model.id.clone()),
             None => {
                 let made = &metrics[at];
-                let message = format!("metric `{}` reads the measure `{name}`, which is not there", made.name);
-                errors.push(missing(&made.id, &made.original_path, message, "add it to a semantic model".to_owned()));
+                let message = format!(
+                    "metric `{}` reads the measure `{name}`, which is not there",
+                    made.name
+                );
+                errors.push(missing(
+                    &made.id,
+                    &made.original_path,
+                    message,
+                    "add it to a semantic model".to_owned(),
+                ));
             }
         }
     }
@@ -75,7 +118,10 @@ fn metric(
         let Some(&below) = by_name.get(name) else {
             let made = &metrics[at];
             let known: Vec<&str> = by_name.keys().map(String::as_str).collect();
-            let message = format!("metric `{}` reads the metric `{name}`, which is not there", made.name);
+            let message = format!(
+                "metric `{}` reads the metric `{name}`, which is not there",
+                made.name
+            );
             let hint = match weir_core::did_you_mean(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "define it under `metrics:`".to_owned(),
@@ -84,7 +130,10 @@ fn metric(
             continue;
         };
         metric(metrics, below, by_name, models, done, way, errors);
-        let more = metrics[below].type_params["input_measures"].as_array().cloned().unwrap_or_default();
+        let more = metrics[below].type_params["input_measures"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         for measure in more {
             if !measures.contains(&measure) {
                 measures.push(measure);
@@ -103,13 +152,30 @@ fn metric(
 }
 
 /// Fills the dependencies of a saved query.
-pub(super) fn saved_query(query: &mut SavedQuery, metrics: &[Metric], errors: &mut Vec<ModelError>) {
-    for name in query.query_params["metrics"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+pub(super) fn saved_query(
+    query: &mut SavedQuery,
+    metrics: &[Metric],
+    errors: &mut Vec<ModelError>,
+) {
+    for name in query.query_params["metrics"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+    {
         match metrics.iter().find(|metric| metric.name == name) {
             Some(metric) => query.depends_on.nodes.push(metric.id.clone()),
             None => {
-                let message = format!("saved query `{}` reads the metric `{name}`, which is not there", query.name);
-                errors.push(missing(&query.id, &query.original_path, message, "define it under `metrics:`".to_owned()));
+                let message = format!(
+                    "saved query `{}` reads the metric `{name}`, which is not there",
+                    query.name
+                );
+                errors.push(missing(
+                    &query.id,
+                    &query.original_path,
+                    message,
+                    "define it under `metrics:`".to_owned(),
+                ));
             }
         }
     }
@@ -130,7 +196,12 @@ pub(super) fn unit_test(
     nodes: &HashMap<&UniqueId, &Node>,
     errors: &mut Vec<ModelError>,
 ) -> (Vec<UnitTest>, Option<UnitTest>) {
-    let found = lookup.node(&test.package, Some(&test.package), &test.model, test.version.as_ref());
+    let found = lookup.node(
+        &test.package,
+        Some(&test.package),
+        &test.model,
+        test.version.as_ref(),
+    );
     let found = match found {
         Found::Missing => lookup.node(&test.package, None, &test.model, test.version.as_ref()),
         found => found,
@@ -139,7 +210,10 @@ pub(super) fn unit_test(
         Found::Enabled(id) => id,
         Found::Disabled(_) => return (Vec::new(), Some(test)),
         Found::Missing | Found::Ambiguous(_) => {
-            let message = format!("unit test `{}` tests `{}`, which is not there", test.name, test.model);
+            let message = format!(
+                "unit test `{}` tests `{}`, which is not there",
+                test.name, test.model
+            );
             let hint = match weir_core::did_you_mean(&test.model, &lookup.ref_names()) {
                 Some(near) if near != test.model => format!("did you mean `{near}`?"),
                 _ => "check `model:`".to_owned(),
@@ -148,7 +222,9 @@ pub(super) fn unit_test(
             return (Vec::new(), None);
         }
     };
-    let Some(model) = nodes.get(&id) else { return (Vec::new(), None) };
+    let Some(model) = nodes.get(&id) else {
+        return (Vec::new(), None);
+    };
     incremental(&test, model, errors);
     let aimed = |mut test: UnitTest, model: &Node| {
         test.depends_on.nodes = vec![model.id.clone()];
@@ -166,7 +242,9 @@ pub(super) fn unit_test(
     let (include, exclude) = (listed("include"), listed("exclude"));
     let mut versions: Vec<&&Node> = nodes
         .values()
-        .filter(|node| node.package == model.package && node.name == model.name && node.version().is_some())
+        .filter(|node| {
+            node.package == model.package && node.name == model.name && node.version().is_some()
+        })
         .filter(|node| {
             let version = node.version().map(ToString::to_string).unwrap_or_default();
             include.as_ref().is_none_or(|list| list.contains(&version))
@@ -189,15 +267,31 @@ pub(super) fn unit_test(
 
 /// A model that asks whether it is incremental behaves in two ways; a test must say which it means.
 fn incremental(test: &UnitTest, model: &Node, errors: &mut Vec<ModelError>) {
-    let asks = model.depends_on.macros.iter().any(|id| id.as_str() == "macro.dbt.is_incremental");
+    let asks = model
+        .depends_on
+        .macros
+        .iter()
+        .any(|id| id.as_str() == "macro.dbt.is_incremental");
     if !asks || !test.config.enabled() {
         return;
     }
-    let told = test.overrides.as_ref().and_then(|overrides| overrides["macros"]["is_incremental"].as_bool());
-    let this = test.given.iter().any(|input| input.get("input").and_then(Json::as_str) == Some("this"));
+    let told = test
+        .overrides
+        .as_ref()
+        .and_then(|overrides| overrides["macros"]["is_incremental"].as_bool());
+    let this = test
+        .given
+        .iter()
+        .any(|input| input.get("input").and_then(Json::as_str) == Some("this"));
     let (message, hint) = match told {
-        None => ("does not say whether it runs incrementally", "add `overrides: {macros: {is_incremental: true}}`, or false"),
-        Some(true) if !this => ("runs incrementally, but has no rows to add to", "add an input `this` with the rows that are there before"),
+        None => (
+            "does not say whether it runs incrementally",
+            "add `overrides: {macros: {is_incremental: true}}`, or false",
+        ),
+        Some(true) if !this => (
+            "runs incrementally, but has no rows to add to",
+            "add an input `this` with the rows that are there before",
+        ),
         _ => return,
     };
     let message = format!("unit test `{}` of `{}` {message}", test.name, test.model);

@@ -48,7 +48,8 @@ pub(super) fn index(
             let name: Arc<str> = block.macro_name().into();
             let id = UniqueId::from_text(format!("macro.{}.{name}", file.package));
             let Some(definition) =
-                file.template.macro_def(block, Arc::clone(&file.package), id.as_str())
+                file.template
+                    .macro_def(block, Arc::clone(&file.package), id.as_str())
             else {
                 continue;
             };
@@ -57,14 +58,19 @@ pub(super) fn index(
                 let error = ModelError::new(ModelErrorKind::Duplicate, message)
                     .at(Place::at(Arc::clone(&file.shown), block.line, 1))
                     .excerpt(excerpt(file.template.source(), block.line, 1));
-                errors.push(error.hint(format!("the other one is in {}; rename one", first.original_path)));
+                errors.push(error.hint(format!(
+                    "the other one is in {}; rename one",
+                    first.original_path
+                )));
                 continue;
             }
             let code: Arc<str> = block.span.of(file.template.source()).trim().into();
-            let supported_languages = block
-                .supported_languages
-                .as_ref()
-                .map(|languages| languages.iter().map(|language| language.to_string()).collect());
+            let supported_languages = block.supported_languages.as_ref().map(|languages| {
+                languages
+                    .iter()
+                    .map(|language| language.to_string())
+                    .collect()
+            });
             macros.insert(
                 id.clone(),
                 Macro {
@@ -81,8 +87,9 @@ pub(super) fn index(
                     docs: Docs::default(),
                     patch_path: None,
                     arguments: Vec::new(),
-                    supported_languages: supported_languages
-                        .or_else(|| (kind == MacroKind::Materialization).then(|| vec!["sql".to_owned()])),
+                    supported_languages: supported_languages.or_else(|| {
+                        (kind == MacroKind::Materialization).then(|| vec!["sql".to_owned()])
+                    }),
                     config: JsonMap::new(),
                     created_at,
                 },
@@ -90,8 +97,10 @@ pub(super) fn index(
             table.add(Arc::clone(&file.package), definition);
         }
     }
-    let depends: Vec<DependsOn> =
-        macros.values().map(|found| depends_on(project, &table, chain, found)).collect();
+    let depends: Vec<DependsOn> = macros
+        .values()
+        .map(|found| depends_on(project, &table, chain, found))
+        .collect();
     for (found, depends_on) in macros.values_mut().zip(depends) {
         found.depends_on = depends_on;
     }
@@ -99,21 +108,33 @@ pub(super) fn index(
 }
 
 /// Finds the macros that the text of `caller` calls, without running it.
-fn depends_on(project: &Project, table: &MacroTable, chain: &[String], caller: &Macro) -> DependsOn {
+fn depends_on(
+    project: &Project,
+    table: &MacroTable,
+    chain: &[String],
+    caller: &Macro,
+) -> DependsOn {
     let mut found: Vec<UniqueId> = Vec::new();
     for call in calls(&caller.code) {
         let definition = if call.dispatched {
-            table.dispatch(project, chain, &caller.package, call.name, call.namespace).ok()
+            table
+                .dispatch(project, chain, &caller.package, call.name, call.namespace)
+                .ok()
         } else {
             match call.namespace {
                 Some(package) => table.in_package(package, call.name),
                 None => table.find(&caller.package, call.name),
             }
         };
-        let Some(id) = definition.and_then(MacroDef::id) else { continue };
+        let Some(id) = definition.and_then(MacroDef::id) else {
+            continue;
+        };
         if &**id != caller.id.as_str() && !found.iter().any(|known| known.as_str() == &**id) {
             found.push(UniqueId::from_text(Arc::clone(id)));
         }
     }
-    DependsOn { macros: found, nodes: Vec::new() }
+    DependsOn {
+        macros: found,
+        nodes: Vec::new(),
+    }
 }

@@ -34,7 +34,11 @@ pub(super) fn lay(set: &mut JsonMap, kind: ConfigKind, key: &str, value: &Json) 
             set.insert(key.to_owned(), Json::Object(all));
         }
         "grants" => {
-            let mut all = set.get(key).and_then(Json::as_object).cloned().unwrap_or_default();
+            let mut all = set
+                .get(key)
+                .and_then(Json::as_object)
+                .cloned()
+                .unwrap_or_default();
             for (role, grantees) in value.as_object().into_iter().flatten() {
                 let (role, mut list) = match role.strip_prefix('+') {
                     Some(role) => (role, listed(all.get(role))),
@@ -98,14 +102,20 @@ pub(super) struct Layers<'l> {
 ///
 /// From weakest to strongest: the package's tree, the properties file, the node's own file, and for
 /// nodes of other packages the root project's tree.
-pub(super) fn configure(project: &Project, package: &Package, layers: &Layers<'_>) -> (NodeConfig, JsonMap) {
+pub(super) fn configure(
+    project: &Project,
+    package: &Package,
+    layers: &Layers<'_>,
+) -> (NodeConfig, JsonMap) {
     let kind = layers.kind;
     let mut set = JsonMap::new();
     let mut unrendered = JsonMap::new();
     let empty = JsonMap::new();
     let own = package.configs.get(&layers.tree);
     if let Some(tree) = own {
-        levels(&tree.rendered, layers.fqn, |key, value| lay(&mut set, kind, key, value));
+        levels(&tree.rendered, layers.fqn, |key, value| {
+            lay(&mut set, kind, key, value)
+        });
         unrendered_levels(&tree.unrendered, layers.fqn, &mut unrendered);
     }
     for map in [layers.patch.unwrap_or(&empty), layers.call] {
@@ -118,7 +128,9 @@ pub(super) fn configure(project: &Project, package: &Package, layers: &Layers<'_
     if package.name != root.name
         && let Some(tree) = root.configs.get(&layers.tree)
     {
-        levels(&tree.rendered, layers.fqn, |key, value| lay(&mut set, kind, key, value));
+        levels(&tree.rendered, layers.fqn, |key, value| {
+            lay(&mut set, kind, key, value)
+        });
         unrendered_levels(&tree.unrendered, layers.fqn, &mut unrendered);
     }
     finish(&mut set, kind);
@@ -142,7 +154,9 @@ fn finish(set: &mut JsonMap, kind: ConfigKind) {
         }
     }
     if kind == ConfigKind::Model {
-        let build_after = set.get("freshness").is_some_and(|freshness| freshness.get("build_after").is_some());
+        let build_after = set
+            .get("freshness")
+            .is_some_and(|freshness| freshness.get("build_after").is_some());
         if !build_after {
             set.shift_remove("freshness");
         }
@@ -158,7 +172,10 @@ fn hook_form(hook: &Json) -> Json {
     let map = match hook {
         Json::Object(map) => map.clone(),
         Json::String(text) => {
-            let parsed = text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok());
+            let parsed = text
+                .trim_start()
+                .starts_with('{')
+                .then(|| serde_json::from_str(text).ok());
             match parsed.flatten() {
                 Some(Json::Object(map)) => map,
                 _ => JsonMap::from_iter([("sql".to_owned(), Json::String(text.clone()))]),
@@ -175,7 +192,10 @@ fn hook_form(hook: &Json) -> Json {
 
 /// `store_failures_as` decides over `store_failures`, and follows from it where it is not given.
 fn failures_form(set: &mut JsonMap) {
-    let stored_as = set.get("store_failures_as").filter(|value| !value.is_null()).cloned();
+    let stored_as = set
+        .get("store_failures_as")
+        .filter(|value| !value.is_null())
+        .cloned();
     match stored_as {
         Some(stored_as) => {
             let stored = stored_as != "ephemeral";
@@ -223,7 +243,10 @@ mod tests {
         assert_eq!(set["tags"], json!(["a", "b", "c"]));
         assert_eq!(set["meta"], json!({ "x": 1, "y": 2 }));
         assert_eq!(set["pre-hook"], json!(["one", "two"]));
-        assert_eq!(set["grants"], json!({ "select": ["anna", "bert"], "insert": ["cora"] }));
+        assert_eq!(
+            set["grants"],
+            json!({ "select": ["anna", "bert"], "insert": ["cora"] })
+        );
         assert_eq!(set["persist_docs"], json!({ "columns": true }));
         assert_eq!(set["docs"], json!({ "show": true, "node_color": "red" }));
     }

@@ -5,11 +5,14 @@
 //! Whatever is wrong is collected: one pass tells all of it.
 
 mod calls;
+mod check;
 mod complete;
 mod describe;
+mod descriptions;
 mod docs;
 mod finish;
 mod generic;
+mod link;
 mod links;
 mod lookup;
 mod macros;
@@ -26,8 +29,11 @@ mod semantic;
 mod shape;
 mod sources;
 mod stage;
+mod stage_objects;
 mod static_ref;
 mod strict;
+mod test_arguments;
+mod test_name;
 mod unit;
 mod work;
 
@@ -37,9 +43,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use weir_jinja::{Environment, Template};
 
-pub(crate) use generic::{TEST_ARGUMENTS, render_arguments};
-pub(crate) use lookup::{Found, Lookup};
-pub(crate) use static_ref::{Named, read as read_reference};
+pub(crate) use generic::TEST_ARGUMENTS;
+pub(crate) use test_arguments::render_arguments;
 
 use crate::context::{Flags, Invocation, LogSink, MacroTable, Shared, SharedParts};
 use crate::error::ModelError;
@@ -88,12 +93,15 @@ pub struct Parsed {
 pub fn parse(project: &Arc<Project>, options: &ParseOptions) -> Result<Parsed, Vec<ModelError>> {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
-    let files: Vec<Arc<ReadFile>> =
-        read::read_all(project, options.threads, &mut errors).into_iter().map(Arc::new).collect();
+    let files: Vec<Arc<ReadFile>> = read::read_all(project, options.threads, &mut errors)
+        .into_iter()
+        .map(Arc::new)
+        .collect();
     let (work, macros) = prepare(project, options, &files, &mut errors);
     let raw = raw_nodes(&work, &files, &mut errors);
     let described = describe::describe(&work, &files, raw, &mut errors, &mut warnings);
-    let mut manifest = complete::complete(&work, &files, macros, described, &mut errors, &mut warnings);
+    let mut manifest =
+        complete::complete(&work, &files, macros, described, &mut errors, &mut warnings);
     let selectors = selectors(&work, options).unwrap_or_else(|failed| {
         errors.extend(failed);
         Selectors::default()
@@ -105,17 +113,33 @@ pub fn parse(project: &Arc<Project>, options: &ParseOptions) -> Result<Parsed, V
     let manifest = Arc::new(manifest);
     work.shared.set_manifest(Arc::clone(&manifest));
     strict::warn(project, &mut warnings);
-    Ok(Parsed { manifest, shared: work.shared, selectors, warnings })
+    Ok(Parsed {
+        manifest,
+        shared: work.shared,
+        selectors,
+        warnings,
+    })
 }
 
 /// Reads selectors.yml with the names that properties files have.
 fn selectors(work: &Work, options: &ParseOptions) -> Result<Selectors, Vec<ModelError>> {
     let root = work.project().root();
     let context = properties::yaml_context(&work.shared, &root.name);
-    let told = options.flags.others.get("indirect_selection").and_then(serde_json::Value::as_str);
+    let told = options
+        .flags
+        .others
+        .get("indirect_selection")
+        .and_then(serde_json::Value::as_str);
     let indirect = told.and_then(Indirect::parse).unwrap_or_default();
     Selectors::read_with(&root.root, indirect, &|yaml, text| {
-        render_tree(yaml, "selectors.yml", text, &options.environment, &*context, &|_| true)
+        render_tree(
+            yaml,
+            "selectors.yml",
+            text,
+            &options.environment,
+            &*context,
+            &|_| true,
+        )
     })
 }
 
@@ -147,7 +171,13 @@ fn prepare(
             Err(error) => failed.push((error, Arc::clone(&file.shown), Arc::clone(&file.text))),
         }
     }
-    let indexed = macros::index(project, &options.dialect.chain, &macro_files, created_at, errors);
+    let indexed = macros::index(
+        project,
+        &options.dialect.chain,
+        &macro_files,
+        created_at,
+        errors,
+    );
     let shared = Shared::new(SharedParts {
         project: Arc::clone(project),
         macros: Arc::new(indexed.table),
@@ -158,8 +188,10 @@ fn prepare(
         invocation: options.invocation.clone(),
         log: Arc::clone(&options.log),
     });
-    let macro_texts: HashMap<Arc<str>, Template> =
-        macro_files.iter().map(|file| (Arc::clone(&file.shown), file.template.clone())).collect();
+    let macro_texts: HashMap<Arc<str>, Template> = macro_files
+        .iter()
+        .map(|file| (Arc::clone(&file.shown), file.template.clone()))
+        .collect();
     let work = Work {
         shared: Arc::new(shared),
         naming: Naming::new(&options.dialect, &project.root().quoting),
@@ -167,7 +199,11 @@ fn prepare(
         created_at,
         threads: options.threads,
     };
-    errors.extend(failed.into_iter().map(|(error, shown, text)| work.failure(error, &shown, &text)));
+    errors.extend(
+        failed
+            .into_iter()
+            .map(|(error, shown, text)| work.failure(error, &shown, &text)),
+    );
     (work, indexed.macros)
 }
 
@@ -184,11 +220,19 @@ fn library(errors: &mut Vec<ModelError>) -> Vec<MacroFile> {
         let shown: Arc<str> = format!("{LIBRARY_PACKAGE}/{path}").into();
         match Template::parse(Arc::clone(&shown), text) {
             Ok(template) => {
-                files.push(MacroFile { package: Arc::clone(&package), path: (*path).to_owned(), shown, template });
+                files.push(MacroFile {
+                    package: Arc::clone(&package),
+                    path: (*path).to_owned(),
+                    shown,
+                    template,
+                });
             }
             Err(error) => errors.push(
-                ModelError::new(crate::error::ModelErrorKind::Internal, format!("the library's {path} is broken: {error:?}"))
-                    .hint("please report this"),
+                ModelError::new(
+                    crate::error::ModelErrorKind::Internal,
+                    format!("the library's {path} is broken: {error:?}"),
+                )
+                .hint("please report this"),
             ),
         }
     }
@@ -196,7 +240,11 @@ fn library(errors: &mut Vec<ModelError>) -> Vec<MacroFile> {
 }
 
 /// Reads all nodes that have files of their own, and the operations of dbt_project.yml.
-fn raw_nodes(work: &Work, files: &[Arc<ReadFile>], errors: &mut Vec<ModelError>) -> Vec<raw::RawNode> {
+fn raw_nodes(
+    work: &Work,
+    files: &[Arc<ReadFile>],
+    errors: &mut Vec<ModelError>,
+) -> Vec<raw::RawNode> {
     let read = parallel::map(files, work.threads, |file| raw::read(work, file));
     let mut nodes = Vec::new();
     for (found, failed) in read {

@@ -60,10 +60,18 @@ pub(super) fn name(work: &Work, node: &mut Node, shown: &Arc<str>) -> Vec<ModelE
         }
     }
     if node.kind == ResourceKind::Snapshot {
-        if let Some(database) = node.config.text("target_database").filter(|text| !text.is_empty()) {
+        if let Some(database) = node
+            .config
+            .text("target_database")
+            .filter(|text| !text.is_empty())
+        {
             node.database = Some(database.to_owned());
         }
-        if let Some(schema) = node.config.text("target_schema").filter(|text| !text.is_empty()) {
+        if let Some(schema) = node
+            .config
+            .text("target_schema")
+            .filter(|text| !text.is_empty())
+        {
             node.schema = schema.to_owned();
         }
     }
@@ -86,12 +94,17 @@ fn stores_failures(config: &NodeConfig) -> bool {
 
 fn relation_name(work: &Work, node: &Node) -> String {
     let quoting = node.config.map("quoting");
-    work.naming.full(node.database.as_deref(), &node.schema, &node.alias, quoting)
+    work.naming
+        .full(node.database.as_deref(), &node.schema, &node.alias, quoting)
 }
 
 /// Returns the macro to call, or nothing if the library's would be, whose rules are known here.
 fn own_macro(work: &Work, package: &str, part: Part) -> Option<MacroDef> {
-    let core = |definition: &MacroDef| definition.owner().is_some_and(|owner| &**owner == LIBRARY_PACKAGE);
+    let core = |definition: &MacroDef| {
+        definition
+            .owner()
+            .is_some_and(|owner| &**owner == LIBRARY_PACKAGE)
+    };
     let found = work.macros().find(package, part.macro_name());
     match found {
         Some(found) if !core(found) => return Some(found.clone()),
@@ -99,8 +112,13 @@ fn own_macro(work: &Work, package: &str, part: Part) -> Option<MacroDef> {
         Some(_) => {}
     }
     // The library's macro dispatches, so a project may have a version for its adapter.
-    let dispatched =
-        work.macros().dispatch(work.project(), work.chain(), package, part.macro_name(), Some(LIBRARY_PACKAGE));
+    let dispatched = work.macros().dispatch(
+        work.project(),
+        work.chain(),
+        package,
+        part.macro_name(),
+        Some(LIBRARY_PACKAGE),
+    );
     let covered = dispatched.is_ok_and(|found| !core(found));
     covered.then(|| found.cloned()).flatten()
 }
@@ -109,20 +127,31 @@ fn own_macro(work: &Work, package: &str, part: Part) -> Option<MacroDef> {
 fn default(work: &Work, node: &Node, part: Part, custom: Option<&str>) -> String {
     let target = &work.project().target;
     match part {
-        Part::Database => custom.or(target.database.as_deref()).unwrap_or_default().trim().to_owned(),
+        Part::Database => custom
+            .or(target.database.as_deref())
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         Part::Schema => match custom {
             Some(custom) => format!("{}_{}", target.schema.trim(), custom.trim()),
             None => target.schema.trim().to_owned(),
         },
         Part::Alias => match (custom.filter(|custom| !custom.is_empty()), node.version()) {
             (Some(custom), _) => custom.trim().to_owned(),
-            (None, Some(version)) => format!("{}_v{}", node.name, version.to_string().replace('.', "_")),
+            (None, Some(version)) => {
+                format!("{}_v{}", node.name, version.to_string().replace('.', "_"))
+            }
             (None, None) => node.name.clone(),
         },
     }
 }
 
-fn call(work: &Work, definition: &MacroDef, node: &Node, custom: Option<&str>) -> weir_jinja::Result<Option<String>> {
+fn call(
+    work: &Work,
+    definition: &MacroDef,
+    node: &Node,
+    custom: Option<&str>,
+) -> weir_jinja::Result<Option<String>> {
     let (stage, context) = work.stage(facts(work, node));
     let mut interpreter = Interpreter::new(Arc::clone(&work.shared.environment));
     let args = Args::from(vec![custom.into(), node_value(node)]);
@@ -147,7 +176,9 @@ fn facts(work: &Work, node: &Node) -> Facts {
         database: node.database.clone(),
         schema: node.schema.clone(),
         raw_code: Arc::clone(&node.raw_code),
-        this: work.naming.placeholder(node.database.as_deref(), &node.schema, &node.name),
+        this: work
+            .naming
+            .placeholder(node.database.as_deref(), &node.schema, &node.name),
     }
 }
 
@@ -161,7 +192,10 @@ fn node_value(node: &Node) -> Value {
         ("name", Value::str(node.name.as_str())),
         ("package_name", Value::Str(Arc::clone(&node.package))),
         ("path", Value::str(node.path.as_str())),
-        ("original_file_path", Value::str(node.original_path.as_str())),
+        (
+            "original_file_path",
+            Value::str(node.original_path.as_str()),
+        ),
         ("fqn", texts(&node.fqn)),
         ("tags", texts(&node.tags)),
         ("alias", Value::str(node.alias.as_str())),
@@ -171,14 +205,33 @@ fn node_value(node: &Node) -> Value {
         ("group", node.group.as_deref().into()),
         ("language", Value::str(node.language)),
         ("raw_code", Value::Str(Arc::clone(&node.raw_code))),
-        ("version", node.version().map_or(Value::None, |version| to_value(&version.to_json()))),
-        ("meta", to_value(&serde_json::Value::Object(node.meta.clone()))),
-        ("config", to_value(&serde_json::Value::Object(node.config.to_json()))),
-        ("unrendered_config", to_value(&serde_json::Value::Object(node.unrendered_config.clone()))),
-        ("config_call_dict", to_value(&serde_json::Value::Object(node.config_call.clone()))),
+        (
+            "version",
+            node.version()
+                .map_or(Value::None, |version| to_value(&version.to_json())),
+        ),
+        (
+            "meta",
+            to_value(&serde_json::Value::Object(node.meta.clone())),
+        ),
+        (
+            "config",
+            to_value(&serde_json::Value::Object(node.config.to_json())),
+        ),
+        (
+            "unrendered_config",
+            to_value(&serde_json::Value::Object(node.unrendered_config.clone())),
+        ),
+        (
+            "config_call_dict",
+            to_value(&serde_json::Value::Object(node.config_call.clone())),
+        ),
         (
             "depends_on",
-            Value::dict([("macros", ids(&node.depends_on.macros)), ("nodes", ids(&node.depends_on.nodes))]),
+            Value::dict([
+                ("macros", ids(&node.depends_on.macros)),
+                ("nodes", ids(&node.depends_on.nodes)),
+            ]),
         ),
     ];
     Value::dict(entries)

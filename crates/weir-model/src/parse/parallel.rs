@@ -25,15 +25,18 @@ pub(super) fn map<T: Sync, R: Send>(
             }
             let end = (start + SHARE).min(items.len());
             let results: Vec<R> = items[start..end].iter().map(&work).collect();
-            done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((start, results));
+            done.lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .push((start, results));
         }
     };
     let threads = threads.clamp(1, items.len().div_ceil(SHARE).max(1));
     std::thread::scope(|scope| {
         let mut started = 0;
         for number in 0..threads {
-            let builder =
-                std::thread::Builder::new().name(format!("weir-parse-{number}")).stack_size(STACK);
+            let builder = std::thread::Builder::new()
+                .name(format!("weir-parse-{number}"))
+                .stack_size(STACK);
             started += usize::from(builder.spawn_scoped(scope, worker).is_ok());
         }
         // No thread to be had: the work is done here.
@@ -41,7 +44,9 @@ pub(super) fn map<T: Sync, R: Send>(
             worker();
         }
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|(start, _)| *start);
     done.into_iter().flat_map(|(_, results)| results).collect()
 }
@@ -51,7 +56,10 @@ mod tests {
     #[test]
     fn results_keep_the_order() {
         let items: Vec<usize> = (0..1000).collect();
-        assert_eq!(super::map(&items, 2, |item| item * 2), (0..2000).step_by(2).collect::<Vec<_>>());
+        assert_eq!(
+            super::map(&items, 2, |item| item * 2),
+            (0..2000).step_by(2).collect::<Vec<_>>()
+        );
         assert!(super::map(&[] as &[usize], 2, |item| *item).is_empty());
     }
 }

@@ -37,7 +37,10 @@ pub(super) struct Patch {
 impl Patch {
     /// Returns the columns by name, the last description of each counting.
     pub(super) fn column_map(&self) -> IndexMap<String, Column> {
-        self.columns.iter().map(|found| (found.column.name.clone(), found.column.clone())).collect()
+        self.columns
+            .iter()
+            .map(|found| (found.column.name.clone(), found.column.clone()))
+            .collect()
     }
 }
 
@@ -50,38 +53,62 @@ pub(super) fn patches(entry: &Entry, errors: &mut Vec<ModelError>) -> Vec<Patch>
     let Some(versions) = entry.get("versions").filter(|_| entry.section == "models") else {
         return vec![base];
     };
-    let Some(items) = versions.as_list().filter(|items| !items.is_empty()) else { return vec![base] };
+    let Some(items) = versions.as_list().filter(|items| !items.is_empty()) else {
+        return vec![base];
+    };
     let mut numbered: Vec<(Version, &Map, &Yaml)> = Vec::new();
     for item in items {
         let version = item.get("v").and_then(|v| Version::from_json(&v.to_json()));
         match (version, item.as_map()) {
             (Some(version), Some(map)) => {
                 if numbered.iter().any(|(known, ..)| known.same(&version)) {
-                    errors.push(entry.error(item, format!("version {version} of `{}` is given twice", entry.name)));
+                    errors.push(entry.error(
+                        item,
+                        format!("version {version} of `{}` is given twice", entry.name),
+                    ));
                 }
                 numbered.push((version, map, item));
             }
             _ => {
-                let error = entry.error(item, format!("a version of `{}` does not say which", entry.name));
+                let error = entry.error(
+                    item,
+                    format!("a version of `{}` does not say which", entry.name),
+                );
                 errors.push(error.hint("add `v: 1`"));
             }
         }
     }
-    let latest = match entry.get("latest_version").and_then(|latest| Version::from_json(&latest.to_json())) {
+    let latest = match entry
+        .get("latest_version")
+        .and_then(|latest| Version::from_json(&latest.to_json()))
+    {
         Some(latest) => {
             if !numbered.iter().any(|(version, ..)| version.same(&latest)) {
-                let message = format!("`latest_version` {latest} of `{}` is none of its versions", entry.name);
-                let known: Vec<String> = numbered.iter().map(|(version, ..)| version.to_string()).collect();
-                let error = entry.error(entry.get("latest_version").unwrap_or(&entry.yaml), message);
+                let message = format!(
+                    "`latest_version` {latest} of `{}` is none of its versions",
+                    entry.name
+                );
+                let known: Vec<String> = numbered
+                    .iter()
+                    .map(|(version, ..)| version.to_string())
+                    .collect();
+                let error =
+                    entry.error(entry.get("latest_version").unwrap_or(&entry.yaml), message);
                 errors.push(error.hint(format!("the versions are: {}", known.join(", "))));
             }
             Some(latest)
         }
-        None => numbered.iter().map(|(version, ..)| version).max_by(|a, b| order(a, b)).cloned(),
+        None => numbered
+            .iter()
+            .map(|(version, ..)| version)
+            .max_by(|a, b| order(a, b))
+            .cloned(),
     };
     numbered
         .into_iter()
-        .map(|(version, map, item)| one_version(entry, &base, &version, latest.as_ref(), map, item, errors))
+        .map(|(version, map, item)| {
+            one_version(entry, &base, &version, latest.as_ref(), map, item, errors)
+        })
         .collect()
 }
 
@@ -100,7 +127,8 @@ fn base(entry: &Entry, errors: &mut Vec<ModelError>) -> Patch {
     for key in MOVED {
         if let Some(value) = entry.get(key) {
             if config.contains_key(key) {
-                let error = entry.error(value, format!("`{key}` of `{}` is given twice", entry.name));
+                let error =
+                    entry.error(value, format!("`{key}` of `{}` is given twice", entry.name));
                 errors.push(error.hint("keep the one under `config`"));
             }
             config.insert(key.to_owned(), value.to_json());
@@ -130,7 +158,8 @@ fn base(entry: &Entry, errors: &mut Vec<ModelError>) -> Patch {
 
 fn time_spine(mut written: Json) -> Json {
     if let Json::Object(map) = &mut written {
-        map.entry("custom_granularities").or_insert_with(|| Json::Array(Vec::new()));
+        map.entry("custom_granularities")
+            .or_insert_with(|| Json::Array(Vec::new()));
         if let Some(Json::Array(items)) = map.get_mut("custom_granularities") {
             for item in items.iter_mut().filter_map(Json::as_object_mut) {
                 item.entry("column_name").or_insert(Json::Null);
@@ -150,7 +179,11 @@ fn one_version(
     errors: &mut Vec<ModelError>,
 ) -> Patch {
     let file = &entry.file;
-    let text = |key: &str| map.get(key).filter(|yaml| !yaml.is_null()).and_then(Yaml::scalar_text);
+    let text = |key: &str| {
+        map.get(key)
+            .filter(|yaml| !yaml.is_null())
+            .and_then(Yaml::scalar_text)
+    };
     let mut config = base.config.clone();
     for (key, value) in json_map(map.get("config")) {
         deep_merge(&mut config, key, value);
@@ -161,16 +194,25 @@ fn one_version(
         }
     }
     let suffix = format!("v{version}");
-    let mut defined_in = vec![text("defined_in").unwrap_or_else(|| format!("{}_{suffix}", entry.name))];
+    let mut defined_in =
+        vec![text("defined_in").unwrap_or_else(|| format!("{}_{suffix}", entry.name))];
     if latest.is_some_and(|latest| latest.same(version)) {
         defined_in.push(entry.name.clone());
     }
-    let own_tests = ["tests", "data_tests"].iter().any(|key| map.get(key).is_some_and(|tests| !tests.is_null()));
+    let own_tests = ["tests", "data_tests"]
+        .iter()
+        .any(|key| map.get(key).is_some_and(|tests| !tests.is_null()));
     let own_constraints = map.get("constraints").is_some_and(|yaml| !yaml.is_null());
     Patch {
-        description: text("description").filter(|text| !text.is_empty()).unwrap_or_else(|| base.description.clone()),
+        description: text("description")
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| base.description.clone()),
         columns: version_columns(file, base, map.get("columns"), errors),
-        tests: if own_tests { tests(file, map, errors) } else { base.tests.clone() },
+        tests: if own_tests {
+            tests(file, map, errors)
+        } else {
+            base.tests.clone()
+        },
         constraints: if own_constraints {
             constraints(file, map.get("constraints"), errors)
         } else {
@@ -195,7 +237,9 @@ fn version_columns(
     errors: &mut Vec<ModelError>,
 ) -> Vec<DescribedColumn> {
     let elements = own.and_then(Yaml::as_list).unwrap_or_default();
-    let choice = elements.iter().find(|element| element.get("include").is_some() || element.get("exclude").is_some());
+    let choice = elements
+        .iter()
+        .find(|element| element.get("include").is_some() || element.get("exclude").is_some());
     let list = |key: &str| choice.and_then(|choice| choice.get(key)).map(texts);
     let include = list("include").unwrap_or_else(|| vec!["*".to_owned()]);
     let exclude = list("exclude").unwrap_or_default();

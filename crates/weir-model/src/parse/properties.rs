@@ -16,8 +16,20 @@ use crate::yaml::{Map, Yaml, read};
 
 /// The sections of a properties file that list things.
 pub(super) const SECTIONS: [&str; 14] = [
-    "models", "seeds", "snapshots", "sources", "macros", "analyses", "exposures", "metrics", "groups",
-    "semantic_models", "saved_queries", "unit_tests", "data_tests", "functions",
+    "models",
+    "seeds",
+    "snapshots",
+    "sources",
+    "macros",
+    "analyses",
+    "exposures",
+    "metrics",
+    "groups",
+    "semantic_models",
+    "saved_queries",
+    "unit_tests",
+    "data_tests",
+    "functions",
 ];
 
 /// One thing that a properties file describes, rendered where it is rendered early.
@@ -27,8 +39,6 @@ pub(super) struct Entry {
     pub(super) name: String,
     pub(super) file: Arc<ReadFile>,
     pub(super) yaml: Yaml,
-    /// `config` as written.
-    pub(super) unrendered_config: JsonMap,
     pub(super) unrendered_database: Option<String>,
     pub(super) unrendered_schema: Option<String>,
 }
@@ -62,7 +72,12 @@ impl Entry {
 }
 
 /// Makes an error at a place in a properties file.
-pub(super) fn problem(file: &ReadFile, line: u32, column: u32, message: impl Into<String>) -> ModelError {
+pub(super) fn problem(
+    file: &ReadFile,
+    line: u32,
+    column: u32,
+    message: impl Into<String>,
+) -> ModelError {
     ModelError::new(ModelErrorKind::Properties, message)
         .at(file.place(line, column))
         .excerpt(excerpt(&file.text, line, column))
@@ -78,7 +93,9 @@ pub(super) fn texts(yaml: &Yaml) -> Vec<String> {
 
 /// Returns a mapping as JSON, or an empty one.
 pub(super) fn json_map(yaml: Option<&Yaml>) -> JsonMap {
-    yaml.and_then(Yaml::as_map).map(Map::to_json).unwrap_or_default()
+    yaml.and_then(Yaml::as_map)
+        .map(Map::to_json)
+        .unwrap_or_default()
 }
 
 /// What one file gives: entries, errors, warnings.
@@ -97,12 +114,24 @@ pub(super) fn entries(work: &Work, file: &Arc<ReadFile>) -> FromFile {
     }
     let Some(root) = document.root.as_map() else {
         let what = document.root.what();
-        let error = problem(file, 1, 1, format!("a properties file should be a mapping, but this is {what}"));
-        return (Vec::new(), vec![error.hint("begin it with a section like `models:`")], warnings);
+        let error = problem(
+            file,
+            1,
+            1,
+            format!("a properties file should be a mapping, but this is {what}"),
+        );
+        return (
+            Vec::new(),
+            vec![error.hint("begin it with a section like `models:`")],
+            warnings,
+        );
     };
     let mut found = Vec::new();
+    let templates = may_have_templates(&file.text);
     for section in SECTIONS {
-        let Some(list) = root.get(section).filter(|list| !list.is_null()) else { continue };
+        let Some(list) = root.get(section).filter(|list| !list.is_null()) else {
+            continue;
+        };
         let Some(items) = list.as_list() else {
             let message = format!("`{section}` should be a list, but is {}", list.what());
             let error = problem(file, list.line, list.column, message);
@@ -110,7 +139,7 @@ pub(super) fn entries(work: &Work, file: &Arc<ReadFile>) -> FromFile {
             continue;
         };
         for item in items {
-            match entry(work, file, section, item, &mut errors) {
+            match entry(work, file, section, item, templates, &mut errors) {
                 Ok(entry) => found.push(entry),
                 Err(error) => errors.push(error),
             }
@@ -124,24 +153,39 @@ fn entry(
     file: &Arc<ReadFile>,
     section: &'static str,
     item: &Yaml,
+    templates: bool,
     errors: &mut Vec<ModelError>,
 ) -> std::result::Result<Entry, ModelError> {
     let Some(map) = item.as_map() else {
-        let message = format!("an entry of `{section}` should be a mapping, but this is {}", item.what());
+        let message = format!(
+            "an entry of `{section}` should be a mapping, but this is {}",
+            item.what()
+        );
         return Err(problem(file, item.line, item.column, message).hint("write `- name: ...`"));
     };
     let unrendered = |key: &str| map.get(key).and_then(Yaml::scalar_text);
-    let unrendered_config = json_map(map.get("config"));
     let (unrendered_database, unrendered_schema) = (unrendered("database"), unrendered("schema"));
     let mut yaml = item.clone();
-    if may_have_templates(&file.text) {
+    if templates {
         let names = yaml_context(&work.shared, &file.package.name);
         let wanted = |path: &[&str]| is_rendered(section, path);
         let environment = &work.shared.environment;
-        errors.extend(render_tree(&mut yaml, &file.shown, &file.text, environment, &*names, &wanted));
+        errors.extend(render_tree(
+            &mut yaml,
+            &file.shown,
+            &file.text,
+            environment,
+            &*names,
+            &wanted,
+        ));
     }
     let Some(name) = yaml.get("name").and_then(Yaml::scalar_text) else {
-        let error = problem(file, item.line, item.column, format!("this entry of `{section}` has no name"));
+        let error = problem(
+            file,
+            item.line,
+            item.column,
+            format!("this entry of `{section}` has no name"),
+        );
         return Err(error.hint("add `name:`"));
     };
     Ok(Entry {
@@ -149,37 +193,50 @@ fn entry(
         name,
         file: Arc::clone(file),
         yaml,
-        unrendered_config,
         unrendered_database,
         unrendered_schema,
     })
 }
 
 fn may_have_templates(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), b"{{").is_some() || memchr::memmem::find(text.as_bytes(), b"{%").is_some()
+    memchr::memmem::find(text.as_bytes(), b"{{").is_some()
+        || memchr::memmem::find(text.as_bytes(), b"{%").is_some()
 }
 
 /// Says whether the value that `path` leads to is rendered when the file is read. Descriptions, arguments
 /// of tests, hooks, filters and queries are rendered later, by whoever uses them.
 fn is_rendered(section: &str, path: &[&str]) -> bool {
     // Lists add no key here, so what is below a list is one key nearer than written.
-    let Some(first) = path.first() else { return true };
-    let late = |key: &str| matches!(key, "tests" | "data_tests" | "description" | "loaded_at_query");
-    let within = |path: &[&str]| path.first().is_some_and(|key| late(key)) || path.get(1).is_some_and(|key| late(key));
+    let Some(first) = path.first() else {
+        return true;
+    };
+    let late = |key: &str| {
+        matches!(
+            key,
+            "tests" | "data_tests" | "description" | "loaded_at_query"
+        )
+    };
+    let within = |path: &[&str]| {
+        path.first().is_some_and(|key| late(key)) || path.get(1).is_some_and(|key| late(key))
+    };
     let hook = *first == "config"
         && path.get(1).is_some_and(|key| {
-            matches!(*key, "pre_hook" | "post_hook" | "pre-hook" | "post-hook" | "loaded_at_query")
+            matches!(
+                *key,
+                "pre_hook" | "post_hook" | "pre-hook" | "post-hook" | "loaded_at_query"
+            )
         });
     if hook || within(path) {
         return false;
     }
     match section {
-        "sources" if *first == "tables" => !within(&path[1..]) && !path.get(1).is_some_and(|key| {
-            *key == "columns" && path.get(2).is_some_and(|key| late(key))
-        }),
-        "models" if *first == "versions" => {
-            !path.iter().any(|key| late(key))
+        "sources" if *first == "tables" => {
+            !within(&path[1..])
+                && !path.get(1).is_some_and(|key| {
+                    *key == "columns" && path.get(2).is_some_and(|key| late(key))
+                })
         }
+        "models" if *first == "versions" => !path.iter().any(|key| late(key)),
         "metrics" => !path.contains(&"filter"),
         "saved_queries" => !(*first == "query_params" && path.get(1) == Some(&"where")),
         _ => true,
@@ -188,8 +245,16 @@ fn is_rendered(section: &str, path: &[&str]) -> bool {
 
 /// Makes the names that properties files of `package` may use.
 pub(super) fn yaml_context(shared: &Arc<Shared>, package: &Arc<str>) -> Arc<Context> {
-    let stage = YamlStage { shared: Arc::clone(shared), package: Arc::clone(package) };
-    Context::new(Arc::clone(shared), Arc::clone(package), Arc::new(stage), None)
+    let stage = YamlStage {
+        shared: Arc::clone(shared),
+        package: Arc::clone(package),
+    };
+    Context::new(
+        Arc::clone(shared),
+        Arc::clone(package),
+        Arc::new(stage),
+        None,
+    )
 }
 
 struct YamlStage {
@@ -229,19 +294,37 @@ pub(super) fn columns(
     list: Option<&Yaml>,
     errors: &mut Vec<ModelError>,
 ) -> Vec<DescribedColumn> {
-    let Some(list) = list.filter(|list| !list.is_null()) else { return Vec::new() };
+    let Some(list) = list.filter(|list| !list.is_null()) else {
+        return Vec::new();
+    };
     let Some(items) = list.as_list() else {
         let message = format!("`columns` should be a list, but is {}", list.what());
         let error = problem(file, list.line, list.column, message);
         errors.push(error.hint("begin each column with `- name:`"));
         return Vec::new();
     };
-    items.iter().filter_map(|item| column(file, item, errors)).collect()
+    items
+        .iter()
+        .filter_map(|item| column(file, item, errors))
+        .collect()
 }
 
 const COLUMN_KEYS: [&str; 15] = [
-    "name", "description", "meta", "data_type", "constraints", "quote", "tags", "granularity", "config",
-    "tests", "data_tests", "docs", "policy_tags", "dimension", "entity",
+    "name",
+    "description",
+    "meta",
+    "data_type",
+    "constraints",
+    "quote",
+    "tags",
+    "granularity",
+    "config",
+    "tests",
+    "data_tests",
+    "docs",
+    "policy_tags",
+    "dimension",
+    "entity",
 ];
 
 fn column(file: &ReadFile, item: &Yaml, errors: &mut Vec<ModelError>) -> Option<DescribedColumn> {
@@ -257,7 +340,10 @@ fn column(file: &ReadFile, item: &Yaml, errors: &mut Vec<ModelError>) -> Option<
     let mut tags = map.get("tags").map(texts).unwrap_or_default();
     match config.get("tags") {
         Some(Json::String(tag)) => tags.push(tag.clone()),
-        Some(Json::Array(more)) => tags.extend(more.iter().filter_map(|tag| tag.as_str().map(str::to_owned))),
+        Some(Json::Array(more)) => tags.extend(
+            more.iter()
+                .filter_map(|tag| tag.as_str().map(str::to_owned)),
+        ),
         _ => {}
     }
     let constraints = constraints(file, map.get("constraints"), errors);
@@ -288,7 +374,12 @@ pub(super) fn tests(file: &ReadFile, map: &Map, errors: &mut Vec<ModelError>) ->
     let get = |key: &str| map.entry(key).filter(|entry| !entry.value.is_null());
     let entry = match (get("tests"), get("data_tests")) {
         (Some(old), Some(_)) => {
-            let error = problem(file, old.line, old.column, "both `tests` and `data_tests` are given");
+            let error = problem(
+                file,
+                old.line,
+                old.column,
+                "both `tests` and `data_tests` are given",
+            );
             errors.push(error.hint("keep `data_tests`, and move the others into it"));
             return Vec::new();
         }
@@ -298,7 +389,11 @@ pub(super) fn tests(file: &ReadFile, map: &Map, errors: &mut Vec<ModelError>) ->
     match entry.value.as_list() {
         Some(items) => items.to_vec(),
         None => {
-            let message = format!("`{}` should be a list, but is {}", entry.key, entry.value.what());
+            let message = format!(
+                "`{}` should be a list, but is {}",
+                entry.key,
+                entry.value.what()
+            );
             let error = problem(file, entry.line, entry.column, message);
             errors.push(error.hint("begin each test with `- `"));
             Vec::new()
@@ -307,8 +402,19 @@ pub(super) fn tests(file: &ReadFile, map: &Map, errors: &mut Vec<ModelError>) ->
 }
 
 /// Reads constraints of a column or a model.
-pub(super) fn constraints(file: &ReadFile, list: Option<&Yaml>, errors: &mut Vec<ModelError>) -> Vec<Constraint> {
-    const KINDS: [&str; 6] = ["check", "not_null", "unique", "primary_key", "foreign_key", "custom"];
+pub(super) fn constraints(
+    file: &ReadFile,
+    list: Option<&Yaml>,
+    errors: &mut Vec<ModelError>,
+) -> Vec<Constraint> {
+    const KINDS: [&str; 6] = [
+        "check",
+        "not_null",
+        "unique",
+        "primary_key",
+        "foreign_key",
+        "custom",
+    ];
     let mut found = Vec::new();
     for item in list.and_then(Yaml::as_list).unwrap_or_default() {
         let text = |key: &str| item.get(key).and_then(Yaml::scalar_text);

@@ -42,12 +42,30 @@ pub(super) type FromFile = (Vec<RawNode>, Vec<ModelError>);
 /// Reads the nodes of one file.
 pub(super) fn read(work: &Work, file: &ReadFile) -> FromFile {
     match file.file.kind {
-        FileKind::Model if file.file.path.ends_with(".py") => (vec![python_model(file)], Vec::new()),
-        FileKind::Model => one(work, file, ResourceKind::Model, ConfigKind::Model, TreeKind::Models),
-        FileKind::SingularTest => {
-            one(work, file, ResourceKind::Test, ConfigKind::Test, TreeKind::DataTests)
+        FileKind::Model if file.file.path.ends_with(".py") => {
+            (vec![python_model(file)], Vec::new())
         }
-        FileKind::Analysis => one(work, file, ResourceKind::Analysis, ConfigKind::Other, TreeKind::Models),
+        FileKind::Model => one(
+            work,
+            file,
+            ResourceKind::Model,
+            ConfigKind::Model,
+            TreeKind::Models,
+        ),
+        FileKind::SingularTest => one(
+            work,
+            file,
+            ResourceKind::Test,
+            ConfigKind::Test,
+            TreeKind::DataTests,
+        ),
+        FileKind::Analysis => one(
+            work,
+            file,
+            ResourceKind::Analysis,
+            ConfigKind::Other,
+            TreeKind::Models,
+        ),
         FileKind::Snapshot => snapshots(work, file),
         FileKind::Seed => (vec![seed(file)], Vec::new()),
         _ => (Vec::new(), Vec::new()),
@@ -59,12 +77,23 @@ pub(super) fn fqn(package: &str, path: &str, name: &str) -> Vec<String> {
     let mut fqn = vec![package.to_owned()];
     let mut folders: Vec<&str> = path.split('/').collect();
     folders.pop();
-    fqn.extend(folders.into_iter().filter(|folder| !folder.is_empty()).map(str::to_owned));
+    fqn.extend(
+        folders
+            .into_iter()
+            .filter(|folder| !folder.is_empty())
+            .map(str::to_owned),
+    );
     fqn.push(name.to_owned());
     fqn
 }
 
-fn base(file: &ReadFile, kind: ResourceKind, config_kind: ConfigKind, tree: TreeKind, name: &str) -> RawNode {
+fn base(
+    file: &ReadFile,
+    kind: ResourceKind,
+    config_kind: ConfigKind,
+    tree: TreeKind,
+    name: &str,
+) -> RawNode {
     let package = &file.package.name;
     RawNode {
         kind,
@@ -90,7 +119,9 @@ fn base(file: &ReadFile, kind: ResourceKind, config_kind: ConfigKind, tree: Tree
 pub(super) fn facts(work: &Work, node: &RawNode) -> Facts {
     let target = &work.project().target;
     let database = target.database.clone();
-    let this = work.naming.placeholder(database.as_deref(), &target.schema, &node.name);
+    let this = work
+        .naming
+        .placeholder(database.as_deref(), &target.schema, &node.name);
     Facts {
         kind: node.kind,
         config_kind: node.config_kind,
@@ -107,16 +138,25 @@ pub(super) fn facts(work: &Work, node: &RawNode) -> Facts {
     }
 }
 
-fn one(work: &Work, file: &ReadFile, kind: ResourceKind, config_kind: ConfigKind, tree: TreeKind) -> FromFile {
+fn one(
+    work: &Work,
+    file: &ReadFile,
+    kind: ResourceKind,
+    config_kind: ConfigKind,
+    tree: TreeKind,
+) -> FromFile {
     let mut node = base(file, kind, config_kind, tree, file.stem());
     if kind == ResourceKind::Analysis {
         node.path = format!("analysis/{}", node.path);
         node.fqn = fqn(&file.package.name, &node.path, &node.name);
     }
     if kind == ResourceKind::Model && node.name.contains(' ') {
-        let error = ModelError::new(ModelErrorKind::Properties, format!("`{}` has a space in its name", node.name))
-            .at(file.place(0, 0))
-            .hint("rename the file");
+        let error = ModelError::new(
+            ModelErrorKind::Properties,
+            format!("`{}` has a space in its name", node.name),
+        )
+        .at(file.place(0, 0))
+        .hint("rename the file");
         return (vec![node], vec![error]);
     }
     let (captured, error) = work.capture(facts(work, &node), &file.text, &file.shown);
@@ -125,17 +165,32 @@ fn one(work: &Work, file: &ReadFile, kind: ResourceKind, config_kind: ConfigKind
 }
 
 fn seed(file: &ReadFile) -> RawNode {
-    base(file, ResourceKind::Seed, ConfigKind::Seed, TreeKind::Seeds, file.stem())
+    base(
+        file,
+        ResourceKind::Seed,
+        ConfigKind::Seed,
+        TreeKind::Seeds,
+        file.stem(),
+    )
 }
 
 fn snapshots(work: &Work, file: &ReadFile) -> FromFile {
     let template = match Template::parse(Arc::clone(&file.shown), &file.text) {
         Ok(template) => template,
-        Err(error) => return (Vec::new(), vec![work.failure(error, &file.shown, &file.text)]),
+        Err(error) => {
+            return (
+                Vec::new(),
+                vec![work.failure(error, &file.shown, &file.text)],
+            );
+        }
     };
     let mut nodes = Vec::new();
     let mut errors = Vec::new();
-    for block in template.blocks().iter().filter(|block| block.kind == BlockKind::Snapshot) {
+    for block in template
+        .blocks()
+        .iter()
+        .filter(|block| block.kind == BlockKind::Snapshot)
+    {
         let (kind, tree) = (ResourceKind::Snapshot, TreeKind::Snapshots);
         let mut node = base(file, kind, ConfigKind::Snapshot, tree, &block.name);
         // A snapshot is selected by its file too, since a file may hold several.
@@ -160,21 +215,47 @@ fn snapshots(work: &Work, file: &ReadFile) -> FromFile {
 fn python_model(file: &ReadFile) -> RawNode {
     static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         let text = r#"['"]([^'"]+)['"]"#;
-        Regex::new(&format!(r"\bdbt\s*\.\s*(ref|source)\s*\(\s*{text}(?:\s*,\s*{text})?")).ok()
+        Regex::new(&format!(
+            r"\bdbt\s*\.\s*(ref|source)\s*\(\s*{text}(?:\s*,\s*{text})?"
+        ))
+        .ok()
     });
-    let mut node = base(file, ResourceKind::Model, ConfigKind::Model, TreeKind::Models, file.stem());
+    let mut node = base(
+        file,
+        ResourceKind::Model,
+        ConfigKind::Model,
+        TreeKind::Models,
+        file.stem(),
+    );
     node.language = "python";
     node.captured.config = JsonMap::from_iter([("materialized".to_owned(), "table".into())]);
-    for found in READS.iter().flat_map(|reads| reads.captures_iter(&file.text)) {
-        let text = |group| found.get(group).map(|text: regex::Match<'_>| text.as_str().to_owned());
+    for found in READS
+        .iter()
+        .flat_map(|reads| reads.captures_iter(&file.text))
+    {
+        let text = |group| {
+            found
+                .get(group)
+                .map(|text: regex::Match<'_>| text.as_str().to_owned())
+        };
         match (text(1).as_deref(), text(2), text(3)) {
             (Some("ref"), Some(name), None) => {
-                node.captured.refs.push(RefArgs { package: None, name, version: None });
+                node.captured.refs.push(RefArgs {
+                    package: None,
+                    name,
+                    version: None,
+                });
             }
             (Some("ref"), package, Some(name)) => {
-                node.captured.refs.push(RefArgs { package, name, version: None });
+                node.captured.refs.push(RefArgs {
+                    package,
+                    name,
+                    version: None,
+                });
             }
-            (Some("source"), Some(source), Some(table)) => node.captured.sources.push((source, table)),
+            (Some("source"), Some(source), Some(table)) => {
+                node.captured.sources.push((source, table))
+            }
             _ => {}
         }
     }
@@ -188,7 +269,10 @@ pub(super) fn operations(work: &Work, package: &Arc<Package>) -> FromFile {
     // Hooks are told apart by the file they are written in.
     let checksum = std::fs::read_to_string(package.root.join("dbt_project.yml"))
         .map_or_else(|_| Checksum::none(), |text| Checksum::of_text(&text));
-    let all = [("on-run-start", &package.on_run_start), ("on-run-end", &package.on_run_end)];
+    let all = [
+        ("on-run-start", &package.on_run_start),
+        ("on-run-end", &package.on_run_end),
+    ];
     for (kind, hooks) in all {
         for (index, hook) in hooks.iter().enumerate() {
             let name = format!("{}-{kind}-{index}", package.name);

@@ -41,7 +41,11 @@ impl ReadFile {
 const BIGGEST_HASHED_SEED: u64 = 1 << 20;
 
 /// Finds and reads every file of the project and its packages; the root's come first.
-pub(super) fn read_all(project: &Project, threads: usize, errors: &mut Vec<ModelError>) -> Vec<ReadFile> {
+pub(super) fn read_all(
+    project: &Project,
+    threads: usize,
+    errors: &mut Vec<ModelError>,
+) -> Vec<ReadFile> {
     let mut found = Vec::new();
     for package in project.packages.values() {
         let shown = shown_root(project, package);
@@ -49,7 +53,9 @@ pub(super) fn read_all(project: &Project, threads: usize, errors: &mut Vec<Model
             found.push((Arc::clone(package), file, shown.clone()));
         }
     }
-    let read = parallel::map(&found, threads, |(package, file, shown)| read_one(package, file, shown));
+    let read = parallel::map(&found, threads, |(package, file, shown)| {
+        read_one(package, file, shown)
+    });
     let mut files = Vec::with_capacity(read.len());
     for result in read {
         match result {
@@ -69,7 +75,11 @@ fn shown_root(project: &Project, package: &Package) -> String {
     }
 }
 
-fn read_one(package: &Arc<Package>, file: &SourceFile, shown: &str) -> Result<ReadFile, ModelError> {
+fn read_one(
+    package: &Arc<Package>,
+    file: &SourceFile,
+    shown: &str,
+) -> Result<ReadFile, ModelError> {
     let shown: Arc<str> = format!("{shown}{}", file.original).into();
     let failed = |error: std::io::Error| {
         let hint = match error.kind() {
@@ -84,7 +94,13 @@ fn read_one(package: &Arc<Package>, file: &SourceFile, shown: &str) -> Result<Re
     let (text, checksum): (Arc<str>, Checksum) = if file.kind == FileKind::Seed {
         let size = std::fs::metadata(&file.absolute).map_err(failed)?.len();
         if size > BIGGEST_HASHED_SEED {
-            ("".into(), Checksum { name: "path", value: file.original.to_string() })
+            (
+                "".into(),
+                Checksum {
+                    name: "path",
+                    value: file.original.to_string(),
+                },
+            )
         } else {
             let bytes = std::fs::read(&file.absolute).map_err(failed)?;
             ("".into(), seed_checksum(&bytes))
@@ -100,13 +116,22 @@ fn read_one(package: &Arc<Package>, file: &SourceFile, shown: &str) -> Result<Re
         };
         (text.into(), checksum)
     };
-    Ok(ReadFile { package: Arc::clone(package), file: file.clone(), text, checksum, shown })
+    Ok(ReadFile {
+        package: Arc::clone(package),
+        file: file.clone(),
+        text,
+        checksum,
+        shown,
+    })
 }
 
 /// Seeds are hashed as text without the white space around it, where they are text.
 fn seed_checksum(bytes: &[u8]) -> Checksum {
     match std::str::from_utf8(bytes) {
         Ok(text) => Checksum::of_text(text),
-        Err(_) => Checksum { name: "sha256", value: crate::hash::sha256_hex(bytes) },
+        Err(_) => Checksum {
+            name: "sha256",
+            value: crate::hash::sha256_hex(bytes),
+        },
     }
 }

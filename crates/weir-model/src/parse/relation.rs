@@ -18,14 +18,27 @@ impl Naming {
     /// Joins the dialect's habits and what the project's `quoting:` says.
     pub(super) fn new(dialect: &Dialect, project: &JsonMap) -> Self {
         let quoting = overlaid(dialect.quoting, project);
-        Self { dialect: dialect.clone(), quoting }
+        Self {
+            dialect: dialect.clone(),
+            quoting,
+        }
     }
 
     /// Writes a full name; `own` says what a source's own quoting changes.
-    pub(super) fn full(&self, database: Option<&str>, schema: &str, name: &str, own: &JsonMap) -> String {
+    pub(super) fn full(
+        &self,
+        database: Option<&str>,
+        schema: &str,
+        name: &str,
+        own: &JsonMap,
+    ) -> String {
         let quoting = overlaid(self.quoting, own);
         let part = |text: &str, quoted: bool| {
-            if quoted { self.dialect.quote(text) } else { text.to_owned() }
+            if quoted {
+                self.dialect.quote(text)
+            } else {
+                text.to_owned()
+            }
         };
         let mut parts = Vec::with_capacity(3);
         if let Some(database) = database.filter(|database| !database.is_empty()) {
@@ -46,10 +59,18 @@ impl Naming {
     /// Makes the relation that `ref()`, `source()` and `this` are while parsing.
     pub(super) fn placeholder(&self, database: Option<&str>, schema: &str, name: &str) -> Value {
         let owned = |text: &str| Some(text.to_owned());
-        let mut relation = Relation::new(&self.dialect, database.and_then(owned), owned(schema), owned(name));
+        let mut relation = Relation::new(
+            &self.dialect,
+            database.and_then(owned),
+            owned(schema),
+            owned(name),
+        );
         let quoting = self.quoting;
-        relation.path.quote =
-            relation.path.quote.with(Some(quoting.database), Some(quoting.schema), Some(quoting.identifier));
+        relation.path.quote = relation.path.quote.with(
+            Some(quoting.database),
+            Some(quoting.schema),
+            Some(quoting.identifier),
+        );
         relation.value()
     }
 }

@@ -84,7 +84,10 @@ impl<'r> Rights<'r> {
         let models = nodes
             .filter_map(|node| {
                 let model = node.model()?;
-                Some((&node.id, (model.access, node.group.as_deref(), &*node.package)))
+                Some((
+                    &node.id,
+                    (model.access, node.group.as_deref(), &*node.package),
+                ))
             })
             .collect();
         Self { project, models }
@@ -96,7 +99,10 @@ impl<'r> Rights<'r> {
             return None;
         }
         let (access, group, package) = self.models.get(model)?;
-        let restricted = self.project.package(package).is_some_and(|package| package.restrict_access);
+        let restricted = self
+            .project
+            .package(package)
+            .is_some_and(|package| package.restrict_access);
         let outside = restricted && asker.package != *package;
         match access {
             Access::Private if asker.group.is_none() || asker.group != *group || outside => Some((
@@ -108,7 +114,10 @@ impl<'r> Rights<'r> {
                 "put both into one group, or make the model `protected`",
             )),
             Access::Protected if outside => Some((
-                format!("`{}` reads `{model}`, which is protected in package `{package}`", asker.id),
+                format!(
+                    "`{}` reads `{model}`, which is protected in package `{package}`",
+                    asker.id
+                ),
                 "make the model `public`",
             )),
             _ => None,
@@ -131,12 +140,17 @@ pub(super) fn resolve(
             Found::Enabled(id) => add(&mut out, &mut seen, id),
             found => {
                 let full = format!("{source}.{table}");
-                broken(&mut out, asker, &found, table, &format!("a source `{full}`"), || {
-                    match did_you_mean(&full, &lookup.source_names()) {
+                broken(
+                    &mut out,
+                    asker,
+                    &found,
+                    table,
+                    &format!("a source `{full}`"),
+                    || match did_you_mean(&full, &lookup.source_names()) {
                         Some(near) => format!("did you mean source `{near}`?"),
                         None => "describe it under `sources:` in a properties file".to_owned(),
-                    }
-                });
+                    },
+                );
             }
         }
     }
@@ -146,7 +160,11 @@ pub(super) fn resolve(
         match lookup.node(asker.package, package, name, reference.version.as_ref()) {
             Found::Enabled(id) => {
                 if let Some((message, hint)) = rights.refusal(asker, &id) {
-                    out.errors.push(asker.error(ModelErrorKind::Access, name, message).hint(hint));
+                    out.errors.push(
+                        asker
+                            .error(ModelErrorKind::Access, name, message)
+                            .hint(hint),
+                    );
                 }
                 add(&mut out, &mut seen, id);
             }
@@ -158,16 +176,23 @@ pub(super) fn resolve(
                 if let Some(package) = package {
                     shown = format!("{shown} of package `{package}`");
                 }
-                broken(&mut out, asker, &found, name, &shown, || {
-                    match did_you_mean(name, &lookup.ref_names()) {
+                broken(
+                    &mut out,
+                    asker,
+                    &found,
+                    name,
+                    &shown,
+                    || match did_you_mean(name, &lookup.ref_names()) {
                         Some(near) if near != name => format!("did you mean `{near}`?"),
                         Some(_) if reference.version.is_some() => {
                             "list the version under `versions:` of the model".to_owned()
                         }
-                        Some(_) => "it is in another package: write ref('package', 'name')".to_owned(),
+                        Some(_) => {
+                            "it is in another package: write ref('package', 'name')".to_owned()
+                        }
                         None => "check the spelling, and that its package is installed".to_owned(),
-                    }
-                });
+                    },
+                );
             }
         }
     }
@@ -201,7 +226,10 @@ fn broken(
             let all: Vec<&str> = ids.iter().map(UniqueId::as_str).collect();
             (
                 ModelErrorKind::MissingReference,
-                format!("`{who}` reads {shown}, of which there are several: {}", all.join(", ")),
+                format!(
+                    "`{who}` reads {shown}, of which there are several: {}",
+                    all.join(", ")
+                ),
                 "name the package too: ref('package', 'name')".to_owned(),
             )
         }
@@ -224,7 +252,11 @@ fn broken(
 
 /// Finds a circle among `nodes` and returns the ids along it, the first one again at the end.
 pub(super) fn circle(nodes: &[Arc<Node>]) -> Option<Vec<UniqueId>> {
-    let index: HashMap<&UniqueId, usize> = nodes.iter().enumerate().map(|(at, node)| (&node.id, at)).collect();
+    let index: HashMap<&UniqueId, usize> = nodes
+        .iter()
+        .enumerate()
+        .map(|(at, node)| (&node.id, at))
+        .collect();
     // 0: not seen, 1: on the way, 2: done. The way is kept by hand, so depth costs no stack.
     let mut state = vec![0u8; nodes.len()];
     for start in 0..nodes.len() {
@@ -240,7 +272,9 @@ pub(super) fn circle(nodes: &[Arc<Node>]) -> Option<Vec<UniqueId>> {
                 continue;
             };
             *next += 1;
-            let Some(&below) = index.get(below) else { continue };
+            let Some(&below) = index.get(below) else {
+                continue;
+            };
             match state[below] {
                 0 => {
                     state[below] = 1;
@@ -248,7 +282,10 @@ pub(super) fn circle(nodes: &[Arc<Node>]) -> Option<Vec<UniqueId>> {
                 }
                 1 => {
                     let first = way.iter().position(|(at, _)| *at == below).unwrap_or(0);
-                    let mut ids: Vec<UniqueId> = way[first..].iter().map(|(at, _)| nodes[*at].id.clone()).collect();
+                    let mut ids: Vec<UniqueId> = way[first..]
+                        .iter()
+                        .map(|(at, _)| nodes[*at].id.clone())
+                        .collect();
                     ids.push(nodes[below].id.clone());
                     return Some(ids);
                 }

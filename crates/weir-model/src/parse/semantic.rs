@@ -12,8 +12,8 @@ use super::static_ref::{Named, read};
 use super::work::Work;
 use crate::error::ModelError;
 use crate::node::{
-    ConfigKind, DependsOn, Exposure, Group, JsonMap, Metric, NodeConfig, RefArgs, ResourceKind, SavedQuery,
-    SemanticModel, UniqueId,
+    ConfigKind, DependsOn, Exposure, Group, JsonMap, Metric, NodeConfig, RefArgs, ResourceKind,
+    SavedQuery, SemanticModel, UniqueId,
 };
 use crate::project::TreeKind;
 use crate::yaml::Yaml;
@@ -26,20 +26,44 @@ struct Common {
     unrendered_config: JsonMap,
 }
 
-fn common(work: &Work, entry: &Entry, resource: ResourceKind, kind: ConfigKind, tree: TreeKind, patch: &JsonMap) -> Common {
+fn common(
+    work: &Work,
+    entry: &Entry,
+    resource: ResourceKind,
+    kind: ConfigKind,
+    tree: TreeKind,
+    patch: &JsonMap,
+) -> Common {
     let package = &entry.file.package;
     let fqn = fqn(&package.name, &entry.file.file.path, &entry.name);
     let empty = JsonMap::new();
-    let layers = Layers { kind, tree, fqn: &fqn, patch: Some(patch), call: &empty };
+    let layers = Layers {
+        kind,
+        tree,
+        fqn: &fqn,
+        patch: Some(patch),
+        call: &empty,
+    };
     let (config, unrendered_config) = configure(work.project(), package, &layers);
-    Common { id: UniqueId::new(resource, &package.name, &entry.name), fqn, config, unrendered_config }
+    Common {
+        id: UniqueId::new(resource, &package.name, &entry.name),
+        fqn,
+        config,
+        unrendered_config,
+    }
 }
 
 /// Builds an exposure.
 pub(super) fn exposure(work: &Work, entry: &Entry, errors: &mut Vec<ModelError>) -> Exposure {
     let mut patch = json_map(entry.get("config"));
     let mut meta = json_map(entry.get("meta"));
-    meta.extend(patch.get("meta").and_then(Json::as_object).cloned().unwrap_or_default());
+    meta.extend(
+        patch
+            .get("meta")
+            .and_then(Json::as_object)
+            .cloned()
+            .unwrap_or_default(),
+    );
     if !meta.is_empty() {
         patch.insert("meta".to_owned(), Json::Object(meta));
     }
@@ -50,7 +74,14 @@ pub(super) fn exposure(work: &Work, entry: &Entry, errors: &mut Vec<ModelError>)
     tags.sort();
     tags.dedup();
     patch.insert("tags".to_owned(), tags.into());
-    let common = common(work, entry, ResourceKind::Exposure, ConfigKind::Exposure, TreeKind::Exposures, &patch);
+    let common = common(
+        work,
+        entry,
+        ResourceKind::Exposure,
+        ConfigKind::Exposure,
+        TreeKind::Exposures,
+        &patch,
+    );
     let mut made = Exposure {
         id: common.id,
         name: entry.name.clone(),
@@ -80,14 +111,26 @@ pub(super) fn exposure(work: &Work, entry: &Entry, errors: &mut Vec<ModelError>)
         let error = entry.error(at, format!("exposure `{}` has no known `type`", entry.name));
         errors.push(error.hint(format!("types are: {}", KINDS.join(", "))));
     }
-    for item in entry.get("depends_on").and_then(Yaml::as_list).unwrap_or_default() {
+    for item in entry
+        .get("depends_on")
+        .and_then(Yaml::as_list)
+        .unwrap_or_default()
+    {
         match item.as_str().and_then(read) {
             Some(Named::Ref(reference)) => made.refs.push(reference),
             Some(Named::Source(source, table)) => made.sources.push((source, table)),
             Some(Named::Metric(names)) => made.metrics.push(names),
             Some(Named::This) | None => {
-                let error = entry.error(item, format!("exposure `{}` depends on something that is no call", entry.name));
-                errors.push(error.hint("write `ref('model')`, `source('source', 'table')` or `metric('metric')`"));
+                let error = entry.error(
+                    item,
+                    format!(
+                        "exposure `{}` depends on something that is no call",
+                        entry.name
+                    ),
+                );
+                errors.push(error.hint(
+                    "write `ref('model')`, `source('source', 'table')` or `metric('metric')`",
+                ));
             }
         }
     }
@@ -129,7 +172,14 @@ pub(super) fn metric(work: &Work, entry: &Entry) -> Metric {
         patch.insert("meta".to_owned(), meta.to_json());
     }
     let kind = entry.text("type").unwrap_or_else(|| "simple".to_owned());
-    let common = common(work, entry, ResourceKind::Metric, ConfigKind::Metric, TreeKind::Metrics, &patch);
+    let common = common(
+        work,
+        entry,
+        ResourceKind::Metric,
+        ConfigKind::Metric,
+        TreeKind::Metrics,
+        &patch,
+    );
     let params = entry.json("type_params").unwrap_or(Json::Null);
     Metric {
         id: common.id,
@@ -161,7 +211,11 @@ pub(super) fn metric(work: &Work, entry: &Entry) -> Metric {
 fn type_params(kind: &str, written: &Json) -> Json {
     let list = |key: &str| -> Json {
         let items = written.get(key).and_then(Json::as_array);
-        items.into_iter().flatten().map(|item| input_metric(Some(item))).collect()
+        items
+            .into_iter()
+            .flatten()
+            .map(|item| input_metric(Some(item)))
+            .collect()
     };
     let conversion = match written.get("conversion_type_params") {
         Some(given @ Json::Object(_)) => {
@@ -179,7 +233,11 @@ fn type_params(kind: &str, written: &Json) -> Json {
     };
     let cumulative = match (kind, written.get("cumulative_type_params")) {
         ("cumulative", given) => {
-            let of = |key: &str| given.and_then(|given| given.get(key)).or_else(|| written.get(key));
+            let of = |key: &str| {
+                given
+                    .and_then(|given| given.get(key))
+                    .or_else(|| written.get(key))
+            };
             json!({
                 "window": window(of("window")),
                 "grain_to_date": of("grain_to_date"),
@@ -224,7 +282,13 @@ pub(super) fn semantic_model(
         Some(Named::Ref(reference)) => vec![reference],
         _ => {
             let at = entry.get("model").unwrap_or(&entry.yaml);
-            let error = entry.error(at, format!("semantic model `{}` does not say what it describes", entry.name));
+            let error = entry.error(
+                at,
+                format!(
+                    "semantic model `{}` does not say what it describes",
+                    entry.name
+                ),
+            );
             errors.push(error.hint("write `model: ref('your_model')`"));
             Vec::new()
         }
@@ -235,7 +299,10 @@ pub(super) fn semantic_model(
     };
     let config_of = |item: &Json| {
         let mut meta = common.config.meta().clone();
-        let own = item.get("config").and_then(|config| config.get("meta")).and_then(Json::as_object);
+        let own = item
+            .get("config")
+            .and_then(|config| config.get("meta"))
+            .and_then(Json::as_object);
         meta.extend(own.cloned().unwrap_or_default());
         json!({ "meta": meta })
     };
@@ -254,10 +321,21 @@ pub(super) fn semantic_model(
         node_relation: None,
         description: entry.text("description"),
         label: entry.text("label"),
-        defaults: entry.json("defaults").map(|given| filled(&given, &[("agg_time_dimension", Json::Null)])),
-        entities: items("entities").iter().map(|item| entity(item, config_of(item))).collect(),
-        measures: measures.iter().map(|item| measure(item, config_of(item))).collect(),
-        dimensions: items("dimensions").iter().map(|item| dimension(item, config_of(item))).collect(),
+        defaults: entry
+            .json("defaults")
+            .map(|given| filled(&given, &[("agg_time_dimension", Json::Null)])),
+        entities: items("entities")
+            .iter()
+            .map(|item| entity(item, config_of(item)))
+            .collect(),
+        measures: measures
+            .iter()
+            .map(|item| measure(item, config_of(item)))
+            .collect(),
+        dimensions: items("dimensions")
+            .iter()
+            .map(|item| dimension(item, config_of(item)))
+            .collect(),
         metadata: None,
         primary_entity: entry.text("primary_entity"),
         group: common.config.group().map(str::to_owned),
@@ -275,7 +353,11 @@ pub(super) fn semantic_model(
 fn entity(item: &Json, config: Json) -> Json {
     let null = || Json::Null;
     let keys = [
-        ("name", null()), ("type", null()), ("description", null()), ("label", null()), ("role", null()),
+        ("name", null()),
+        ("type", null()),
+        ("description", null()),
+        ("label", null()),
+        ("role", null()),
         ("expr", null()),
     ];
     with_config(filled(item, &keys), config)
@@ -284,9 +366,15 @@ fn entity(item: &Json, config: Json) -> Json {
 fn measure(item: &Json, config: Json) -> Json {
     let null = || Json::Null;
     let keys = [
-        ("name", null()), ("agg", null()), ("description", null()), ("label", null()),
-        ("create_metric", false.into()), ("expr", null()), ("agg_params", null()),
-        ("non_additive_dimension", null()), ("agg_time_dimension", null()),
+        ("name", null()),
+        ("agg", null()),
+        ("description", null()),
+        ("label", null()),
+        ("create_metric", false.into()),
+        ("expr", null()),
+        ("agg_params", null()),
+        ("non_additive_dimension", null()),
+        ("agg_time_dimension", null()),
     ];
     let mut all = filled(item, &keys);
     all["create_metric"] = false.into();
@@ -297,12 +385,21 @@ fn measure(item: &Json, config: Json) -> Json {
 fn dimension(item: &Json, config: Json) -> Json {
     let null = || Json::Null;
     let keys = [
-        ("name", null()), ("type", null()), ("description", null()), ("label", null()),
-        ("is_partition", false.into()), ("type_params", null()), ("expr", null()), ("metadata", null()),
+        ("name", null()),
+        ("type", null()),
+        ("description", null()),
+        ("label", null()),
+        ("is_partition", false.into()),
+        ("type_params", null()),
+        ("expr", null()),
+        ("metadata", null()),
     ];
     let mut all = filled(item, &keys);
     if let Some(given @ Json::Object(_)) = item.get("type_params") {
-        all["type_params"] = filled(given, &[("time_granularity", null()), ("validity_params", null())]);
+        all["type_params"] = filled(
+            given,
+            &[("time_granularity", null()), ("validity_params", null())],
+        );
     }
     with_config(all, config)
 }
@@ -338,14 +435,24 @@ fn created_metric(work: &Work, entry: &Entry, measure: &Json, of: &Common) -> Me
 pub(super) fn saved_query(work: &Work, entry: &Entry) -> SavedQuery {
     let patch = json_map(entry.get("config"));
     let kind = ResourceKind::SavedQuery;
-    let common = common(work, entry, kind, ConfigKind::SavedQuery, TreeKind::SavedQueries, &patch);
+    let common = common(
+        work,
+        entry,
+        kind,
+        ConfigKind::SavedQuery,
+        TreeKind::SavedQueries,
+        &patch,
+    );
     let params = entry.json("query_params").unwrap_or(Json::Null);
     let list = |key: &str| params.get(key).cloned().unwrap_or_else(|| json!([]));
     let mut tags = entry.texts("tags");
     tags.extend(common.config.tags());
     tags.sort();
     tags.dedup();
-    let exports = entry.json("exports").and_then(|exports| exports.as_array().cloned()).unwrap_or_default();
+    let exports = entry
+        .json("exports")
+        .and_then(|exports| exports.as_array().cloned())
+        .unwrap_or_default();
     let target = &work.project().target;
     let exports = exports
         .iter()

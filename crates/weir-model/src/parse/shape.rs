@@ -11,7 +11,9 @@ pub(super) fn filled(value: &Json, keys: &[(&str, Json)]) -> Json {
     Json::Object(
         keys.iter()
             .map(|(key, default)| {
-                let found = given.get(*key).filter(|value| !value.is_null() || default.is_null());
+                let found = given
+                    .get(*key)
+                    .filter(|value| !value.is_null() || default.is_null());
                 ((*key).to_owned(), found.unwrap_or(default).clone())
             })
             .collect(),
@@ -25,13 +27,18 @@ pub(super) fn filter(written: Option<&Json>) -> Json {
         Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
         _ => return Json::Null,
     };
-    let filters: Vec<Json> = texts.into_iter().map(|text| json!({ "where_sql_template": text })).collect();
+    let filters: Vec<Json> = texts
+        .into_iter()
+        .map(|text| json!({ "where_sql_template": text }))
+        .collect();
     json!({ "where_filters": filters })
 }
 
 /// A measure that a metric reads: a name, or a mapping with one.
 pub(super) fn input_measure(written: Option<&Json>) -> Json {
-    let Some(map) = named(written) else { return Json::Null };
+    let Some(map) = named(written) else {
+        return Json::Null;
+    };
     let mut all = filled(
         &map,
         &[
@@ -48,7 +55,9 @@ pub(super) fn input_measure(written: Option<&Json>) -> Json {
 
 /// A metric that a metric reads.
 pub(super) fn input_metric(written: Option<&Json>) -> Json {
-    let Some(map) = named(written) else { return Json::Null };
+    let Some(map) = named(written) else {
+        return Json::Null;
+    };
     let mut all = filled(
         &map,
         &[
@@ -71,7 +80,8 @@ pub(super) fn window(written: Option<&Json>) -> Json {
             let (count, unit) = text.trim().split_once(' ').unwrap_or((text, ""));
             let unit = unit.trim();
             let singular = match unit {
-                "days" | "weeks" | "months" | "quarters" | "years" | "hours" | "minutes" | "seconds" => &unit[..unit.len() - 1],
+                "days" | "weeks" | "months" | "quarters" | "years" | "hours" | "minutes"
+                | "seconds" => &unit[..unit.len() - 1],
                 unit => unit,
             };
             match count.parse::<i64>() {

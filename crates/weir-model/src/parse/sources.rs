@@ -25,7 +25,9 @@ struct Described<'d> {
 impl<'d> Described<'d> {
     /// Returns what is given, even if it is null.
     fn given(self, key: &str) -> Option<&'d Yaml> {
-        self.over.and_then(|over| over.get(key)).or_else(|| self.base.get(key))
+        self.over
+            .and_then(|over| over.get(key))
+            .or_else(|| self.base.get(key))
     }
 
     fn get(self, key: &str) -> Option<&'d Yaml> {
@@ -42,7 +44,8 @@ impl<'d> Described<'d> {
 
     /// Returns a setting from beside `config` or from within it.
     fn setting(self, key: &str) -> Option<String> {
-        self.text(key).or_else(|| self.config(key).and_then(Yaml::scalar_text))
+        self.text(key)
+            .or_else(|| self.config(key).and_then(Yaml::scalar_text))
     }
 }
 
@@ -57,7 +60,10 @@ pub(super) fn build(
     let is_override = |entry: &&Entry| entry.get("overrides").is_some();
     let mut overrides: HashMap<(String, String), (&Entry, bool)> = HashMap::new();
     for entry in entries.iter().filter(is_override) {
-        let key = (entry.text("overrides").unwrap_or_default(), entry.name.clone());
+        let key = (
+            entry.text("overrides").unwrap_or_default(),
+            entry.name.clone(),
+        );
         if let Some((first, _)) = overrides.get(&key) {
             let message = format!("source `{}` of `{}` is overridden twice", key.1, key.0);
             let error = entry.error(&entry.yaml, message);
@@ -79,7 +85,11 @@ pub(super) fn build(
     unused.sort_by(|a, b| a.0.cmp(b.0));
     for ((package, source), (entry, _)) in unused {
         let message = format!("package `{package}` has no source `{source}` to override");
-        warnings.push(entry.error(&entry.yaml, message).hint("check `overrides` and `name`"));
+        warnings.push(
+            entry
+                .error(&entry.yaml, message)
+                .hint("check `overrides` and `name`"),
+        );
     }
     found
 }
@@ -92,17 +102,34 @@ fn one(
     jobs: &mut Vec<TestJob>,
     errors: &mut Vec<ModelError>,
 ) {
-    let source = Described { base: entry.map(), over: over.map(Entry::map) };
-    let Some(tables) = entry.get("tables") else { return };
+    let source = Described {
+        base: entry.map(),
+        over: over.map(Entry::map),
+    };
+    let Some(tables) = entry.get("tables") else {
+        return;
+    };
     let Some(tables) = tables.as_list() else {
-        let error = entry.error(tables, format!("`tables` of source `{}` should be a list", entry.name));
+        let error = entry.error(
+            tables,
+            format!("`tables` of source `{}` should be a list", entry.name),
+        );
         errors.push(error.hint("begin each table with `- name:`"));
         return;
     };
-    let over_tables = over.and_then(|over| over.get("tables")).and_then(Yaml::as_list).unwrap_or_default();
+    let over_tables = over
+        .and_then(|over| over.get("tables"))
+        .and_then(Yaml::as_list)
+        .unwrap_or_default();
     for table in tables {
-        let (Some(map), Some(name)) = (table.as_map(), table.get("name").and_then(Yaml::scalar_text)) else {
-            let error = entry.error(table, format!("a table of source `{}` has no name", entry.name));
+        let (Some(map), Some(name)) = (
+            table.as_map(),
+            table.get("name").and_then(Yaml::scalar_text),
+        ) else {
+            let error = entry.error(
+                table,
+                format!("a table of source `{}` has no name", entry.name),
+            );
             errors.push(error.hint("write `- name: ...`"));
             continue;
         };
@@ -110,15 +137,23 @@ fn one(
             .iter()
             .find(|over| over.get("name").and_then(Yaml::scalar_text).as_deref() == Some(&name))
             .and_then(Yaml::as_map);
-        let table = Described { base: map, over: laid };
+        let table = Described {
+            base: map,
+            over: laid,
+        };
         let columns = columns(&entry.file, table.given("columns"), errors);
         list_tests(work, entry, source, table, &name, &columns, jobs, errors);
         let patch_path = over.map(|over| over.file.file_id());
-        found.push(table_node(work, entry, source, table, name, columns, patch_path, errors));
+        found.push(table_node(
+            work, entry, source, table, name, columns, patch_path, errors,
+        ));
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one place calls it, and each is another part of the same entry")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place calls it, and each is another part of the same entry"
+)]
 fn list_tests(
     work: &Work,
     entry: &Entry,
@@ -129,7 +164,10 @@ fn list_tests(
     jobs: &mut Vec<TestJob>,
     errors: &mut Vec<ModelError>,
 ) {
-    let tested = Tested::Source { source: entry.name.clone(), table: name.to_owned() };
+    let tested = Tested::Source {
+        source: entry.name.clone(),
+        table: name.to_owned(),
+    };
     let tags_of = |described: Described<'_>| described.get("tags").map(texts).unwrap_or_default();
     let mut tags = tags_of(source);
     tags.extend(tags_of(table));
@@ -141,18 +179,28 @@ fn list_tests(
         tags,
         file: Arc::clone(&entry.file),
     };
-    let own = match table.over.filter(|over| over.get("tests").is_some() || over.get("data_tests").is_some()) {
+    let own = match table
+        .over
+        .filter(|over| over.get("tests").is_some() || over.get("data_tests").is_some())
+    {
         Some(over) => tests(&entry.file, over, errors),
         None => tests(&entry.file, table.base, errors),
     };
     for test in &own {
         jobs.push(job(test, None, tags.clone()));
     }
-    let quoted = table.get("quoting").or_else(|| source.get("quoting")).and_then(|quoting| quoting.get("column"));
+    let quoted = table
+        .get("quoting")
+        .or_else(|| source.get("quoting"))
+        .and_then(|quoting| quoting.get("column"));
     let quoted = quoted.and_then(Yaml::as_bool).unwrap_or(false);
     for described in columns {
         let column = &described.column;
-        let written = if column.quote.unwrap_or(quoted) { work.naming.quote(&column.name) } else { column.name.clone() };
+        let written = if column.quote.unwrap_or(quoted) {
+            work.naming.quote(&column.name)
+        } else {
+            column.name.clone()
+        };
         let mut all = tags.clone();
         all.extend(column.tags.iter().cloned());
         for test in &described.tests {
@@ -161,7 +209,10 @@ fn list_tests(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one place calls it, and each is another part of the same entry")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place calls it, and each is another part of the same entry"
+)]
 fn table_node(
     work: &Work,
     entry: &Entry,
@@ -187,25 +238,38 @@ fn table_node(
     };
     let (config, unrendered_config) = configure(work.project(), package, &layers);
     let target = &work.project().target;
-    let database = source.text("database").or_else(|| source.text("catalog")).or_else(|| target.database.clone());
+    let database = source
+        .text("database")
+        .or_else(|| source.text("catalog"))
+        .or_else(|| target.database.clone());
     let schema = source.text("schema").unwrap_or_else(|| entry.name.clone());
     let identifier = table.text("identifier").unwrap_or_else(|| name.clone());
     let mut quoting = JsonMap::new();
     for key in ["database", "schema", "identifier", "column"] {
-        let own = [table, source]
-            .into_iter()
-            .find_map(|described| described.get("quoting").and_then(|quoting| quoting.get(key)).and_then(Yaml::as_bool));
+        let own = [table, source].into_iter().find_map(|described| {
+            described
+                .get("quoting")
+                .and_then(|quoting| quoting.get(key))
+                .and_then(Yaml::as_bool)
+        });
         quoting.insert(key.to_owned(), own.map_or(Json::Null, Json::Bool));
     }
     let mut source_meta = json_map(source.get("meta"));
     source_meta.extend(json_map(source.config("meta")));
     Source {
-        id: UniqueId::from_text(format!("{}.{}.{}.{name}", ResourceKind::Source, package.name, entry.name)),
+        id: UniqueId::from_text(format!(
+            "{}.{}.{}.{name}",
+            ResourceKind::Source,
+            package.name,
+            entry.name
+        )),
         source_name: entry.name.clone(),
         package: Arc::clone(&package.name),
         path: file.file.original.to_string(),
         original_path: file.file.original.to_string(),
-        relation_name: work.naming.full(database.as_deref(), &schema, &identifier, &quoting),
+        relation_name: work
+            .naming
+            .full(database.as_deref(), &schema, &identifier, &quoting),
         fqn,
         database,
         schema,
@@ -216,9 +280,15 @@ fn table_node(
         loader: source.text("loader").unwrap_or_default(),
         loaded_at_field: config.text("loaded_at_field").map(str::to_owned),
         loaded_at_query: config.text("loaded_at_query").map(str::to_owned),
-        freshness: config.get("freshness").filter(|freshness| !freshness.is_null()).cloned(),
+        freshness: config
+            .get("freshness")
+            .filter(|freshness| !freshness.is_null())
+            .cloned(),
         quoting,
-        columns: columns.into_iter().map(|described| (described.column.name.clone(), described.column)).collect(),
+        columns: columns
+            .into_iter()
+            .map(|described| (described.column.name.clone(), described.column))
+            .collect(),
         meta: config.meta().clone(),
         tags: config.tags(),
         external: table.get("external").map(Yaml::to_json),
@@ -253,22 +323,38 @@ fn settings(
         }
     }
     for (described, level) in [(source, "source"), (table, "table")] {
-        if described.setting("loaded_at_field").is_some() && described.setting("loaded_at_query").is_some() {
-            let message = format!("both `loaded_at_field` and `loaded_at_query` are given for a {level} of `{}`", entry.name);
+        if described.setting("loaded_at_field").is_some()
+            && described.setting("loaded_at_query").is_some()
+        {
+            let message = format!(
+                "both `loaded_at_field` and `loaded_at_query` are given for a {level} of `{}`",
+                entry.name
+            );
             let at = described.get("loaded_at_query").unwrap_or(&entry.yaml);
             errors.push(problem(&entry.file, at.line, at.column, message).hint("keep one of them"));
         }
     }
     // A table that says null wants its warehouse to tell, not the source's column.
-    let own_field = table.given("loaded_at_field").is_some() || table.config("loaded_at_field").is_some();
-    let field = if own_field { table.setting("loaded_at_field") } else { source.setting("loaded_at_field") };
+    let own_field =
+        table.given("loaded_at_field").is_some() || table.config("loaded_at_field").is_some();
+    let field = if own_field {
+        table.setting("loaded_at_field")
+    } else {
+        source.setting("loaded_at_field")
+    };
     let query = match table.setting("loaded_at_query") {
         Some(query) => Some(query),
         None if own_field => None,
         None => source.setting("loaded_at_query"),
     };
-    all.insert("loaded_at_field".to_owned(), field.map_or(Json::Null, Json::String));
-    all.insert("loaded_at_query".to_owned(), query.map_or(Json::Null, Json::String));
+    all.insert(
+        "loaded_at_field".to_owned(),
+        field.map_or(Json::Null, Json::String),
+    );
+    all.insert(
+        "loaded_at_query".to_owned(),
+        query.map_or(Json::Null, Json::String),
+    );
     let mut meta = JsonMap::new();
     let mut tags = Vec::new();
     for described in [source, table] {
@@ -320,10 +406,17 @@ fn freshness(source: Described<'_>, table: Described<'_>) -> Option<Option<Json>
     let after = |key: &str| match map.get(key) {
         Some(Json::Null) => Json::Null,
         given => {
-            let part = |part: &str| given.and_then(|given| given.get(part)).cloned().unwrap_or(Json::Null);
+            let part = |part: &str| {
+                given
+                    .and_then(|given| given.get(part))
+                    .cloned()
+                    .unwrap_or(Json::Null)
+            };
             json!({ "count": part("count"), "period": part("period") })
         }
     };
     let filter = map.get("filter").cloned().unwrap_or(Json::Null);
-    Some(Some(json!({ "warn_after": after("warn_after"), "error_after": after("error_after"), "filter": filter })))
+    Some(Some(
+        json!({ "warn_after": after("warn_after"), "error_after": after("error_after"), "filter": filter }),
+    ))
 }

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use weir_jinja::{Call, Dict, Error, ErrorKind, Function, Interpreter, Names, Object, Result, Value};
+use weir_jinja::{Call, Dict, Error, ErrorKind, Function, Interpreter, Names, Result, Value};
 
 use super::merge;
+use super::stage_objects::{Builtins, Config, Namespace, Reference, graph};
 use crate::context::{Context, MacroTable};
 use crate::convert::{to_json, to_value};
 use crate::node::{ConfigKind, JsonMap, RefArgs, ResourceKind, UniqueId, Version};
@@ -54,11 +55,11 @@ impl Captured {
 /// The names of one node while it is parsed.
 pub(super) struct Stage {
     me: Weak<Stage>,
-    facts: Facts,
-    macros: Arc<MacroTable>,
+    pub(super) facts: Facts,
+    pub(super) macros: Arc<MacroTable>,
     captured: Mutex<Captured>,
     /// The context around this stage, for `builtins`.
-    context: OnceLock<Weak<Context>>,
+    pub(super) context: OnceLock<Weak<Context>>,
     /// Keyword arguments that a test's template passes on.
     test_arguments: OnceLock<Value>,
 }
@@ -96,12 +97,14 @@ impl Stage {
         self.lock().add_macro(id);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Captured> {
-        self.captured.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Captured> {
+        self.captured
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Answers what belongs to the node itself, macros left out.
-    fn own(&self, name: &str) -> Option<Value> {
+    pub(super) fn own(&self, name: &str) -> Option<Value> {
         Some(match name {
             "ref" => Value::Object(Arc::new(Reference(Weak::clone(&self.me)))),
             "source" => self.function("source", Self::source),
@@ -124,7 +127,11 @@ impl Stage {
         })
     }
 
-    fn function(&self, name: &'static str, body: fn(&Self, &mut Call<'_>) -> Result<Value>) -> Value {
+    fn function(
+        &self,
+        name: &'static str,
+        body: fn(&Self, &mut Call<'_>) -> Result<Value>,
+    ) -> Value {
         let me = Weak::clone(&self.me);
         Function::value(name, move |call| match me.upgrade() {
             Some(stage) => body(&stage, call),
@@ -132,7 +139,7 @@ impl Stage {
         })
     }
 
-    fn reference(&self, call: &mut Call<'_>) -> Result<Value> {
+    pub(super) fn reference(&self, call: &mut Call<'_>) -> Result<Value> {
         let version = call.named("version").or_else(|| call.named("v"));
         let mut texts = Vec::new();
         for value in call.rest() {
@@ -159,7 +166,11 @@ impl Stage {
                 }
             },
         };
-        self.lock().refs.push(RefArgs { package, name, version });
+        self.lock().refs.push(RefArgs {
+            package,
+            name,
+            version,
+        });
         Ok(self.facts.this.clone())
     }
 
@@ -167,29 +178,42 @@ impl Stage {
         let source = call.required_str("source_name");
         let table = call.required_str("table_name");
         let (Ok(source), Ok(table)) = (source, table) else {
-            return Err(Error::new(ErrorKind::Type, "source() takes the source's name and the table's")
-                .with_hint("write source('source', 'table')"));
+            return Err(Error::new(
+                ErrorKind::Type,
+                "source() takes the source's name and the table's",
+            )
+            .with_hint("write source('source', 'table')"));
         };
         call.finish()?;
-        self.lock().sources.push((source.to_string(), table.to_string()));
+        self.lock()
+            .sources
+            .push((source.to_string(), table.to_string()));
         Ok(self.facts.this.clone())
     }
 
     fn metric(&self, call: &mut Call<'_>) -> Result<Value> {
-        let names: Vec<String> = call.rest().iter().map(|name| name.to_str().to_string()).collect();
+        let names: Vec<String> = call
+            .rest()
+            .iter()
+            .map(|name| name.to_str().to_string())
+            .collect();
         let shown = names.last().cloned().unwrap_or_default();
         self.lock().metrics.push(names);
         Ok(Value::str(shown))
     }
 
     fn user_function(&self, call: &mut Call<'_>) -> Result<Value> {
-        let names: Vec<String> = call.rest().iter().map(|name| name.to_str().to_string()).collect();
+        let names: Vec<String> = call
+            .rest()
+            .iter()
+            .map(|name| name.to_str().to_string())
+            .collect();
         let shown = names.last().cloned().unwrap_or_default();
         self.lock().functions.push(names);
         Ok(Value::str(shown))
     }
 
-    fn add_config(&self, call: &mut Call<'_>) -> Result<Value> {
+    pub(super) fn add_config(&self, call: &mut Call<'_>) -> Result<Value> {
         let mut all = JsonMap::new();
         for value in call.rest() {
             match to_json(&value) {
@@ -219,7 +243,12 @@ impl Stage {
         dict.set_str("schema", facts.schema.as_str());
         dict.set_str("raw_code", Arc::clone(&facts.raw_code));
         dict.set_str("language", "sql");
-        dict.set_str("config", to_value(&serde_json::Value::Object(facts.config_kind.defaults().clone())));
+        dict.set_str(
+            "config",
+            to_value(&serde_json::Value::Object(
+                facts.config_kind.defaults().clone(),
+            )),
+        );
         for key in ["tags", "refs", "sources", "metrics"] {
             dict.set_str(key, Value::list(Vec::<Value>::new()));
         }
@@ -244,7 +273,9 @@ impl Names for Stage {
         };
         match &found {
             Value::Macro(definition) => {
-                let core = definition.owner().is_some_and(|owner| &**owner == crate::library::LIBRARY_PACKAGE);
+                let core = definition
+                    .owner()
+                    .is_some_and(|owner| &**owner == crate::library::LIBRARY_PACKAGE);
                 // What stages answer comes before the library: nothing there covers a name on purpose.
                 if core && let Some(own) = self.own(name) {
                     return Ok(Some(own));
@@ -264,206 +295,18 @@ impl Names for Stage {
     }
 
     fn known(&self) -> Vec<String> {
-        ["ref", "source", "metric", "config", "this", "model", "graph", "builtins", "doc"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "ref", "source", "metric", "config", "this", "model", "graph", "builtins", "doc",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 }
 
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stage").field("node", &self.facts.id).finish_non_exhaustive()
-    }
-}
-
-/// `graph` knows nothing while the project is parsed.
-fn graph() -> Value {
-    let graph = Dict::new();
-    for key in ["nodes", "sources", "exposures", "metrics", "groups", "semantic_models", "saved_queries"] {
-        graph.set_str(key, Dict::new());
-    }
-    Value::Dict(graph)
-}
-
-/// `ref(...)`; some packages look by its attribute `config` for what is known of the project.
-#[derive(Debug)]
-struct Reference(Weak<Stage>);
-
-impl Object for Reference {
-    fn type_name(&self) -> &str {
-        "function"
-    }
-
-    fn is_callable(&self) -> bool {
-        true
-    }
-
-    fn call(&self, call: &mut Call<'_>) -> Result<Value> {
-        call.function = "ref".into();
-        match self.0.upgrade() {
-            Some(stage) => stage.reference(call),
-            None => Ok(Value::None),
-        }
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        if name != "config" {
-            return Ok(None);
-        }
-        let context = self.0.upgrade().and_then(|stage| stage.context.get()?.upgrade());
-        Ok(context.map(|context| context.shared().project.to_value()))
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-/// `config(...)` and its methods, which find nothing yet.
-#[derive(Debug)]
-struct Config(Weak<Stage>);
-
-impl Object for Config {
-    fn type_name(&self) -> &str {
-        "config"
-    }
-
-    fn is_callable(&self) -> bool {
-        true
-    }
-
-    fn call(&self, call: &mut Call<'_>) -> Result<Value> {
-        match self.0.upgrade() {
-            Some(stage) => stage.add_config(call),
-            None => Ok(Value::str("")),
-        }
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(match name {
-            "get" | "require" | "meta_get" | "meta_require" => Some(Value::str("")),
-            "set" => {
-                if let (Ok(key), Ok(value), Some(stage)) =
-                    (call.required_str("name"), call.required("value"), self.0.upgrade())
-                {
-                    let map = JsonMap::from_iter([(key.to_string(), to_json(&value))]);
-                    merge::add_call(&mut stage.lock().config, stage.facts.config_kind, map);
-                }
-                Some(Value::str(""))
-            }
-            "persist_relation_docs" | "persist_column_docs" => Some(Value::Bool(false)),
-            _ => None,
-        })
-    }
-
-    fn methods(&self) -> &[&str] {
-        &["get", "require", "set", "meta_get", "meta_require", "persist_relation_docs", "persist_column_docs"]
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-/// A package in a node's own text: what is taken from it is taken down.
-struct Namespace {
-    package: Arc<str>,
-    inner: Value,
-    stage: Weak<Stage>,
-}
-
-impl Namespace {
-    fn find(&self, name: &str) -> Option<Value> {
-        let stage = self.stage.upgrade()?;
-        let found = stage.macros.in_package(&self.package, name)?;
-        if let Some(id) = found.id() {
-            stage.add_macro(UniqueId::from_text(Arc::clone(id)));
-        }
-        Some(Value::Macro(found.clone()))
-    }
-}
-
-impl fmt::Debug for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Namespace({})", self.package)
-    }
-}
-
-impl Object for Namespace {
-    fn type_name(&self) -> &str {
-        "package"
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        Ok(self.find(name))
-    }
-
-    fn item(&self, key: &Value) -> Result<Option<Value>> {
-        Ok(key.as_str().and_then(|name| self.find(name)))
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        if self.find(name).is_some() {
-            return Ok(None);
-        }
-        match &self.inner {
-            Value::Object(inner) => inner.method(name, call),
-            _ => Ok(None),
-        }
-    }
-
-    fn contains(&self, value: &Value) -> Result<bool> {
-        match &self.inner {
-            Value::Object(inner) => inner.contains(value),
-            _ => Ok(false),
-        }
-    }
-
-    fn is_mapping(&self) -> bool {
-        true
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-/// `builtins`: what a project's own macros of the same names cover.
-#[derive(Debug)]
-struct Builtins(Weak<Stage>);
-
-impl Object for Builtins {
-    fn type_name(&self) -> &str {
-        "dict"
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        let Some(stage) = self.0.upgrade() else { return Ok(None) };
-        if let Some(own) = stage.own(name) {
-            return Ok(Some(own));
-        }
-        let Some(context) = stage.context.get().and_then(Weak::upgrade) else { return Ok(None) };
-        let interpreter = Interpreter::new(Arc::clone(&context.shared().environment));
-        context.lookup(name, &interpreter)
-    }
-
-    fn item(&self, key: &Value) -> Result<Option<Value>> {
-        key.as_str().map_or(Ok(None), |name| self.attr(name))
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        if name != "get" {
-            return Ok(None);
-        }
-        let key = call.required_str("key")?;
-        Ok(Some(self.attr(&key)?.unwrap_or(Value::None)))
-    }
-
-    fn is_mapping(&self) -> bool {
-        true
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
+        f.debug_struct("Stage")
+            .field("node", &self.facts.id)
+            .finish_non_exhaustive()
     }
 }

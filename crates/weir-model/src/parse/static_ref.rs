@@ -4,7 +4,7 @@ use crate::node::{RefArgs, Version};
 
 /// What such a text names.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Named {
+pub(super) enum Named {
     Ref(RefArgs),
     Source(String, String),
     Metric(Vec<String>),
@@ -13,9 +13,13 @@ pub(crate) enum Named {
 }
 
 /// Reads one call; `{{ }}` around it is allowed.
-pub(crate) fn read(text: &str) -> Option<Named> {
+pub(super) fn read(text: &str) -> Option<Named> {
     let text = text.trim();
-    let text = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(text).trim();
+    let text = text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"))
+        .unwrap_or(text)
+        .trim();
     if text == "this" {
         return Some(Named::This);
     }
@@ -26,15 +30,25 @@ pub(crate) fn read(text: &str) -> Option<Named> {
     for argument in arguments {
         match argument {
             Argument::Text(text) => texts.push(text),
-            Argument::Named(name, value) if matches!(&*name, "v" | "version") => version = Some(value),
+            Argument::Named(name, value) if matches!(&*name, "v" | "version") => {
+                version = Some(value)
+            }
             Argument::Named(..) => return None,
         }
     }
     match (function.trim(), texts.len()) {
-        ("ref", 1) => Some(Named::Ref(RefArgs { package: None, name: texts.remove(0), version })),
+        ("ref", 1) => Some(Named::Ref(RefArgs {
+            package: None,
+            name: texts.remove(0),
+            version,
+        })),
         ("ref", 2) => {
             let package = Some(texts.remove(0));
-            Some(Named::Ref(RefArgs { package, name: texts.remove(0), version }))
+            Some(Named::Ref(RefArgs {
+                package,
+                name: texts.remove(0),
+                version,
+            }))
         }
         ("source", 2) => {
             let source = texts.remove(0);
@@ -54,9 +68,10 @@ fn arguments(text: &str) -> Option<Vec<Argument>> {
     let mut found = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
-        if let Some((name, after)) = rest.split_once('=').filter(|(name, _)| {
-            name.trim().chars().all(|c| c.is_alphanumeric() || c == '_')
-        }) {
+        if let Some((name, after)) = rest
+            .split_once('=')
+            .filter(|(name, _)| name.trim().chars().all(|c| c.is_alphanumeric() || c == '_'))
+        {
             let (value, after) = version(after.trim())?;
             found.push(Argument::Named(name.trim().to_owned(), value));
             rest = after;
@@ -101,11 +116,21 @@ mod tests {
     #[test]
     fn calls_in_yaml_are_read() {
         let plain = |package: Option<&str>, name: &str, version| {
-            Some(Named::Ref(RefArgs { package: package.map(str::to_owned), name: name.to_owned(), version }))
+            Some(Named::Ref(RefArgs {
+                package: package.map(str::to_owned),
+                name: name.to_owned(),
+                version,
+            }))
         };
         assert_eq!(read("ref('a')"), plain(None, "a", None));
-        assert_eq!(read("{{ ref(\"p\", 'a', v=2) }}"), plain(Some("p"), "a", Some(Version::Int(2))));
-        assert_eq!(read("source( 's' , 't' )"), Some(Named::Source("s".into(), "t".into())));
+        assert_eq!(
+            read("{{ ref(\"p\", 'a', v=2) }}"),
+            plain(Some("p"), "a", Some(Version::Int(2)))
+        );
+        assert_eq!(
+            read("source( 's' , 't' )"),
+            Some(Named::Source("s".into(), "t".into()))
+        );
         assert_eq!(read("this"), Some(Named::This));
         assert_eq!(read("ref(a)"), None);
         assert_eq!(read("orders"), None);

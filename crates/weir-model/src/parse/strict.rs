@@ -17,7 +17,10 @@ pub(super) fn warn(project: &Project, warnings: &mut Vec<ModelError>) {
         }
     }
     if let Some(first) = bare.first() {
-        let message = format!("{} configuration keys have no `+`, the first is `{first}`", bare.len());
+        let message = format!(
+            "{} configuration keys have no `+`, the first is `{first}`",
+            bare.len()
+        );
         warnings.push(
             ModelError::new(ModelErrorKind::Project, message)
                 .at(Place::file("dbt_project.yml"))
@@ -55,7 +58,10 @@ pub(super) fn warn_tests(root: &str, jobs: &[TestJob], warnings: &mut Vec<ModelE
     let own = jobs.iter().filter(|job| &*job.file.package.name == root);
     let mut beside = own.filter(|job| has_arguments_beside(&job.test));
     let Some(first) = beside.next() else { return };
-    let message = format!("{} tests have arguments that are not under `arguments:`", beside.count() + 1);
+    let message = format!(
+        "{} tests have arguments that are not under `arguments:`",
+        beside.count() + 1
+    );
     warnings.push(
         ModelError::new(ModelErrorKind::Properties, message)
             .at(first.file.place(first.test.line, first.test.column))
@@ -65,10 +71,16 @@ pub(super) fn warn_tests(root: &str, jobs: &[TestJob], warnings: &mut Vec<ModelE
 
 fn has_arguments_beside(test: &Yaml) -> bool {
     const OWN: [&str; 5] = ["arguments", "config", "name", "description", "test_name"];
-    let Some(map) = test.as_map() else { return false };
+    let Some(map) = test.as_map() else {
+        return false;
+    };
     let arguments = match map.get("test_name") {
         Some(_) => Some(map),
         None => map.iter().next().and_then(|entry| entry.value.as_map()),
     };
-    arguments.is_some_and(|arguments| arguments.iter().any(|entry| !OWN.contains(&entry.key.as_str())))
+    arguments.is_some_and(|arguments| {
+        arguments
+            .iter()
+            .any(|entry| !OWN.contains(&entry.key.as_str()))
+    })
 }

@@ -28,12 +28,20 @@ pub(super) fn unit_test(
 ) -> Option<UnitTest> {
     let package = &entry.file.package;
     let Some(model) = entry.text("model") else {
-        let error = entry.error(&entry.yaml, format!("unit test `{}` does not say which model it tests", entry.name));
+        let error = entry.error(
+            &entry.yaml,
+            format!(
+                "unit test `{}` does not say which model it tests",
+                entry.name
+            ),
+        );
         errors.push(error.hint("add `model: your_model`"));
         return None;
     };
     let original = entry.file.file.original.to_string();
-    let below = original.split_once('/').map_or(&*original, |(_, below)| below);
+    let below = original
+        .split_once('/')
+        .map_or(&*original, |(_, below)| below);
     let mut fqn = fqn(&package.name, below, &model);
     fqn.push(entry.name.clone());
     let patch = json_map(entry.get("config"));
@@ -46,24 +54,48 @@ pub(super) fn unit_test(
         call: &empty,
     };
     let (config, _) = configure(work.project(), package, &layers);
-    let mut reader = Rows { entry, fixtures, errors };
-    let given = entry.get("given").and_then(Yaml::as_list).unwrap_or_default();
-    let given: Vec<JsonMap> = given.iter().filter_map(|input| reader.input(input)).collect();
+    let mut reader = Rows {
+        entry,
+        fixtures,
+        errors,
+    };
+    let given = entry
+        .get("given")
+        .and_then(Yaml::as_list)
+        .unwrap_or_default();
+    let given: Vec<JsonMap> = given
+        .iter()
+        .filter_map(|input| reader.input(input))
+        .collect();
     let expect = match entry.get("expect") {
         Some(expect) => reader.rows(expect),
         None => {
-            let error = entry.error(&entry.yaml, format!("unit test `{}` expects nothing", entry.name));
+            let error = entry.error(
+                &entry.yaml,
+                format!("unit test `{}` expects nothing", entry.name),
+            );
             reader.errors.push(error.hint("add `expect:` with `rows:`"));
             JsonMap::new()
         }
     };
     let overrides = entry.json("overrides").map(|given| {
-        let part = |key: &str| given.get(key).filter(|value| !value.is_null()).cloned().unwrap_or_else(|| json!({}));
+        let part = |key: &str| {
+            given
+                .get(key)
+                .filter(|value| !value.is_null())
+                .cloned()
+                .unwrap_or_else(|| json!({}))
+        };
         json!({ "macros": part("macros"), "vars": part("vars"), "env_vars": part("env_vars") })
     });
     let (name, version) = versioned(&model);
     let mut made = UnitTest {
-        id: UniqueId::from_text(format!("{}.{}.{model}.{}", ResourceKind::UnitTest, package.name, entry.name)),
+        id: UniqueId::from_text(format!(
+            "{}.{}.{model}.{}",
+            ResourceKind::UnitTest,
+            package.name,
+            entry.name
+        )),
         name: entry.name.clone(),
         package: Arc::clone(&package.name),
         path: entry.file.file.path.clone(),
@@ -91,7 +123,9 @@ pub(super) fn unit_test(
 fn versioned(model: &str) -> (String, Option<Version>) {
     match model.rsplit_once(".v") {
         Some((name, version)) if !version.is_empty() => {
-            let version = version.parse().map_or_else(|_| Version::Text(version.to_owned()), Version::Int);
+            let version = version
+                .parse()
+                .map_or_else(|_| Version::Text(version.to_owned()), Version::Int);
             (name.to_owned(), Some(version))
         }
         _ => (model.to_owned(), None),
@@ -99,7 +133,13 @@ fn versioned(model: &str) -> (String, Option<Version>) {
 }
 
 fn checksum(test: &UnitTest) -> String {
-    let all = json!([test.model, test.versions, test.given, test.expect, test.overrides]);
+    let all = json!([
+        test.model,
+        test.versions,
+        test.given,
+        test.expect,
+        test.overrides
+    ]);
     crate::hash::sha256_hex(all.to_string().as_bytes())
 }
 
@@ -112,8 +152,12 @@ struct Rows<'r> {
 impl Rows<'_> {
     fn input(&mut self, yaml: &Yaml) -> Option<JsonMap> {
         let Some(input) = yaml.get("input").and_then(Yaml::scalar_text) else {
-            let error = self.entry.error(yaml, format!("an input of unit test `{}` has no name", self.entry.name));
-            self.errors.push(error.hint("write `- input: ref('model')`"));
+            let error = self.entry.error(
+                yaml,
+                format!("an input of unit test `{}` has no name", self.entry.name),
+            );
+            self.errors
+                .push(error.hint("write `- input: ref('model')`"));
             return None;
         };
         let mut all = JsonMap::new();
@@ -124,7 +168,10 @@ impl Rows<'_> {
 
     /// Reads `rows` or the fixture, in the format they say they have.
     fn rows(&mut self, yaml: &Yaml) -> JsonMap {
-        let format = yaml.get("format").and_then(Yaml::scalar_text).unwrap_or_else(|| "dict".to_owned());
+        let format = yaml
+            .get("format")
+            .and_then(Yaml::scalar_text)
+            .unwrap_or_else(|| "dict".to_owned());
         let fixture = yaml.get("fixture").and_then(Yaml::scalar_text);
         let written = yaml.get("rows").filter(|rows| !rows.is_null());
         let text = match (&fixture, written) {
@@ -139,20 +186,30 @@ impl Rows<'_> {
             ("dict", None, None) => Json::Null,
             ("csv", None, None) | ("sql", None, None) if fixture.is_some() => Json::Null,
             (format, ..) => {
-                let message = format!("rows of unit test `{}` are not in the format `{format}`", self.entry.name);
+                let message = format!(
+                    "rows of unit test `{}` are not in the format `{format}`",
+                    self.entry.name
+                );
                 let hint = match format {
                     "csv" | "sql" => "write them as one text after `rows: |`, or name a `fixture`",
                     "dict" => "write a list of mappings, or say `format: csv` or `format: sql`",
                     _ => "formats are `dict`, `csv` and `sql`",
                 };
-                self.errors.push(self.entry.error(written.unwrap_or(yaml), message).hint(hint));
+                self.errors.push(
+                    self.entry
+                        .error(written.unwrap_or(yaml), message)
+                        .hint(hint),
+                );
                 Json::Null
             }
         };
         let mut all = JsonMap::new();
         all.insert("rows".to_owned(), first_whole_row_first(rows));
         all.insert("format".to_owned(), format.into());
-        all.insert("fixture".to_owned(), fixture.map_or(Json::Null, Json::String));
+        all.insert(
+            "fixture".to_owned(),
+            fixture.map_or(Json::Null, Json::String),
+        );
         all
     }
 
@@ -161,12 +218,19 @@ impl Rows<'_> {
         if let Some(file) = self.fixtures.get(&key) {
             return Some(Arc::clone(&file.text));
         }
-        let known: Vec<&str> = self.fixtures.keys().map(|(_, name)| name.as_str()).collect();
-        let error = self.entry.error(yaml, format!("there is no fixture `{name}`"));
-        self.errors.push(match weir_core::did_you_mean(name, &known) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint(format!("put its rows into tests/fixtures/{name}.csv")),
-        });
+        let known: Vec<&str> = self
+            .fixtures
+            .keys()
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let error = self
+            .entry
+            .error(yaml, format!("there is no fixture `{name}`"));
+        self.errors
+            .push(match weir_core::did_you_mean(name, &known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint(format!("put its rows into tests/fixtures/{name}.csv")),
+            });
         None
     }
 }
@@ -174,7 +238,9 @@ impl Rows<'_> {
 /// Reads CSV with a header; an empty value is null.
 fn csv_rows(text: &str) -> Json {
     let mut records = records(text.trim()).into_iter();
-    let Some(header) = records.next() else { return json!([]) };
+    let Some(header) = records.next() else {
+        return json!([]);
+    };
     records
         .filter(|record| record.len() > 1 || record.first().is_some_and(|value| !value.is_empty()))
         .map(|record| {
@@ -196,7 +262,9 @@ fn records(text: &str) -> Vec<Vec<String>> {
     let mut quoted = false;
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
-        let Some(record) = all.last_mut() else { return all };
+        let Some(record) = all.last_mut() else {
+            return all;
+        };
         match c {
             '"' if quoted && characters.peek() == Some(&'"') => {
                 characters.next();
@@ -222,7 +290,10 @@ fn records(text: &str) -> Vec<Vec<String>> {
 fn first_whole_row_first(mut rows: Json) -> Json {
     if let Json::Array(items) = &mut rows {
         let whole = items.iter().position(|row| {
-            row.as_object().is_some_and(|row| row.values().all(|value| !value.is_null() && !str_of(value).is_empty()))
+            row.as_object().is_some_and(|row| {
+                row.values()
+                    .all(|value| !value.is_null() && !str_of(value).is_empty())
+            })
         });
         if let Some(whole) = whole {
             items.swap(0, whole);
@@ -238,6 +309,9 @@ mod tests {
     #[test]
     fn csv_has_quotes_and_nulls() {
         let rows = csv_rows("id,name\n1,\"a, \"\"b\"\"\"\n2,\n");
-        assert_eq!(rows, json!([{ "id": "1", "name": "a, \"b\"" }, { "id": "2", "name": null }]));
+        assert_eq!(
+            rows,
+            json!([{ "id": "1", "name": "a, \"b\"" }, { "id": "2", "name": null }])
+        );
     }
 }

@@ -45,7 +45,12 @@ impl Work {
     }
 
     /// Renders `text` for what it calls, and returns what was taken down, even if it failed.
-    pub(super) fn capture(&self, facts: Facts, text: &str, shown: &Arc<str>) -> (Captured, Option<ModelError>) {
+    pub(super) fn capture(
+        &self,
+        facts: Facts,
+        text: &str,
+        shown: &Arc<str>,
+    ) -> (Captured, Option<ModelError>) {
         let template = match Template::parse(Arc::clone(shown), text) {
             Ok(template) => template,
             Err(error) => return (Captured::default(), Some(self.failure(error, shown, text))),
@@ -56,11 +61,15 @@ impl Work {
         let id = facts.id.clone();
         let (stage, context) = self.stage(facts);
         let mut interpreter = Interpreter::new(Arc::clone(&self.shared.environment));
-        let rendering = Rendering { undefined: Some(UndefinedPolicy::Chainable) };
+        let rendering = Rendering {
+            undefined: Some(UndefinedPolicy::Chainable),
+        };
         let result = interpreter.render_with(&template, &*context, rendering);
         let mut captured = stage.take();
         self.dispatched(text, &id, &mut captured);
-        let error = result.err().map(|error| self.failure(error, shown, text).of(id.as_str()));
+        let error = result
+            .err()
+            .map(|error| self.failure(error, shown, text).of(id.as_str()));
         (captured, error)
     }
 
@@ -69,8 +78,17 @@ impl Work {
         if !text.contains("dispatch") {
             return;
         }
-        for call in super::calls::calls(text).into_iter().filter(|call| call.dispatched) {
-            let found = self.macros().dispatch(self.project(), self.chain(), id.package(), call.name, call.namespace);
+        for call in super::calls::calls(text)
+            .into_iter()
+            .filter(|call| call.dispatched)
+        {
+            let found = self.macros().dispatch(
+                self.project(),
+                self.chain(),
+                id.package(),
+                call.name,
+                call.namespace,
+            );
             if let Some(found) = found.ok().and_then(|found| found.id()) {
                 captured.add_macro(crate::node::UniqueId::from_text(Arc::clone(found)));
             }
@@ -103,16 +121,22 @@ impl Work {
                     Some(source) => made.excerpt(excerpt(source, place.line, place.column)),
                     None => made,
                 };
-                made.at(Place::at(Arc::clone(&place.template), place.line, place.column))
+                made.at(Place::at(
+                    Arc::clone(&place.template),
+                    place.line,
+                    place.column,
+                ))
             }
             None => made.at(Place::file(Arc::clone(shown))),
         };
         match (error.hint(), error.kind()) {
             (Some(hint), _) => made.hint(hint.to_owned()),
-            (None, ErrorKind::Syntax) => made.hint("close every `{{`, `{%` and quote that is opened"),
-            (None, ErrorKind::Undefined) => {
-                made.hint("check the spelling; a macro of a package needs the package's name before it")
+            (None, ErrorKind::Syntax) => {
+                made.hint("close every `{{`, `{%` and quote that is opened")
             }
+            (None, ErrorKind::Undefined) => made.hint(
+                "check the spelling; a macro of a package needs the package's name before it",
+            ),
             _ => made,
         }
     }

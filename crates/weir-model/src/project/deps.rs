@@ -41,17 +41,29 @@ pub fn install(options: &DepsOptions) -> Result<Vec<Installed>, Vec<ModelError>>
     let mut warnings = Vec::new();
     let into = root.join(install_path(root));
     let first = requirements(&options.load, root, "", &mut errors, &mut warnings);
-    let mut installer =
-        Installer { options, into, done: Vec::new(), hub: Vec::new(), seen: HashSet::new() };
-    let mut queue: Vec<(PathBuf, PackageSource)> =
-        first.packages.into_iter().map(|source| (root.clone(), source)).collect();
+    let mut installer = Installer {
+        options,
+        into,
+        done: Vec::new(),
+        hub: Vec::new(),
+        seen: HashSet::new(),
+    };
+    let mut queue: Vec<(PathBuf, PackageSource)> = first
+        .packages
+        .into_iter()
+        .map(|source| (root.clone(), source))
+        .collect();
     let mut at = 0;
     while let Some((by, source)) = queue.get(at).cloned() {
         at += 1;
         match installer.install(&by, &source) {
             Ok(Some(folder)) => {
                 let more = requirements(&options.load, &folder, "", &mut errors, &mut warnings);
-                queue.extend(more.packages.into_iter().map(|source| (folder.clone(), source)));
+                queue.extend(
+                    more.packages
+                        .into_iter()
+                        .map(|source| (folder.clone(), source)),
+                );
             }
             Ok(None) => {}
             Err(error) => errors.push(error),
@@ -63,7 +75,11 @@ pub fn install(options: &DepsOptions) -> Result<Vec<Installed>, Vec<ModelError>>
     {
         errors.push(failed("cannot write package-lock.yml", error));
     }
-    if errors.is_empty() { Ok(installer.done) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(installer.done)
+    } else {
+        Err(errors)
+    }
 }
 
 struct Installer<'o> {
@@ -77,20 +93,32 @@ struct Installer<'o> {
 
 impl Installer<'_> {
     /// Brings one package in; nothing when it is there already.
-    fn install(&mut self, by: &Path, source: &PackageSource) -> Result<Option<PathBuf>, ModelError> {
+    fn install(
+        &mut self,
+        by: &Path,
+        source: &PackageSource,
+    ) -> Result<Option<PathBuf>, ModelError> {
         match source {
             PackageSource::Local { path } => {
                 let from = by.join(path);
                 self.put(&from, &format!("local `{path}`"), true)
             }
-            PackageSource::Git { url, revisions, subdirectory } => {
-                self.git(by, url, revisions.first().map(String::as_str), subdirectory.as_deref())
-            }
+            PackageSource::Git {
+                url,
+                revisions,
+                subdirectory,
+            } => self.git(
+                by,
+                url,
+                revisions.first().map(String::as_str),
+                subdirectory.as_deref(),
+            ),
             PackageSource::Tarball { location, name } => {
                 if location.contains("://") && !location.starts_with("file://") {
                     let message = format!("the archive of `{name}` lies on the network");
-                    return Err(package_error(message)
-                        .hint("download it, and name its path by `tarball:`"));
+                    return Err(
+                        package_error(message).hint("download it, and name its path by `tarball:`")
+                    );
                 }
                 let path = by.join(location.trim_start_matches("file://"));
                 let bytes = std::fs::read(&path)
@@ -103,7 +131,8 @@ impl Installer<'_> {
                 put
             }
             PackageSource::Hub { name, versions, .. } => {
-                self.hub.push((name.clone(), versions.clone(), by.to_owned()));
+                self.hub
+                    .push((name.clone(), versions.clone(), by.to_owned()));
                 let short = name.rsplit('/').next().unwrap_or(name);
                 if self.done.iter().any(|done| done.name == short) {
                     return Ok(None);
@@ -126,7 +155,11 @@ impl Installer<'_> {
     }
 
     fn mirrored(&self, name: &str, short: &str) -> Vec<PathBuf> {
-        self.options.mirror.iter().flat_map(|mirror| [mirror.join(name), mirror.join(short)]).collect()
+        self.options
+            .mirror
+            .iter()
+            .flat_map(|mirror| [mirror.join(name), mirror.join(short)])
+            .collect()
     }
 
     fn git(
@@ -136,7 +169,10 @@ impl Installer<'_> {
         revision: Option<&str>,
         subdirectory: Option<&str>,
     ) -> Result<Option<PathBuf>, ModelError> {
-        if !self.seen.insert(format!("{url} {revision:?} {subdirectory:?}")) {
+        if !self
+            .seen
+            .insert(format!("{url} {revision:?} {subdirectory:?}"))
+        {
             return Ok(None);
         }
         // A value that begins with a dash would be an option of git.
@@ -144,7 +180,11 @@ impl Installer<'_> {
             return Err(package_error(format!("`{url}` is no repository")));
         }
         let local = by.join(url);
-        let location = if local.exists() { local.display().to_string() } else { url.to_owned() };
+        let location = if local.exists() {
+            local.display().to_string()
+        } else {
+            url.to_owned()
+        };
         let folder = self.scratch("git")?;
         let run = |arguments: &[&str]| -> Result<(), ModelError> {
             let output = Command::new("git")
@@ -157,12 +197,16 @@ impl Installer<'_> {
             }
             let said = String::from_utf8_lossy(&output.stderr);
             let last = said.lines().last().unwrap_or_default().to_owned();
-            Err(package_error(format!("cannot fetch `{url}`: {last}"))
-                .hint("check the address and the revision; a path to a clone works without a network"))
+            Err(package_error(format!("cannot fetch `{url}`: {last}")).hint(
+                "check the address and the revision; a path to a clone works without a network",
+            ))
         };
         let to = folder.display().to_string();
-        let fetched = run(&["clone", "--quiet", &location, &to])
-            .and_then(|()| revision.map_or(Ok(()), |revision| run(&["-C", &to, "checkout", "--quiet", revision])));
+        let fetched = run(&["clone", "--quiet", &location, &to]).and_then(|()| {
+            revision.map_or(Ok(()), |revision| {
+                run(&["-C", &to, "checkout", "--quiet", revision])
+            })
+        });
         let result = fetched.and_then(|()| {
             let inside = subdirectory.map_or_else(|| folder.clone(), |below| folder.join(below));
             self.put(&inside, &format!("git `{url}`"), false)
@@ -173,7 +217,10 @@ impl Installer<'_> {
 
     /// Makes an empty folder beside the packages.
     fn scratch(&self, name: &str) -> Result<PathBuf, ModelError> {
-        let plain: String = name.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+        let plain: String = name
+            .chars()
+            .filter(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
         let folder = self.into.join(format!("__{plain}_{}", self.done.len()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)
@@ -184,9 +231,11 @@ impl Installer<'_> {
     /// Puts the package in `from` where projects look for it, by a link if it is local.
     fn put(&mut self, from: &Path, asked: &str, link: bool) -> Result<Option<PathBuf>, ModelError> {
         let (name, version) = identity(from).ok_or_else(|| {
-            package_error(format!("{asked} holds no package: there is no dbt_project.yml with a name"))
-                .at(Place::file(from.display().to_string()))
-                .hint("check the path, or give `subdirectory:`")
+            package_error(format!(
+                "{asked} holds no package: there is no dbt_project.yml with a name"
+            ))
+            .at(Place::file(from.display().to_string()))
+            .hint("check the path, or give `subdirectory:`")
         })?;
         if self.done.iter().any(|done| done.name == name) {
             return Ok(None);
@@ -195,12 +244,23 @@ impl Installer<'_> {
         if to.canonicalize().ok() != from.canonicalize().ok() {
             std::fs::create_dir_all(&self.into)
                 .and_then(|()| remove(&to))
-                .and_then(|()| if link { link_or_copy(from, &to) } else { copy(from, &to, 0) })
+                .and_then(|()| {
+                    if link {
+                        link_or_copy(from, &to)
+                    } else {
+                        copy(from, &to, 0)
+                    }
+                })
                 .map_err(|error| failed(format!("cannot install {asked}"), error))?;
         }
         // What is local asks for others relative to itself.
         let folder = if link { from.to_owned() } else { to.clone() };
-        self.done.push(Installed { name, version, from: asked.to_owned(), folder: to });
+        self.done.push(Installed {
+            name,
+            version,
+            from: asked.to_owned(),
+            folder: to,
+        });
         Ok(Some(folder))
     }
 
@@ -209,8 +269,12 @@ impl Installer<'_> {
         let mut out = Vec::new();
         for (name, ranges, by) in &self.hub {
             let short = name.rsplit('/').next().unwrap_or(name);
-            let Some(done) = self.done.iter().find(|done| done.name == short) else { continue };
-            let Some(version) = done.version.as_deref().and_then(Version::parse) else { continue };
+            let Some(done) = self.done.iter().find(|done| done.name == short) else {
+                continue;
+            };
+            let Some(version) = done.version.as_deref().and_then(Version::parse) else {
+                continue;
+            };
             let parsed: Result<Vec<Condition>, String> = conditions(ranges);
             let fits = parsed.as_ref().is_ok_and(|parsed| meets(&version, parsed));
             if fits {
@@ -220,9 +284,15 @@ impl Installer<'_> {
                 .hub
                 .iter()
                 .filter(|(other, _, other_by)| other == name && other_by != by)
-                .map(|(_, ranges, by)| format!("{} asks for {}", folder_name(by), ranges.join(", ")))
+                .map(|(_, ranges, by)| {
+                    format!("{} asks for {}", folder_name(by), ranges.join(", "))
+                })
                 .collect();
-            let note = if version.is_prerelease() { " (a pre-release)" } else { "" };
+            let note = if version.is_prerelease() {
+                " (a pre-release)"
+            } else {
+                ""
+            };
             let message = format!(
                 "{} asks for `{name}` {}, but {version}{note} is there",
                 folder_name(by),
@@ -232,22 +302,33 @@ impl Installer<'_> {
                 Some(_) => format!("{}; choose versions that all accept", others.join("; ")),
                 None => "vendor a version within that range".to_owned(),
             };
-            out.push(package_error(message).at(Place::file("packages.yml")).hint(hint));
+            out.push(
+                package_error(message)
+                    .at(Place::file("packages.yml"))
+                    .hint(hint),
+            );
         }
         out
     }
 }
 
 fn folder_name(path: &Path) -> String {
-    identity(path).map_or_else(|| path.display().to_string(), |(name, _)| format!("`{name}`"))
+    identity(path).map_or_else(
+        || path.display().to_string(),
+        |(name, _)| format!("`{name}`"),
+    )
 }
 
 fn install_path(root: &Path) -> String {
     let yaml = std::fs::read_to_string(root.join("dbt_project.yml"))
         .ok()
         .and_then(|text| read("dbt_project.yml", &text).ok());
-    yaml.and_then(|yaml| yaml.root.get("packages-install-path").and_then(Yaml::scalar_text))
-        .unwrap_or_else(|| "dbt_packages".to_owned())
+    yaml.and_then(|yaml| {
+        yaml.root
+            .get("packages-install-path")
+            .and_then(Yaml::scalar_text)
+    })
+    .unwrap_or_else(|| "dbt_packages".to_owned())
 }
 
 fn identity(folder: &Path) -> Option<(String, Option<String>)> {
@@ -307,20 +388,35 @@ fn write_lock(
     for (_, source) in asked {
         let _ = match source {
             PackageSource::Local { path } => writeln!(text, "  - local: {path}"),
-            PackageSource::Git { url, revisions, subdirectory } => {
+            PackageSource::Git {
+                url,
+                revisions,
+                subdirectory,
+            } => {
                 let _ = writeln!(text, "  - git: {url}");
                 if let Some(below) = subdirectory {
                     let _ = writeln!(text, "    subdirectory: {below}");
                 }
-                writeln!(text, "    revision: {}", revisions.first().map_or("HEAD", String::as_str))
+                writeln!(
+                    text,
+                    "    revision: {}",
+                    revisions.first().map_or("HEAD", String::as_str)
+                )
             }
             PackageSource::Tarball { location, name } => {
                 writeln!(text, "  - tarball: {location}\n    name: {name}")
             }
             PackageSource::Hub { name, .. } => {
                 let short = name.rsplit('/').next().unwrap_or(name);
-                let version = done.iter().find(|done| done.name == short).and_then(|done| done.version.as_deref());
-                writeln!(text, "  - package: {name}\n    version: {}", version.unwrap_or("unknown"))
+                let version = done
+                    .iter()
+                    .find(|done| done.name == short)
+                    .and_then(|done| done.version.as_deref());
+                writeln!(
+                    text,
+                    "  - package: {name}\n    version: {}",
+                    version.unwrap_or("unknown")
+                )
             }
         };
     }

@@ -14,19 +14,68 @@ use crate::yaml::{Map, Yaml};
 
 /// Every key that means something, for suggestions.
 const KEYS: [&str; 46] = [
-    "name", "version", "config-version", "profile", "require-dbt-version", "model-paths", "seed-paths",
-    "test-paths", "snapshot-paths", "analysis-paths", "macro-paths", "docs-paths", "asset-paths",
-    "function-paths", "source-paths", "data-paths", "target-path", "log-path", "packages-install-path",
-    "modules-path", "clean-targets", "query-comment", "on-run-start", "on-run-end", "dispatch", "quoting",
-    "vars", "flags", "restrict-access", "models", "seeds", "snapshots", "analyses", "tests", "data_tests",
-    "unit_tests", "sources", "exposures", "metrics", "semantic-models", "saved-queries", "functions",
-    "dbt-cloud", "packages", "state", "catalogs",
+    "name",
+    "version",
+    "config-version",
+    "profile",
+    "require-dbt-version",
+    "model-paths",
+    "seed-paths",
+    "test-paths",
+    "snapshot-paths",
+    "analysis-paths",
+    "macro-paths",
+    "docs-paths",
+    "asset-paths",
+    "function-paths",
+    "source-paths",
+    "data-paths",
+    "target-path",
+    "log-path",
+    "packages-install-path",
+    "modules-path",
+    "clean-targets",
+    "query-comment",
+    "on-run-start",
+    "on-run-end",
+    "dispatch",
+    "quoting",
+    "vars",
+    "flags",
+    "restrict-access",
+    "models",
+    "seeds",
+    "snapshots",
+    "analyses",
+    "tests",
+    "data_tests",
+    "unit_tests",
+    "sources",
+    "exposures",
+    "metrics",
+    "semantic-models",
+    "saved-queries",
+    "functions",
+    "dbt-cloud",
+    "packages",
+    "state",
+    "catalogs",
 ];
 
 /// Names that a project may not have, since templates use them.
 const RESERVED: [&str; 12] = [
-    "adapter", "api", "config", "context", "env_var", "exceptions", "flags", "graph", "ref", "source",
-    "target", "var",
+    "adapter",
+    "api",
+    "config",
+    "context",
+    "env_var",
+    "exceptions",
+    "flags",
+    "graph",
+    "ref",
+    "source",
+    "target",
+    "var",
 ];
 
 /// What reading one dbt_project.yml needs to say things well.
@@ -40,17 +89,27 @@ pub(super) struct ProjectFile<'f> {
 
 impl ProjectFile<'_> {
     /// Takes a package out of its file, `rendered` and as written.
-    pub(super) fn package(&mut self, root: &Path, rendered: &Yaml, unrendered: &Yaml) -> Option<Package> {
+    pub(super) fn package(
+        &mut self,
+        root: &Path,
+        rendered: &Yaml,
+        unrendered: &Yaml,
+    ) -> Option<Package> {
         let Some(map) = rendered.as_map() else {
             let error = self.error(rendered.line, rendered.column, "this file holds no mapping");
-            self.errors.push(error.hint("it should begin with `name: your_project`"));
+            self.errors
+                .push(error.hint("it should begin with `name: your_project`"));
             return None;
         };
         self.unknown_keys(map);
         let name = self.name(map)?;
         let paths = self.paths(map);
-        let target_path = self.text(map, "target-path").unwrap_or_else(|| "target".to_owned());
-        let install = self.text(map, "packages-install-path").or_else(|| self.text(map, "modules-path"));
+        let target_path = self
+            .text(map, "target-path")
+            .unwrap_or_else(|| "target".to_owned());
+        let install = self
+            .text(map, "packages-install-path")
+            .or_else(|| self.text(map, "modules-path"));
         let clean = self.texts(map, "clean-targets");
         let mut configs = IndexMap::new();
         let none = Map::default();
@@ -66,7 +125,9 @@ impl ProjectFile<'_> {
             paths,
             clean_targets: clean.unwrap_or_else(|| vec![target_path.clone()]),
             target_path,
-            log_path: self.text(map, "log-path").unwrap_or_else(|| "logs".to_owned()),
+            log_path: self
+                .text(map, "log-path")
+                .unwrap_or_else(|| "logs".to_owned()),
             packages_install_path: install.unwrap_or_else(|| "dbt_packages".to_owned()),
             require_dbt_version: self.texts(map, "require-dbt-version").unwrap_or_default(),
             configs,
@@ -77,7 +138,10 @@ impl ProjectFile<'_> {
             quoting: self.map(map, "quoting"),
             query_comment: map.get("query-comment").map(Yaml::to_json),
             flags: self.map(map, "flags"),
-            restrict_access: map.get("restrict-access").and_then(Yaml::as_bool).unwrap_or(false),
+            restrict_access: map
+                .get("restrict-access")
+                .and_then(Yaml::as_bool)
+                .unwrap_or(false),
             packages: Vec::new(),
             projects: Vec::new(),
         })
@@ -86,16 +150,21 @@ impl ProjectFile<'_> {
     fn name(&mut self, map: &Map) -> Option<String> {
         let Some(yaml) = map.get("name") else {
             let error = self.error(1, 1, "the project has no `name`");
-            self.errors.push(error.hint("add a line `name: your_project`"));
+            self.errors
+                .push(error.hint("add a line `name: your_project`"));
             return None;
         };
         let name = yaml.scalar_text().unwrap_or_default();
         let mut characters = name.chars();
-        let begins = characters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+        let begins = characters
+            .next()
+            .is_some_and(|c| c.is_alphabetic() || c == '_');
         if !begins || !characters.all(|c| c.is_alphanumeric() || c == '_') {
             let message = format!("`{name}` cannot be a project's name");
             let error = self.error(yaml.line, yaml.column, message);
-            self.errors.push(error.hint("use letters, digits and underscores, not beginning with a digit"));
+            self.errors.push(
+                error.hint("use letters, digits and underscores, not beginning with a digit"),
+            );
             return None;
         }
         if RESERVED.contains(&&*name) {
@@ -113,13 +182,18 @@ impl ProjectFile<'_> {
             {
                 let message = format!("`{old}` is the old name of `{key}`");
                 let warning = self.error(entry.line, entry.column, message);
-                self.warnings.push(warning.hint(format!("rename it to `{key}`")));
+                self.warnings
+                    .push(warning.hint(format!("rename it to `{key}`")));
                 if map.get(key).is_none() {
                     return self.texts(map, old).unwrap_or_default();
                 }
             }
             self.texts(map, key).unwrap_or_else(|| {
-                if default.is_empty() { Vec::new() } else { vec![default.to_owned()] }
+                if default.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![default.to_owned()]
+                }
             })
         };
         Paths {
@@ -142,12 +216,21 @@ impl ProjectFile<'_> {
             TreeKind::SavedQueries => "saved_queries",
             _ => kind.key(),
         };
-        let key = if map.get(kind.key()).is_some() { kind.key() } else { old };
-        ConfigTree { rendered: self.map(map, key), unrendered: json_map(unrendered.get(key)) }
+        let key = if map.get(kind.key()).is_some() {
+            kind.key()
+        } else {
+            old
+        };
+        ConfigTree {
+            rendered: self.map(map, key),
+            unrendered: json_map(unrendered.get(key)),
+        }
     }
 
     fn dispatch(&mut self, map: &Map) -> Vec<Dispatch> {
-        let Some(yaml) = map.get("dispatch") else { return Vec::new() };
+        let Some(yaml) = map.get("dispatch") else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
         for entry in yaml.as_list().unwrap_or_default() {
             let namespace = entry.get("macro_namespace").and_then(Yaml::as_str);
@@ -158,8 +241,14 @@ impl ProjectFile<'_> {
                     search_order: order.iter().filter_map(Yaml::scalar_text).collect(),
                 }),
                 _ => {
-                    let error = self.error(entry.line, entry.column, "this dispatch entry is incomplete");
-                    self.errors.push(error.hint("write `macro_namespace: name` and `search_order: [list]`"));
+                    let error = self.error(
+                        entry.line,
+                        entry.column,
+                        "this dispatch entry is incomplete",
+                    );
+                    self.errors.push(
+                        error.hint("write `macro_namespace: name` and `search_order: [list]`"),
+                    );
                 }
             }
         }
@@ -168,7 +257,9 @@ impl ProjectFile<'_> {
 
     fn unknown_keys(&mut self, map: &Map) {
         for entry in map {
-            if KEYS.contains(&&*entry.key) || matches!(&*entry.key, "semantic_models" | "saved_queries") {
+            if KEYS.contains(&&*entry.key)
+                || matches!(&*entry.key, "semantic_models" | "saved_queries")
+            {
                 continue;
             }
             let message = format!("`{}` means nothing in dbt_project.yml", entry.key);
@@ -198,7 +289,8 @@ impl ProjectFile<'_> {
             None => {
                 let message = format!("`{key}` should be a list, but is {}", yaml.what());
                 let error = self.error(yaml.line, yaml.column, message);
-                self.errors.push(error.hint(format!("write `{key}: [\"...\"]`")));
+                self.errors
+                    .push(error.hint(format!("write `{key}: [\"...\"]`")));
                 None
             }
         }
@@ -209,7 +301,8 @@ impl ProjectFile<'_> {
             Some(yaml) if yaml.as_map().is_none() && !yaml.is_null() => {
                 let message = format!("`{key}` should be a mapping, but is {}", yaml.what());
                 let error = self.error(yaml.line, yaml.column, message);
-                self.errors.push(error.hint(format!("write `{key}:` and its keys below, indented")));
+                self.errors
+                    .push(error.hint(format!("write `{key}:` and its keys below, indented")));
                 JsonMap::new()
             }
             yaml => json_map(yaml),
@@ -233,13 +326,24 @@ fn json_map(yaml: Option<&Yaml>) -> JsonMap {
 /// Says whether the value that `path` leads to is rendered when the file is read: hooks, variables
 /// and the query comment are not.
 pub(super) fn is_rendered(path: &[&str]) -> bool {
-    let Some(first) = path.first() else { return true };
-    if matches!(*first, "on-run-start" | "on-run-end" | "query-comment" | "vars") {
+    let Some(first) = path.first() else {
+        return true;
+    };
+    if matches!(
+        *first,
+        "on-run-start" | "on-run-end" | "query-comment" | "vars"
+    ) {
         return false;
     }
-    let tree = matches!(*first, "seeds" | "models" | "snapshots" | "tests" | "data_tests");
+    let tree = matches!(
+        *first,
+        "seeds" | "models" | "snapshots" | "tests" | "data_tests"
+    );
     let hook = |key: &&str| {
-        matches!(key.trim_start_matches(['+', ' ']), "pre-hook" | "post-hook" | "pre_hook" | "post_hook")
+        matches!(
+            key.trim_start_matches(['+', ' ']),
+            "pre-hook" | "post-hook" | "pre_hook" | "post_hook"
+        )
     };
     !(tree && path.iter().any(hook))
 }

@@ -69,22 +69,39 @@ pub struct Loaded {
 ///
 /// Everything wrong with these files, not only the first.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Vec<ModelError>> {
-    let mut loader = Loader { options, errors: Vec::new(), warnings: Vec::new() };
+    let mut loader = Loader {
+        options,
+        errors: Vec::new(),
+        warnings: Vec::new(),
+    };
     let (raw, text) = loader.raw(&options.project_dir, "")?;
-    let named = options.profile.clone().or_else(|| loader.profile_name(&raw));
+    let named = options
+        .profile
+        .clone()
+        .or_else(|| loader.profile_name(&raw));
     let target = profile::target(options, named.as_deref(), &mut loader.warnings)?;
     let mut root = loader.package(&options.project_dir, "", &raw, &text, &target);
     if let (Some(root), Some(path)) = (&mut root, &options.target_path) {
         root.target_path.clone_from(path);
     }
-    let Some(root) = root else { return Err(loader.errors) };
+    let Some(root) = root else {
+        return Err(loader.errors);
+    };
     let packages = loader.packages(root, &target);
     if !loader.errors.is_empty() {
         return Err(loader.errors);
     }
     let name = Arc::clone(&packages[0].name);
-    let project = Project { name, packages, target, cli_vars: options.vars.clone() };
-    Ok(Loaded { project: Arc::new(project), warnings: loader.warnings })
+    let project = Project {
+        name,
+        packages,
+        target,
+        cli_vars: options.vars.clone(),
+    };
+    Ok(Loaded {
+        project: Arc::new(project),
+        warnings: loader.warnings,
+    })
 }
 
 struct Loader<'o> {
@@ -98,9 +115,14 @@ impl Loader<'_> {
     fn raw(&mut self, root: &Path, shown: &str) -> Result<(Yaml, String), Vec<ModelError>> {
         let file = format!("{shown}dbt_project.yml");
         let text = std::fs::read_to_string(root.join("dbt_project.yml")).map_err(|error| {
-            let made = ModelError::new(ModelErrorKind::Project, "there is no readable dbt_project.yml")
-                .at(Place::file(root.join("dbt_project.yml").display().to_string()))
-                .caused_by(error);
+            let made = ModelError::new(
+                ModelErrorKind::Project,
+                "there is no readable dbt_project.yml",
+            )
+            .at(Place::file(
+                root.join("dbt_project.yml").display().to_string(),
+            ))
+            .caused_by(error);
             vec![made.hint("go to the folder of a project, or name it by --project-dir")]
         })?;
         let document = read(&file, &text).map_err(|error| vec![error])?;
@@ -110,9 +132,21 @@ impl Loader<'_> {
 
     fn profile_name(&mut self, raw: &Yaml) -> Option<String> {
         let mut profile = raw.get("profile")?.clone();
-        let names = render_names(Arc::clone(&self.options.env), &self.options.vars, None, false);
+        let names = render_names(
+            Arc::clone(&self.options.env),
+            &self.options.vars,
+            None,
+            false,
+        );
         let environment = &self.options.environment;
-        let failed = render_tree(&mut profile, "dbt_project.yml", "", environment, &names, &|_| true);
+        let failed = render_tree(
+            &mut profile,
+            "dbt_project.yml",
+            "",
+            environment,
+            &names,
+            &|_| true,
+        );
         self.errors.extend(failed);
         profile.scalar_text()
     }
@@ -126,14 +160,28 @@ impl Loader<'_> {
         target: &Target,
     ) -> Option<Package> {
         let file = format!("{shown}dbt_project.yml");
-        let names =
-            render_names(Arc::clone(&self.options.env), &self.options.vars, Some(target), false);
+        let names = render_names(
+            Arc::clone(&self.options.env),
+            &self.options.vars,
+            Some(target),
+            false,
+        );
         let mut rendered = raw.clone();
-        let failed =
-            render_tree(&mut rendered, &file, text, &self.options.environment, &names, &is_rendered);
+        let failed = render_tree(
+            &mut rendered,
+            &file,
+            text,
+            &self.options.environment,
+            &names,
+            &is_rendered,
+        );
         self.errors.extend(failed);
-        let mut reader =
-            ProjectFile { file: &file, text, errors: Vec::new(), warnings: Vec::new() };
+        let mut reader = ProjectFile {
+            file: &file,
+            text,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        };
         let mut package = reader.package(root, &rendered, raw);
         self.errors.append(&mut reader.errors);
         // What a package's own author should change is no business of who uses it.
@@ -143,8 +191,13 @@ impl Loader<'_> {
         if let Some(package) = &mut package {
             self.check_dbt_version(package, &file);
             self.vars_file(package, shown);
-            let wanted =
-                requirements(self.options, root, shown, &mut self.errors, &mut self.warnings);
+            let wanted = requirements(
+                self.options,
+                root,
+                shown,
+                &mut self.errors,
+                &mut self.warnings,
+            );
             package.packages = wanted.packages;
             package.projects = wanted.projects;
         }
@@ -164,20 +217,24 @@ impl Loader<'_> {
                     package.require_dbt_version.join(", "),
                     version::DBT_VERSION
                 );
-                let warning = ModelError::new(ModelErrorKind::Project, message).at(Place::file(file));
+                let warning =
+                    ModelError::new(ModelErrorKind::Project, message).at(Place::file(file));
                 self.warnings.push(warning.hint("it is tried anyway"));
             }
             Err(text) => {
                 let message = format!("`{text}` is no range of versions");
                 let error = ModelError::new(ModelErrorKind::Project, message).at(Place::file(file));
-                self.errors.push(error.hint("write `require-dbt-version: [\">=1.6.0\", \"<3.0.0\"]`"));
+                self.errors
+                    .push(error.hint("write `require-dbt-version: [\">=1.6.0\", \"<3.0.0\"]`"));
             }
         }
     }
 
     /// Variables may stand in a file of their own.
     fn vars_file(&mut self, package: &mut Package, shown: &str) {
-        let Ok(text) = std::fs::read_to_string(package.root.join("vars.yml")) else { return };
+        let Ok(text) = std::fs::read_to_string(package.root.join("vars.yml")) else {
+            return;
+        };
         match read(&format!("{shown}vars.yml"), &text) {
             Ok(document) => {
                 let vars = document.root.get("vars").unwrap_or(&document.root);
@@ -195,11 +252,20 @@ impl Loader<'_> {
     fn packages(&mut self, root: Package, target: &Target) -> IndexMap<Arc<str>, Arc<Package>> {
         let install = root.root.join(&root.packages_install_path);
         let mut all: IndexMap<Arc<str>, Arc<Package>> = IndexMap::new();
-        let mut wanted: Vec<(PathBuf, PackageSource)> =
-            root.packages.iter().map(|source| (root.root.clone(), source.clone())).collect();
+        let mut wanted: Vec<(PathBuf, PackageSource)> = root
+            .packages
+            .iter()
+            .map(|source| (root.root.clone(), source.clone()))
+            .collect();
         all.insert(Arc::clone(&root.name), Arc::new(root));
         for folder in installed(&install) {
-            let shown = format!("{}/", folder.strip_prefix(&self.options.project_dir).unwrap_or(&folder).display());
+            let shown = format!(
+                "{}/",
+                folder
+                    .strip_prefix(&self.options.project_dir)
+                    .unwrap_or(&folder)
+                    .display()
+            );
             self.add(&mut all, &folder, &shown, target, &mut wanted);
         }
         let mut missing = Vec::new();
@@ -220,9 +286,15 @@ impl Loader<'_> {
                         missing.push(format!("`{name}`"));
                     }
                 }
-                PackageSource::Git { url, subdirectory, .. } => {
+                PackageSource::Git {
+                    url, subdirectory, ..
+                } => {
                     let path = subdirectory.as_deref().unwrap_or(url);
-                    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
+                    let last = path
+                        .trim_end_matches('/')
+                        .rsplit('/')
+                        .next()
+                        .unwrap_or(path);
                     if !has_package(&all, last.trim_end_matches(".git")) {
                         missing.push(format!("git `{url}`"));
                     }
@@ -241,7 +313,9 @@ impl Loader<'_> {
     /// A package may be called otherwise than its repository, so a missing name is only an error when
     /// there are fewer packages than were asked for.
     fn report_missing(&mut self, missing: &[String], wanted: usize, found: usize) {
-        if missing.is_empty() || (found >= wanted && !missing.iter().any(|name| name.starts_with("local"))) {
+        if missing.is_empty()
+            || (found >= wanted && !missing.iter().any(|name| name.starts_with("local")))
+        {
             return;
         }
         let install = self.options.project_dir.join("dbt_packages");
@@ -273,7 +347,10 @@ impl Loader<'_> {
                 return;
             }
         };
-        let name = raw.get("name").and_then(Yaml::scalar_text).unwrap_or_default();
+        let name = raw
+            .get("name")
+            .and_then(Yaml::scalar_text)
+            .unwrap_or_default();
         if let Some(known) = all.get(&*name) {
             let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
                 (Ok(a), Ok(b)) => a == b,
@@ -281,14 +358,19 @@ impl Loader<'_> {
             };
             let root = &all[0].root;
             if same(root, folder) && !same(&known.root, folder) {
-                let message = format!("the package in {shown} is called `{name}` like the project itself");
+                let message =
+                    format!("the package in {shown} is called `{name}` like the project itself");
                 let error = ModelError::new(ModelErrorKind::Package, message);
-                self.errors.push(error.at(Place::file(shown)).hint("rename one of them"));
+                self.errors
+                    .push(error.at(Place::file(shown)).hint("rename one of them"));
             }
             return;
         }
         if let Some(package) = self.package(folder, shown, &raw, &text, target) {
-            let sources = package.packages.iter().map(|source| (package.root.clone(), source.clone()));
+            let sources = package
+                .packages
+                .iter()
+                .map(|source| (package.root.clone(), source.clone()));
             wanted.extend(sources);
             all.insert(Arc::clone(&package.name), Arc::new(package));
         }
@@ -296,13 +378,16 @@ impl Loader<'_> {
 }
 
 fn installed(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut found: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| path.join("dbt_project.yml").is_file())
         .filter(|path| {
-            path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with("__"))
+            path.file_name()
+                .is_some_and(|name| !name.to_string_lossy().starts_with("__"))
         })
         .collect();
     found.sort();

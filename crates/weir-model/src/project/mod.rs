@@ -15,10 +15,9 @@ mod walk;
 
 pub use deps::{DepsOptions, Installed, install};
 pub use load::{LoadOptions, Loaded, load};
-pub use package::{
-    ConfigTree, Dispatch, Package, PackageSource, Paths, Project, Target, TreeKind,
-};
+pub use package::{ConfigTree, Dispatch, Package, PackageSource, Paths, Project, Target, TreeKind};
+pub(crate) use render::render_tree;
 pub use render::{EnvVars, SECRET_PREFIX, env_var};
-pub(crate) use render::{render_names, render_tree};
 pub(crate) use tree::{levels, unrendered_levels};
+pub use vars::vars_of;
 pub(crate) use walk::{FileKind, SourceFile, walk};

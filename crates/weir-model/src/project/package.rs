@@ -171,10 +171,23 @@ pub struct Dispatch {
 /// How a package is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PackageSource {
-    Local { path: String },
-    Git { url: String, revisions: Vec<String>, subdirectory: Option<String> },
-    Tarball { location: String, name: String },
-    Hub { name: String, versions: Vec<String>, prerelease: bool },
+    Local {
+        path: String,
+    },
+    Git {
+        url: String,
+        revisions: Vec<String>,
+        subdirectory: Option<String>,
+    },
+    Tarball {
+        location: String,
+        name: String,
+    },
+    Hub {
+        name: String,
+        versions: Vec<String>,
+        prerelease: bool,
+    },
 }
 
 /// Where a project's relations are built: one output of profiles.yml, or this Weir.

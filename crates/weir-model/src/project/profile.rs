@@ -50,22 +50,33 @@ pub(super) fn target(
     })?;
     let document = read(&shown, &text).map_err(|error| vec![error])?;
     warnings.extend(document.warnings);
-    let reader = Reader { options, shown: &shown, text: &text };
+    let reader = Reader {
+        options,
+        shown: &shown,
+        text: &text,
+    };
     reader.target(&document.root, profile, warnings)
 }
 
 fn find(options: &LoadOptions) -> Result<Option<PathBuf>, Vec<ModelError>> {
     let named = options.profiles_dir.clone().or_else(|| {
-        options.env.get("DBT_PROFILES_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+        options
+            .env
+            .get("DBT_PROFILES_DIR")
+            .filter(|dir| !dir.is_empty())
+            .map(PathBuf::from)
     });
     if let Some(folder) = named {
         let path = folder.join("profiles.yml");
         if path.is_file() {
             return Ok(Some(path));
         }
-        let error = ModelError::new(ModelErrorKind::Project, "there is no profiles.yml in the given folder")
-            .at(Place::file(path.display().to_string()))
-            .hint("check --profiles-dir and DBT_PROFILES_DIR");
+        let error = ModelError::new(
+            ModelErrorKind::Project,
+            "there is no profiles.yml in the given folder",
+        )
+        .at(Place::file(path.display().to_string()))
+        .hint("check --profiles-dir and DBT_PROFILES_DIR");
         return Err(vec![error]);
     }
     let home = options.home.as_ref().map(|home| home.join(".dbt"));
@@ -77,7 +88,10 @@ fn find(options: &LoadOptions) -> Result<Option<PathBuf>, Vec<ModelError>> {
 }
 
 fn shown_path(options: &LoadOptions, path: &Path) -> String {
-    path.strip_prefix(&options.project_dir).unwrap_or(path).display().to_string()
+    path.strip_prefix(&options.project_dir)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 struct Reader<'r> {
@@ -98,7 +112,10 @@ impl Reader<'_> {
                 let error = self.error(root, format!("there is no profile `{profile}`"));
                 return Err(vec![error.hint(self.known(root, profile))]);
             }
-            let warning = self.error(root, format!("there is no profile `{profile}`; this Weir is the target"));
+            let warning = self.error(
+                root,
+                format!("there is no profile `{profile}`; this Weir is the target"),
+            );
             warnings.push(warning.hint(self.known(root, profile)));
             return Ok(default_target(profile, self.options.threads));
         };
@@ -115,7 +132,10 @@ impl Reader<'_> {
         };
         let outputs = found.get("outputs").unwrap_or(found);
         let Some(output) = outputs.get(&chosen) else {
-            let error = self.error(found, format!("profile `{profile}` has no output `{chosen}`"));
+            let error = self.error(
+                found,
+                format!("profile `{profile}` has no output `{chosen}`"),
+            );
             return Err(vec![error.hint(self.known(outputs, &chosen))]);
         };
         let mut output = output.clone();
@@ -125,10 +145,15 @@ impl Reader<'_> {
 
     fn read(&self, output: &Yaml, profile: &str, name: &str) -> Result<Target, Vec<ModelError>> {
         let Json::Object(mut fields) = output.to_json() else {
-            return Err(vec![self.error(output, format!("output `{name}` is no mapping"))]);
+            return Err(vec![
+                self.error(output, format!("output `{name}` is no mapping")),
+            ]);
         };
         let text = |fields: &JsonMap, key: &str| {
-            fields.get(key).filter(|value| !value.is_null()).map(crate::python::str_of)
+            fields
+                .get(key)
+                .filter(|value| !value.is_null())
+                .map(crate::python::str_of)
         };
         let Some(kind) = text(&fields, "type") else {
             let error = self.error(output, format!("output `{name}` does not say its `type`"));
@@ -144,12 +169,16 @@ impl Reader<'_> {
             Some(schema) => schema,
             None if matches!(&*kind, "weir" | "duckdb") => "main".to_owned(),
             None => {
-                let error = self.error(output, format!("output `{name}` does not say its `schema`"));
+                let error =
+                    self.error(output, format!("output `{name}` does not say its `schema`"));
                 return Err(vec![error.hint("add `schema: your_schema`")]);
             }
         };
         let threads = self.options.threads.or_else(|| {
-            fields.get("threads").and_then(Json::as_u64).and_then(|count| usize::try_from(count).ok())
+            fields
+                .get("threads")
+                .and_then(Json::as_u64)
+                .and_then(|count| usize::try_from(count).ok())
         });
         if kind == "duckdb" && !fields.contains_key("path") {
             fields.insert("path".to_owned(), ":memory:".into());
@@ -166,16 +195,34 @@ impl Reader<'_> {
         })
     }
 
-    fn render(&self, yaml: &mut Yaml, environment: &Arc<Environment>) -> Result<(), Vec<ModelError>> {
-        let names = render_names(Arc::clone(&self.options.env), &self.options.vars, None, true);
+    fn render(
+        &self,
+        yaml: &mut Yaml,
+        environment: &Arc<Environment>,
+    ) -> Result<(), Vec<ModelError>> {
+        let names = render_names(
+            Arc::clone(&self.options.env),
+            &self.options.vars,
+            None,
+            true,
+        );
         let errors = render_tree(yaml, self.shown, self.text, environment, &names, &|_| true);
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
     }
 
     fn known(&self, map: &Yaml, wanted: &str) -> String {
         let known: Vec<&str> = map
             .as_map()
-            .map(|map| map.iter().map(|entry| entry.key.as_str()).filter(|key| *key != "config").collect())
+            .map(|map| {
+                map.iter()
+                    .map(|entry| entry.key.as_str())
+                    .filter(|key| *key != "config")
+                    .collect()
+            })
             .unwrap_or_default();
         match did_you_mean(wanted, &known) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -199,7 +246,9 @@ fn default_database(kind: &str, path: Option<&str>) -> Option<String> {
             None | Some(":memory:") => "memory".to_owned(),
             Some(path) => {
                 let file = path.rsplit('/').next().unwrap_or(path);
-                file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned()
+                file.rsplit_once('.')
+                    .map_or(file, |(stem, _)| stem)
+                    .to_owned()
             }
         }),
         _ => None,

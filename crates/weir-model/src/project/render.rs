@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_jinja::{Call, Environment, Error, ErrorKind, Function, Interpreter, Names, Template, Value};
+use weir_jinja::{
+    Call, Environment, Error, ErrorKind, Function, Interpreter, Names, Template, Value,
+};
 
 use super::package::{Package, Project, Target};
 use crate::convert::{to_json, to_value};
@@ -24,14 +26,19 @@ pub fn env_var(env: EnvVars, secrets: bool) -> Value {
         let default = call.optional("default")?;
         call.finish()?;
         if name.starts_with(SECRET_PREFIX) && !secrets {
-            return Err(Error::custom(format!("the secret `{name}` may not be read here"))
-                .with_hint("secrets are for profiles.yml and packages.yml only"));
+            return Err(
+                Error::custom(format!("the secret `{name}` may not be read here"))
+                    .with_hint("secrets are for profiles.yml and packages.yml only"),
+            );
         }
         match (env.get(&*name), default) {
             (Some(value), _) => Ok(Value::str(value.as_str())),
             (None, Some(default)) if !default.is_undefined() => Ok(default),
-            (None, _) => Err(Error::custom(format!("Env var required but not provided: '{name}'"))
-                .with_hint(format!("set it, or give a default: env_var('{name}', 'default')"))),
+            (None, _) => Err(
+                Error::custom(format!("Env var required but not provided: '{name}'")).with_hint(
+                    format!("set it, or give a default: env_var('{name}', 'default')"),
+                ),
+            ),
         }
     })
 }
@@ -47,7 +54,9 @@ pub(crate) fn plain_var(vars: JsonMap, needed: bool) -> Value {
             (None, Some(default)) => Ok(default),
             (None, None) if !needed => Ok(Value::None),
             (None, None) => Err(Error::custom(format!("Required var '{name}' not found"))
-                .with_hint(format!("give it by --vars '{{{name}: ...}}', or give var() a default"))),
+                .with_hint(format!(
+                    "give it by --vars '{{{name}: ...}}', or give var() a default"
+                ))),
         }
     })
 }
@@ -64,8 +73,10 @@ pub(crate) fn render_names(
     target: Option<&Target>,
     secrets: bool,
 ) -> YamlNames {
-    let mut names =
-        vec![("env_var", env_var(env, secrets)), ("var", plain_var(vars.clone(), true))];
+    let mut names = vec![
+        ("env_var", env_var(env, secrets)),
+        ("var", plain_var(vars.clone(), true)),
+    ];
     if let Some(target) = target {
         names.push(("target", target.to_value()));
     }
@@ -74,11 +85,18 @@ pub(crate) fn render_names(
 
 impl Names for YamlNames {
     fn lookup(&self, name: &str, _: &Interpreter) -> weir_jinja::Result<Option<Value>> {
-        Ok(self.names.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
+        Ok(self
+            .names
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.clone()))
     }
 
     fn known(&self) -> Vec<String> {
-        self.names.iter().map(|(name, _)| (*name).to_owned()).collect()
+        self.names
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect()
     }
 }
 
@@ -89,14 +107,23 @@ impl Project {
             vec![
                 ("project_name", Value::str(Arc::clone(&package.name))),
                 ("version", package.version.as_deref().into()),
-                ("vars", to_value(&serde_json::Value::Object(package.vars.clone()))),
+                (
+                    "vars",
+                    to_value(&serde_json::Value::Object(package.vars.clone())),
+                ),
             ]
         };
-        let all = self.packages.iter().map(|(name, package)| (Arc::clone(name), Value::dict(one(package))));
+        let all = self
+            .packages
+            .iter()
+            .map(|(name, package)| (Arc::clone(name), Value::dict(one(package))));
         let mut entries = one(self.root());
         entries.push(("dependencies", Value::dict(all)));
         entries.push(("target_name", Value::str(self.target.name.as_str())));
-        entries.push(("profile_name", Value::str(self.target.profile_name.as_str())));
+        entries.push((
+            "profile_name",
+            Value::str(self.target.profile_name.as_str()),
+        ));
         Value::dict(entries)
     }
 }
@@ -116,7 +143,10 @@ impl Target {
         map.insert("target_name".to_owned(), self.name.as_str().into());
         map.insert("profile_name".to_owned(), self.profile_name.as_str().into());
         map.insert("schema".to_owned(), self.schema.as_str().into());
-        let database = self.database.as_deref().map_or(serde_json::Value::Null, Into::into);
+        let database = self
+            .database
+            .as_deref()
+            .map_or(serde_json::Value::Null, Into::into);
         if map.contains_key("dbname") || self.kind == "postgres" {
             map.insert("dbname".to_owned(), database.clone());
         }
@@ -127,9 +157,16 @@ impl Target {
 
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["pass", "password", "token", "secret", "private_key", "keyfile_json"]
-        .iter()
-        .any(|word| key == *word || key.ends_with(&format!("_{word}")))
+    [
+        "pass",
+        "password",
+        "token",
+        "secret",
+        "private_key",
+        "keyfile_json",
+    ]
+    .iter()
+    .any(|word| key == *word || key.ends_with(&format!("_{word}")))
 }
 
 /// Renders every text of `yaml` for which `wanted` says so, given the keys that lead to it.
@@ -148,7 +185,11 @@ pub(crate) fn render_tree(
     let mut interpreter = Interpreter::new(Arc::clone(environment));
     let mut render = |template: &str, line: u32, column: u32| {
         render_one(&mut interpreter, names, file, template).map_err(|error| {
-            errors.push(error.at(Place::at(file, line, column)).excerpt(excerpt(text, line, column)));
+            errors.push(
+                error
+                    .at(Place::at(file, line, column))
+                    .excerpt(excerpt(text, line, column)),
+            );
         })
     };
     walk(yaml, &mut Vec::new(), wanted, &mut render);
@@ -199,8 +240,7 @@ fn walk(
 /// Says whether rendering could change `text`.
 pub(crate) fn has_template(text: &str) -> bool {
     let bytes = text.as_bytes();
-    memchr::memchr_iter(b'{', bytes)
-        .any(|at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
+    memchr::memchr_iter(b'{', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'{' | b'%' | b'#')))
 }
 
 /// Renders one text as a value.
@@ -233,7 +273,9 @@ pub(crate) fn template_error(error: Error, template: &str) -> ModelError {
     );
     match hint {
         Some(hint) => made.hint(hint),
-        None if undefined => made.hint("here only `var`, `env_var`, `target` and plain functions exist"),
+        None if undefined => {
+            made.hint("here only `var`, `env_var`, `target` and plain functions exist")
+        }
         None => made,
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn requirements(
     let mut out = Requirements::default();
     let mut from: Option<&str> = None;
     for name in ["packages.yml", "dependencies.yml"] {
-        let Ok(text) = std::fs::read_to_string(root.join(name)) else { continue };
+        let Ok(text) = std::fs::read_to_string(root.join(name)) else {
+            continue;
+        };
         let file = format!("{shown}{name}");
         let document = match read(&file, &text) {
             Ok(document) => document,
@@ -40,22 +42,40 @@ pub(super) fn requirements(
         let mut yaml = document.root;
         if name == "packages.yml" {
             let names = render_names(Arc::clone(&options.env), &options.vars, None, true);
-            let failed =
-                render_tree(&mut yaml, &file, &text, &options.environment, &names, &|_| true);
+            let failed = render_tree(
+                &mut yaml,
+                &file,
+                &text,
+                &options.environment,
+                &names,
+                &|_| true,
+            );
             errors.extend(failed);
         }
-        let reader = Reader { file: &file, text: &text };
+        let reader = Reader {
+            file: &file,
+            text: &text,
+        };
         if let Some(packages) = yaml.get("packages").filter(|packages| !packages.is_null()) {
             if from.is_some() {
                 let message = "`packages` stands in both packages.yml and dependencies.yml";
-                errors.push(reader.error(packages, message).hint("keep it in one of them"));
+                errors.push(
+                    reader
+                        .error(packages, message)
+                        .hint("keep it in one of them"),
+                );
                 continue;
             }
             from = Some(name);
             reader.packages(packages, &mut out.packages, errors);
         }
-        for project in yaml.get("projects").and_then(Yaml::as_list).unwrap_or_default() {
-            out.projects.extend(project.get("name").and_then(Yaml::scalar_text));
+        for project in yaml
+            .get("projects")
+            .and_then(Yaml::as_list)
+            .unwrap_or_default()
+        {
+            out.projects
+                .extend(project.get("name").and_then(Yaml::scalar_text));
         }
     }
     out
@@ -70,7 +90,11 @@ impl Reader<'_> {
     fn packages(&self, yaml: &Yaml, out: &mut Vec<PackageSource>, errors: &mut Vec<ModelError>) {
         let Some(items) = yaml.as_list() else {
             let error = self.error(yaml, "`packages` should be a list");
-            errors.push(error.hint("begin each entry with `- package:`, `- git:`, `- local:` or `- tarball:`"));
+            errors.push(
+                error.hint(
+                    "begin each entry with `- package:`, `- git:`, `- local:` or `- tarball:`",
+                ),
+            );
             return;
         };
         for item in items {
@@ -82,11 +106,18 @@ impl Reader<'_> {
     }
 
     fn package(&self, item: &Yaml) -> Result<PackageSource, ModelError> {
-        let text = |key: &str| item.get(key).and_then(Yaml::scalar_text).filter(|text| !text.is_empty());
+        let text = |key: &str| {
+            item.get(key)
+                .and_then(Yaml::scalar_text)
+                .filter(|text| !text.is_empty())
+        };
         let list = |key: &str| match item.get(key) {
-            Some(yaml) if yaml.as_list().is_some() => {
-                yaml.as_list().unwrap_or_default().iter().filter_map(Yaml::scalar_text).collect()
-            }
+            Some(yaml) if yaml.as_list().is_some() => yaml
+                .as_list()
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Yaml::scalar_text)
+                .collect(),
             Some(yaml) => yaml.scalar_text().into_iter().collect(),
             None => Vec::new(),
         };
@@ -115,7 +146,11 @@ impl Reader<'_> {
                 return Err(error.hint("add `version: [\">=1.0.0\", \"<2.0.0\"]`"));
             }
             let prerelease = item.get("install_prerelease").and_then(Yaml::as_bool) == Some(true);
-            return Ok(PackageSource::Hub { name, versions, prerelease });
+            return Ok(PackageSource::Hub {
+                name,
+                versions,
+                prerelease,
+            });
         }
         let error = self.error(item, "this entry names no package");
         Err(error.hint("an entry has one of `package`, `git`, `local`, `tarball`"))

@@ -12,7 +12,9 @@ const LIMIT: u64 = 512 << 20;
 /// outside of `into`.
 pub(super) fn unpack(bytes: &[u8], into: &Path) -> std::io::Result<usize> {
     let mut text = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes).take(LIMIT).read_to_end(&mut text)?;
+    flate2::read::MultiGzDecoder::new(bytes)
+        .take(LIMIT)
+        .read_to_end(&mut text)?;
     let mut rest = &*text;
     let mut long_name: Option<String> = None;
     let mut files = 0;
@@ -23,13 +25,23 @@ pub(super) fn unpack(bytes: &[u8], into: &Path) -> std::io::Result<usize> {
         }
         let size = number(&header[124..136]).ok_or_else(|| broken("a size is no number"))?;
         let size = usize::try_from(size).map_err(|_| broken("a file is too big"))?;
-        let padded = size.checked_add(511).ok_or_else(|| broken("a file is too big"))? / 512 * 512;
-        let contents = after.get(..size).ok_or_else(|| broken("it ends within a file"))?;
+        let padded = size
+            .checked_add(511)
+            .ok_or_else(|| broken("a file is too big"))?
+            / 512
+            * 512;
+        let contents = after
+            .get(..size)
+            .ok_or_else(|| broken("it ends within a file"))?;
         rest = after.get(padded..).unwrap_or_default();
         let own_name = || {
             let (name, prefix) = (field(&header[..100]), field(&header[345..500]));
             let ustar = header[257..262] == *b"ustar" && !prefix.is_empty();
-            if ustar { format!("{prefix}/{name}") } else { name }
+            if ustar {
+                format!("{prefix}/{name}")
+            } else {
+                name
+            }
         };
         match header[156] {
             b'L' => long_name = Some(field(contents)),
@@ -51,11 +63,17 @@ pub(super) fn unpack(bytes: &[u8], into: &Path) -> std::io::Result<usize> {
 }
 
 fn broken(what: &str) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, format!("the archive is broken: {what}"))
+    std::io::Error::new(
+        std::io::ErrorKind::InvalidData,
+        format!("the archive is broken: {what}"),
+    )
 }
 
 fn field(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -83,12 +101,16 @@ fn length_of(number: usize) -> usize {
 
 /// Returns where `name` goes without its first folder, or nothing if that is outside.
 fn inside(into: &Path, name: &str) -> Option<PathBuf> {
-    let mut parts = Path::new(name).components().filter(|part| *part != Component::CurDir);
+    let mut parts = Path::new(name)
+        .components()
+        .filter(|part| *part != Component::CurDir);
     parts.next()?;
     let mut path = into.to_owned();
     let mut deeper = false;
     for part in parts {
-        let Component::Normal(part) = part else { return None };
+        let Component::Normal(part) = part else {
+            return None;
+        };
         path.push(part);
         deeper = true;
     }

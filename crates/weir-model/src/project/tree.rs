@@ -56,11 +56,18 @@ mod tests {
         };
         let fqn = ["shop", "staging", "orders"].map(str::to_owned);
         let mut seen = Vec::new();
-        levels(&tree, &fqn, |key, value| seen.push(format!("{key}={value}")));
+        levels(&tree, &fqn, |key, value| {
+            seen.push(format!("{key}={value}"))
+        });
 
         assert_eq!(
             seen,
-            ["materialized=\"view\"", "enabled=true", "materialized=\"table\"", "meta={\"a\":1}"]
+            [
+                "materialized=\"view\"",
+                "enabled=true",
+                "materialized=\"table\"",
+                "meta={\"a\":1}"
+            ]
         );
     }
 }

@@ -3,7 +3,26 @@
 use serde_json::Value as Json;
 
 use super::package::Project;
+use crate::error::{ModelError, ModelErrorKind};
 use crate::node::JsonMap;
+use crate::yaml::read;
+
+/// Reads variables, or arguments of a macro, as the command line gives them: a mapping in YAML.
+///
+/// # Errors
+///
+/// Text that is no YAML, or no mapping.
+pub fn vars_of(text: &str) -> Result<JsonMap, ModelError> {
+    let root = read("the command line", text)?.root;
+    match root.to_json() {
+        Json::Object(vars) => Ok(vars),
+        Json::Null => Ok(JsonMap::new()),
+        _ => Err(
+            ModelError::new(ModelErrorKind::Project, format!("`{text}` is no mapping"))
+                .hint("write it like '{key: value}'"),
+        ),
+    }
+}
 
 /// Finds `name` for nodes of `package`: the command line first, then the root's entry for that
 /// package, the root's own, and last what the package itself says.
@@ -23,7 +42,9 @@ pub(super) fn find<'p>(project: &'p Project, package: &str, name: &str) -> Optio
         return None;
     }
     let own = &project.package(package)?.vars;
-    scoped(own).and_then(|vars| vars.get(name)).or_else(|| plain(project, own, name))
+    scoped(own)
+        .and_then(|vars| vars.get(name))
+        .or_else(|| plain(project, own, name))
 }
 
 /// Returns every variable that nodes of `package` see.
@@ -52,7 +73,8 @@ pub(super) fn all_of(project: &Project, package: &str) -> JsonMap {
 }
 
 fn plain<'p>(project: &Project, vars: &'p JsonMap, name: &str) -> Option<&'p Json> {
-    vars.get(name).filter(|value| !is_section(project, name, value))
+    vars.get(name)
+        .filter(|value| !is_section(project, name, value))
 }
 
 /// A mapping under a package's name holds that package's variables.

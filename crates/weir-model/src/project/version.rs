@@ -20,12 +20,13 @@ impl Version {
         let text = text.split('+').next().unwrap_or(text);
         let (numbers, pre) = split_pre(text);
         let mut out = [0; 3];
-        let mut count = 0;
-        for part in numbers.split('.') {
-            *out.get_mut(count)? = part.parse().ok()?;
-            count += 1;
+        for (at, part) in numbers.split('.').enumerate() {
+            *out.get_mut(at)? = part.parse().ok()?;
         }
-        Some(Self { numbers: out, pre: pre.map(str::to_owned) })
+        Some(Self {
+            numbers: out,
+            pre: pre.map(str::to_owned),
+        })
     }
 
     pub(crate) fn is_prerelease(&self) -> bool {
@@ -38,7 +39,10 @@ fn split_pre(text: &str) -> (&str, Option<&str>) {
     match text.find(|c: char| !(c.is_ascii_digit() || c == '.')) {
         Some(at) => {
             let pre = text[at..].trim_start_matches('-');
-            (text[..at].trim_end_matches('.'), Some(pre).filter(|pre| !pre.is_empty()))
+            (
+                text[..at].trim_end_matches('.'),
+                Some(pre).filter(|pre| !pre.is_empty()),
+            )
         }
         None => (text, None),
     }
@@ -46,12 +50,14 @@ fn split_pre(text: &str) -> (&str, Option<&str>) {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.numbers.cmp(&other.numbers).then_with(|| match (&self.pre, &other.pre) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(_), None) => Ordering::Less,
-            (Some(a), Some(b)) => a.cmp(b),
-        })
+        self.numbers
+            .cmp(&other.numbers)
+            .then_with(|| match (&self.pre, &other.pre) {
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some(a), Some(b)) => a.cmp(b),
+            })
     }
 }
 
@@ -109,7 +115,10 @@ fn condition(text: &str) -> Option<Condition> {
     ]
     .into_iter()
     .find_map(|(sign, operator)| Some((operator, text.strip_prefix(sign)?)))?;
-    Some(Condition { operator, version: Version::parse(rest)? })
+    Some(Condition {
+        operator,
+        version: Version::parse(rest)?,
+    })
 }
 
 /// Says whether `version` meets all `conditions`.

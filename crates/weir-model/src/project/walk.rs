@@ -44,10 +44,19 @@ const DEPTH: usize = 64;
 /// Finds every file of `package` that means something.
 pub(crate) fn walk(package: &Package, errors: &mut Vec<ModelError>) -> Vec<SourceFile> {
     let ignore = ignore_rules(&package.root, errors);
-    let mut walker = Walker { package, ignore, found: Vec::new(), errors };
+    let mut walker = Walker {
+        package,
+        ignore,
+        found: Vec::new(),
+        errors,
+    };
     let paths = &package.paths;
     walker.folders(&paths.macros, "sql", FileKind::Macro);
-    let generic: Vec<_> = paths.tests.iter().map(|path| format!("{path}/generic")).collect();
+    let generic: Vec<_> = paths
+        .tests
+        .iter()
+        .map(|path| format!("{path}/generic"))
+        .collect();
     walker.folders(&generic, "sql", FileKind::GenericTest);
     walker.folders(&paths.models, "sql", FileKind::Model);
     walker.folders(&paths.models, "py", FileKind::Model);
@@ -56,7 +65,11 @@ pub(crate) fn walk(package: &Package, errors: &mut Vec<ModelError>) -> Vec<Sourc
     walker.folders(&paths.tests, "sql", FileKind::SingularTest);
     walker.folders(&paths.seeds, "csv", FileKind::Seed);
     walker.folders(&paths.functions, "sql", FileKind::Function);
-    let fixtures: Vec<_> = paths.tests.iter().map(|path| format!("{path}/fixtures")).collect();
+    let fixtures: Vec<_> = paths
+        .tests
+        .iter()
+        .map(|path| format!("{path}/fixtures"))
+        .collect();
     walker.folders(&fixtures, "csv", FileKind::Fixture);
     walker.folders(&fixtures, "sql", FileKind::Fixture);
     let all = [
@@ -71,7 +84,11 @@ pub(crate) fn walk(package: &Package, errors: &mut Vec<ModelError>) -> Vec<Sourc
     let mut all: Vec<String> = all.into_iter().flatten().cloned().collect();
     all.sort();
     all.dedup();
-    let docs = if paths.docs.is_empty() { all.clone() } else { paths.docs.clone() };
+    let docs = if paths.docs.is_empty() {
+        all.clone()
+    } else {
+        paths.docs.clone()
+    };
     walker.folders(&docs, "md", FileKind::Doc);
     walker.folders(&all, "yml", FileKind::Properties);
     walker.folders(&all, "yaml", FileKind::Properties);
@@ -82,7 +99,9 @@ pub(crate) fn walk(package: &Package, errors: &mut Vec<ModelError>) -> Vec<Sourc
         let of_tests = file.kind == FileKind::SingularTest
             && paths.tests.iter().any(|folder| {
                 let generic = file.original.strip_prefix(&**folder);
-                generic.is_some_and(|rest| rest.starts_with("/generic/") || rest.starts_with("/fixtures/"))
+                generic.is_some_and(|rest| {
+                    rest.starts_with("/generic/") || rest.starts_with("/fixtures/")
+                })
             });
         !of_tests && seen.insert((file.kind, Arc::clone(&file.original)))
     });
@@ -107,7 +126,15 @@ impl Walker<'_> {
         }
     }
 
-    fn folder(&mut self, at: &Path, top: &str, below: &str, ending: &str, kind: FileKind, depth: usize) {
+    fn folder(
+        &mut self,
+        at: &Path,
+        top: &str,
+        below: &str,
+        ending: &str,
+        kind: FileKind,
+        depth: usize,
+    ) {
         if depth > DEPTH {
             let error = ModelError::new(ModelErrorKind::File, "folders nest too deeply")
                 .at(Place::file(format!("{top}/{below}")))
@@ -133,9 +160,21 @@ impl Walker<'_> {
         names.sort();
         let mut folders = Vec::new();
         for (name, path) in names {
-            let relative = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-            let original = if top.is_empty() { relative.clone() } else { format!("{top}/{relative}") };
-            if self.ignore.as_ref().is_some_and(|ignore| ignore.matches(&original)) {
+            let relative = if below.is_empty() {
+                name.clone()
+            } else {
+                format!("{below}/{name}")
+            };
+            let original = if top.is_empty() {
+                relative.clone()
+            } else {
+                format!("{top}/{relative}")
+            };
+            if self
+                .ignore
+                .as_ref()
+                .is_some_and(|ignore| ignore.matches(&original))
+            {
                 continue;
             }
             if path.is_dir() {
@@ -156,7 +195,8 @@ impl Walker<'_> {
 }
 
 fn has_ending(name: &str, ending: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(stem, found)| !stem.is_empty() && found.eq_ignore_ascii_case(ending))
+    name.rsplit_once('.')
+        .is_some_and(|(stem, found)| !stem.is_empty() && found.eq_ignore_ascii_case(ending))
 }
 
 /// The patterns of `.dbtignore`, which are those of `.gitignore`; the last that fits decides.
@@ -167,7 +207,7 @@ struct Ignore {
 
 impl Ignore {
     fn matches(&self, path: &str) -> bool {
-        match self.patterns.matches(path).iter().last() {
+        match self.patterns.matches(path).iter().next_back() {
             Some(last) => !self.keeps[last],
             None => false,
         }
@@ -239,7 +279,11 @@ mod tests {
 
     #[test]
     fn patterns_fit_as_in_gitignore() {
-        let fits = |glob: &str, path: &str| Regex::new(&glob_pattern(glob)).expect("is one").is_match(path);
+        let fits = |glob: &str, path: &str| {
+            Regex::new(&glob_pattern(glob))
+                .expect("is one")
+                .is_match(path)
+        };
         assert!(fits("*.md", "models/a.md"));
         assert!(fits("models/old", "models/old/a.sql"));
         assert!(!fits("models/old", "other/models/old/a.sql"));

@@ -47,7 +47,14 @@ const UNCOMPARED: [&str; 5] = ["alias", "schema", "database", "tags", "group"];
 
 /// Settings of tests that change what they say.
 const TEST_SETTINGS: [&str; 8] = [
-    "severity", "where", "limit", "fail_calc", "warn_if", "error_if", "store_failures", "store_failures_as",
+    "severity",
+    "where",
+    "limit",
+    "fail_calc",
+    "warn_if",
+    "error_if",
+    "store_failures",
+    "store_failures_as",
 ];
 
 impl<'c> Comparer<'c> {
@@ -56,12 +63,19 @@ impl<'c> Comparer<'c> {
             .macros
             .values()
             .filter(|found| {
-                let before = previous.macro_of(found.id.as_str()).and_then(|before| before["macro_sql"].as_str());
+                let before = previous
+                    .macro_of(found.id.as_str())
+                    .and_then(|before| before["macro_sql"].as_str());
                 before.map(str::trim) != Some(found.code.trim())
             })
             .map(|found| found.id.as_str().to_owned())
             .collect();
-        Self { manifest, previous, changed, leads: RefCell::default() }
+        Self {
+            manifest,
+            previous,
+            changed,
+            leads: RefCell::default(),
+        }
     }
 
     /// Says whether `id` is not what it was: one aspect of it, or any. What is new is modified, but has
@@ -71,7 +85,9 @@ impl<'c> Comparer<'c> {
         let Some(before) = self.previous.node(id.as_str()) else {
             return aspect.is_none_or(|aspect| aspect == Aspect::Macros && macros);
         };
-        let Some(now) = thing_json(self.manifest, id) else { return false };
+        let Some(now) = thing_json(self.manifest, id) else {
+            return false;
+        };
         match aspect {
             Some(Aspect::Body) => self.body(&now, before),
             Some(Aspect::Configs) => configs(&now, before),
@@ -96,19 +112,44 @@ impl<'c> Comparer<'c> {
             Some("model" | "snapshot" | "analysis" | "operation" | "sql_operation") => {
                 now["raw_code"] != before["raw_code"] && now["checksum"] != before["checksum"]
             }
-            Some("test") => now["raw_code"] != before["raw_code"] || now["test_metadata"] != before["test_metadata"],
+            Some("test") => {
+                now["raw_code"] != before["raw_code"]
+                    || now["test_metadata"] != before["test_metadata"]
+            }
             Some("seed") => now["checksum"] != before["checksum"],
-            Some("source") => ["external", "loader", "quoting", "freshness", "loaded_at_field"]
-                .iter()
-                .any(|key| now[*key] != before[*key]),
+            Some("source") => [
+                "external",
+                "loader",
+                "quoting",
+                "freshness",
+                "loaded_at_field",
+            ]
+            .iter()
+            .any(|key| now[*key] != before[*key]),
             Some("unit_test") => {
                 // Checksums of other tools are made otherwise, so what they are made of is compared.
-                ["model", "given", "expect", "overrides"].iter().any(|key| now[*key] != before[*key])
+                ["model", "given", "expect", "overrides"]
+                    .iter()
+                    .any(|key| now[*key] != before[*key])
             }
             _ => {
                 let keys = [
-                    "type", "owner", "url", "maturity", "description", "label", "type_params", "filter", "model",
-                    "entities", "measures", "dimensions", "defaults", "query_params", "exports", "depends_on",
+                    "type",
+                    "owner",
+                    "url",
+                    "maturity",
+                    "description",
+                    "label",
+                    "type_params",
+                    "filter",
+                    "model",
+                    "entities",
+                    "measures",
+                    "dimensions",
+                    "defaults",
+                    "query_params",
+                    "exports",
+                    "depends_on",
                 ];
                 keys.iter().any(|key| now[*key] != before[*key])
             }
@@ -136,8 +177,15 @@ impl<'c> Comparer<'c> {
         }
         // Macros may call each other in circles: while one is looked at it counts as unchanged.
         self.leads.borrow_mut().insert(id.clone(), false);
-        let called = self.manifest.macros.get(id).map(|found| found.depends_on.macros.clone()).unwrap_or_default();
-        let leads = called.iter().any(|below| self.leads_to_change(below, depth + 1));
+        let called = self
+            .manifest
+            .macros
+            .get(id)
+            .map(|found| found.depends_on.macros.clone())
+            .unwrap_or_default();
+        let leads = called
+            .iter()
+            .any(|below| self.leads_to_change(below, depth + 1));
         self.leads.borrow_mut().insert(id.clone(), leads);
         leads
     }
@@ -145,26 +193,45 @@ impl<'c> Comparer<'c> {
 
 fn configs(now: &Json, before: &Json) -> bool {
     let empty = Json::Object(serde_json::Map::new());
-    let of = |thing: &Json| thing.get("unrendered_config").cloned().unwrap_or_else(|| empty.clone());
+    let of = |thing: &Json| {
+        thing
+            .get("unrendered_config")
+            .cloned()
+            .unwrap_or_else(|| empty.clone())
+    };
     let (now_set, before_set) = (of(now), of(before));
-    let (Json::Object(now_set), Json::Object(before_set)) = (&now_set, &before_set) else { return false };
+    let (Json::Object(now_set), Json::Object(before_set)) = (&now_set, &before_set) else {
+        return false;
+    };
     let is_test = now["resource_type"] == "test";
     let keys: HashSet<&String> = now_set.keys().chain(before_set.keys()).collect();
     keys.into_iter().any(|key| {
-        let compared = if is_test { TEST_SETTINGS.contains(&key.as_str()) } else { !UNCOMPARED.contains(&key.as_str()) };
-        let given = |set: &serde_json::Map<String, Json>| set.get(key).filter(|value| !value.is_null()).cloned();
+        let compared = if is_test {
+            TEST_SETTINGS.contains(&key.as_str())
+        } else {
+            !UNCOMPARED.contains(&key.as_str())
+        };
+        let given = |set: &serde_json::Map<String, Json>| {
+            set.get(key).filter(|value| !value.is_null()).cloned()
+        };
         compared && given(now_set) != given(before_set)
     })
 }
 
 fn relation(now: &Json, before: &Json) -> bool {
     if now["resource_type"] == "source" {
-        return ["database", "schema", "identifier"].iter().any(|key| now[*key] != before[*key]);
+        return ["database", "schema", "identifier"]
+            .iter()
+            .any(|key| now[*key] != before[*key]);
     }
     // Targets differ between environments; what the project itself says is compared.
     ["database", "schema", "alias"].iter().any(|key| {
         let given = |thing: &Json| {
-            thing.get("unrendered_config").and_then(|set| set.get(*key)).filter(|value| !value.is_null()).cloned()
+            thing
+                .get("unrendered_config")
+                .and_then(|set| set.get(*key))
+                .filter(|value| !value.is_null())
+                .cloned()
         };
         given(now) != given(before)
     })

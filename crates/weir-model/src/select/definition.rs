@@ -41,11 +41,22 @@ impl Selectors {
         let Ok(text) = std::fs::read_to_string(root.join("selectors.yml")) else {
             return Ok(Self::default());
         };
-        let mut yaml = read("selectors.yml", &text).map_err(|error| vec![error])?.root;
+        let mut yaml = read("selectors.yml", &text)
+            .map_err(|error| vec![error])?
+            .root;
         let errors = render(&mut yaml, &text);
-        let mut reader = Reader { text: &text, indirect, errors, out: Self::default() };
+        let mut reader = Reader {
+            text: &text,
+            indirect,
+            errors,
+            out: Self::default(),
+        };
         reader.all(&yaml);
-        if reader.errors.is_empty() { Ok(reader.out) } else { Err(reader.errors) }
+        if reader.errors.is_empty() {
+            Ok(reader.out)
+        } else {
+            Err(reader.errors)
+        }
     }
 
     /// Returns the selector called `name`.
@@ -85,35 +96,57 @@ struct Reader<'r> {
 
 impl Reader<'_> {
     fn all(&mut self, root: &Yaml) {
-        for item in root.get("selectors").and_then(Yaml::as_list).unwrap_or_default() {
+        for item in root
+            .get("selectors")
+            .and_then(Yaml::as_list)
+            .unwrap_or_default()
+        {
             let Some(name) = item.get("name").and_then(Yaml::scalar_text) else {
                 self.fail(item, "a selector has no name", "add `name:`");
                 continue;
             };
             let Some(definition) = item.get("definition") else {
-                self.fail(item, format!("selector `{name}` has no definition"), "add `definition:`");
+                self.fail(
+                    item,
+                    format!("selector `{name}` has no definition"),
+                    "add `definition:`",
+                );
                 continue;
             };
             if self.out.all.contains_key(&name) {
-                self.fail(item, format!("selector `{name}` is defined twice"), "rename one");
+                self.fail(
+                    item,
+                    format!("selector `{name}` is defined twice"),
+                    "rename one",
+                );
                 continue;
             }
             if let Some(spec) = self.definition(definition, 0) {
                 let mut whole = JsonMap::new();
                 whole.insert("name".to_owned(), name.as_str().into());
-                whole.insert("description".to_owned(), item.get("description").map_or(Json::from(""), Yaml::to_json));
+                whole.insert(
+                    "description".to_owned(),
+                    item.get("description")
+                        .map_or(Json::from(""), Yaml::to_json),
+                );
                 whole.insert("definition".to_owned(), definition.to_json());
-                self.out.definitions.insert(name.clone(), Json::Object(whole));
+                self.out
+                    .definitions
+                    .insert(name.clone(), Json::Object(whole));
                 self.out.all.insert(name.clone(), spec);
             }
             // A text here may be a template that was rendered to one.
             let is_default = item.get("default").is_some_and(|value| {
-                value.as_bool() == Some(true) || value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+                value.as_bool() == Some(true)
+                    || value
+                        .as_str()
+                        .is_some_and(|text| text.eq_ignore_ascii_case("true"))
             });
             if is_default {
                 match &self.out.default {
                     Some(first) => {
-                        let message = format!("both `{first}` and `{name}` are the default selector");
+                        let message =
+                            format!("both `{first}` and `{name}` are the default selector");
                         self.fail(item, message, "keep `default: true` at one of them");
                     }
                     None => self.out.default = Some(name),
@@ -124,7 +157,11 @@ impl Reader<'_> {
 
     fn definition(&mut self, yaml: &Yaml, depth: usize) -> Option<Spec> {
         if depth > 32 {
-            self.fail(yaml, "this definition nests too deeply", "name parts of it, and use `method: selector`");
+            self.fail(
+                yaml,
+                "this definition nests too deeply",
+                "name parts of it, and use `method: selector`",
+            );
             return None;
         }
         match &yaml.value {
@@ -138,10 +175,18 @@ impl Reader<'_> {
             },
             YamlValue::Map(map) => {
                 if let Some(parts) = map.get("union") {
-                    return self.joined(parts, depth, Spec::Union as fn(Vec<Spec>, Indirect) -> Spec);
+                    return self.joined(
+                        parts,
+                        depth,
+                        Spec::Union as fn(Vec<Spec>, Indirect) -> Spec,
+                    );
                 }
                 if let Some(parts) = map.get("intersection") {
-                    return self.joined(parts, depth, Spec::Intersection as fn(Vec<Spec>, Indirect) -> Spec);
+                    return self.joined(
+                        parts,
+                        depth,
+                        Spec::Intersection as fn(Vec<Spec>, Indirect) -> Spec,
+                    );
                 }
                 if map.get("method").is_some() {
                     return self.criteria(yaml, depth);
@@ -153,22 +198,38 @@ impl Reader<'_> {
                 {
                     return Some(Spec::Criteria(self.method(yaml, &entry.key, &value)));
                 }
-                self.fail(yaml, "this is no definition", "write `method:` and `value:`, `union:` or `intersection:`");
+                self.fail(
+                    yaml,
+                    "this is no definition",
+                    "write `method:` and `value:`, `union:` or `intersection:`",
+                );
                 None
             }
             _ => {
-                self.fail(yaml, "this is no definition", "write a selection as text, or `method:` and `value:`");
+                self.fail(
+                    yaml,
+                    "this is no definition",
+                    "write a selection as text, or `method:` and `value:`",
+                );
                 None
             }
         }
     }
 
     /// Joins a list, without what its `exclude` names.
-    fn joined(&mut self, parts: &Yaml, depth: usize, join: fn(Vec<Spec>, Indirect) -> Spec) -> Option<Spec> {
+    fn joined(
+        &mut self,
+        parts: &Yaml,
+        depth: usize,
+        join: fn(Vec<Spec>, Indirect) -> Spec,
+    ) -> Option<Spec> {
         let mut chosen = Vec::new();
         let mut excluded = Vec::new();
         for part in parts.as_list().unwrap_or_default() {
-            let exclude = part.as_map().filter(|map| map.len() == 1).and_then(|map| map.get("exclude"));
+            let exclude = part
+                .as_map()
+                .filter(|map| map.len() == 1)
+                .and_then(|map| map.get("exclude"));
             match exclude {
                 Some(list) => {
                     for item in list.as_list().unwrap_or_default() {
@@ -179,7 +240,11 @@ impl Reader<'_> {
             }
         }
         if chosen.is_empty() {
-            self.fail(parts, "nothing is joined here", "list at least one definition");
+            self.fail(
+                parts,
+                "nothing is joined here",
+                "list at least one definition",
+            );
             return None;
         }
         Some(self.without(join(chosen, self.indirect), excluded))
@@ -198,9 +263,14 @@ impl Reader<'_> {
         let mut words = method.split('.');
         let flag = |key: &str| yaml.get(key).and_then(Yaml::as_bool).unwrap_or(false);
         let depth = |key: &str| {
-            yaml.get(key).and_then(Yaml::scalar_text).and_then(|text| text.parse::<usize>().ok())
+            yaml.get(key)
+                .and_then(Yaml::scalar_text)
+                .and_then(|text| text.parse::<usize>().ok())
         };
-        let indirect = yaml.get("indirect_selection").and_then(Yaml::as_str).and_then(Indirect::parse);
+        let indirect = yaml
+            .get("indirect_selection")
+            .and_then(Yaml::as_str)
+            .and_then(Indirect::parse);
         Criteria {
             raw: format!("{method}:{value}"),
             method: words.next().unwrap_or_default().to_owned(),
@@ -216,12 +286,20 @@ impl Reader<'_> {
     fn criteria(&mut self, yaml: &Yaml, depth: usize) -> Option<Spec> {
         let text = |key: &str| yaml.get(key).and_then(Yaml::scalar_text);
         let (Some(method), Some(value)) = (text("method"), text("value")) else {
-            self.fail(yaml, "a definition by `method` needs a `value`", "add `value:`");
+            self.fail(
+                yaml,
+                "a definition by `method` needs a `value`",
+                "add `value:`",
+            );
             return None;
         };
         let chosen = Spec::Criteria(self.method(yaml, &method, &value));
         let mut excluded = Vec::new();
-        for item in yaml.get("exclude").and_then(Yaml::as_list).unwrap_or_default() {
+        for item in yaml
+            .get("exclude")
+            .and_then(Yaml::as_list)
+            .unwrap_or_default()
+        {
             excluded.extend(self.definition(item, depth + 1));
         }
         Some(self.without(chosen, excluded))

@@ -74,7 +74,11 @@ fn class(pattern: &[char], c: char) -> Option<(usize, bool)> {
 /// Says whether `path` fits a pattern of paths, in which `*` stays within a folder and `**` does not.
 pub(crate) fn path_fits(path: &str, pattern: &str) -> bool {
     let path: Vec<&str> = path.split('/').collect();
-    let pattern: Vec<&str> = pattern.trim_end_matches('/').trim_start_matches("./").split('/').collect();
+    let pattern: Vec<&str> = pattern
+        .trim_end_matches('/')
+        .trim_start_matches("./")
+        .split('/')
+        .collect();
     parts_fit(&path, &pattern)
 }
 
@@ -82,7 +86,10 @@ fn parts_fit(path: &[&str], pattern: &[&str]) -> bool {
     match pattern.first() {
         None => path.is_empty(),
         Some(&"**") => (0..=path.len()).any(|skipped| parts_fit(&path[skipped..], &pattern[1..])),
-        Some(first) => path.first().is_some_and(|part| fits(part, first)) && parts_fit(&path[1..], &pattern[1..]),
+        Some(first) => {
+            path.first().is_some_and(|part| fits(part, first))
+                && parts_fit(&path[1..], &pattern[1..])
+        }
     }
 }
 

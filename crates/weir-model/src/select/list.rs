@@ -39,13 +39,28 @@ impl Listing {
 
 /// The keys of a JSON line when none are asked for.
 const USUAL: [&str; 15] = [
-    "alias", "name", "package_name", "depends_on", "tags", "config", "resource_type", "source_name",
-    "original_file_path", "unique_id", "event_time", "given", "expect", "overrides", "model",
+    "alias",
+    "name",
+    "package_name",
+    "depends_on",
+    "tags",
+    "config",
+    "resource_type",
+    "source_name",
+    "original_file_path",
+    "unique_id",
+    "event_time",
+    "given",
+    "expect",
+    "overrides",
+    "model",
 ];
 
 /// Lists things, one line for each, in their order.
 pub fn list(manifest: &Manifest, ids: &[UniqueId], form: &Listing) -> Vec<String> {
-    ids.iter().filter_map(|id| line(manifest, id, form)).collect()
+    ids.iter()
+        .filter_map(|id| line(manifest, id, form))
+        .collect()
 }
 
 fn line(manifest: &Manifest, id: &UniqueId, form: &Listing) -> Option<String> {
@@ -83,20 +98,32 @@ fn line(manifest: &Manifest, id: &UniqueId, form: &Listing) -> Option<String> {
 
 /// Finds `config.materialized` and the like.
 fn nested<'j>(thing: &'j Json, key: &str) -> Option<&'j Json> {
-    thing.get(key).or_else(|| key.split('.').try_fold(thing, |thing, part| thing.get(part)))
+    thing.get(key).or_else(|| {
+        key.split('.')
+            .try_fold(thing, |thing, part| thing.get(part))
+    })
 }
 
 fn selector(manifest: &Manifest, id: &UniqueId, thing: &Json) -> String {
     if let Some(source) = manifest.sources.get(id) {
-        return format!("source:{}.{}.{}", source.package, source.source_name, source.name);
+        return format!(
+            "source:{}.{}.{}",
+            source.package, source.source_name, source.name
+        );
     }
     let package = id.package();
     let name = thing["name"].as_str().unwrap_or_default();
     match id.as_str().split('.').next() {
-        Some(kind @ ("exposure" | "metric" | "semantic_model" | "saved_query")) => format!("{kind}:{package}.{name}"),
+        Some(kind @ ("exposure" | "metric" | "semantic_model" | "saved_query")) => {
+            format!("{kind}:{package}.{name}")
+        }
         Some("unit_test") => format!("unit_test:{package}.{name}"),
         _ => {
-            let parts = thing["fqn"].as_array().into_iter().flatten().filter_map(Json::as_str);
+            let parts = thing["fqn"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Json::as_str);
             parts.collect::<Vec<_>>().join(".")
         }
     }

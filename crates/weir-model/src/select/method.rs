@@ -12,9 +12,28 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::node::{JsonMap, Manifest, Node, NodeConfig, NodeDetail, UniqueId, Version};
 
 const METHODS: [&str; 22] = [
-    "fqn", "tag", "group", "access", "source", "path", "file", "package", "config", "test_name", "test_type",
-    "resource_type", "state", "exposure", "metric", "result", "source_status", "version", "semantic_model",
-    "saved_query", "unit_test", "selector",
+    "fqn",
+    "tag",
+    "group",
+    "access",
+    "source",
+    "path",
+    "file",
+    "package",
+    "config",
+    "test_name",
+    "test_type",
+    "resource_type",
+    "state",
+    "exposure",
+    "metric",
+    "result",
+    "source_status",
+    "version",
+    "semantic_model",
+    "saved_query",
+    "unit_test",
+    "selector",
 ];
 
 /// Finds what methods choose among everything of a manifest.
@@ -39,8 +58,16 @@ struct Thing<'m> {
 }
 
 impl<'m> Methods<'m> {
-    pub(super) fn new(manifest: &'m Manifest, selectors: &'m Selectors, previous: Option<&'m PreviousState>) -> Self {
-        Self { manifest, selectors, previous }
+    pub(super) fn new(
+        manifest: &'m Manifest,
+        selectors: &'m Selectors,
+        previous: Option<&'m PreviousState>,
+    ) -> Self {
+        Self {
+            manifest,
+            selectors,
+            previous,
+        }
     }
 
     /// Returns what a named selector says.
@@ -67,23 +94,39 @@ impl<'m> Methods<'m> {
     pub(super) fn search(&self, criteria: &Criteria) -> Result<Vec<UniqueId>, ModelError> {
         let value = criteria.value.as_str();
         let keep = |test: &dyn Fn(&Thing<'_>) -> bool| -> Vec<UniqueId> {
-            self.things().filter(|thing| test(thing)).map(|thing| thing.id.clone()).collect()
+            self.things()
+                .filter(|thing| test(thing))
+                .map(|thing| thing.id.clone())
+                .collect()
         };
         Ok(match criteria.method.as_str() {
-            "fqn" => keep(&|thing| !thing.id.as_str().starts_with("source.") && fqn_fits(thing, value)),
+            "fqn" => {
+                keep(&|thing| !thing.id.as_str().starts_with("source.") && fqn_fits(thing, value))
+            }
             "tag" => keep(&|thing| thing.tags.iter().any(|tag| fits(tag, value))),
             "group" => keep(&|thing| thing.config.group().is_some_and(|group| fits(group, value))),
             "access" => keep(&|thing| {
-                thing.node.and_then(Node::model).is_some_and(|model| model.access.as_str() == value)
+                thing
+                    .node
+                    .and_then(Node::model)
+                    .is_some_and(|model| model.access.as_str() == value)
             }),
             "path" => keep(&|thing| path_chosen(thing, value)),
             "file" => keep(&|thing| {
-                let file = thing.original_path.rsplit('/').next().unwrap_or(thing.original_path);
+                let file = thing
+                    .original_path
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or(thing.original_path);
                 let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
                 fits(file, value) || fits(stem, value)
             }),
             "package" => {
-                let value = if value == "this" { self.manifest.metadata.project_name.as_str() } else { value };
+                let value = if value == "this" {
+                    self.manifest.metadata.project_name.as_str()
+                } else {
+                    value
+                };
                 keep(&|thing| fits(thing.package, value))
             }
             "config" => keep(&|thing| {
@@ -161,12 +204,28 @@ impl<'m> Methods<'m> {
         }
         nodes
             .chain(sources)
-            .chain(others!(exposures, |one: &'m crate::node::Exposure| one.tags.as_slice()))
-            .chain(others!(metrics, |one: &'m crate::node::Metric| one.tags.as_slice()))
-            .chain(others!(semantic_models, |_: &'m crate::node::SemanticModel| -> &'m [String] { &[] }))
-            .chain(others!(saved_queries, |one: &'m crate::node::SavedQuery| one.tags.as_slice()))
-            .chain(others!(unit_tests, |_: &'m crate::node::UnitTest| -> &'m [String] { &[] }))
-            .chain(others!(functions, |_: &'m crate::node::Function| -> &'m [String] { &[] }))
+            .chain(others!(exposures, |one: &'m crate::node::Exposure| one
+                .tags
+                .as_slice()))
+            .chain(others!(metrics, |one: &'m crate::node::Metric| one
+                .tags
+                .as_slice()))
+            .chain(others!(
+                semantic_models,
+                |_: &'m crate::node::SemanticModel| -> &'m [String] { &[] }
+            ))
+            .chain(others!(
+                saved_queries,
+                |one: &'m crate::node::SavedQuery| one.tags.as_slice()
+            ))
+            .chain(others!(
+                unit_tests,
+                |_: &'m crate::node::UnitTest| -> &'m [String] { &[] }
+            ))
+            .chain(others!(
+                functions,
+                |_: &'m crate::node::Function| -> &'m [String] { &[] }
+            ))
     }
 
     fn sources(&self, value: &str) -> Result<Vec<UniqueId>, ModelError> {
@@ -201,7 +260,10 @@ impl<'m> Methods<'m> {
     fn previous(&self, criteria: &Criteria) -> Result<&'m PreviousState, ModelError> {
         self.previous.ok_or_else(|| {
             error(
-                format!("`{}` compares with an earlier run, and none was named", criteria.raw),
+                format!(
+                    "`{}` compares with an earlier run, and none was named",
+                    criteria.raw
+                ),
                 "name the folder of its artifacts by --state",
             )
         })
@@ -210,7 +272,10 @@ impl<'m> Methods<'m> {
     fn state(&self, criteria: &Criteria) -> Result<Vec<UniqueId>, ModelError> {
         let previous = self.previous(criteria)?;
         if !previous.has_manifest() {
-            return Err(error("there is no manifest.json of an earlier run", "check --state"));
+            return Err(error(
+                "there is no manifest.json of an earlier run",
+                "check --state",
+            ));
         }
         let (word, part) = match criteria.value.split_once('.') {
             Some((word, part)) => (word, Some(part)),
@@ -220,7 +285,10 @@ impl<'m> Methods<'m> {
             None => None,
             Some(part) => Some(compare::Aspect::parse(part).ok_or_else(|| {
                 error(
-                    format!("`state:{}` names no part that can be modified", criteria.value),
+                    format!(
+                        "`state:{}` names no part that can be modified",
+                        criteria.value
+                    ),
                     "parts are: body, configs, relation, persisted_descriptions, macros, contract",
                 )
             })?),
@@ -230,7 +298,9 @@ impl<'m> Methods<'m> {
             "new" => Box::new(|id| previous.node(id.as_str()).is_none()),
             "old" => Box::new(|id| previous.node(id.as_str()).is_some()),
             "modified" => Box::new(|id| comparer.modified(id, aspect)),
-            "unmodified" => Box::new(|id| previous.node(id.as_str()).is_some() && !comparer.modified(id, None)),
+            "unmodified" => {
+                Box::new(|id| previous.node(id.as_str()).is_some() && !comparer.modified(id, None))
+            }
             other => {
                 let known = ["new", "old", "modified", "unmodified"];
                 let hint = match did_you_mean(other, &known) {
@@ -248,7 +318,9 @@ impl<'m> Methods<'m> {
         let previous = self.previous(criteria)?;
         let value = criteria.value.as_str();
         let found = self.manifest.sources.values().filter(|source| {
-            let Some((status, moment)) = previous.freshness(source.id.as_str()) else { return false };
+            let Some((status, moment)) = previous.freshness(source.id.as_str()) else {
+                return false;
+            };
             match value {
                 // The newer figures are given by whoever ran freshness just now.
                 "fresher" => moment.is_some() && previous.is_fresher(source.id.as_str()),
@@ -262,7 +334,10 @@ impl<'m> Methods<'m> {
 /// Says whether a name chooses a thing: its last part, its whole name, or the folders above it.
 fn fqn_fits(thing: &Thing<'_>, value: &str) -> bool {
     is_chosen(thing.fqn, value, thing.versioned)
-        || thing.fqn.get(1..).is_some_and(|unscoped| is_chosen(unscoped, value, thing.versioned))
+        || thing
+            .fqn
+            .get(1..)
+            .is_some_and(|unscoped| is_chosen(unscoped, value, thing.versioned))
 }
 
 fn is_chosen(fqn: &[String], value: &str, versioned: bool) -> bool {
@@ -294,7 +369,10 @@ fn is_chosen(fqn: &[String], value: &str, versioned: bool) -> bool {
 }
 
 fn path_chosen(thing: &Thing<'_>, value: &str) -> bool {
-    let described = thing.patch_path.and_then(|path| path.split_once("://")).map(|(_, path)| path);
+    let described = thing
+        .patch_path
+        .and_then(|path| path.split_once("://"))
+        .map(|(_, path)| path);
     if described.is_some_and(|path| path_fits(path, value)) {
         return true;
     }
@@ -326,9 +404,15 @@ fn test_type(thing: &Thing<'_>, value: &str) -> bool {
 }
 
 fn version_fits(node: Option<&Node>, value: &str) -> bool {
-    let Some(model) = node.and_then(Node::model) else { return false };
-    let (Some(version), latest) = (&model.version, &model.latest_version) else { return value == "none" };
-    let Some(latest) = latest else { return value == "none" };
+    let Some(model) = node.and_then(Node::model) else {
+        return false;
+    };
+    let (Some(version), latest) = (&model.version, &model.latest_version) else {
+        return value == "none";
+    };
+    let Some(latest) = latest else {
+        return value == "none";
+    };
     let number = |version: &Version| version.to_string().parse::<f64>();
     let order = match (number(version), number(latest)) {
         (Ok(own), Ok(latest)) => own.total_cmp(&latest),
@@ -344,8 +428,12 @@ fn version_fits(node: Option<&Node>, value: &str) -> bool {
 
 /// Says whether the configuration has `value` under the keys: equal, in a list, or as a key.
 fn config_fits(config: &NodeConfig, keys: &[String], value: &str) -> bool {
-    let Some((first, rest)) = keys.split_first() else { return false };
-    let Some(mut found) = config.get(first) else { return false };
+    let Some((first, rest)) = keys.split_first() else {
+        return false;
+    };
+    let Some(mut found) = config.get(first) else {
+        return false;
+    };
     for key in rest {
         match found.get(key) {
             Some(deeper) => found = deeper,

@@ -43,7 +43,11 @@ impl<'s> Selector<'s> {
         selectors: &'s Selectors,
         previous: Option<&'s PreviousState>,
     ) -> Self {
-        Self { manifest, graph, methods: Methods::new(manifest, selectors, previous) }
+        Self {
+            manifest,
+            graph,
+            methods: Methods::new(manifest, selectors, previous),
+        }
     }
 
     /// Chooses what `spec` says, of the resource kinds that `wanted` accepts.
@@ -77,11 +81,16 @@ impl<'s> Selector<'s> {
         depth: usize,
     ) -> Result<(HashSet<UniqueId>, HashSet<UniqueId>), ModelError> {
         if depth > 64 {
-            return Err(spec::error("selectors refer to one another without end", "check selectors.yml for a circle"));
+            return Err(spec::error(
+                "selectors refer to one another without end",
+                "check selectors.yml for a circle",
+            ));
         }
         match spec {
             Spec::Criteria(criteria) => self.criteria(criteria, warnings, depth),
-            Spec::Union(parts, indirect) | Spec::Intersection(parts, indirect) | Spec::Difference(parts, indirect) => {
+            Spec::Union(parts, indirect)
+            | Spec::Intersection(parts, indirect)
+            | Spec::Difference(parts, indirect) => {
                 let mut direct = Vec::new();
                 let mut all = Vec::new();
                 for part in parts {
@@ -111,8 +120,12 @@ impl<'s> Selector<'s> {
             }
             return Ok(self.relatives(criteria, chosen));
         }
-        let chosen: HashSet<UniqueId> =
-            self.methods.search(criteria)?.into_iter().filter(|id| self.graph.contains(id)).collect();
+        let chosen: HashSet<UniqueId> = self
+            .methods
+            .search(criteria)?
+            .into_iter()
+            .filter(|id| self.graph.contains(id))
+            .collect();
         if chosen.is_empty() && criteria.value != "*" {
             warnings.push(self.methods.nothing(criteria));
         }
@@ -142,7 +155,11 @@ impl<'s> Selector<'s> {
     }
 
     /// Adds tests of what is chosen, as far as `indirect` says.
-    fn expand(&self, chosen: HashSet<UniqueId>, indirect: Indirect) -> (HashSet<UniqueId>, HashSet<UniqueId>) {
+    fn expand(
+        &self,
+        chosen: HashSet<UniqueId>,
+        indirect: Indirect,
+    ) -> (HashSet<UniqueId>, HashSet<UniqueId>) {
         if indirect == Indirect::Empty {
             return (chosen, HashSet::new());
         }
@@ -153,7 +170,12 @@ impl<'s> Selector<'s> {
             if !self.is_indirect(&id) {
                 continue;
             }
-            if indirect == Indirect::Eager || self.graph.parents_of(&id).all(|parent| within.contains(parent)) {
+            if indirect == Indirect::Eager
+                || self
+                    .graph
+                    .parents_of(&id)
+                    .all(|parent| within.contains(parent))
+            {
                 direct.insert(id);
             } else {
                 pending.insert(id);
@@ -173,14 +195,24 @@ impl<'s> Selector<'s> {
     }
 
     /// Adds those pending tests whose parents are all there now.
-    fn settle(&self, direct: HashSet<UniqueId>, all: &HashSet<UniqueId>, indirect: Indirect) -> HashSet<UniqueId> {
+    fn settle(
+        &self,
+        direct: HashSet<UniqueId>,
+        all: &HashSet<UniqueId>,
+        indirect: Indirect,
+    ) -> HashSet<UniqueId> {
         if !matches!(indirect, Indirect::Cautious | Indirect::Buildable) || direct == *all {
             return direct;
         }
         let within = self.within(&direct, indirect);
         let mut settled = direct;
         for id in all {
-            if self.is_indirect(id) && self.graph.parents_of(id).all(|parent| within.contains(parent)) {
+            if self.is_indirect(id)
+                && self
+                    .graph
+                    .parents_of(id)
+                    .all(|parent| within.contains(parent))
+            {
                 settled.insert(id.clone());
             }
         }
@@ -190,7 +222,10 @@ impl<'s> Selector<'s> {
     /// Tests come with what they test; singular tests too.
     fn is_indirect(&self, id: &UniqueId) -> bool {
         match self.manifest.nodes.get(id) {
-            Some(node) => matches!(node.detail, NodeDetail::GenericTest(_) | NodeDetail::SingularTest),
+            Some(node) => matches!(
+                node.detail,
+                NodeDetail::GenericTest(_) | NodeDetail::SingularTest
+            ),
             None => self.manifest.unit_tests.contains_key(id),
         }
     }

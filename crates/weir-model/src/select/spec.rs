@@ -71,7 +71,11 @@ impl Spec {
     /// # Errors
     ///
     /// A word that is no selection.
-    pub fn read(select: &[String], exclude: &[String], indirect: Indirect) -> Result<Self, ModelError> {
+    pub fn read(
+        select: &[String],
+        exclude: &[String],
+        indirect: Indirect,
+    ) -> Result<Self, ModelError> {
         let chosen = if select.iter().all(|word| word.trim().is_empty()) {
             Self::everything(indirect)
         } else {
@@ -99,7 +103,11 @@ impl Spec {
                 indirect,
             })
         };
-        let parts = vec![all("fqn:*", "fqn"), all("source:*", "source"), all("exposure:*", "exposure")];
+        let parts = vec![
+            all("fqn:*", "fqn"),
+            all("source:*", "source"),
+            all("exposure:*", "exposure"),
+        ];
         Self::Union(parts, indirect)
     }
 
@@ -112,9 +120,17 @@ impl Spec {
                 .map(|part| Criteria::read(part, indirect).map(Self::Criteria))
                 .collect();
             let mut parts = parts?;
-            united.push(if parts.len() == 1 { parts.remove(0) } else { Self::Intersection(parts, indirect) });
+            united.push(if parts.len() == 1 {
+                parts.remove(0)
+            } else {
+                Self::Intersection(parts, indirect)
+            });
         }
-        Ok(if united.len() == 1 { united.remove(0) } else { Self::Union(united, indirect) })
+        Ok(if united.len() == 1 {
+            united.remove(0)
+        } else {
+            Self::Union(united, indirect)
+        })
     }
 
     pub(super) fn combined<S: BuildHasher + Default>(
@@ -167,7 +183,10 @@ impl Criteria {
             _ => (None, rest),
         };
         if value.is_empty() {
-            return Err(error(format!("`{raw}` selects nothing"), "write a name, or `method:value`"));
+            return Err(error(
+                format!("`{raw}` selects nothing"),
+                "write a name, or `method:value`",
+            ));
         }
         let mut words = method.unwrap_or_else(|| default_method(value)).split('.');
         Ok(Self {
@@ -192,7 +211,10 @@ fn depth(digits: &str) -> Option<usize> {
 }
 
 fn is_method(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.')
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '.')
 }
 
 /// Guesses what a bare value is: a path, a file, or a name.
@@ -200,7 +222,10 @@ fn default_method(value: &str) -> &'static str {
     let lower = value.to_ascii_lowercase();
     if value.contains('/') {
         "path"
-    } else if [".sql", ".py", ".csv"].iter().any(|ending| lower.ends_with(ending)) {
+    } else if [".sql", ".py", ".csv"]
+        .iter()
+        .any(|ending| lower.ends_with(ending))
+    {
         "file"
     } else {
         "fqn"
@@ -216,7 +241,10 @@ mod tests {
         let read = |raw: &str| Criteria::read(raw, Indirect::Eager).expect("is a selection");
         let one = read("2+tag:nightly+1");
         assert_eq!((one.parents, one.children), (Some(Some(2)), Some(Some(1))));
-        assert_eq!((one.method.as_str(), one.value.as_str()), ("tag", "nightly"));
+        assert_eq!(
+            (one.method.as_str(), one.value.as_str()),
+            ("tag", "nightly")
+        );
         let one = read("+orders+");
         assert_eq!((one.parents, one.children), (Some(None), Some(None)));
         assert_eq!(read("models/staging").method, "path");

@@ -5,5 +5,5 @@ mod read;
 mod scalar;
 mod value;
 
-pub use read::{Document, read};
-pub use value::{Entry, Map, Yaml, YamlValue};
+pub(crate) use read::read;
+pub(crate) use value::{Map, Yaml, YamlValue};

@@ -17,10 +17,10 @@ const ALIASED_NODES: usize = 200_000;
 
 /// A document that was read, with what was odd about it.
 #[derive(Debug)]
-pub struct Document {
-    pub root: Yaml,
+pub(crate) struct Document {
+    pub(crate) root: Yaml,
     /// Keys written twice; the last one counts.
-    pub warnings: Vec<ModelError>,
+    pub(crate) warnings: Vec<ModelError>,
 }
 
 /// Reads `text`, the contents of `file`, as one YAML document.
@@ -29,7 +29,7 @@ pub struct Document {
 ///
 /// Names the place and shows the lines around it: YAML that is none, more than one document, tags that
 /// mean nothing here, aliases that would not end or would grow without measure.
-pub fn read(file: &str, text: &str) -> Result<Document, ModelError> {
+pub(crate) fn read(file: &str, text: &str) -> Result<Document, ModelError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Builder::new(file, text).run()
 }
@@ -56,11 +56,20 @@ struct Open {
 
 enum Contents {
     List(Vec<Yaml>),
-    Map { map: Map, key: Option<Key>, merges: Vec<Map>, seen: Option<HashSet<String>> },
+    Map {
+        map: Map,
+        key: Option<Key>,
+        merges: Vec<Map>,
+        seen: Option<HashSet<String>>,
+    },
 }
 
 enum Key {
-    Name { text: String, line: u32, column: u32 },
+    Name {
+        text: String,
+        line: u32,
+        column: u32,
+    },
     Merge,
 }
 
@@ -112,8 +121,15 @@ impl<'t> Builder<'t> {
                 Event::SequenceEnd | Event::MappingEnd => self.end(span)?,
             }
         }
-        let root = self.root.unwrap_or(Yaml { value: YamlValue::Null, line: 1, column: 1 });
-        Ok(Document { root, warnings: self.warnings })
+        let root = self.root.unwrap_or(Yaml {
+            value: YamlValue::Null,
+            line: 1,
+            column: 1,
+        });
+        Ok(Document {
+            root,
+            warnings: self.warnings,
+        })
     }
 
     fn begin(&mut self, anchor: usize, span: Span, contents: Contents) -> Result<(), ModelError> {
@@ -123,7 +139,13 @@ impl<'t> Builder<'t> {
                 .hint("flatten the document"));
         }
         let (line, column) = position(span.start);
-        self.open.push(Open { anchor, line, column, nodes: 1, contents });
+        self.open.push(Open {
+            anchor,
+            line,
+            column,
+            nodes: 1,
+            contents,
+        });
         Ok(())
     }
 
@@ -135,7 +157,11 @@ impl<'t> Builder<'t> {
             Contents::List(items) => YamlValue::List(items),
             Contents::Map { map, merges, .. } => YamlValue::Map(merged(map, merges)),
         };
-        let yaml = Yaml { value, line: open.line, column: open.column };
+        let yaml = Yaml {
+            value,
+            line: open.line,
+            column: open.column,
+        };
         self.finished(yaml, open.anchor, open.nodes, false, span)
     }
 
@@ -171,7 +197,17 @@ impl<'t> Builder<'t> {
             None => YamlValue::Text(text.into_owned()),
         };
         let merge = plain && tag.is_none() && value == YamlValue::Text("<<".to_owned());
-        self.finished(Yaml { value, line, column }, anchor, 1, merge, span)
+        self.finished(
+            Yaml {
+                value,
+                line,
+                column,
+            },
+            anchor,
+            1,
+            merge,
+            span,
+        )
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), ModelError> {
@@ -184,7 +220,10 @@ impl<'t> Builder<'t> {
         self.aliased += nodes;
         if self.aliased > ALIASED_NODES {
             return Err(self
-                .error(span.start, format!("aliases repeat more than {ALIASED_NODES} nodes"))
+                .error(
+                    span.start,
+                    format!("aliases repeat more than {ALIASED_NODES} nodes"),
+                )
                 .hint("write less by aliases of aliases"));
         }
         self.finished(yaml, 0, nodes, false, span)
@@ -212,7 +251,9 @@ impl<'t> Builder<'t> {
                 items.push(yaml);
                 Ok(())
             }
-            Contents::Map { key: key @ None, .. } => match key_of(&yaml, merge) {
+            Contents::Map {
+                key: key @ None, ..
+            } => match key_of(&yaml, merge) {
                 Some(found) => {
                     *key = Some(found);
                     Ok(())
@@ -221,10 +262,20 @@ impl<'t> Builder<'t> {
                     .error(span.start, format!("{} cannot be a key", yaml.what()))
                     .hint("quote a value that begins with `{{`, as in key: \"{{ var('x') }}\"")),
             },
-            Contents::Map { map, key, merges, seen } => match key.take() {
+            Contents::Map {
+                map,
+                key,
+                merges,
+                seen,
+            } => match key.take() {
                 Some(Key::Merge) => self.merge(yaml, merges, span),
                 Some(Key::Name { text, line, column }) => {
-                    let entry = Entry { key: text, line, column, value: yaml };
+                    let entry = Entry {
+                        key: text,
+                        line,
+                        column,
+                        value: yaml,
+                    };
                     self.insert(map, seen, entry);
                     Ok(())
                 }
@@ -245,7 +296,9 @@ impl<'t> Builder<'t> {
             YamlValue::List(items) => {
                 // The first of a list wins, so it is laid on last.
                 for item in items.into_iter().rev() {
-                    let YamlValue::Map(map) = item.value else { return Err(wrong()) };
+                    let YamlValue::Map(map) = item.value else {
+                        return Err(wrong());
+                    };
                     merges.push(map);
                 }
             }
@@ -276,7 +329,10 @@ impl<'t> Builder<'t> {
         let place = Place::at(self.file, entry.line, entry.column);
         let warning = ModelError::new(
             ModelErrorKind::Yaml,
-            format!("the key `{}` stands twice in one mapping; the last one counts", entry.key),
+            format!(
+                "the key `{}` stands twice in one mapping; the last one counts",
+                entry.key
+            ),
         );
         self.warnings.push(
             warning
@@ -284,7 +340,11 @@ impl<'t> Builder<'t> {
                 .excerpt(excerpt(self.text, entry.line, entry.column))
                 .hint("remove one of them"),
         );
-        if let Some(old) = map.entries_mut().iter_mut().find(|old| old.key == entry.key) {
+        if let Some(old) = map
+            .entries_mut()
+            .iter_mut()
+            .find(|old| old.key == entry.key)
+        {
             *old = entry;
         }
     }
@@ -298,12 +358,24 @@ impl<'t> Builder<'t> {
 
     fn syntax(&self, error: &ScanError) -> ModelError {
         let (line, _) = position(*error.marker());
-        let made = self.error(*error.marker(), format!("this is not YAML: {}", error.info()));
-        let lines = || self.text.lines().skip((line as usize).saturating_sub(2)).take(2);
-        if lines().any(|line| line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t')) {
+        let made = self.error(
+            *error.marker(),
+            format!("this is not YAML: {}", error.info()),
+        );
+        let lines = || {
+            self.text
+                .lines()
+                .skip((line as usize).saturating_sub(2))
+                .take(2)
+        };
+        if lines()
+            .any(|line| line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t'))
+        {
             return made.hint("indent by spaces: YAML allows no tabs there");
         }
-        if lines().any(|line| line.contains(": {{") || line.contains("- {{") || line.contains(": {%")) {
+        if lines()
+            .any(|line| line.contains(": {{") || line.contains("- {{") || line.contains(": {%"))
+        {
             return made.hint("quote a value that begins with `{{` or `{%`");
         }
         if lines().any(|line| line.matches(": ").count() > 1) {
@@ -324,7 +396,11 @@ fn key_of(yaml: &Yaml, merge: bool) -> Option<Key> {
         YamlValue::Int(_) | YamlValue::Float(_) => yaml.scalar_text()?,
         YamlValue::List(_) | YamlValue::Map(_) => return None,
     };
-    Some(Key::Name { text, line: yaml.line, column: yaml.column })
+    Some(Key::Name {
+        text,
+        line: yaml.line,
+        column: yaml.column,
+    })
 }
 
 /// Lays what is merged below what the mapping itself says.
@@ -335,7 +411,11 @@ fn merged(own: Map, merges: Vec<Map>) -> Map {
     let mut all = Map::default();
     for mut map in merges.into_iter().chain([own]) {
         for entry in std::mem::take(map.entries_mut()) {
-            match all.entries_mut().iter_mut().find(|old| old.key == entry.key) {
+            match all
+                .entries_mut()
+                .iter_mut()
+                .find(|old| old.key == entry.key)
+            {
                 Some(old) => *old = entry,
                 None => all.push(entry),
             }
@@ -379,15 +459,31 @@ mod tests {
             let below = format!("*a{}", level - 1);
             bomb += &format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(","));
         }
-        assert!(read("a.yml", &bomb).expect_err("is a bomb").message().contains("aliases repeat"));
+        assert!(
+            read("a.yml", &bomb)
+                .expect_err("is a bomb")
+                .message()
+                .contains("aliases repeat")
+        );
 
         let deep = "[".repeat(5000);
         read("a.yml", &deep).expect_err("is too deep");
-        let deep: String = (0..300).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-        assert!(read("a.yml", &deep).expect_err("is too deep").message().contains("deeper"));
+        let deep: String = (0..300)
+            .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+            .collect();
+        assert!(
+            read("a.yml", &deep)
+                .expect_err("is too deep")
+                .message()
+                .contains("deeper")
+        );
 
         let error = read("a.yml", "a:\n\tb: 1\n").expect_err("has a tab");
-        assert!(error.hint_text().is_some_and(|hint| hint.contains("tabs")), "{}", error.report());
+        assert!(
+            error.hint_text().is_some_and(|hint| hint.contains("tabs")),
+            "{}",
+            error.report()
+        );
         assert!(error.place().is_some_and(|place| place.line >= 1));
 
         read("a.yml", "a: &a [*a]\n").expect_err("never ends");
@@ -397,6 +493,10 @@ mod tests {
     #[test]
     fn a_template_without_quotes_is_explained() {
         let error = read("a.yml", "a: {{ var('x') }}\n").expect_err("is a mapping as a key");
-        assert!(error.hint_text().is_some_and(|hint| hint.contains("quote")), "{}", error.report());
+        assert!(
+            error.hint_text().is_some_and(|hint| hint.contains("quote")),
+            "{}",
+            error.report()
+        );
     }
 }

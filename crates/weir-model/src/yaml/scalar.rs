@@ -4,7 +4,9 @@ use super::YamlValue;
 
 /// Resolves an unquoted scalar.
 pub(super) fn plain(text: &str) -> YamlValue {
-    let Some(first) = text.bytes().next() else { return YamlValue::Null };
+    let Some(first) = text.bytes().next() else {
+        return YamlValue::Null;
+    };
     match first {
         b'~' if text == "~" => YamlValue::Null,
         b'n' | b'N' | b'y' | b'Y' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' => {
@@ -66,11 +68,15 @@ fn integer(text: &str) -> Option<YamlValue> {
         (10, digits)
     };
     if digits.contains(':') {
-        return (radix == 10).then(|| sexagesimal(digits, negative)).flatten();
+        return (radix == 10)
+            .then(|| sexagesimal(digits, negative))
+            .flatten();
     }
     // `0` alone, or digits of which the first of a decimal number is no underscore.
     let fits = !digits.is_empty()
-        && digits.bytes().all(|byte| byte == b'_' || (byte as char).is_digit(radix))
+        && digits
+            .bytes()
+            .all(|byte| byte == b'_' || (byte as char).is_digit(radix))
         && (radix != 10 || digits.as_bytes()[0].is_ascii_digit());
     if !fits {
         return None;
@@ -99,7 +105,8 @@ fn sexagesimal(digits: &str, negative: bool) -> Option<YamlValue> {
     let mut total: i64 = 0;
     for (index, part) in digits.split(':').enumerate() {
         let fits = if index == 0 {
-            part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+            part.bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'_')
         } else {
             matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'])
         };
@@ -125,8 +132,15 @@ fn float(text: &str) -> Option<f64> {
         None => (rest, None),
     };
     let (whole, fraction) = mantissa.split_once('.')?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
-    let begins = |text: &str| text.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
+    let digits = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_')
+    };
+    let begins = |text: &str| {
+        text.bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_digit())
+    };
     let fits = if whole.is_empty() {
         // A fraction without a whole part takes no sign.
         rest.len() == text.len() && begins(fraction) && digits(fraction)
@@ -249,7 +263,11 @@ mod tests {
             ("99999999999999999999", json!("99999999999999999999")),
             ("name", json!("name")),
         ] {
-            let yaml = Yaml { value: plain(text), line: 1, column: 1 };
+            let yaml = Yaml {
+                value: plain(text),
+                line: 1,
+                column: 1,
+            };
             assert_eq!(yaml.to_json(), value, "{text:?}");
         }
     }

@@ -89,7 +89,10 @@ impl Map {
 
     /// Returns the mapping without positions.
     pub fn to_json(&self) -> JsonMap {
-        self.entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+        self.entries
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.to_json()))
+            .collect()
     }
 }
 
@@ -188,7 +191,10 @@ impl Yaml {
             },
             Json::String(text) => YamlValue::Text(text.clone()),
             Json::Array(items) => YamlValue::List(
-                items.iter().map(|item| Self::from_json(item, line, column)).collect(),
+                items
+                    .iter()
+                    .map(|item| Self::from_json(item, line, column))
+                    .collect(),
             ),
             Json::Object(map) => YamlValue::Map(Map {
                 entries: map
@@ -202,7 +208,11 @@ impl Yaml {
                     .collect(),
             }),
         };
-        Self { value, line, column }
+        Self {
+            value,
+            line,
+            column,
+        }
     }
 }
 
