@@ -4,7 +4,7 @@
 //! call, override and dispatch to each of them. `library/` holds them by subject.
 
 /// The name of the package they belong to.
-pub const LIBRARY_PACKAGE: &str = "dbt";
+pub(crate) const LIBRARY_PACKAGE: &str = "dbt";
 
 macro_rules! library {
     ($($path:literal),* $(,)?) => {
@@ -13,7 +13,7 @@ macro_rules! library {
 }
 
 /// The library's files: the path below the package and the text.
-pub const LIBRARY: &[(&str, &str)] = library![
+pub(crate) const LIBRARY: &[(&str, &str)] = library![
     "names.sql",
     "statement.sql",
     "settings.sql",

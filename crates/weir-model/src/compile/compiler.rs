@@ -70,8 +70,15 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// Makes a compiler of everything that was parsed.
     pub(crate) fn new(parts: CompilerParts) -> Self {
-        let resolver = Resolver::new(&parts.shared.manifest(), Arc::clone(&parts.shared.project.name));
-        Self { parts, resolver, ephemeral: Mutex::default() }
+        let resolver = Resolver::new(
+            &parts.shared.manifest(),
+            Arc::clone(&parts.shared.project.name),
+        );
+        Self {
+            parts,
+            resolver,
+            ephemeral: Mutex::default(),
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -93,8 +100,12 @@ impl Compiler {
 
     pub(crate) fn deferred_relation(&self, deferred: &Deferred) -> Relation {
         let identifier = Some(deferred.alias.clone());
-        let mut relation =
-            Relation::new(&self.shared().dialect, deferred.database.clone(), Some(deferred.schema.clone()), identifier);
+        let mut relation = Relation::new(
+            &self.shared().dialect,
+            deferred.database.clone(),
+            Some(deferred.schema.clone()),
+            identifier,
+        );
         self.quote(&mut relation, &JsonMap::new());
         relation
     }
@@ -102,15 +113,23 @@ impl Compiler {
     fn quote(&self, relation: &mut Relation, own: &JsonMap) {
         for map in [&self.shared().project.root().quoting, own] {
             let flag = |key: &str| map.get(key).and_then(serde_json::Value::as_bool);
-            relation.path.quote = relation.path.quote.with(flag("database"), flag("schema"), flag("identifier"));
+            relation.path.quote =
+                relation
+                    .path
+                    .quote
+                    .with(flag("database"), flag("schema"), flag("identifier"));
         }
     }
 
     /// Returns the relation a node is built as.
     pub(crate) fn relation(&self, node: &Node) -> Relation {
         let identifier = Some(node.alias.clone());
-        let mut relation =
-            Relation::new(&self.shared().dialect, node.database.clone(), Some(node.schema.clone()), identifier);
+        let mut relation = Relation::new(
+            &self.shared().dialect,
+            node.database.clone(),
+            Some(node.schema.clone()),
+            identifier,
+        );
         self.quote(&mut relation, node.config.map("quoting"));
         relation
     }
@@ -118,10 +137,18 @@ impl Compiler {
     /// Returns a source's relation. The project's own quoting does not apply to it.
     pub(crate) fn source_relation(&self, source: &Source) -> Relation {
         let identifier = Some(source.identifier.clone());
-        let mut relation =
-            Relation::new(&self.shared().dialect, source.database.clone(), Some(source.schema.clone()), identifier);
+        let mut relation = Relation::new(
+            &self.shared().dialect,
+            source.database.clone(),
+            Some(source.schema.clone()),
+            identifier,
+        );
         let flag = |key: &str| source.quoting.get(key).and_then(serde_json::Value::as_bool);
-        relation.path.quote = relation.path.quote.with(flag("database"), flag("schema"), flag("identifier"));
+        relation.path.quote =
+            relation
+                .path
+                .quote
+                .with(flag("database"), flag("schema"), flag("identifier"));
         relation
     }
 
@@ -132,21 +159,32 @@ impl Compiler {
         context: Option<&Context>,
         call: &mut Call<'_>,
     ) -> weir_jinja::Result<Relation> {
-        let Some(deferred) = self.deferred(&node.id) else { return Ok(self.relation(node)) };
-        let favored = self.options().favor_state && !self.shared().selected.read().contains(&node.id);
+        let Some(deferred) = self.deferred(&node.id) else {
+            return Ok(self.relation(node));
+        };
+        let favored =
+            self.options().favor_state && !self.shared().selected.read().contains(&node.id);
         let missing = match context {
             Some(context) if !favored => {
                 let names: &dyn Names = context;
-                let adapter = names.lookup("adapter", call.interpreter)?.unwrap_or(Value::None);
+                let adapter = names
+                    .lookup("adapter", call.interpreter)?
+                    .unwrap_or(Value::None);
                 let args = Args::none()
                     .with("database", node.database.as_deref())
                     .with("schema", node.schema.as_str())
                     .with("identifier", node.alias.as_str());
-                call.interpreter.call_method(&adapter, "get_relation", args, names)?.is_none()
+                call.interpreter
+                    .call_method(&adapter, "get_relation", args, names)?
+                    .is_none()
             }
             _ => false,
         };
-        Ok(if favored || missing { self.deferred_relation(deferred) } else { self.relation(node) })
+        Ok(if favored || missing {
+            self.deferred_relation(deferred)
+        } else {
+            self.relation(node)
+        })
     }
 
     /// Returns the name of what a text like `ref('orders')` means to a node; other texts are names already.
@@ -167,7 +205,10 @@ impl Compiler {
     }
 
     /// Makes the names of one rendering.
-    pub(crate) fn context(parts: StageParts, session: Option<Arc<Session>>) -> (Arc<Stage>, Arc<Context>) {
+    pub(crate) fn context(
+        parts: StageParts,
+        session: Option<Arc<Session>>,
+    ) -> (Arc<Stage>, Arc<Context>) {
         let shared = Arc::clone(parts.compiler.shared());
         let package = Arc::clone(&parts.node.package);
         let stage = Stage::new(parts);
@@ -178,21 +219,35 @@ impl Compiler {
     }
 
     /// Renders a node's SQL and puts the ephemeral models in that it reads.
-    pub(crate) fn compile(self: &Arc<Self>, parts: StageParts, session: &Arc<Session>) -> Result<Compiled, ModelError> {
+    pub(crate) fn compile(
+        self: &Arc<Self>,
+        parts: StageParts,
+        session: &Arc<Session>,
+    ) -> Result<Compiled, ModelError> {
         self.compile_nested(parts, session, 0)
     }
 
-    fn compile_nested(self: &Arc<Self>, parts: StageParts, session: &Arc<Session>, depth: usize) -> Result<Compiled, ModelError> {
+    fn compile_nested(
+        self: &Arc<Self>,
+        parts: StageParts,
+        session: &Arc<Session>,
+        depth: usize,
+    ) -> Result<Compiled, ModelError> {
         let node = Arc::clone(&parts.node);
         if depth > 100 {
-            return Err(ModelError::new(ModelErrorKind::Cycle, "ephemeral models nest more than 100 deep")
-                .of(node.id.as_str())
-                .hint("materialize one of them as a view"));
+            return Err(ModelError::new(
+                ModelErrorKind::Cycle,
+                "ephemeral models nest more than 100 deep",
+            )
+            .of(node.id.as_str())
+            .hint("materialize one of them as a view"));
         }
         if node.language != "sql" {
-            return Err(ModelError::new(ModelErrorKind::Template, "Python models cannot be run")
-                .of(node.id.as_str())
-                .hint("write the model in SQL, or switch it off with `enabled: false`"));
+            return Err(
+                ModelError::new(ModelErrorKind::Template, "Python models cannot be run")
+                    .of(node.id.as_str())
+                    .hint("write the model in SQL, or switch it off with `enabled: false`"),
+            );
         }
         let unit = parts.unit.clone();
         let batch = parts.batch.clone();
@@ -200,7 +255,10 @@ impl Compiler {
         let mut ctes: Vec<(UniqueId, String, Arc<str>)> = Vec::new();
         for id in stage.ctes() {
             if let Some(input) = unit.as_ref().and_then(|unit| unit.inputs.get(&id)) {
-                push_cte(&mut ctes, (id.clone(), input.name.clone(), input.sql.as_str().into()));
+                push_cte(
+                    &mut ctes,
+                    (id.clone(), input.name.clone(), input.sql.as_str().into()),
+                );
                 continue;
             }
             let found = self.shared().manifest().nodes.get(&id).cloned();
@@ -209,11 +267,21 @@ impl Compiler {
             for inner in compiled.ctes {
                 push_cte(&mut ctes, inner);
             }
-            push_cte(&mut ctes, (id, format!("__dbt__cte__{}", found.alias), compiled.bare));
+            push_cte(
+                &mut ctes,
+                (id, format!("__dbt__cte__{}", found.alias), compiled.bare),
+            );
         }
-        let written: Vec<(String, String)> =
-            ctes.iter().map(|(_, name, sql)| (name.clone(), sql.to_string())).collect();
-        Ok(Compiled { sql: inject(&bare, &written).into(), bare: bare.into(), ctes, reads: stage.reads() })
+        let written: Vec<(String, String)> = ctes
+            .iter()
+            .map(|(_, name, sql)| (name.clone(), sql.to_string()))
+            .collect();
+        Ok(Compiled {
+            sql: inject(&bare, &written).into(),
+            bare: bare.into(),
+            ctes,
+            reads: stage.reads(),
+        })
     }
 
     /// Compiles an ephemeral model once for everybody; those that read a batch are another's each time.
@@ -233,13 +301,19 @@ impl Compiler {
         parts.batch = batch.cloned();
         let compiled = self.compile_nested(parts, session, depth + 1)?;
         if batch.is_none() {
-            self.ephemeral.lock().insert(node.id.clone(), compiled.clone());
+            self.ephemeral
+                .lock()
+                .insert(node.id.clone(), compiled.clone());
         }
         Ok(compiled)
     }
 
     /// Renders a node's text alone.
-    fn render(self: &Arc<Self>, parts: StageParts, session: &Arc<Session>) -> Result<(String, Arc<Stage>), ModelError> {
+    fn render(
+        self: &Arc<Self>,
+        parts: StageParts,
+        session: &Arc<Session>,
+    ) -> Result<(String, Arc<Stage>), ModelError> {
         let node = Arc::clone(&parts.node);
         let (stage, context) = Self::context(parts, Some(Arc::clone(session)));
         let mut interpreter = Interpreter::new(Arc::clone(&self.shared().environment));
@@ -247,7 +321,8 @@ impl Compiler {
         let rendered = (|| {
             if let NodeDetail::GenericTest(test) = &node.detail {
                 let kwargs = &test.metadata.kwargs;
-                let arguments = crate::parse::render_arguments(&mut interpreter, &*context, kwargs, &shown)?;
+                let arguments =
+                    crate::parse::render_arguments(&mut interpreter, &*context, kwargs, &shown)?;
                 stage.set_test_arguments(arguments);
             }
             let template = Template::parse(Arc::clone(&shown), &node.raw_code)?;
@@ -277,14 +352,21 @@ impl Compiler {
         self.write_file("run", node, batch, sql);
     }
 
-    fn write_file(&self, folder: &str, node: &Node, batch: Option<&Batch>, sql: &str) -> Option<String> {
+    fn write_file(
+        &self,
+        folder: &str,
+        node: &Node,
+        batch: Option<&Batch>,
+        sql: &str,
+    ) -> Option<String> {
         if self.options().no_files {
             return None;
         }
         let target = self.parts.target_dir.as_ref()?;
         let mut below = PathBuf::from(folder).join(&*node.package);
         // What stands in one file with others gets a folder of the file's name.
-        let several = matches!(node.kind, ResourceKind::Test) && node.original_path.ends_with(".yml")
+        let several = matches!(node.kind, ResourceKind::Test)
+            && node.original_path.ends_with(".yml")
             || node.original_path.ends_with(".yaml")
             || node.kind == ResourceKind::Snapshot;
         below.push(&node.original_path);
@@ -296,16 +378,25 @@ impl Compiler {
             }
         }
         if let Some(batch) = batch {
-            let stem = below.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let stem = below
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
             below.set_extension("");
             below.push(format!("{stem}_{}.sql", batch.id));
         }
         let path = target.join(&below);
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, sql));
+        let written = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::write(&path, sql));
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "compiled SQL could not be written");
         }
-        let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = target
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         Some(format!("{name}/{}", below.display()))
     }
 }
@@ -327,13 +418,22 @@ pub(crate) fn failure(error: Error, node: &Node) -> ModelError {
         .iter()
         .take(8)
         .map(|frame| {
-            let owner = frame.owner.as_ref().map(|owner| format!(" of `{owner}`")).unwrap_or_default();
+            let owner = frame
+                .owner
+                .as_ref()
+                .map(|owner| format!(" of `{owner}`"))
+                .unwrap_or_default();
             format!("in macro `{}`{owner}", frame.name)
         })
         .collect();
-    let carried = error.into_source().and_then(|source| source.downcast::<ModelError>().ok());
+    let carried = error
+        .into_source()
+        .and_then(|source| source.downcast::<ModelError>().ok());
     let made = match carried {
-        Some(carried) if carried.kind() == ModelErrorKind::Warehouse || carried.kind() == ModelErrorKind::Cancelled => {
+        Some(carried)
+            if carried.kind() == ModelErrorKind::Warehouse
+                || carried.kind() == ModelErrorKind::Cancelled =>
+        {
             return (*carried).of(node.id.as_str());
         }
         Some(carried) => *carried,
@@ -352,7 +452,11 @@ pub(crate) fn failure(error: Error, node: &Node) -> ModelError {
             } else {
                 made
             };
-            made.at(Place::at(Arc::clone(&place.template), place.line, place.column))
+            made.at(Place::at(
+                Arc::clone(&place.template),
+                place.line,
+                place.column,
+            ))
         }
         _ => made,
     };

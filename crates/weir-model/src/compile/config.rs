@@ -34,12 +34,19 @@ impl Config {
     }
 
     fn missing(&self, key: &str) -> Error {
-        Error::custom(format!("Model '{}' does not define a required config parameter '{key}'.", self.node))
-            .with_hint(format!("add `{key}` to the model's config()"))
+        Error::custom(format!(
+            "Model '{}' does not define a required config parameter '{key}'.",
+            self.node
+        ))
+        .with_hint(format!("add `{key}` to the model's config()"))
     }
 
     fn persists(&self, key: &str) -> bool {
-        self.config.map("persist_docs").get(key).and_then(Json::as_bool).unwrap_or(false)
+        self.config
+            .map("persist_docs")
+            .get(key)
+            .and_then(Json::as_bool)
+            .unwrap_or(false)
     }
 }
 
@@ -94,7 +101,9 @@ impl Object for Config {
             "require" => {
                 let key = call.required_str("name")?;
                 call.kwargs.clear();
-                self.find(&key).filter(|value| !value.is_none()).ok_or_else(|| self.missing(&key))?
+                self.find(&key)
+                    .filter(|value| !value.is_none())
+                    .ok_or_else(|| self.missing(&key))?
             }
             "meta_get" => {
                 let key = call.required_str("name")?;
@@ -117,14 +126,26 @@ impl Object for Config {
                 let all = to_value(&Json::Object(self.config.to_json()));
                 let args = call.take_all();
                 let names = call.names;
-                if name == "to_dict" { all } else { call.interpreter.call_method(&all, name, args, names)? }
+                if name == "to_dict" {
+                    all
+                } else {
+                    call.interpreter.call_method(&all, name, args, names)?
+                }
             }
             _ => return Ok(None),
         }))
     }
 
     fn methods(&self) -> &[&str] {
-        &["get", "require", "meta_get", "meta_require", "set", "persist_relation_docs", "persist_column_docs"]
+        &[
+            "get",
+            "require",
+            "meta_get",
+            "meta_require",
+            "set",
+            "persist_relation_docs",
+            "persist_column_docs",
+        ]
     }
 
     fn contains(&self, value: &Value) -> Result<bool> {

@@ -5,7 +5,10 @@ pub(crate) fn inject(sql: &str, ctes: &[(String, String)]) -> String {
     if ctes.is_empty() {
         return sql.to_owned();
     }
-    let written: Vec<String> = ctes.iter().map(|(name, query)| format!(" {name} as (\n{query}\n)")).collect();
+    let written: Vec<String> = ctes
+        .iter()
+        .map(|(name, query)| format!(" {name} as (\n{query}\n)"))
+        .collect();
     let written = written.join(",");
     match end_of_with(sql) {
         // The query's own expressions follow ours.
@@ -23,7 +26,9 @@ fn start_of_query(sql: &str) -> usize {
     let mut at = 0;
     loop {
         match bytes.get(at..) {
-            Some([b'-', b'-', ..]) => at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end + 1),
+            Some([b'-', b'-', ..]) => {
+                at = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end + 1)
+            }
             Some([b'/', b'*', ..]) => at = end_of_comment(bytes, at),
             Some([byte, ..]) if byte.is_ascii_whitespace() => at += 1,
             _ => return at,
@@ -66,7 +71,10 @@ fn end_of_with(sql: &str) -> Option<usize> {
 fn word(sql: &str, start: usize, wanted: &str) -> Option<usize> {
     let end = start + wanted.len();
     let found = sql.get(start..end)?;
-    let follows = sql.as_bytes().get(end).is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+    let follows = sql
+        .as_bytes()
+        .get(end)
+        .is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
     (found.eq_ignore_ascii_case(wanted) && follows).then_some(end)
 }
 
@@ -80,8 +88,14 @@ mod tests {
 
     #[test]
     fn queries_without_expressions_get_some() {
-        assert_eq!(one("select * from a"), "with a as (\nselect 1\n)\nselect * from a");
-        assert_eq!(one("-- with\nselect 2"), "-- with\nwith a as (\nselect 1\n)\nselect 2");
+        assert_eq!(
+            one("select * from a"),
+            "with a as (\nselect 1\n)\nselect * from a"
+        );
+        assert_eq!(
+            one("-- with\nselect 2"),
+            "-- with\nwith a as (\nselect 1\n)\nselect 2"
+        );
     }
 
     #[test]

@@ -10,12 +10,25 @@ use crate::node::{Manifest, Source};
 
 /// Returns `graph`: everything in the project by unique id. It is made once, when first asked for.
 pub(super) fn graph(shared: &Arc<Shared>) -> Value {
-    shared.graph.get_or_init(|| make(&shared.manifest())).clone()
+    shared
+        .graph
+        .get_or_init(|| make(&shared.manifest()))
+        .clone()
 }
 
 fn make(manifest: &Manifest) -> Value {
-    let nodes = Value::dict(manifest.nodes.iter().map(|(id, node)| (id.as_str(), to_value(&node_json(node)))));
-    let sources = Value::dict(manifest.sources.iter().map(|(id, source)| (id.as_str(), to_value(&source_json(source)))));
+    let nodes = Value::dict(
+        manifest
+            .nodes
+            .iter()
+            .map(|(id, node)| (id.as_str(), to_value(&node_json(node)))),
+    );
+    let sources = Value::dict(
+        manifest
+            .sources
+            .iter()
+            .map(|(id, source)| (id.as_str(), to_value(&source_json(source)))),
+    );
     let exposures = Value::dict(manifest.exposures.iter().map(|(id, exposure)| {
         let json = json!({
             "name": exposure.name, "resource_type": "exposure", "unique_id": id.as_str(),

@@ -122,7 +122,11 @@ impl Stage {
         self.reads.lock().clone()
     }
 
-    fn function(&self, name: &'static str, body: fn(&Self, &mut Call<'_>) -> Result<Value>) -> Value {
+    fn function(
+        &self,
+        name: &'static str,
+        body: fn(&Self, &mut Call<'_>) -> Result<Value>,
+    ) -> Value {
         let me = Weak::clone(&self.me);
         Function::value(name, move |call| match me.upgrade() {
             Some(stage) => body(&stage, call),
@@ -178,19 +182,31 @@ impl Stage {
     }
 
     fn sql(&self) -> Value {
-        let sql = self.parts.sql.as_ref().filter(|_| self.parts.node.language == "sql");
+        let sql = self
+            .parts
+            .sql
+            .as_ref()
+            .filter(|_| self.parts.node.language == "sql");
         sql.map_or(Value::None, |sql| Value::Str(Arc::clone(sql)))
     }
 
     fn hooks(&self, hooks: &[crate::node::Hook]) -> Value {
-        if matches!(self.parts.node.kind, ResourceKind::Test | ResourceKind::Source) {
+        if matches!(
+            self.parts.node.kind,
+            ResourceKind::Test | ResourceKind::Source
+        ) {
             return Value::list(Vec::<Value>::new());
         }
         Value::list(hooks.iter().map(|hook| {
             Value::dict([
                 ("sql", Value::str(hook.sql.as_str())),
                 ("transaction", Value::Bool(hook.transaction)),
-                ("index", hook.index.map_or(Value::None, |index| Value::Int(i64::try_from(index).unwrap_or(0)))),
+                (
+                    "index",
+                    hook.index.map_or(Value::None, |index| {
+                        Value::Int(i64::try_from(index).unwrap_or(0))
+                    }),
+                ),
             ])
         }))
     }
@@ -212,11 +228,17 @@ impl Stage {
             self.with_relations(&mut json);
             let value = to_value(&json);
             if let (Value::Dict(dict), Some(batch)) = (&value, &parts.batch) {
-                dict.set_str("batch", Value::dict([
-                    ("id", Value::str(batch.id.as_str())),
-                    ("event_time_start", crate::context::python::moment(batch.start)),
-                    ("event_time_end", crate::context::python::moment(batch.end)),
-                ]));
+                dict.set_str(
+                    "batch",
+                    Value::dict([
+                        ("id", Value::str(batch.id.as_str())),
+                        (
+                            "event_time_start",
+                            crate::context::python::moment(batch.start),
+                        ),
+                        ("event_time_end", crate::context::python::moment(batch.end)),
+                    ]),
+                );
             }
             value
         });
@@ -232,12 +254,21 @@ impl Stage {
                 constraint["to"] = json!(name);
             }
         };
-        if let Some(constraints) = json.get_mut("constraints").and_then(serde_json::Value::as_array_mut) {
+        if let Some(constraints) = json
+            .get_mut("constraints")
+            .and_then(serde_json::Value::as_array_mut)
+        {
             constraints.iter_mut().for_each(resolve);
         }
-        if let Some(columns) = json.get_mut("columns").and_then(serde_json::Value::as_object_mut) {
+        if let Some(columns) = json
+            .get_mut("columns")
+            .and_then(serde_json::Value::as_object_mut)
+        {
             for column in columns.values_mut() {
-                if let Some(constraints) = column.get_mut("constraints").and_then(serde_json::Value::as_array_mut) {
+                if let Some(constraints) = column
+                    .get_mut("constraints")
+                    .and_then(serde_json::Value::as_array_mut)
+                {
                     constraints.iter_mut().for_each(resolve);
                 }
             }
@@ -263,7 +294,9 @@ impl Stage {
 
     fn defer_relation(&self) -> Value {
         let deferred = self.compiler().deferred(&self.parts.node.id);
-        deferred.map_or(Value::None, |deferred| self.compiler().deferred_relation(deferred).value())
+        deferred.map_or(Value::None, |deferred| {
+            self.compiler().deferred_relation(deferred).value()
+        })
     }
 
     fn note_cte(&self, id: &UniqueId) {
@@ -282,18 +315,35 @@ impl Stage {
 
     /// `ref(name)`, `ref(package, name)`, with `v=` or `version=`.
     fn reference(&self, call: &mut Call<'_>) -> Result<Value> {
-        let version = call.named("version").or_else(|| call.named("v")).filter(|value| !value.is_none());
+        let version = call
+            .named("version")
+            .or_else(|| call.named("v"))
+            .filter(|value| !value.is_none());
         let version = version.and_then(|version| Version::from_json(&to_json(&version)));
-        let within = call.named("package").map(|package| package.to_str().to_string());
-        let mut names: Vec<String> = call.rest().iter().map(|name| name.to_str().to_string()).collect();
-        let name = names.pop().ok_or_else(|| Error::custom("ref() takes one or two names (0 given)"))?;
+        let within = call
+            .named("package")
+            .map(|package| package.to_str().to_string());
+        let mut names: Vec<String> = call
+            .rest()
+            .iter()
+            .map(|name| name.to_str().to_string())
+            .collect();
+        let name = names
+            .pop()
+            .ok_or_else(|| Error::custom("ref() takes one or two names (0 given)"))?;
         let within = names.pop().or(within);
         let node = &self.parts.node;
-        let found = self.compiler().resolver().node(&node.package, &name, within.as_deref(), version.as_ref());
+        let found = self.compiler().resolver().node(
+            &node.package,
+            &name,
+            within.as_deref(),
+            version.as_ref(),
+        );
         let Some(found) = found.cloned() else {
             return Err(self.missing_node(&name));
         };
-        let anything = self.parts.purpose == Purpose::Operation || node.kind == ResourceKind::SqlOperation;
+        let anything =
+            self.parts.purpose == Purpose::Operation || node.kind == ResourceKind::SqlOperation;
         if !anything && !node.depends_on.nodes.contains(&found.id) {
             return Err(self.undeclared(&name));
         }
@@ -302,7 +352,9 @@ impl Stage {
             && unit.inputs.contains_key(&found.id)
         {
             self.note_cte(&found.id);
-            return Ok(Relation::ephemeral(&self.compiler().shared().dialect, &found.alias).value());
+            return Ok(
+                Relation::ephemeral(&self.compiler().shared().dialect, &found.alias).value(),
+            );
         }
         if found.is_ephemeral() {
             if self.parts.purpose == Purpose::Operation {
@@ -315,7 +367,11 @@ impl Stage {
             let relation = Relation::ephemeral(&self.compiler().shared().dialect, &found.alias);
             return Ok(self.limited(relation, &found.config).value());
         }
-        let relation = self.compiler().deferred_or_own(&found, self.context.get().and_then(Weak::upgrade).as_deref(), call)?;
+        let relation = self.compiler().deferred_or_own(
+            &found,
+            self.context.get().and_then(Weak::upgrade).as_deref(),
+            call,
+        )?;
         Ok(self.limited(relation, &found.config).value())
     }
 
@@ -346,7 +402,11 @@ impl Stage {
         let table = call.required_str("table_name")?;
         call.finish()?;
         let node = &self.parts.node;
-        let found = self.compiler().resolver().source(&node.package, &source_name, &table).cloned();
+        let found = self
+            .compiler()
+            .resolver()
+            .source(&node.package, &source_name, &table)
+            .cloned();
         let Some(found) = found else {
             return Err(Error::from_source(
                 ModelError::new(
@@ -361,7 +421,9 @@ impl Stage {
             && unit.inputs.contains_key(&found.id)
         {
             self.note_cte(&found.id);
-            return Ok(Relation::ephemeral(&self.compiler().shared().dialect, &source_cte(&found)).value());
+            return Ok(
+                Relation::ephemeral(&self.compiler().shared().dialect, &source_cte(&found)).value(),
+            );
         }
         let relation = self.compiler().source_relation(&found);
         Ok(self.limited(relation, &found.config).value())
@@ -374,42 +436,74 @@ impl Stage {
         if options.empty && reads_rows {
             relation.limit = Some(0);
         }
-        let filters = matches!(self.parts.node.kind, ResourceKind::Model | ResourceKind::Snapshot) && reads_rows;
-        let Some(column) = config.event_time().filter(|_| filters) else { return relation };
-        let batch = self.parts.batch.as_ref().map(|batch| (batch.start, batch.end));
+        let filters = matches!(
+            self.parts.node.kind,
+            ResourceKind::Model | ResourceKind::Snapshot
+        ) && reads_rows;
+        let Some(column) = config.event_time().filter(|_| filters) else {
+            return relation;
+        };
+        let batch = self
+            .parts
+            .batch
+            .as_ref()
+            .map(|batch| (batch.start, batch.end));
         let span = match (batch, options.sample) {
             (Some((start, end)), Some((first, last))) => Some((start.max(first), end.min(last))),
             (batch, sample) => batch.or(sample),
         };
         if let Some((start, end)) = span {
-            relation.event_time = Some(EventTimeFilter { column: column.to_owned(), start: Some(start), end: Some(end) });
+            relation.event_time = Some(EventTimeFilter {
+                column: column.to_owned(),
+                start: Some(start),
+                end: Some(end),
+            });
         }
         relation
     }
 
     /// `doc(name)`: the text of a block of documentation.
     fn doc(&self, call: &mut Call<'_>) -> Result<Value> {
-        let mut names: Vec<String> = call.rest().iter().map(|name| name.to_str().to_string()).collect();
+        let mut names: Vec<String> = call
+            .rest()
+            .iter()
+            .map(|name| name.to_str().to_string())
+            .collect();
         let name = names.pop().unwrap_or_default();
         let manifest = self.compiler().shared().manifest();
         let package = names.pop();
-        let own: [&str; 2] = [&self.parts.node.package, &self.compiler().shared().project.name];
+        let own: [&str; 2] = [
+            &self.parts.node.package,
+            &self.compiler().shared().project.name,
+        ];
         let fits = |searched: &str| {
-            manifest.docs.values().find(|doc| doc.name == name && &*doc.package == searched)
+            manifest
+                .docs
+                .values()
+                .find(|doc| doc.name == name && &*doc.package == searched)
         };
         let found = match &package {
             Some(package) => fits(package),
-            None => own.iter().find_map(|package| fits(package)).or_else(|| manifest.docs.values().find(|doc| doc.name == name)),
+            None => own
+                .iter()
+                .find_map(|package| fits(package))
+                .or_else(|| manifest.docs.values().find(|doc| doc.name == name)),
         };
-        found.map(|doc| Value::str(doc.contents.as_str())).ok_or_else(|| {
-            node_error(ModelErrorKind::MissingReference, format!("there is no block of documentation called '{name}'"))
-        })
+        found
+            .map(|doc| Value::str(doc.contents.as_str()))
+            .ok_or_else(|| {
+                node_error(
+                    ModelErrorKind::MissingReference,
+                    format!("there is no block of documentation called '{name}'"),
+                )
+            })
     }
 
     /// `write(text)`: what is run, for people to look at.
     fn write(&self, call: &mut Call<'_>) -> Result<Value> {
         let text = call.required("payload")?.to_str();
-        self.compiler().write_run(&self.parts.node, self.parts.batch.as_ref(), &text);
+        self.compiler()
+            .write_run(&self.parts.node, self.parts.batch.as_ref(), &text);
         Ok(Value::str(""))
     }
 
@@ -420,10 +514,14 @@ impl Stage {
         if node.kind != ResourceKind::Seed {
             return Err(node_error(
                 ModelErrorKind::Template,
-                format!("can only load_agate_table for seeds (got a {})", node.kind.as_str()),
+                format!(
+                    "can only load_agate_table for seeds (got a {})",
+                    node.kind.as_str()
+                ),
             ));
         }
-        let table = crate::run::read_seed(self.compiler().shared(), node).map_err(Error::from_source)?;
+        let table =
+            crate::run::read_seed(self.compiler().shared(), node).map_err(Error::from_source)?;
         Ok(crate::context::AgateTable::new(table).value())
     }
 
@@ -431,9 +529,14 @@ impl Stage {
         self.function("var", |stage, call| {
             let name = call.required_str("var_name")?;
             let default = call.optional("default")?;
-            let overridden = stage.unit().and_then(|unit| unit.vars.get(&*name)).map(to_value);
+            let overridden = stage
+                .unit()
+                .and_then(|unit| unit.vars.get(&*name))
+                .map(to_value);
             let project = &stage.compiler().shared().project;
-            let known = overridden.or_else(|| project.var(&stage.parts.node.package, &name).map(to_value)).or(default);
+            let known = overridden
+                .or_else(|| project.var(&stage.parts.node.package, &name).map(to_value))
+                .or(default);
             known.ok_or_else(|| Error::custom(format!("Required var '{name}' not found in config")))
         })
     }
@@ -442,10 +545,17 @@ impl Stage {
         self.function("env_var", |stage, call| {
             let name = call.required_str("var")?;
             let default = call.optional("default")?;
-            let overridden = stage.unit().and_then(|unit| unit.env_vars.get(&*name)).map(to_value);
+            let overridden = stage
+                .unit()
+                .and_then(|unit| unit.env_vars.get(&*name))
+                .map(to_value);
             let env = &stage.compiler().shared().env;
-            let known = overridden.or_else(|| env.get(&*name).map(|value| Value::str(value.as_str()))).or(default);
-            known.ok_or_else(|| Error::custom(format!("Env var required but not provided: '{name}'")))
+            let known = overridden
+                .or_else(|| env.get(&*name).map(|value| Value::str(value.as_str())))
+                .or(default);
+            known.ok_or_else(|| {
+                Error::custom(format!("Env var required but not provided: '{name}'"))
+            })
         })
     }
 }
@@ -458,7 +568,11 @@ pub(super) fn source_cte(source: &Source) -> String {
 impl Names for Stage {
     fn lookup(&self, name: &str, _: &Interpreter) -> Result<Option<Value>> {
         if let Some(unit) = self.unit()
-            && let Some(value) = unit.overridden(name, &self.compiler().shared().macros, &self.parts.node.package)
+            && let Some(value) = unit.overridden(
+                name,
+                &self.compiler().shared().macros,
+                &self.parts.node.package,
+            )
         {
             return Ok(Some(value));
         }
@@ -474,9 +588,21 @@ impl Names for Stage {
     }
 
     fn known(&self) -> Vec<String> {
-        ["ref", "source", "metric", "config", "this", "model", "graph", "builtins", "doc", "sql", "compiled_code"]
-            .map(str::to_owned)
-            .to_vec()
+        [
+            "ref",
+            "source",
+            "metric",
+            "config",
+            "this",
+            "model",
+            "graph",
+            "builtins",
+            "doc",
+            "sql",
+            "compiled_code",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 }
 
@@ -490,7 +616,18 @@ impl Stage {
             }
         }
         if let Some(context) = self.context.get().and_then(Weak::upgrade) {
-            for name in ["var", "env_var", "log", "print", "adapter", "api", "target", "exceptions", "modules", "flags"] {
+            for name in [
+                "var",
+                "env_var",
+                "log",
+                "print",
+                "adapter",
+                "api",
+                "target",
+                "exceptions",
+                "modules",
+                "flags",
+            ] {
                 if let Some(value) = context.base_value(name) {
                     all.push((name, value));
                 }

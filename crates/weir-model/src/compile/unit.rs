@@ -28,7 +28,12 @@ pub(crate) struct Input {
 
 impl UnitScope {
     /// Returns what `name` is to the tested model, if the test says so.
-    pub(super) fn overridden(&self, name: &str, macros: &MacroTable, package: &str) -> Option<Value> {
+    pub(super) fn overridden(
+        &self,
+        name: &str,
+        macros: &MacroTable,
+        package: &str,
+    ) -> Option<Value> {
         if let Some(value) = self.macros.get(name) {
             return Some(constant(name, value));
         }
@@ -36,7 +41,9 @@ impl UnitScope {
         let covered: HashMap<String, Value> = self
             .macros
             .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), constant(key, value))))
+            .filter_map(|(key, value)| {
+                Some((key.strip_prefix(&prefix)?.to_owned(), constant(key, value)))
+            })
             .collect();
         if !covered.is_empty() {
             let inner = macros.lookup(package, name)?;
@@ -85,11 +92,12 @@ impl Object for Covered {
             return call.call(&value, args).map(Some);
         }
         let names = call.names;
-        call.interpreter.call_method(&self.inner, name, args, names).map(Some)
+        call.interpreter
+            .call_method(&self.inner, name, args, names)
+            .map(Some)
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
 }
-

@@ -12,7 +12,10 @@ use crate::warehouse::Dialect;
 
 /// `api`, with `api.Relation` and `api.Column`.
 pub(super) fn api(shared: &Arc<Shared>) -> Value {
-    Value::dict([("Relation", relation_class(shared)), ("Column", column_class(shared))])
+    Value::dict([
+        ("Relation", relation_class(shared)),
+        ("Column", column_class(shared)),
+    ])
 }
 
 pub(super) fn relation_class(shared: &Arc<Shared>) -> Value {
@@ -20,7 +23,9 @@ pub(super) fn relation_class(shared: &Arc<Shared>) -> Value {
 }
 
 pub(super) fn column_class(shared: &Arc<Shared>) -> Value {
-    Value::object(ColumnClass { quote: shared.dialect.quote })
+    Value::object(ColumnClass {
+        quote: shared.dialect.quote,
+    })
 }
 
 /// `validation.any[...]`: whether a configuration has one of some types. Types are not checked.
@@ -66,17 +71,27 @@ impl Object for RelationClass {
             "create" => {
                 let mut part = |name: &str| -> Result<Option<String>> {
                     let value = call.optional(name)?;
-                    Ok(value.filter(|value| !value.is_none() && !value.is_undefined()).map(|value| value.to_str().to_string()))
+                    Ok(value
+                        .filter(|value| !value.is_none() && !value.is_undefined())
+                        .map(|value| value.to_str().to_string()))
                 };
-                let (database, schema, identifier, kind) =
-                    (part("database")?, part("schema")?, part("identifier")?, part("type")?);
+                let (database, schema, identifier, kind) = (
+                    part("database")?,
+                    part("schema")?,
+                    part("identifier")?,
+                    part("type")?,
+                );
                 let mut relation = Relation::new(&self.0.dialect, database, schema, identifier);
                 if let Some(kind) = kind {
                     relation = relation.of_kind(&kind);
                 }
                 if let Some(Value::Dict(policy)) = call.named("quote_policy") {
                     let flag = |name| policy.get_str(name).map(|value| value.is_true());
-                    relation.path.quote = relation.path.quote.with(flag("database"), flag("schema"), flag("identifier"));
+                    relation.path.quote = relation.path.quote.with(
+                        flag("database"),
+                        flag("schema"),
+                        flag("identifier"),
+                    );
                 }
                 relation.value()
             }
@@ -144,13 +159,21 @@ impl Object for Behaviour {
 pub(super) fn index_value(raw: &Value, clock: &Arc<dyn Clock>) -> Result<Value> {
     let wrong = |what: &str| {
         Error::from_source(
-            ModelError::new(ModelErrorKind::Properties, format!("Could not parse index: {what}"))
-                .hint("write it as {'columns': ['a', 'b'], 'unique': true, 'type': 'btree'}"),
+            ModelError::new(
+                ModelErrorKind::Properties,
+                format!("Could not parse index: {what}"),
+            )
+            .hint("write it as {'columns': ['a', 'b'], 'unique': true, 'type': 'btree'}"),
         )
     };
     let json = to_json(raw);
-    let serde_json::Value::Object(map) = &json else { return Err(wrong("it is no mapping")) };
-    if let Some(key) = map.keys().find(|key| !matches!(key.as_str(), "columns" | "unique" | "type")) {
+    let serde_json::Value::Object(map) = &json else {
+        return Err(wrong("it is no mapping"));
+    };
+    if let Some(key) = map
+        .keys()
+        .find(|key| !matches!(key.as_str(), "columns" | "unique" | "type"))
+    {
         return Err(wrong(&format!("`{key}` means nothing")));
     }
     let columns: Vec<String> = match map.get("columns") {
@@ -159,9 +182,19 @@ pub(super) fn index_value(raw: &Value, clock: &Arc<dyn Clock>) -> Result<Value> 
     };
     Ok(Value::object(Index {
         columns,
-        unique: map.get("unique").and_then(serde_json::Value::as_bool).unwrap_or(false),
-        kind: map.get("type").and_then(serde_json::Value::as_str).map(str::to_owned),
-        moment: clock.now().naive_utc().format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
+        unique: map
+            .get("unique")
+            .and_then(serde_json::Value::as_bool)
+            .unwrap_or(false),
+        kind: map
+            .get("type")
+            .and_then(serde_json::Value::as_str)
+            .map(str::to_owned),
+        moment: clock
+            .now()
+            .naive_utc()
+            .format("%Y-%m-%dT%H:%M:%S%.6f")
+            .to_string(),
     }))
 }
 
@@ -192,7 +225,10 @@ impl Object for Index {
             return Ok(None);
         }
         let relation = call.required("relation")?;
-        let relation = relation.as_object::<Relation>().map(Relation::render).unwrap_or_default();
+        let relation = relation
+            .as_object::<Relation>()
+            .map(Relation::render)
+            .unwrap_or_default();
         // The moment keeps the name from being that of the index on the table this one replaces.
         let text = format!(
             "{}_{relation}_{}_{}_{}",
@@ -224,7 +260,13 @@ pub(super) fn hard_deletes(call: &mut Call<'_>, config: &Value) -> Result<Value>
             return Err(Error::custom("You cannot set both the invalidate_hard_deletes and hard_deletes config properties on the same snapshot.")
                 .with_hint("remove invalidate_hard_deletes"));
         }
-        (Some(flag), None) => if flag.is_true() { "invalidate" } else { "ignore" },
+        (Some(flag), None) => {
+            if flag.is_true() {
+                "invalidate"
+            } else {
+                "ignore"
+            }
+        }
         (None, None) => "ignore",
         (None, Some(chosen)) => match chosen.as_str() {
             Some("ignore") => "ignore",
@@ -240,28 +282,56 @@ pub(super) fn hard_deletes(call: &mut Call<'_>, config: &Value) -> Result<Value>
 }
 
 /// Writes constraints of columns or of a model as SQL.
-pub(super) fn constraint_texts(method: &str, call: &mut Call<'_>, dialect: &Dialect) -> Result<Value> {
+pub(super) fn constraint_texts(
+    method: &str,
+    call: &mut Call<'_>,
+    dialect: &Dialect,
+) -> Result<Value> {
     if method == "render_raw_columns_constraints" {
         let columns = to_json(&call.required("raw_columns")?);
         let columns = columns.as_object().cloned().unwrap_or_default();
-        return Ok(Value::list(columns.values().map(|column| Value::str(column_text(column, dialect)))));
+        return Ok(Value::list(
+            columns
+                .values()
+                .map(|column| Value::str(column_text(column, dialect))),
+        ));
     }
     let constraints = to_json(&call.required("raw_constraints")?);
     let constraints = constraints.as_array().cloned().unwrap_or_default();
-    Ok(Value::list(constraints.iter().filter_map(model_constraint).map(Value::str)))
+    Ok(Value::list(
+        constraints
+            .iter()
+            .filter_map(model_constraint)
+            .map(Value::str),
+    ))
 }
 
 fn text<'j>(json: &'j serde_json::Value, key: &str) -> Option<&'j str> {
-    json.get(key).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty())
+    json.get(key)
+        .and_then(serde_json::Value::as_str)
+        .filter(|text| !text.is_empty())
 }
 
 fn column_text(column: &serde_json::Value, dialect: &Dialect) -> String {
     let name = text(column, "name").unwrap_or_default();
-    let quoted = column.get("quote").and_then(serde_json::Value::as_bool).unwrap_or(false);
-    let name = if quoted { dialect.quote(name) } else { name.to_owned() };
+    let quoted = column
+        .get("quote")
+        .and_then(serde_json::Value::as_bool)
+        .unwrap_or(false);
+    let name = if quoted {
+        dialect.quote(name)
+    } else {
+        name.to_owned()
+    };
     let mut out = format!("{name} {}", text(column, "data_type").unwrap_or_default());
-    let constraints = column.get("constraints").and_then(serde_json::Value::as_array);
-    for constraint in constraints.into_iter().flatten().filter_map(column_constraint) {
+    let constraints = column
+        .get("constraints")
+        .and_then(serde_json::Value::as_array);
+    for constraint in constraints
+        .into_iter()
+        .flatten()
+        .filter_map(column_constraint)
+    {
         out.push(' ');
         out.push_str(&constraint);
     }
@@ -272,7 +342,12 @@ fn references(constraint: &serde_json::Value) -> Option<String> {
     let columns: Vec<&str> = constraint
         .get("to_columns")
         .and_then(serde_json::Value::as_array)
-        .map(|columns| columns.iter().filter_map(serde_json::Value::as_str).collect())
+        .map(|columns| {
+            columns
+                .iter()
+                .filter_map(serde_json::Value::as_str)
+                .collect()
+        })
         .unwrap_or_default();
     match (text(constraint, "to"), columns.is_empty()) {
         (Some(to), false) => Some(format!("references {to} ({})", columns.join(", "))),
@@ -295,20 +370,34 @@ fn column_constraint(constraint: &serde_json::Value) -> Option<String> {
 }
 
 fn model_constraint(constraint: &serde_json::Value) -> Option<String> {
-    let prefix = text(constraint, "name").map(|name| format!("constraint {name} ")).unwrap_or_default();
+    let prefix = text(constraint, "name")
+        .map(|name| format!("constraint {name} "))
+        .unwrap_or_default();
     let columns: Vec<&str> = constraint
         .get("columns")
         .and_then(serde_json::Value::as_array)
-        .map(|columns| columns.iter().filter_map(serde_json::Value::as_str).collect())
+        .map(|columns| {
+            columns
+                .iter()
+                .filter_map(serde_json::Value::as_str)
+                .collect()
+        })
         .unwrap_or_default();
     let columns = columns.join(", ");
     let expression = text(constraint, "expression").unwrap_or_default();
-    let spaced = if expression.is_empty() { String::new() } else { format!(" {expression}") };
+    let spaced = if expression.is_empty() {
+        String::new()
+    } else {
+        format!(" {expression}")
+    };
     Some(match text(constraint, "type")? {
         "check" if !expression.is_empty() => format!("{prefix}check ({expression})"),
         "unique" => format!("{prefix}unique{spaced} ({columns})"),
         "primary_key" => format!("{prefix}primary key{spaced} ({columns})"),
-        "foreign_key" => format!("{prefix}foreign key ({columns}) {}", references(constraint)?),
+        "foreign_key" => format!(
+            "{prefix}foreign key ({columns}) {}",
+            references(constraint)?
+        ),
         "custom" if !expression.is_empty() => format!("{prefix}{expression}"),
         _ => return None,
     })

@@ -11,10 +11,10 @@ use crate::yaml;
 /// Makes the environment of all templates of a project.
 pub fn environment() -> Environment {
     let mut environment = Environment::new();
-    environment.add_function("tojson", |call| to_json_text(call));
-    environment.add_function("fromjson", |call| from_json_text(call));
-    environment.add_function("toyaml", |call| to_yaml_text(call));
-    environment.add_function("fromyaml", |call| from_yaml_text(call));
+    environment.add_function("tojson", to_json_text);
+    environment.add_function("fromjson", from_json_text);
+    environment.add_function("toyaml", to_yaml_text);
+    environment.add_function("fromyaml", from_yaml_text);
     environment.add_function("set", |call| set_of(call, false));
     environment.add_function("set_strict", |call| set_of(call, true));
     environment.add_function("zip", |call| zip_of(call, false));
@@ -24,7 +24,7 @@ pub fn environment() -> Environment {
         call.finish()?;
         Ok(Value::str(crate::hash::md5_hex(value.as_bytes())))
     });
-    environment.add_function("diff_of_two_dicts", |call| diff_of_two_dicts(call));
+    environment.add_function("diff_of_two_dicts", diff_of_two_dicts);
     environment.add_filter("is_list", |call| {
         let value = call.required("value")?;
         Ok(Value::Bool(matches!(value, Value::List(_))))
@@ -34,7 +34,11 @@ pub fn environment() -> Environment {
 
 /// `var(name, default)` of a node's package; while parsing an unknown one is none.
 pub(super) fn var(shared: Arc<Shared>, package: Arc<str>, needed: bool) -> Value {
-    Value::object(Var { shared, package, needed })
+    Value::object(Var {
+        shared,
+        package,
+        needed,
+    })
 }
 
 #[derive(Debug)]
@@ -71,7 +75,9 @@ impl weir_jinja::Object for Var {
             return Ok(None);
         }
         let name = call.required_str("var_name")?;
-        Ok(Some(Value::Bool(self.shared.project.var(&self.package, &name).is_some())))
+        Ok(Some(Value::Bool(
+            self.shared.project.var(&self.package, &name).is_some(),
+        )))
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -97,7 +103,10 @@ fn sorted(json: serde_json::Value) -> serde_json::Value {
         serde_json::Value::Object(map) => {
             let mut entries: Vec<_> = map.into_iter().collect();
             entries.sort_by(|a, b| a.0.cmp(&b.0));
-            entries.into_iter().map(|(key, value)| (key, sorted(value))).collect()
+            entries
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect()
         }
         serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
         other => other,
@@ -133,7 +142,9 @@ fn write_json(json: &serde_json::Value, out: &mut String) {
         }
         serde_json::Value::String(text) => write_text(text, out),
         serde_json::Value::Number(number) if number.is_f64() => {
-            out.push_str(&crate::python::float_text(number.as_f64().unwrap_or_default()));
+            out.push_str(&crate::python::float_text(
+                number.as_f64().unwrap_or_default(),
+            ));
         }
         other => out.push_str(&other.to_string()),
     }
@@ -157,7 +168,9 @@ fn from_json_text(call: &mut Call<'_>) -> Result<Value> {
     let text = call.required("string")?;
     let default = call.optional("default")?.unwrap_or(Value::None);
     call.finish()?;
-    let Some(text) = text.as_str() else { return Ok(default) };
+    let Some(text) = text.as_str() else {
+        return Ok(default);
+    };
     Ok(serde_json::from_str(text).map_or(default, |json| to_value(&json)))
 }
 
@@ -165,7 +178,9 @@ fn from_yaml_text(call: &mut Call<'_>) -> Result<Value> {
     let text = call.required("value")?;
     let default = call.optional("default")?.unwrap_or(Value::None);
     call.finish()?;
-    let Some(text) = text.as_str() else { return Ok(default) };
+    let Some(text) = text.as_str() else {
+        return Ok(default);
+    };
     Ok(yaml::read("fromyaml", text).map_or(default, |document| to_value(&document.root.to_json())))
 }
 
@@ -190,7 +205,10 @@ fn write_yaml(json: &serde_json::Value, depth: usize, out: &mut String) {
     match json {
         serde_json::Value::Object(map) if !map.is_empty() => {
             for (key, item) in map {
-                out.push_str(&format!("{indent}{}:", yaml_scalar(&serde_json::Value::String(key.clone()))));
+                out.push_str(&format!(
+                    "{indent}{}:",
+                    yaml_scalar(&serde_json::Value::String(key.clone()))
+                ));
                 write_below(item, depth, out);
             }
         }
@@ -231,7 +249,11 @@ fn yaml_scalar(json: &serde_json::Value) -> String {
         serde_json::Value::String(text) => {
             let plain = yaml::read("toyaml", text)
                 .is_ok_and(|document| document.root.to_json() == *json && !text.contains('\n'));
-            if plain { text.clone() } else { format!("'{}'", text.replace('\'', "''")) }
+            if plain {
+                text.clone()
+            } else {
+                format!("'{}'", text.replace('\'', "''"))
+            }
         }
         serde_json::Value::Object(_) => "{}".to_owned(),
         serde_json::Value::Array(_) => "[]".to_owned(),
@@ -253,7 +275,9 @@ fn items_of(call: &mut Call<'_>, value: &Value) -> Result<Option<Vec<Value>>> {
         Value::Undefined(_) | Value::None => None,
         other => {
             let names = call.names;
-            let list = call.interpreter.filter("list", other.clone(), weir_jinja::Args::none(), names);
+            let list =
+                call.interpreter
+                    .filter("list", other.clone(), weir_jinja::Args::none(), names);
             list.ok().and_then(|list| list.as_list().map(List::items))
         }
     })
@@ -266,7 +290,10 @@ fn set_of(call: &mut Call<'_>, strict: bool) -> Result<Value> {
     let items = items_of(call, &value)?;
     match items.map(Set::new) {
         Some(Ok(set)) => Ok(Value::Set(set)),
-        _ if strict => Err(Error::new(ErrorKind::Type, format!("'{}' object is not iterable", value.type_name()))),
+        _ if strict => Err(Error::new(
+            ErrorKind::Type,
+            format!("'{}' object is not iterable", value.type_name()),
+        )),
         _ => Ok(default),
     }
 }
@@ -280,13 +307,18 @@ fn zip_of(call: &mut Call<'_>, strict: bool) -> Result<Value> {
         match items_of(call, value)? {
             Some(items) => columns.push(items),
             None if strict => {
-                return Err(Error::new(ErrorKind::Type, format!("'{}' object is not iterable", value.type_name())));
+                return Err(Error::new(
+                    ErrorKind::Type,
+                    format!("'{}' object is not iterable", value.type_name()),
+                ));
             }
             None => return Ok(default),
         }
     }
     let rows = columns.iter().map(Vec::len).min().unwrap_or(0);
-    Ok(Value::list((0..rows).map(|row| Value::tuple(columns.iter().map(|column| column[row].clone())))))
+    Ok(Value::list((0..rows).map(|row| {
+        Value::tuple(columns.iter().map(|column| column[row].clone()))
+    })))
 }
 
 /// What the lists of one mapping have that those of another lack, without regard to case.
@@ -295,7 +327,10 @@ fn diff_of_two_dicts(call: &mut Call<'_>) -> Result<Value> {
     let second = call.required("dict_b")?;
     call.finish()?;
     let (Value::Dict(first), Value::Dict(second)) = (&first, &second) else {
-        return Err(Error::new(ErrorKind::Type, "diff_of_two_dicts() takes two dictionaries"));
+        return Err(Error::new(
+            ErrorKind::Type,
+            "diff_of_two_dicts() takes two dictionaries",
+        ));
     };
     let lower = |value: &Value| value.to_str().to_lowercase();
     let known: Vec<(String, Vec<String>)> = second
@@ -305,7 +340,10 @@ fn diff_of_two_dicts(call: &mut Call<'_>) -> Result<Value> {
         .collect();
     let mut missing = Vec::new();
     for (key, items) in first.entries() {
-        let has = known.iter().find(|(name, _)| *name == lower(&key)).map(|(_, items)| items);
+        let has = known
+            .iter()
+            .find(|(name, _)| *name == lower(&key))
+            .map(|(_, items)| items);
         let rest: Vec<Value> = list_items(&items)
             .into_iter()
             .filter(|item| !has.is_some_and(|has| has.contains(&lower(item))))

@@ -31,7 +31,9 @@ impl Column {
     /// Makes a column of a type as written, such as `character varying(20)`.
     pub(crate) fn described(name: &str, written: &str, quote: char) -> Self {
         let (dtype, measures) = match written.split_once('(') {
-            Some((dtype, rest)) if rest.ends_with(')') => (dtype.trim_end(), Some(&rest[..rest.len() - 1])),
+            Some((dtype, rest)) if rest.ends_with(')') => {
+                (dtype.trim_end(), Some(&rest[..rest.len() - 1]))
+            }
             _ => (written, None),
         };
         let mut column = Self {
@@ -43,7 +45,10 @@ impl Column {
             quote,
         };
         if let Some(measures) = measures {
-            let numbers: Vec<Option<u32>> = measures.split(',').map(|part| part.trim().parse().ok()).collect();
+            let numbers: Vec<Option<u32>> = measures
+                .split(',')
+                .map(|part| part.trim().parse().ok())
+                .collect();
             match numbers.as_slice() {
                 [Some(size)] => column.char_size = Some(*size),
                 [Some(precision), Some(scale)] => {
@@ -62,7 +67,9 @@ impl Column {
     }
 
     fn is_one_of(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.dtype.eq_ignore_ascii_case(name))
+        names
+            .iter()
+            .any(|name| self.dtype.eq_ignore_ascii_case(name))
     }
 
     pub(crate) fn is_string(&self) -> bool {
@@ -71,8 +78,18 @@ impl Column {
 
     fn is_integer(&self) -> bool {
         self.is_one_of(&[
-            "smallint", "integer", "bigint", "smallserial", "serial", "bigserial", "int2", "int4", "int8", "serial2",
-            "serial4", "serial8",
+            "smallint",
+            "integer",
+            "bigint",
+            "smallserial",
+            "serial",
+            "bigserial",
+            "int2",
+            "int4",
+            "int8",
+            "serial2",
+            "serial4",
+            "serial8",
         ])
     }
 
@@ -81,12 +98,23 @@ impl Column {
     }
 
     fn is_float(&self) -> bool {
-        self.is_one_of(&["real", "float4", "float", "double precision", "float8", "double"])
+        self.is_one_of(&[
+            "real",
+            "float4",
+            "float",
+            "double precision",
+            "float8",
+            "double",
+        ])
     }
 
     /// The longest text; what has no limit counts as 256.
     pub(crate) fn string_size(&self) -> u32 {
-        if self.dtype == "text" { 256 } else { self.char_size.unwrap_or(256) }
+        if self.dtype == "text" {
+            256
+        } else {
+            self.char_size.unwrap_or(256)
+        }
     }
 
     /// Whether widening this column would make it as wide as `other`.
@@ -168,7 +196,11 @@ impl Object for Column {
             }
             "can_expand_to" => {
                 let other = call.required("other_column")?;
-                Value::Bool(other.as_object::<Self>().is_some_and(|other| self.can_expand_to(other)))
+                Value::Bool(
+                    other
+                        .as_object::<Self>()
+                        .is_some_and(|other| self.can_expand_to(other)),
+                )
             }
             "literal" => {
                 let value = call.required("value")?.to_str();
@@ -179,7 +211,16 @@ impl Object for Column {
     }
 
     fn methods(&self) -> &[&str] {
-        &["is_string", "is_integer", "is_numeric", "is_float", "is_number", "string_size", "can_expand_to", "literal"]
+        &[
+            "is_string",
+            "is_integer",
+            "is_numeric",
+            "is_float",
+            "is_number",
+            "string_size",
+            "can_expand_to",
+            "literal",
+        ]
     }
 
     fn repr(&self) -> String {
@@ -222,11 +263,24 @@ impl Object for ColumnClass {
         let dtype = call.required("dtype")?.to_str().to_string();
         let mut number = |key: &str| -> Result<Option<u32>> {
             let value = call.optional(key)?;
-            Ok(value.and_then(|value| value.to_str().parse::<f64>().ok()).map(|number| number as u32))
+            Ok(value
+                .and_then(|value| value.to_str().parse::<f64>().ok())
+                .map(|number| number as u32))
         };
-        let (char_size, precision, scale) =
-            (number("char_size")?, number("numeric_precision")?, number("numeric_scale")?);
-        Ok(Column { name, dtype, char_size, precision, scale, quote: self.quote }.value())
+        let (char_size, precision, scale) = (
+            number("char_size")?,
+            number("numeric_precision")?,
+            number("numeric_scale")?,
+        );
+        Ok(Column {
+            name,
+            dtype,
+            char_size,
+            precision,
+            scale,
+            quote: self.quote,
+        }
+        .value())
     }
 
     fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
@@ -234,7 +288,13 @@ impl Object for ColumnClass {
     }
 
     fn methods(&self) -> &[&str] {
-        &["create", "translate_type", "string_type", "numeric_type", "from_description"]
+        &[
+            "create",
+            "translate_type",
+            "string_type",
+            "numeric_type",
+            "from_description",
+        ]
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
@@ -276,7 +336,11 @@ fn class_method(quote: char, name: &str, call: &mut Call<'_>) -> Result<Option<V
 
 /// Names a type as the warehouse does.
 fn translated(label: &str) -> String {
-    if label.eq_ignore_ascii_case("string") { "TEXT".to_owned() } else { label.to_owned() }
+    if label.eq_ignore_ascii_case("string") {
+        "TEXT".to_owned()
+    } else {
+        label.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -286,11 +350,17 @@ mod tests {
     #[test]
     fn types_are_taken_apart_and_put_together() {
         let of = |written| Column::described("a", written, '"');
-        assert_eq!(of("character varying(20)").data_type(), "character varying(20)");
+        assert_eq!(
+            of("character varying(20)").data_type(),
+            "character varying(20)"
+        );
         assert_eq!(of("character varying").data_type(), "character varying");
         assert_eq!(of("numeric(10,2)").data_type(), "numeric(10,2)");
         assert_eq!(of("numeric").data_type(), "numeric");
-        assert_eq!(of("timestamp without time zone").data_type(), "timestamp without time zone");
+        assert_eq!(
+            of("timestamp without time zone").data_type(),
+            "timestamp without time zone"
+        );
         assert!(of("character varying(20)").can_expand_to(&of("text")));
         assert!(!of("text").can_expand_to(&of("character varying(20)")));
     }

@@ -22,12 +22,29 @@ struct Exceptions(Weak<Context>);
 
 /// Functions that raise their first argument.
 const RAISING: &[&str] = &[
-    "raise_compiler_error", "raise_database_error", "raise_parsing_error", "raise_fail_fast_error",
-    "raise_not_implemented", "raise_dep_not_found", "raise_duplicate_resource_name",
-    "raise_invalid_property_yml_version", "missing_config", "missing_materialization", "missing_relation",
-    "raise_ambiguous_alias", "raise_ambiguous_catalog_match", "raise_cache_inconsistent", "raise_dataclass_not_dict",
-    "doc_invalid_args", "doc_target_not_found", "ref_invalid_args", "ref_bad_context", "macro_invalid_dispatch_arg",
-    "invalid_type_error", "invalid_bool_error", "disallow_secret_env_var",
+    "raise_compiler_error",
+    "raise_database_error",
+    "raise_parsing_error",
+    "raise_fail_fast_error",
+    "raise_not_implemented",
+    "raise_dep_not_found",
+    "raise_duplicate_resource_name",
+    "raise_invalid_property_yml_version",
+    "missing_config",
+    "missing_materialization",
+    "missing_relation",
+    "raise_ambiguous_alias",
+    "raise_ambiguous_catalog_match",
+    "raise_cache_inconsistent",
+    "raise_dataclass_not_dict",
+    "doc_invalid_args",
+    "doc_target_not_found",
+    "ref_invalid_args",
+    "ref_bad_context",
+    "macro_invalid_dispatch_arg",
+    "invalid_type_error",
+    "invalid_bool_error",
+    "disallow_secret_env_var",
 ];
 
 impl Object for Exceptions {
@@ -38,8 +55,15 @@ impl Object for Exceptions {
     fn attr(&self, name: &str) -> Result<Option<Value>> {
         // Projects ask whether a function is there before they call it.
         let known = RAISING.contains(&name)
-            || ["warn", "column_type_missing", "raise_contract_error", "relation_wrong_type", "warn_snapshot_timestamp_data_types", "raise_no_pk"]
-                .contains(&name);
+            || [
+                "warn",
+                "column_type_missing",
+                "raise_contract_error",
+                "relation_wrong_type",
+                "warn_snapshot_timestamp_data_types",
+                "raise_no_pk",
+            ]
+            .contains(&name);
         if !known {
             return Ok(None);
         }
@@ -53,12 +77,23 @@ impl Object for Exceptions {
     fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
         if RAISING.contains(&name) {
             let message = call.rest().first().map(Value::to_str).or_else(|| {
-                call.kwargs.iter().find(|(key, _)| matches!(&**key, "msg" | "message")).map(|(_, value)| value.to_str())
+                call.kwargs
+                    .iter()
+                    .find(|(key, _)| matches!(&**key, "msg" | "message"))
+                    .map(|(_, value)| value.to_str())
             });
             let message = message.unwrap_or_else(|| name.into());
-            let kind = if name == "raise_database_error" { ModelErrorKind::Warehouse } else { ModelErrorKind::Template };
+            let kind = if name == "raise_database_error" {
+                ModelErrorKind::Warehouse
+            } else {
+                ModelErrorKind::Template
+            };
             let error = ModelError::new(kind, message.to_string());
-            return Err(Error::from_source(if name == "raise_fail_fast_error" { error.hint("the run stops here") } else { error }));
+            return Err(Error::from_source(if name == "raise_fail_fast_error" {
+                error.hint("the run stops here")
+            } else {
+                error
+            }));
         }
         match name {
             "warn" => {
@@ -85,7 +120,9 @@ impl Object for Exceptions {
                 let names = call.required("column_names")?.to_str();
                 Err(node_error(
                     ModelErrorKind::Properties,
-                    format!("Contracted models require data_type to be defined for each column. Please ensure that the column name and data_type are defined within the YAML configuration for the {names} column(s)."),
+                    format!(
+                        "Contracted models require data_type to be defined for each column. Please ensure that the column name and data_type are defined within the YAML configuration for the {names} column(s)."
+                    ),
                 ))
             }
             "relation_wrong_type" => {
@@ -123,16 +160,31 @@ fn contract_error(promised: &Value, found: &Value) -> Error {
     let mut rows = Vec::new();
     for (name, kind) in &found {
         match promised.iter().find(|(promised, _)| promised == name) {
-            None => rows.push((name.clone(), kind.clone(), String::new(), "missing in contract")),
+            None => rows.push((
+                name.clone(),
+                kind.clone(),
+                String::new(),
+                "missing in contract",
+            )),
             Some((_, wanted)) if wanted != kind => {
-                rows.push((name.clone(), kind.clone(), wanted.clone(), "data type mismatch"));
+                rows.push((
+                    name.clone(),
+                    kind.clone(),
+                    wanted.clone(),
+                    "data type mismatch",
+                ));
             }
             Some(_) => {}
         }
     }
     for (name, kind) in &promised {
         if !found.iter().any(|(found, _)| found == name) {
-            rows.push((name.clone(), String::new(), kind.clone(), "missing in definition"));
+            rows.push((
+                name.clone(),
+                String::new(),
+                kind.clone(),
+                "missing in definition",
+            ));
         }
     }
     rows.sort();
@@ -140,7 +192,9 @@ fn contract_error(promised: &Value, found: &Value) -> Error {
         "This model has an enforced contract that failed.\nPlease ensure the name, data_type, and number of columns in your contract match the columns in your model's definition.\n\n| column_name | definition_type | contract_type | mismatch_reason |\n| ----------- | --------------- | ------------- | --------------- |",
     );
     for (name, definition, contract, reason) in rows {
-        message.push_str(&format!("\n| {name} | {definition} | {contract} | {reason} |"));
+        message.push_str(&format!(
+            "\n| {name} | {definition} | {contract} | {reason} |"
+        ));
     }
     node_error(ModelErrorKind::Properties, message)
 }
@@ -149,9 +203,15 @@ fn columns_of(value: &Value) -> Vec<(String, String)> {
     let json = to_json(value);
     let items = json.as_array().cloned().unwrap_or_default();
     let text = |item: &serde_json::Value, key: &str| {
-        item.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+        item.get(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     };
-    items.iter().map(|item| (text(item, "name"), text(item, "data_type"))).collect()
+    items
+        .iter()
+        .map(|item| (text(item, "name"), text(item, "data_type")))
+        .collect()
 }
 
 /// `try_or_compiler_error(message, function, ...)`: calls, and says `message` instead of what fails.
@@ -164,7 +224,8 @@ pub(super) fn try_or_compiler_error() -> Value {
         match call.interpreter.call(&function, args, names) {
             Err(error) if error.kind() != ErrorKind::Limit && !error.is_return() => {
                 Err(Error::from_source(
-                    ModelError::new(ModelErrorKind::Template, message.to_string()).hint(error.message().to_owned()),
+                    ModelError::new(ModelErrorKind::Template, message.to_string())
+                        .hint(error.message().to_owned()),
                 ))
             }
             done => done,
@@ -180,4 +241,3 @@ pub(super) fn no_python() -> Value {
         ))
     })
 }
-

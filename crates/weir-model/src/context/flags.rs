@@ -44,12 +44,24 @@ impl Flags {
 
     /// Returns the arguments as a mapping.
     pub(super) fn to_value(&self) -> Value {
-        let known = ["which", "full_refresh", "store_failures", "fail_fast", "empty", "defer", "favor_state", "quiet"];
+        let known = [
+            "which",
+            "full_refresh",
+            "store_failures",
+            "fail_fast",
+            "empty",
+            "defer",
+            "favor_state",
+            "quiet",
+        ];
         let mut all: JsonMap = known
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), self.get(name)?)))
             .collect();
-        all.insert("invocation_command".to_owned(), json!(format!("dbt {}", self.which)));
+        all.insert(
+            "invocation_command".to_owned(),
+            json!(format!("dbt {}", self.which)),
+        );
         all.extend(self.others.clone());
         to_value(&Json::Object(all))
     }
@@ -62,15 +74,28 @@ impl Flags {
 
 fn default_of(name: &str) -> Option<Json> {
     Some(match name {
-        "debug" | "no_print" | "no_version_check" | "strict_mode" | "log_cache_events" | "require_sql_header_in_test_configs" => {
+        "debug"
+        | "no_print"
+        | "no_version_check"
+        | "strict_mode"
+        | "log_cache_events"
+        | "require_sql_header_in_test_configs" => {
             json!(false)
         }
-        "partial_parse" | "static_parser" | "print" | "version_check" | "use_colors" | "cache_selected_only"
-        | "write_json" | "introspect" | "populate_cache" => json!(true),
+        "partial_parse"
+        | "static_parser"
+        | "print"
+        | "version_check"
+        | "use_colors"
+        | "cache_selected_only"
+        | "write_json"
+        | "introspect"
+        | "populate_cache" => json!(true),
         "indirect_selection" => json!("eager"),
         "log_format" => json!("default"),
         "printer_width" => json!(80),
-        "event_time_start" | "event_time_end" | "sample" | "target_path" | "state" | "single_threaded" => Json::Null,
+        "event_time_start" | "event_time_end" | "sample" | "target_path" | "state"
+        | "single_threaded" => Json::Null,
         _ => return None,
     })
 }
@@ -85,7 +110,10 @@ impl Object for FlagsObject {
     }
 
     fn attr(&self, name: &str) -> Result<Option<Value>> {
-        Ok(self.0.get(&name.to_ascii_lowercase()).map(|value| to_value(&value)))
+        Ok(self
+            .0
+            .get(&name.to_ascii_lowercase())
+            .map(|value| to_value(&value)))
     }
 
     fn item(&self, key: &Value) -> Result<Option<Value>> {

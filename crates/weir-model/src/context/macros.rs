@@ -19,7 +19,10 @@ pub struct MacroTable {
 impl MacroTable {
     /// Makes a table for a project whose root package is `root`.
     pub fn new(root: impl Into<Arc<str>>) -> Self {
-        Self { root: root.into(), packages: HashMap::new() }
+        Self {
+            root: root.into(),
+            packages: HashMap::new(),
+        }
     }
 
     /// Adds a macro of `package` under its own name; a later one replaces an earlier.
@@ -30,7 +33,11 @@ impl MacroTable {
 
     /// Returns the macro of exactly this package.
     pub fn in_package(&self, package: &str, name: &str) -> Option<&MacroDef> {
-        let package = if ADAPTER_PACKAGES.contains(&package) { LIBRARY_PACKAGE } else { package };
+        let package = if ADAPTER_PACKAGES.contains(&package) {
+            LIBRARY_PACKAGE
+        } else {
+            package
+        };
         self.packages.get(package)?.get(name)
     }
 
@@ -44,27 +51,44 @@ impl MacroTable {
 
     /// Returns a macro or a package as templates of nodes of `package` see it.
     pub(crate) fn lookup(&self, package: &str, name: &str) -> Option<Value> {
-        if let Some(found) = self.in_package(package, name).or_else(|| self.in_package(&self.root, name)) {
+        if let Some(found) = self
+            .in_package(package, name)
+            .or_else(|| self.in_package(&self.root, name))
+        {
             return Some(Value::Macro(found.clone()));
         }
         if let Some(namespace) = self.namespace(name) {
             return Some(namespace);
         }
-        Some(Value::Macro(self.in_package(LIBRARY_PACKAGE, name)?.clone()))
+        Some(Value::Macro(
+            self.in_package(LIBRARY_PACKAGE, name)?.clone(),
+        ))
     }
 
     /// Returns the macro of a project or package that covers `name`, if there is one: those of the
     /// library are covered by everything.
     pub(crate) fn covering(&self, package: &str, name: &str) -> Option<&MacroDef> {
-        let found = self.in_package(package, name).or_else(|| self.in_package(&self.root, name))?;
-        (found.owner().is_none_or(|owner| &**owner != LIBRARY_PACKAGE)).then_some(found)
+        let found = self
+            .in_package(package, name)
+            .or_else(|| self.in_package(&self.root, name))?;
+        (found
+            .owner()
+            .is_none_or(|owner| &**owner != LIBRARY_PACKAGE))
+        .then_some(found)
     }
 
     /// Returns what `name` in `{{ name.macro() }}` is, if it is a package.
     fn namespace(&self, name: &str) -> Option<Value> {
-        let package = if ADAPTER_PACKAGES.contains(&name) { LIBRARY_PACKAGE } else { name };
+        let package = if ADAPTER_PACKAGES.contains(&name) {
+            LIBRARY_PACKAGE
+        } else {
+            name
+        };
         let (name, macros) = self.packages.get_key_value(package)?;
-        Some(Value::Object(Arc::new(Namespace { package: Arc::clone(name), macros: Arc::clone(macros) })))
+        Some(Value::Object(Arc::new(Namespace {
+            package: Arc::clone(name),
+            macros: Arc::clone(macros),
+        })))
     }
 
     /// Returns the macro that `adapter.dispatch(name, namespace)` means to nodes of `package`.
@@ -80,8 +104,10 @@ impl MacroTable {
         namespace: Option<&str>,
     ) -> Result<&MacroDef> {
         if let Some((namespace, name)) = name.split_once('.') {
-            return Err(Error::custom(format!("adapter.dispatch cannot find `{namespace}.{name}`"))
-                .with_hint(format!("write adapter.dispatch('{name}', '{namespace}')")));
+            return Err(Error::custom(format!(
+                "adapter.dispatch cannot find `{namespace}.{name}`"
+            ))
+            .with_hint(format!("write adapter.dispatch('{name}', '{namespace}')")));
         }
         let order: Vec<Option<&str>> = match namespace {
             None => vec![None],
@@ -111,19 +137,28 @@ impl MacroTable {
             }
         }
         let namespace = namespace.unwrap_or("None");
-        Err(Error::custom(format!("In dispatch: No macro named '{name}' found within namespace: '{namespace}'"))
-            .with_hint(format!("searched for: {}", tried.join(", "))))
+        Err(Error::custom(format!(
+            "In dispatch: No macro named '{name}' found within namespace: '{namespace}'"
+        ))
+        .with_hint(format!("searched for: {}", tried.join(", "))))
     }
 
     /// Returns the macro that builds `materialized` nodes of `package`.
     ///
     /// For each prefix of `chain` in its order: the root's, the package's own, another package's, and
     /// last the library's.
-    pub fn materialization(&self, chain: &[String], package: &str, materialized: &str) -> Option<&MacroDef> {
+    pub fn materialization(
+        &self,
+        chain: &[String],
+        package: &str,
+        materialized: &str,
+    ) -> Option<&MacroDef> {
         let mut others: Vec<&Arc<str>> = self
             .packages
             .keys()
-            .filter(|name| **name != self.root && &***name != LIBRARY_PACKAGE && &***name != package)
+            .filter(|name| {
+                **name != self.root && &***name != LIBRARY_PACKAGE && &***name != package
+            })
             .collect();
         others.sort();
         let covered = |name: &str| {
@@ -145,8 +180,9 @@ impl MacroTable {
     pub(crate) fn names(&self, package: &str) -> Vec<String> {
         let own = [package, &*self.root, LIBRARY_PACKAGE];
         let macros = own.iter().filter_map(|package| self.packages.get(*package));
-        let mut names: Vec<String> =
-            macros.flat_map(|macros| macros.keys().map(|name| name.to_string())).collect();
+        let mut names: Vec<String> = macros
+            .flat_map(|macros| macros.keys().map(|name| name.to_string()))
+            .collect();
         names.extend(self.packages.keys().map(|name| name.to_string()));
         names
     }
@@ -161,7 +197,9 @@ struct Namespace {
 
 impl Namespace {
     fn find(&self, name: &str) -> Option<Value> {
-        self.macros.get(name).map(|found| Value::Macro(found.clone()))
+        self.macros
+            .get(name)
+            .map(|found| Value::Macro(found.clone()))
     }
 }
 
@@ -219,11 +257,18 @@ pub(super) fn stack_value(interpreter: &Interpreter) -> Value {
         .iter()
         .map(|running| {
             let definition = &running.definition;
-            Value::Str(definition.id().map_or_else(|| Arc::clone(definition.name()), Arc::clone))
+            Value::Str(
+                definition
+                    .id()
+                    .map_or_else(|| Arc::clone(definition.name()), Arc::clone),
+            )
         })
         .collect();
     let stack = Dict::new();
-    stack.set_str("depth", Value::Int(i64::try_from(ids.len()).unwrap_or(i64::MAX)));
+    stack.set_str(
+        "depth",
+        Value::Int(i64::try_from(ids.len()).unwrap_or(i64::MAX)),
+    );
     stack.set_str("call_stack", Value::list(ids));
     Value::Dict(stack)
 }

@@ -119,7 +119,11 @@ impl Context {
                 None => "MainThread",
             }),
             "modules" => python::modules(&shared.invocation.clock),
-            "var" => builtins::var(Arc::clone(shared), Arc::clone(&self.package), self.session.is_some()),
+            "var" => builtins::var(
+                Arc::clone(shared),
+                Arc::clone(&self.package),
+                self.session.is_some(),
+            ),
             "env_var" => env_var(Arc::clone(&shared.env), false),
             "adapter" => Value::Object(Arc::new(Adapter::new(Weak::clone(&self.me)))),
             "api" => adapter_objects::api(shared),
@@ -194,16 +198,42 @@ impl Names for Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("package", &self.package).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("package", &self.package)
+            .finish_non_exhaustive()
     }
 }
 
 /// What [`Context::base`] answers, for hints.
 const BASE_NAMES: &[&str] = &[
-    "execute", "target", "project_name", "flags", "invocation_args_dict", "invocation_id", "run_started_at",
-    "dbt_version", "dbt_metadata_envs", "thread_id", "modules", "var", "env_var", "adapter", "api",
-    "validation", "log", "print", "context", "builtins", "context_macro_stack", "selected_resources",
-    "store_result", "store_raw_result", "load_result", "try_or_compiler_error", "exceptions", "render",
+    "execute",
+    "target",
+    "project_name",
+    "flags",
+    "invocation_args_dict",
+    "invocation_id",
+    "run_started_at",
+    "dbt_version",
+    "dbt_metadata_envs",
+    "thread_id",
+    "modules",
+    "var",
+    "env_var",
+    "adapter",
+    "api",
+    "validation",
+    "log",
+    "print",
+    "context",
+    "builtins",
+    "context_macro_stack",
+    "selected_resources",
+    "store_result",
+    "store_raw_result",
+    "load_result",
+    "try_or_compiler_error",
+    "exceptions",
+    "render",
 ];
 
 /// `context`: all names as a mapping.
@@ -212,7 +242,9 @@ struct ContextObject(Weak<Context>);
 
 impl ContextObject {
     fn find(&self, name: &str) -> Result<Option<Value>> {
-        let Some(context) = self.0.upgrade() else { return Ok(None) };
+        let Some(context) = self.0.upgrade() else {
+            return Ok(None);
+        };
         let interpreter = Interpreter::new(Arc::clone(&context.shared.environment));
         context.lookup(name, &interpreter)
     }
@@ -263,7 +295,9 @@ impl Object for Builtins {
     }
 
     fn attr(&self, name: &str) -> Result<Option<Value>> {
-        let Some(context) = self.0.upgrade() else { return Ok(None) };
+        let Some(context) = self.0.upgrade() else {
+            return Ok(None);
+        };
         let interpreter = Interpreter::new(Arc::clone(&context.shared.environment));
         match context.stage.lookup(name, &interpreter)? {
             Some(value) => Ok(Some(value)),

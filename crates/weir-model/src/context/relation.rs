@@ -85,13 +85,22 @@ impl Relation {
     fn render_limited(&self) -> String {
         let mut rendered = self.render();
         let table = self.path.identifier.as_deref().unwrap_or_default();
-        if let Some(condition) = self.event_time.as_ref().and_then(EventTimeFilter::condition) {
-            rendered = format!("(select * from {rendered} where {condition}) _dbt_et_filter_subq_{table}");
+        if let Some(condition) = self
+            .event_time
+            .as_ref()
+            .and_then(EventTimeFilter::condition)
+        {
+            rendered =
+                format!("(select * from {rendered} where {condition}) _dbt_et_filter_subq_{table}");
         }
         match self.limit {
             None => rendered,
-            Some(0) => format!("(select * from {rendered} where false limit 0) _dbt_limit_subq_{table}"),
-            Some(limit) => format!("(select * from {rendered} limit {limit}) _dbt_limit_subq_{table}"),
+            Some(0) => {
+                format!("(select * from {rendered} where false limit 0) _dbt_limit_subq_{table}")
+            }
+            Some(limit) => {
+                format!("(select * from {rendered} limit {limit}) _dbt_limit_subq_{table}")
+            }
         }
     }
 
@@ -127,20 +136,31 @@ impl Relation {
 
     /// A longer name would be cut by the warehouse, and could then be another's.
     fn check_length(&self) -> Result<()> {
-        let Some(name) = self.path.identifier.as_ref().filter(|name| name.len() > self.longest_name) else {
+        let Some(name) = self
+            .path
+            .identifier
+            .as_ref()
+            .filter(|name| name.len() > self.longest_name)
+        else {
             return Ok(());
         };
         if self.kind.is_none() || self.is_kind("cte") {
             return Ok(());
         }
-        Err(Error::custom(format!("Relation name '{name}' is longer than {} characters", self.longest_name))
-            .with_hint("give the model a shorter alias"))
+        Err(Error::custom(format!(
+            "Relation name '{name}' is longer than {} characters",
+            self.longest_name
+        ))
+        .with_hint("give the model a shorter alias"))
     }
 
     fn parts_of(call: &mut Call<'_>) -> Result<[Option<bool>; 3]> {
         let mut flags = [None; 3];
         for (at, name) in ["database", "schema", "identifier"].into_iter().enumerate() {
-            flags[at] = call.optional(name)?.filter(|value| !value.is_none()).map(|value| value.is_true());
+            flags[at] = call
+                .optional(name)?
+                .filter(|value| !value.is_none())
+                .map(|value| value.is_true());
         }
         call.finish()?;
         Ok(flags)
@@ -164,8 +184,14 @@ impl Relation {
 impl EventTimeFilter {
     fn condition(&self) -> Option<String> {
         let text = |moment: &DateTime<Utc>| moment.format("%Y-%m-%d %H:%M:%S%.f+00:00").to_string();
-        let from = self.start.as_ref().map(|start| format!("{} >= '{}'", self.column, text(start)));
-        let to = self.end.as_ref().map(|end| format!("{} < '{}'", self.column, text(end)));
+        let from = self
+            .start
+            .as_ref()
+            .map(|start| format!("{} >= '{}'", self.column, text(start)));
+        let to = self
+            .end
+            .as_ref()
+            .map(|end| format!("{} < '{}'", self.column, text(end)));
         match (from, to) {
             (Some(from), Some(to)) => Some(format!("{from} and {to}")),
             (one, other) => one.or(other),
@@ -189,7 +215,12 @@ fn as_text(value: &Value) -> Option<Arc<str>> {
 }
 
 fn merged(parts: Parts, policy: &weir_jinja::Dict) -> Parts {
-    let flag = |name| policy.get_str(name).filter(|value| !value.is_none()).map(|value| value.is_true());
+    let flag = |name| {
+        policy
+            .get_str(name)
+            .filter(|value| !value.is_none())
+            .map(|value| value.is_true())
+    };
     parts.with(flag("database"), flag("schema"), flag("identifier"))
 }
 
@@ -203,16 +234,23 @@ impl Object for Relation {
             "database" => Self::text(&self.path.database),
             "schema" => Self::text(&self.path.schema),
             "identifier" | "table" | "name" => Self::text(&self.path.identifier),
-            "type" => self.kind.as_ref().map_or(Value::None, |kind| Value::Str(Arc::clone(kind))),
+            "type" => self
+                .kind
+                .as_ref()
+                .map_or(Value::None, |kind| Value::Str(Arc::clone(kind))),
             "is_table" => Value::Bool(self.is_kind("table")),
             "is_view" => Value::Bool(self.is_kind("view")),
             "is_cte" => Value::Bool(self.is_kind("cte")),
             "is_materialized_view" => Value::Bool(self.is_kind("materialized_view")),
             "is_pointer" => Value::Bool(self.is_kind("pointer_table")),
             "is_function" => Value::Bool(self.is_kind("function")),
-            "can_be_renamed" | "can_be_replaced" => Value::Bool(self.is_kind("table") || self.is_kind("view")),
+            "can_be_renamed" | "can_be_replaced" => {
+                Value::Bool(self.is_kind("table") || self.is_kind("view"))
+            }
             "quote_character" => Value::str(self.path.quote_character.to_string()),
-            "limit" => self.limit.map_or(Value::None, |limit| Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))),
+            "limit" => self.limit.map_or(Value::None, |limit| {
+                Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))
+            }),
             "information_schema_view" => Self::text(&self.information_schema_view),
             "metadata" => metadata(),
             "path" => Value::dict([
@@ -263,7 +301,9 @@ impl Object for Relation {
                 changed.value()
             }
             "information_schema" => {
-                let view = call.optional("view_name")?.and_then(|view| view.as_str().map(str::to_owned));
+                let view = call
+                    .optional("view_name")?
+                    .and_then(|view| view.as_str().map(str::to_owned));
                 self.information_schema(view).value()
             }
             "information_schema_only" => self.information_schema(None).value(),
@@ -291,7 +331,9 @@ impl Object for Relation {
                 self.attr(&key)?.unwrap_or(default)
             }
             "to_dict" => self.attr("path")?.unwrap_or(Value::None),
-            "relation_max_name_length" => Value::Int(i64::try_from(self.longest_name).unwrap_or(i64::MAX)),
+            "relation_max_name_length" => {
+                Value::Int(i64::try_from(self.longest_name).unwrap_or(i64::MAX))
+            }
             "render_limited" => Value::str(self.render_limited()),
             "get_function_config" => Value::None,
             _ => return Ok(None),
@@ -299,8 +341,20 @@ impl Object for Relation {
     }
 
     fn methods(&self) -> &[&str] {
-        &["render", "include", "quote", "incorporate", "replace_path", "without_identifier", "information_schema",
-            "information_schema_only", "quoted", "matches", "relation_max_name_length", "render_limited"]
+        &[
+            "render",
+            "include",
+            "quote",
+            "incorporate",
+            "replace_path",
+            "without_identifier",
+            "information_schema",
+            "information_schema_only",
+            "quoted",
+            "matches",
+            "relation_max_name_length",
+            "render_limited",
+        ]
     }
 
     fn to_str(&self) -> String {
@@ -312,7 +366,9 @@ impl Object for Relation {
     }
 
     fn equals(&self, other: &Value) -> bool {
-        other.as_object::<Self>().is_some_and(|other| self.path == other.path && self.kind == other.kind)
+        other
+            .as_object::<Self>()
+            .is_some_and(|other| self.path == other.path && self.kind == other.kind)
     }
 
     fn hash(&self) -> Option<u64> {

@@ -20,10 +20,19 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) const ALL: Self = Self { database: true, schema: true, identifier: true };
+    pub(crate) const ALL: Self = Self {
+        database: true,
+        schema: true,
+        identifier: true,
+    };
 
     /// Replaces the parts that are given.
-    pub(crate) fn with(self, database: Option<bool>, schema: Option<bool>, identifier: Option<bool>) -> Self {
+    pub(crate) fn with(
+        self,
+        database: Option<bool>,
+        schema: Option<bool>,
+        identifier: Option<bool>,
+    ) -> Self {
         Self {
             database: database.unwrap_or(self.database),
             schema: schema.unwrap_or(self.schema),
@@ -34,7 +43,11 @@ impl Parts {
 
 impl From<Quoting> for Parts {
     fn from(quoting: Quoting) -> Self {
-        Self { database: quoting.database, schema: quoting.schema, identifier: quoting.identifier }
+        Self {
+            database: quoting.database,
+            schema: quoting.schema,
+            identifier: quoting.identifier,
+        }
     }
 }
 
@@ -44,11 +57,17 @@ impl RelationPath {
         let parts = [
             (&self.database, self.include.database, self.quote.database),
             (&self.schema, self.include.schema, self.quote.schema),
-            (&self.identifier, self.include.identifier, self.quote.identifier),
+            (
+                &self.identifier,
+                self.include.identifier,
+                self.quote.identifier,
+            ),
         ];
         let mut out = String::new();
         for (part, include, quote) in parts {
-            let Some(part) = part.as_ref().filter(|_| include) else { continue };
+            let Some(part) = part.as_ref().filter(|_| include) else {
+                continue;
+            };
             if !out.is_empty() {
                 out.push('.');
             }

@@ -36,7 +36,10 @@ impl Results {
         Function::value("store_raw_result", move |call: &mut Call<'_>| {
             let name = call.required_str("name")?;
             let mut text = |key: &str| -> Result<Option<String>> {
-                Ok(call.optional(key)?.filter(|value| !value.is_none()).map(|value| value.to_str().to_string()))
+                Ok(call
+                    .optional(key)?
+                    .filter(|value| !value.is_none())
+                    .map(|value| value.to_str().to_string()))
             };
             let (message, code, rows) = (text("message")?, text("code")?, text("rows_affected")?);
             let table = call.optional("agate_table")?.unwrap_or(Value::None);
@@ -70,8 +73,14 @@ impl Results {
     }
 
     fn put(&self, name: &str, response: Value, table: Value) {
-        let table = if table.is_none() || table.is_undefined() { AgateTable::empty().value() } else { table };
-        let data = table.as_object::<AgateTable>().map_or(Value::list(Vec::<Value>::new()), AgateTable::matrix);
+        let table = if table.is_none() || table.is_undefined() {
+            AgateTable::empty().value()
+        } else {
+            table
+        };
+        let data = table
+            .as_object::<AgateTable>()
+            .map_or(Value::list(Vec::<Value>::new()), AgateTable::matrix);
         let result = Value::dict([("response", response), ("data", data), ("table", table)]);
         self.0.lock().insert(name.to_owned(), Some(result));
     }
@@ -91,7 +100,9 @@ impl Response {
         Self {
             message: answer.tag.clone(),
             code: answer.code().to_owned(),
-            rows_affected: answer.rows_affected.and_then(|rows| i64::try_from(rows).ok()),
+            rows_affected: answer
+                .rows_affected
+                .and_then(|rows| i64::try_from(rows).ok()),
         }
     }
 }

@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 use crate::error::{ModelError, ModelErrorKind};
 use crate::warehouse::{
-    Answer, Canceller, Cell, ColumnInfo, Connection, Fetch, RelationInfo, RelationKind, RelationName, TableColumn,
-    Warehouse, WarehouseError, WarehouseErrorKind,
+    Answer, Canceller, Cell, ColumnInfo, Connection, Fetch, RelationInfo, RelationKind,
+    RelationName, TableColumn, Warehouse, WarehouseError, WarehouseErrorKind,
 };
 
 /// Ends running statements and keeps new ones from starting.
@@ -68,12 +68,19 @@ impl RelationCache {
     }
 
     pub(crate) fn knows(&self, database: &str, schema: &str) -> bool {
-        self.schemas.lock().contains_key(&Self::key(database, schema))
+        self.schemas
+            .lock()
+            .contains_key(&Self::key(database, schema))
     }
 
     pub(crate) fn fill(&self, database: &str, schema: &str, relations: Vec<RelationInfo>) {
-        let by_name = relations.into_iter().map(|info| (info.name.name.clone(), info)).collect();
-        self.schemas.lock().insert(Self::key(database, schema), by_name);
+        let by_name = relations
+            .into_iter()
+            .map(|info| (info.name.name.clone(), info))
+            .collect();
+        self.schemas
+            .lock()
+            .insert(Self::key(database, schema), by_name);
     }
 
     pub(crate) fn link(&self, links: Vec<(RelationName, RelationName)>) {
@@ -85,11 +92,18 @@ impl RelationCache {
 
     pub(crate) fn list(&self, database: &str, schema: &str) -> Vec<RelationInfo> {
         let schemas = self.schemas.lock();
-        schemas.get(&Self::key(database, schema)).map(|found| found.values().cloned().collect()).unwrap_or_default()
+        schemas
+            .get(&Self::key(database, schema))
+            .map(|found| found.values().cloned().collect())
+            .unwrap_or_default()
     }
 
     pub(crate) fn find(&self, database: &str, schema: &str, name: &str) -> Option<RelationInfo> {
-        self.schemas.lock().get(&Self::key(database, schema))?.get(name).cloned()
+        self.schemas
+            .lock()
+            .get(&Self::key(database, schema))?
+            .get(name)
+            .cloned()
     }
 
     pub(crate) fn add(&self, info: RelationInfo) {
@@ -150,8 +164,6 @@ pub(crate) struct SessionParts {
     pub(crate) runtime: Handle,
     pub(crate) cache: Arc<RelationCache>,
     pub(crate) cancellation: Arc<Cancellation>,
-    /// A comment put before or behind each statement, for people who look at the warehouse's log.
-    pub(crate) comment: Option<Arc<str>>,
 }
 
 /// The connection of one thread, opened when it is first needed.
@@ -178,7 +190,12 @@ impl fmt::Debug for Session {
 impl Session {
     /// Makes a session for `thread`; nothing is connected yet.
     pub(crate) fn new(parts: SessionParts, thread: impl Into<String>) -> Self {
-        Self { parts, thread: thread.into(), name: Mutex::default(), connection: Mutex::default() }
+        Self {
+            parts,
+            thread: thread.into(),
+            name: Mutex::default(),
+            connection: Mutex::default(),
+        }
     }
 
     /// Says for whom the next statements run.
@@ -200,20 +217,34 @@ impl Session {
         work: impl AsyncFnOnce(&mut dyn Connection) -> Result<T, WarehouseError>,
     ) -> Result<T, WarehouseError> {
         if self.parts.cancellation.is_cancelled() {
-            return Err(WarehouseError::new(WarehouseErrorKind::Cancelled, "the run was cancelled"));
+            return Err(WarehouseError::new(
+                WarehouseErrorKind::Cancelled,
+                "the run was cancelled",
+            ));
         }
         let mut slot = self.connection.lock();
         if slot.is_none() {
             let name = self.name.lock().clone();
-            let connection = self.parts.runtime.block_on(self.parts.warehouse.connect(&name))?;
+            let connection = self
+                .parts
+                .runtime
+                .block_on(self.parts.warehouse.connect(&name))?;
             let canceller: Arc<dyn Canceller> = Arc::from(connection.canceller());
-            *slot = Some(Opened { connection, registered: self.parts.cancellation.register(canceller) });
+            *slot = Some(Opened {
+                connection,
+                registered: self.parts.cancellation.register(canceller),
+            });
         }
         let Some(opened) = slot.as_mut() else {
-            return Err(WarehouseError::new(WarehouseErrorKind::Connect, "there is no connection"));
+            return Err(WarehouseError::new(
+                WarehouseErrorKind::Connect,
+                "there is no connection",
+            ));
         };
         let done = self.parts.runtime.block_on(work(&mut *opened.connection));
-        if done.as_ref().is_err_and(|error| error.kind == WarehouseErrorKind::Lost)
+        if done
+            .as_ref()
+            .is_err_and(|error| error.kind == WarehouseErrorKind::Lost)
             && let Some(opened) = slot.take()
         {
             self.parts.cancellation.forget(opened.registered);
@@ -222,16 +253,17 @@ impl Session {
     }
 
     /// Runs a statement; within a transaction if `begin` says so and there is none yet.
-    pub(crate) fn execute(&self, sql: &str, begin: bool, fetch: Fetch) -> Result<Answer, WarehouseError> {
-        let sql = match &self.parts.comment {
-            Some(comment) => format!("/* {comment} */\n{sql}"),
-            None => sql.to_owned(),
-        };
+    pub(crate) fn execute(
+        &self,
+        sql: &str,
+        begin: bool,
+        fetch: Fetch,
+    ) -> Result<Answer, WarehouseError> {
         self.with(async |connection| {
             if begin {
                 connection.begin().await?;
             }
-            connection.execute(&sql, fetch).await
+            connection.execute(sql, fetch).await
         })
     }
 
@@ -264,7 +296,11 @@ impl Session {
     }
 
     /// Asks the warehouse what is in a schema.
-    pub(crate) fn relations(&self, database: &str, schema: &str) -> Result<Vec<RelationInfo>, WarehouseError> {
+    pub(crate) fn relations(
+        &self,
+        database: &str,
+        schema: &str,
+    ) -> Result<Vec<RelationInfo>, WarehouseError> {
         self.with(async |connection| connection.relations(database, schema).await)
     }
 
@@ -272,7 +308,10 @@ impl Session {
         self.with(async |connection| connection.dependents().await)
     }
 
-    pub(crate) fn columns(&self, relation: &RelationName) -> Result<Vec<ColumnInfo>, WarehouseError> {
+    pub(crate) fn columns(
+        &self,
+        relation: &RelationName,
+    ) -> Result<Vec<ColumnInfo>, WarehouseError> {
         self.with(async |connection| connection.columns(relation).await)
     }
 
@@ -342,18 +381,32 @@ mod tests {
     use super::*;
 
     fn name(schema: &str, name: &str) -> RelationName {
-        RelationName { database: Some("db".to_owned()), schema: schema.to_owned(), name: name.to_owned() }
+        RelationName {
+            database: Some("db".to_owned()),
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     fn view(schema: &str, of: &str) -> RelationInfo {
-        RelationInfo { name: name(schema, of), kind: RelationKind::View }
+        RelationInfo {
+            name: name(schema, of),
+            kind: RelationKind::View,
+        }
     }
 
     #[test]
     fn dropping_takes_readers_along_under_their_new_names() {
         let cache = RelationCache::default();
-        cache.fill("db", "s", vec![view("s", "a"), view("s", "b"), view("s", "c")]);
-        cache.link(vec![(name("s", "a"), name("s", "b")), (name("s", "b"), name("s", "c"))]);
+        cache.fill(
+            "db",
+            "s",
+            vec![view("s", "a"), view("s", "b"), view("s", "c")],
+        );
+        cache.link(vec![
+            (name("s", "a"), name("s", "b")),
+            (name("s", "b"), name("s", "c")),
+        ]);
         cache.rename(&name("s", "b"), &name("s", "b2"));
         cache.drop_relation(&name("s", "a"));
         assert!(cache.list("db", "S").is_empty());

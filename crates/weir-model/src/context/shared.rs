@@ -53,7 +53,11 @@ pub trait LogSink: Send + Sync + Debug {
 
     /// Takes a warning.
     fn warning(&self, text: &str) {
-        self.line(LogLine { text: text.to_owned(), shown: true, plain: false });
+        self.line(LogLine {
+            text: text.to_owned(),
+            shown: true,
+            plain: false,
+        });
     }
 }
 
@@ -118,7 +122,9 @@ impl Shared {
     }
 
     pub(super) fn target_value(&self) -> Value {
-        self.target.get_or_init(|| self.project.target.to_value()).clone()
+        self.target
+            .get_or_init(|| self.project.target.to_value())
+            .clone()
     }
 
     pub(super) fn flags_value(&self) -> Value {
@@ -140,12 +146,21 @@ impl Shared {
             .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value.as_str())))
             .collect();
         known.sort_unstable();
-        Value::dict(known.into_iter().map(|(name, value)| (name, Value::str(value))))
+        Value::dict(
+            known
+                .into_iter()
+                .map(|(name, value)| (name, Value::str(value))),
+        )
     }
 
     /// Whether a behaviour flag of dbt_project.yml is on.
     pub(crate) fn behaviour(&self, name: &str) -> bool {
-        self.project.root().flags.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false)
+        self.project
+            .root()
+            .flags
+            .get(name)
+            .and_then(serde_json::Value::as_bool)
+            .unwrap_or(false)
     }
 }
 
@@ -160,7 +175,12 @@ impl std::ops::Deref for Shared {
 impl Shared {
     /// Returns a text that no other relation of this run has in its name.
     pub(crate) fn unique_suffix(&self) -> String {
-        let number = self.suffixes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        format!("{}{number:03}", self.invocation.clock.now().format("%H%M%S%6f"))
+        let number = self
+            .suffixes
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        format!(
+            "{}{number:03}",
+            self.invocation.clock.now().format("%H%M%S%6f")
+        )
     }
 }

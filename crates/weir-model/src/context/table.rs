@@ -26,22 +26,42 @@ impl AgateTable {
 
     /// Returns all rows as lists.
     pub(super) fn matrix(&self) -> Value {
-        Value::list(self.0.rows.iter().map(|row| Value::list(row.iter().map(cell_value))))
+        Value::list(
+            self.0
+                .rows
+                .iter()
+                .map(|row| Value::list(row.iter().map(cell_value))),
+        )
     }
 
     fn rows(&self) -> impl Iterator<Item = Value> + '_ {
-        (0..self.0.rows.len()).map(|row| Value::object(Row { table: Arc::clone(&self.0), row }))
+        (0..self.0.rows.len()).map(|row| {
+            Value::object(Row {
+                table: Arc::clone(&self.0),
+                row,
+            })
+        })
     }
 
     fn names(&self) -> Value {
-        Value::tuple(self.0.columns.iter().map(|column| Value::str(column.name.as_str())))
+        Value::tuple(
+            self.0
+                .columns
+                .iter()
+                .map(|column| Value::str(column.name.as_str())),
+        )
     }
 
     /// The same rows with some of the columns.
     fn with_columns(&self, kept: &[usize]) -> Self {
         Self::new(Table {
             columns: kept.iter().map(|at| self.0.columns[*at].clone()).collect(),
-            rows: self.0.rows.iter().map(|row| kept.iter().map(|at| row[*at].clone()).collect()).collect(),
+            rows: self
+                .0
+                .rows
+                .iter()
+                .map(|row| kept.iter().map(|at| row[*at].clone()).collect())
+                .collect(),
         })
     }
 
@@ -51,17 +71,29 @@ impl AgateTable {
             Value::Tuple(tuple) => tuple.to_vec(),
             one => vec![one.clone()],
         };
-        names.iter().filter_map(|name| self.0.position(&name.to_str())).collect()
+        names
+            .iter()
+            .filter_map(|name| self.0.position(&name.to_str()))
+            .collect()
     }
 
     /// Writes the table with lines, as people see it.
     fn drawn(&self) -> String {
-        let header: Vec<String> = self.0.columns.iter().map(|column| column.name.clone()).collect();
+        let header: Vec<String> = self
+            .0
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
         let rows: Vec<Vec<String>> = self
             .0
             .rows
             .iter()
-            .map(|row| row.iter().map(|cell| cell.text().unwrap_or_default()).collect())
+            .map(|row| {
+                row.iter()
+                    .map(|cell| cell.text().unwrap_or_default())
+                    .collect()
+            })
             .collect();
         let width = |at: usize| {
             let cells = rows.iter().map(|row| row[at].chars().count());
@@ -69,10 +101,17 @@ impl AgateTable {
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
         let line = |cells: &[String]| {
-            let cells = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:<width$} "));
+            let cells = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!(" {cell:<width$} "));
             format!("|{}|", cells.collect::<Vec<_>>().join("|"))
         };
-        let rule = widths.iter().map(|width| "-".repeat(width + 2)).collect::<Vec<_>>().join("+");
+        let rule = widths
+            .iter()
+            .map(|width| "-".repeat(width + 2))
+            .collect::<Vec<_>>()
+            .join("+");
         let mut out = format!("{}\n|{rule}|", line(&header));
         for row in &rows {
             out.push('\n');
@@ -136,7 +175,9 @@ impl Object for AgateTable {
             }
             "exclude" => {
                 let out = self.positions(&call.required("key")?);
-                let kept: Vec<usize> = (0..self.0.columns.len()).filter(|at| !out.contains(at)).collect();
+                let kept: Vec<usize> = (0..self.0.columns.len())
+                    .filter(|at| !out.contains(at))
+                    .collect();
                 self.with_columns(&kept).value()
             }
             "limit" => {
@@ -145,7 +186,11 @@ impl Object for AgateTable {
                 let (start, stop) = second.map_or((0, first), |stop| (first, stop));
                 let at = |index: i64| usize::try_from(index).unwrap_or(0).min(self.0.rows.len());
                 let rows = self.0.rows[at(start).min(at(stop))..at(stop)].to_vec();
-                Self::new(Table { columns: self.0.columns.clone(), rows }).value()
+                Self::new(Table {
+                    columns: self.0.columns.clone(),
+                    rows,
+                })
+                .value()
             }
             "rename" => {
                 let names = call.optional("column_names")?.unwrap_or(Value::None);
@@ -159,14 +204,25 @@ impl Object for AgateTable {
                         rows.push(self.0.rows[at].clone());
                     }
                 }
-                Self::new(Table { columns: self.0.columns.clone(), rows }).value()
+                Self::new(Table {
+                    columns: self.0.columns.clone(),
+                    rows,
+                })
+                .value()
             }
             _ => return Ok(None),
         }))
     }
 
     fn methods(&self) -> &[&str] {
-        &["print_table", "select", "exclude", "limit", "rename", "where"]
+        &[
+            "print_table",
+            "select",
+            "exclude",
+            "limit",
+            "rename",
+            "where",
+        ]
     }
 
     fn iterate(&self) -> Option<Vec<Value>> {
@@ -213,13 +269,20 @@ impl AgateTable {
             }
             _ => {}
         }
-        Self::new(Table { columns, rows: self.0.rows.clone() })
+        Self::new(Table {
+            columns,
+            rows: self.0.rows.clone(),
+        })
     }
 }
 
 /// What agate calls the type of a column's values.
 fn type_name(table: &Table, column: usize) -> Value {
-    let kind = table.rows.iter().map(|row| row[column].kind()).find(|kind| *kind != CellKind::Null);
+    let kind = table
+        .rows
+        .iter()
+        .map(|row| row[column].kind())
+        .find(|kind| *kind != CellKind::Null);
     Value::str(match kind {
         Some(CellKind::Bool) => "<Boolean>",
         Some(CellKind::Int) => "<Integer>",
@@ -232,7 +295,11 @@ fn type_name(table: &Table, column: usize) -> Value {
 
 fn index(key: &Value, length: usize) -> Option<usize> {
     let at = key.as_int()?;
-    let at = if at < 0 { at.checked_add(i64::try_from(length).ok()?)? } else { at };
+    let at = if at < 0 {
+        at.checked_add(i64::try_from(length).ok()?)?
+    } else {
+        at
+    };
     usize::try_from(at).ok().filter(|at| *at < length)
 }
 
@@ -242,7 +309,10 @@ struct Rows(Arc<Table>);
 
 impl Rows {
     fn row(&self, row: usize) -> Value {
-        Value::object(Row { table: Arc::clone(&self.0), row })
+        Value::object(Row {
+            table: Arc::clone(&self.0),
+            row,
+        })
     }
 }
 
@@ -256,7 +326,10 @@ impl Object for Rows {
     }
 
     fn method(&self, name: &str, _: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok((name == "values").then(|| Value::list((0..self.0.rows.len()).map(|row| self.row(row)))))
+        Ok(
+            (name == "values")
+                .then(|| Value::list((0..self.0.rows.len()).map(|row| self.row(row)))),
+        )
     }
 
     fn iterate(&self) -> Option<Vec<Value>> {
@@ -315,10 +388,12 @@ impl Object for Row {
         Ok(Some(match name {
             "values" => Value::tuple(self.cells().iter().map(cell_value)),
             "keys" => Value::tuple(self.keys().map(|column| Value::str(column.name.as_str()))),
-            "items" => Value::list(
-                pairs().map(|(column, cell)| Value::tuple([Value::str(column.name.as_str()), cell_value(cell)])),
-            ),
-            "dict" => Value::dict(pairs().map(|(column, cell)| (column.name.as_str(), cell_value(cell)))),
+            "items" => Value::list(pairs().map(|(column, cell)| {
+                Value::tuple([Value::str(column.name.as_str()), cell_value(cell)])
+            })),
+            "dict" => {
+                Value::dict(pairs().map(|(column, cell)| (column.name.as_str(), cell_value(cell))))
+            }
             "get" => {
                 let key = call.required("key")?;
                 let default = call.optional("default")?.unwrap_or(Value::None);
@@ -337,7 +412,11 @@ impl Object for Row {
     }
 
     fn repr(&self) -> String {
-        let cells: Vec<String> = self.cells().iter().map(|cell| cell_value(cell).repr()).collect();
+        let cells: Vec<String> = self
+            .cells()
+            .iter()
+            .map(|cell| cell_value(cell).repr())
+            .collect();
         format!("<agate.Row: ({})>", cells.join(", "))
     }
 
@@ -352,7 +431,10 @@ struct Columns(Arc<Table>);
 
 impl Columns {
     fn column(&self, column: usize) -> Value {
-        Value::object(TableColumnObject { table: Arc::clone(&self.0), column })
+        Value::object(TableColumnObject {
+            table: Arc::clone(&self.0),
+            column,
+        })
     }
 
     fn all(&self) -> impl Iterator<Item = Value> + '_ {
@@ -371,7 +453,10 @@ impl Object for Columns {
             None => index(key, self.0.columns.len()),
         };
         if at.is_none() && key.as_str().is_some() {
-            return Err(Error::custom(format!("the table has no column {}", key.repr())));
+            return Err(Error::custom(format!(
+                "the table has no column {}",
+                key.repr()
+            )));
         }
         Ok(at.map(|column| self.column(column)))
     }
@@ -383,9 +468,18 @@ impl Object for Columns {
     fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
         Ok(Some(match name {
             "values" => Value::list(self.all()),
-            "keys" => Value::tuple(self.0.columns.iter().map(|column| Value::str(column.name.as_str()))),
+            "keys" => Value::tuple(
+                self.0
+                    .columns
+                    .iter()
+                    .map(|column| Value::str(column.name.as_str())),
+            ),
             "items" => Value::list(
-                self.0.columns.iter().zip(self.all()).map(|(column, value)| Value::tuple([Value::str(column.name.as_str()), value])),
+                self.0
+                    .columns
+                    .iter()
+                    .zip(self.all())
+                    .map(|(column, value)| Value::tuple([Value::str(column.name.as_str()), value])),
             ),
             "get" => {
                 let key = call.required_str("key")?;
@@ -417,7 +511,11 @@ struct TableColumnObject {
 
 impl TableColumnObject {
     fn values(&self) -> impl Iterator<Item = Value> + '_ {
-        self.table.rows.iter().filter_map(|row| row.get(self.column)).map(cell_value)
+        self.table
+            .rows
+            .iter()
+            .filter_map(|row| row.get(self.column))
+            .map(cell_value)
     }
 }
 
@@ -428,7 +526,11 @@ impl Object for TableColumnObject {
 
     fn attr(&self, name: &str) -> Result<Option<Value>> {
         Ok(match name {
-            "name" => self.table.columns.get(self.column).map(|column| Value::str(column.name.as_str())),
+            "name" => self
+                .table
+                .columns
+                .get(self.column)
+                .map(|column| Value::str(column.name.as_str())),
             "index" => i64::try_from(self.column).ok().map(Value::Int),
             "data_type" => Some(type_name(&self.table, self.column)),
             _ => None,
@@ -437,7 +539,9 @@ impl Object for TableColumnObject {
 
     fn item(&self, key: &Value) -> Result<Option<Value>> {
         let at = index(key, self.table.rows.len());
-        Ok(at.and_then(|at| self.table.rows[at].get(self.column)).map(cell_value))
+        Ok(at
+            .and_then(|at| self.table.rows[at].get(self.column))
+            .map(cell_value))
     }
 
     fn method(&self, name: &str, _: &mut Call<'_>) -> Result<Option<Value>> {

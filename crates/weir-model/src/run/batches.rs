@@ -44,19 +44,29 @@ impl BatchSize {
             Self::Month => (moment.month(), 1, 0),
             Self::Year => (1, 1, 0),
         };
-        Utc.with_ymd_and_hms(moment.year(), month, day, hour, 0, 0).single().unwrap_or(moment)
+        Utc.with_ymd_and_hms(moment.year(), month, day, hour, 0, 0)
+            .single()
+            .unwrap_or(moment)
     }
 
     /// Returns the start of the batch so many behind (or before) the one that a moment lies in.
     fn offset(self, moment: DateTime<Utc>, batches: i32) -> DateTime<Utc> {
         let start = self.truncate(moment);
         let months = |count: u32| {
-            let moved = if batches < 0 { start.checked_sub_months(Months::new(count)) } else { start.checked_add_months(Months::new(count)) };
+            let moved = if batches < 0 {
+                start.checked_sub_months(Months::new(count))
+            } else {
+                start.checked_add_months(Months::new(count))
+            };
             moved.unwrap_or(start)
         };
         match self {
-            Self::Hour => start.checked_add_signed(Duration::hours(i64::from(batches))).unwrap_or(start),
-            Self::Day => start.checked_add_signed(Duration::days(i64::from(batches))).unwrap_or(start),
+            Self::Hour => start
+                .checked_add_signed(Duration::hours(i64::from(batches)))
+                .unwrap_or(start),
+            Self::Day => start
+                .checked_add_signed(Duration::days(i64::from(batches)))
+                .unwrap_or(start),
             Self::Month => months(batches.unsigned_abs()),
             Self::Year => months(batches.unsigned_abs().saturating_mul(12)),
         }
@@ -64,11 +74,19 @@ impl BatchSize {
 
     /// Returns the moment itself if a batch begins then, else the start of the next.
     fn ceiling(self, moment: DateTime<Utc>) -> DateTime<Utc> {
-        if self.truncate(moment) == moment { moment } else { self.offset(moment, 1) }
+        if self.truncate(moment) == moment {
+            moment
+        } else {
+            self.offset(moment, 1)
+        }
     }
 
     fn id(self, start: DateTime<Utc>) -> String {
-        let format = if self == Self::Hour { "%Y%m%dT%H" } else { "%Y%m%d" };
+        let format = if self == Self::Hour {
+            "%Y%m%dT%H"
+        } else {
+            "%Y%m%d"
+        };
         start.format(format).to_string()
     }
 
@@ -78,7 +96,11 @@ impl BatchSize {
         let mut from = start;
         while from < end && batches.len() < MOST_BATCHES {
             let to = self.offset(from, 1).min(end);
-            batches.push(Batch { id: self.id(from), start: from, end: to });
+            batches.push(Batch {
+                id: self.id(from),
+                start: from,
+                end: to,
+            });
             if to <= from {
                 break;
             }
@@ -90,13 +112,21 @@ impl BatchSize {
 
 impl Executor<'_> {
     /// Builds a model one batch of time after another. Batches that fail do not keep later ones back.
-    pub(super) fn microbatch(&self, node: &Arc<Node>, session: &Arc<Session>, mut result: NodeResult) -> NodeResult {
+    pub(super) fn microbatch(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        mut result: NodeResult,
+    ) -> NodeResult {
         let size = match batch_size(node) {
             Ok(size) => size,
             Err(error) => return result.failed(error, &shown(node)),
         };
         let relation = self.runner.compiler.relation(node);
-        let full_refresh = node.config.full_refresh().unwrap_or(self.runner.shared().flags.full_refresh);
+        let full_refresh = node
+            .config
+            .full_refresh()
+            .unwrap_or(self.runner.shared().flags.full_refresh);
         let mut exists = is_table(session, &relation);
         let incremental = exists && !full_refresh;
         let batches = match self.batches(node, size, incremental) {
@@ -131,7 +161,11 @@ impl Executor<'_> {
                 }
             }
         }
-        result.timing.push(Timing { name: "execute", started_at, completed_at: self.runner.now() });
+        result.timing.push(Timing {
+            name: "execute",
+            started_at,
+            completed_at: self.runner.now(),
+        });
         result.batches = Some(json!({ "successful": spans(&done), "failed": spans(&failed) }));
         match first_error {
             None if batches.is_empty() => {
@@ -148,7 +182,11 @@ impl Executor<'_> {
                 let mut result = result.failed(error, &shown(node));
                 if partial && result.status == Status::Error {
                     result.status = Status::PartialSuccess;
-                    result.message = Some(format!("PARTIAL SUCCESS ({}/{})", done.len(), batches.len()));
+                    result.message = Some(format!(
+                        "PARTIAL SUCCESS ({}/{})",
+                        done.len(),
+                        batches.len()
+                    ));
                 }
                 result
             }
@@ -164,12 +202,19 @@ impl Executor<'_> {
         result: &mut NodeResult,
     ) -> Result<(), ModelError> {
         let parts = |purpose| {
-            let mut parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), purpose);
+            let mut parts =
+                StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), purpose);
             parts.batch = Some(batch.clone());
             if incremental {
                 // The first batch of a full refresh has made the table; later ones add to it.
-                parts.extra.push(("is_incremental", Function::value("is_incremental", |_| Ok(Value::Bool(true)))));
-                parts.extra.push(("should_full_refresh", Function::value("should_full_refresh", |_| Ok(Value::Bool(false)))));
+                parts.extra.push((
+                    "is_incremental",
+                    Function::value("is_incremental", |_| Ok(Value::Bool(true))),
+                ));
+                parts.extra.push((
+                    "should_full_refresh",
+                    Function::value("should_full_refresh", |_| Ok(Value::Bool(false))),
+                ));
             }
             parts
         };
@@ -178,16 +223,33 @@ impl Executor<'_> {
         result.timing.truncate(timings.max(1));
         let mut build = parts(Purpose::Build);
         build.sql = Some(compiled.sql);
-        self.materialize(build, node.config.materialized(), session).map(|_| ())
+        self.materialize(build, node.config.materialized(), session)
+            .map(|_| ())
     }
 
     /// Says which batches are to be built: those asked for, or from the beginning or a little before now.
-    fn batches(&self, node: &Node, size: BatchSize, incremental: bool) -> Result<Vec<Batch>, ModelError> {
+    fn batches(
+        &self,
+        node: &Node,
+        size: BatchSize,
+        incremental: bool,
+    ) -> Result<Vec<Batch>, ModelError> {
         let options = &self.runner.parts.options;
         if let Some(again) = options.batches.get(&node.id) {
-            return Ok(again.iter().map(|(start, end)| Batch { id: size.id(*start), start: *start, end: *end }).collect());
+            return Ok(again
+                .iter()
+                .map(|(start, end)| Batch {
+                    id: size.id(*start),
+                    start: *start,
+                    end: *end,
+                })
+                .collect());
         }
-        let end = size.ceiling(options.event_time_end.unwrap_or_else(|| self.runner.shared().invocation.started_at));
+        let end = size.ceiling(
+            options
+                .event_time_end
+                .unwrap_or_else(|| self.runner.shared().invocation.started_at),
+        );
         let start = match options.event_time_start {
             Some(start) => size.truncate(start),
             None if !incremental => {
@@ -202,7 +264,9 @@ impl Executor<'_> {
                 size.truncate(begin)
             }
             None => {
-                let lookback = i32::try_from(node.config.int("lookback").unwrap_or(1)).unwrap_or(1).max(0);
+                let lookback = i32::try_from(node.config.int("lookback").unwrap_or(1))
+                    .unwrap_or(1)
+                    .max(0);
                 // An end on the border belongs to the batch before it.
                 let border = i32::from(size.truncate(end) == end);
                 size.offset(end, -(lookback.saturating_add(border)))
@@ -210,9 +274,12 @@ impl Executor<'_> {
         };
         let batches = size.cut(start, end);
         if batches.len() >= MOST_BATCHES {
-            return Err(ModelError::new(ModelErrorKind::Properties, format!("the model has more than {MOST_BATCHES} batches"))
-                .of(node.id.as_str())
-                .hint("take a later `begin` or a larger `batch_size`"));
+            return Err(ModelError::new(
+                ModelErrorKind::Properties,
+                format!("the model has more than {MOST_BATCHES} batches"),
+            )
+            .of(node.id.as_str())
+            .hint("take a later `begin` or a larger `batch_size`"));
         }
         Ok(batches)
     }
@@ -231,12 +298,19 @@ fn batch_size(node: &Node) -> Result<BatchSize, ModelError> {
 
 fn is_table(session: &Session, relation: &Relation) -> bool {
     let name = relation.path.name();
-    let found = session.cache().find(name.database.as_deref().unwrap_or_default(), &name.schema, &name.name);
+    let found = session.cache().find(
+        name.database.as_deref().unwrap_or_default(),
+        &name.schema,
+        &name.name,
+    );
     found.is_some_and(|info| info.kind == RelationKind::Table)
 }
 
 fn spans(batches: &[&Batch]) -> Vec<Json> {
-    batches.iter().map(|batch| json!([batch.start.to_rfc3339(), batch.end.to_rfc3339()])).collect()
+    batches
+        .iter()
+        .map(|batch| json!([batch.start.to_rfc3339(), batch.end.to_rfc3339()]))
+        .collect()
 }
 
 /// Reads a date or a moment as configurations write them; without a zone it is UTC.
@@ -245,10 +319,19 @@ pub(super) fn parse_moment(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Some(moment.with_timezone(&Utc));
     }
-    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
-        .iter()
-        .find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok());
-    let naive = naive.or_else(|| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
+    let naive = [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+    ]
+    .iter()
+    .find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok());
+    let naive = naive.or_else(|| {
+        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()?
+            .and_hms_opt(0, 0, 0)
+    });
     naive.map(|naive| naive.and_utc())
 }
 
@@ -262,11 +345,26 @@ mod tests {
 
     #[test]
     fn batches_begin_on_borders() {
-        assert_eq!(BatchSize::Day.truncate(at("2024-03-05 13:30")), at("2024-03-05"));
-        assert_eq!(BatchSize::Month.offset(at("2024-03-05"), -1), at("2024-02-01"));
-        assert_eq!(BatchSize::Year.offset(at("2024-03-05"), 1), at("2025-01-01"));
-        assert_eq!(BatchSize::Hour.ceiling(at("2024-03-05 13:00")), at("2024-03-05 13:00"));
-        assert_eq!(BatchSize::Day.ceiling(at("2024-03-05 00:00:01")), at("2024-03-06"));
+        assert_eq!(
+            BatchSize::Day.truncate(at("2024-03-05 13:30")),
+            at("2024-03-05")
+        );
+        assert_eq!(
+            BatchSize::Month.offset(at("2024-03-05"), -1),
+            at("2024-02-01")
+        );
+        assert_eq!(
+            BatchSize::Year.offset(at("2024-03-05"), 1),
+            at("2025-01-01")
+        );
+        assert_eq!(
+            BatchSize::Hour.ceiling(at("2024-03-05 13:00")),
+            at("2024-03-05 13:00")
+        );
+        assert_eq!(
+            BatchSize::Day.ceiling(at("2024-03-05 00:00:01")),
+            at("2024-03-06")
+        );
     }
 
     #[test]
@@ -274,7 +372,17 @@ mod tests {
         let batches = BatchSize::Day.cut(at("2024-02-28"), at("2024-03-02"));
         let ids: Vec<&str> = batches.iter().map(|batch| batch.id.as_str()).collect();
         assert_eq!(ids, ["20240228", "20240229", "20240301"]);
-        assert_eq!(BatchSize::Month.cut(at("2024-01-01"), at("2024-01-15")).last().map(|batch| batch.end), Some(at("2024-01-15")));
-        assert!(BatchSize::Day.cut(at("2024-03-02"), at("2024-03-01")).is_empty());
+        assert_eq!(
+            BatchSize::Month
+                .cut(at("2024-01-01"), at("2024-01-15"))
+                .last()
+                .map(|batch| batch.end),
+            Some(at("2024-01-15"))
+        );
+        assert!(
+            BatchSize::Day
+                .cut(at("2024-03-02"), at("2024-03-01"))
+                .is_empty()
+        );
     }
 }

@@ -52,7 +52,11 @@ impl CatalogTable {
 }
 
 fn type_text(column: &ColumnInfo) -> String {
-    match (column.char_size, column.numeric_precision, column.numeric_scale) {
+    match (
+        column.char_size,
+        column.numeric_precision,
+        column.numeric_scale,
+    ) {
         (Some(size), ..) => format!("{}({size})", column.data_type),
         (None, Some(precision), Some(scale)) if column.data_type == "numeric" => {
             format!("numeric({precision},{scale})")
@@ -66,28 +70,55 @@ impl Runner {
     /// left out.
     pub fn catalog(&self) -> Result<Vec<CatalogTable>, ModelError> {
         let manifest = self.manifest();
-        let nodes = manifest.nodes.values().filter(|node| node.relation_name.is_some() && !node.is_ephemeral());
+        let nodes = manifest
+            .nodes
+            .values()
+            .filter(|node| node.relation_name.is_some() && !node.is_ephemeral());
         let nodes = nodes.map(|node| (node.id.clone(), self.compiler.relation(node).path.name()));
-        let sources = manifest.sources.values().map(|source| (source.id.clone(), self.compiler.source_relation(source).path.name()));
+        let sources = manifest.sources.values().map(|source| {
+            (
+                source.id.clone(),
+                self.compiler.source_relation(source).path.name(),
+            )
+        });
         let wanted: Vec<_> = nodes.chain(sources).collect();
-        let places: BTreeSet<(String, String)> =
-            wanted.iter().map(|(_, name)| (name.database.clone().unwrap_or_default(), name.schema.clone())).collect();
+        let places: BTreeSet<(String, String)> = wanted
+            .iter()
+            .map(|(_, name)| {
+                (
+                    name.database.clone().unwrap_or_default(),
+                    name.schema.clone(),
+                )
+            })
+            .collect();
         let mut found = Vec::new();
         for (database, schema) in places {
             if self.parts.cancellation.is_cancelled() {
                 break;
             }
-            let relations = self.main.relations(&database, &schema).map_err(warehouse_error)?;
+            let relations = self
+                .main
+                .relations(&database, &schema)
+                .map_err(warehouse_error)?;
             for relation in relations {
                 let fits = |name: &crate::warehouse::RelationName| {
-                    name.schema.eq_ignore_ascii_case(&relation.name.schema) && name.name.eq_ignore_ascii_case(&relation.name.name)
+                    name.schema.eq_ignore_ascii_case(&relation.name.schema)
+                        && name.name.eq_ignore_ascii_case(&relation.name.name)
                 };
-                let ids: Vec<UniqueId> = wanted.iter().filter(|(_, name)| fits(name)).map(|(id, _)| id.clone()).collect();
+                let ids: Vec<UniqueId> = wanted
+                    .iter()
+                    .filter(|(_, name)| fits(name))
+                    .map(|(id, _)| id.clone())
+                    .collect();
                 if ids.is_empty() {
                     continue;
                 }
                 let columns = self.main.columns(&relation.name).map_err(warehouse_error)?;
-                found.extend(ids.into_iter().map(|id| CatalogTable { id, relation: relation.clone(), columns: columns.clone() }));
+                found.extend(ids.into_iter().map(|id| CatalogTable {
+                    id,
+                    relation: relation.clone(),
+                    columns: columns.clone(),
+                }));
             }
         }
         self.main.rollback();

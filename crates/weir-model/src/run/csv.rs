@@ -2,7 +2,12 @@
 /// doubled quotes; lines without anything are left out.
 pub(super) fn records(text: &str, delimiter: char) -> Vec<Vec<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { records: Vec::new(), record: Vec::new(), field: String::new(), touched: false };
+    let mut reader = Reader {
+        records: Vec::new(),
+        record: Vec::new(),
+        field: String::new(),
+        touched: false,
+    };
     let mut characters = text.chars().peekable();
     let mut quoted = false;
     while let Some(c) = characters.next() {
@@ -57,12 +62,18 @@ mod tests {
     #[test]
     fn quotes_hide_delimiters_and_line_ends() {
         let read = records("\u{feff}a,b\r\n1,\"x, \"\"y\"\"\nz\"\n\n\"\",2", ',');
-        assert_eq!(read, vec![vec!["a", "b"], vec!["1", "x, \"y\"\nz"], vec!["", "2"]]);
+        assert_eq!(
+            read,
+            vec![vec!["a", "b"], vec!["1", "x, \"y\"\nz"], vec!["", "2"]]
+        );
     }
 
     #[test]
     fn other_delimiters_are_taken() {
-        assert_eq!(records("a|b\n1|2,3\n", '|'), vec![vec!["a", "b"], vec!["1", "2,3"]]);
+        assert_eq!(
+            records("a|b\n1|2,3\n", '|'),
+            vec![vec!["a", "b"], vec!["1", "2,3"]]
+        );
         assert!(records("", ',').is_empty());
     }
 }

@@ -80,7 +80,10 @@ impl Runner {
     /// Asks how fresh the selected sources are; those that no freshness is configured for are left out.
     pub fn freshness(&self, selected: &[UniqueId]) -> Vec<FreshnessResult> {
         let manifest = self.manifest();
-        let sources = selected.iter().filter_map(|id| manifest.sources.get(id)).filter(|source| source.has_freshness());
+        let sources = selected
+            .iter()
+            .filter_map(|id| manifest.sources.get(id))
+            .filter(|source| source.has_freshness());
         let sources: Vec<Arc<Source>> = sources.cloned().collect();
         self.parts.observer.planned(sources.len());
         let session = Arc::clone(&self.main);
@@ -94,7 +97,11 @@ impl Runner {
             let mut result = self.source_freshness(source, &session);
             session.rollback();
             result.seconds = seconds_between(started_at, self.now());
-            result.timing.push(Timing { name: "execute", started_at, completed_at: self.now() });
+            result.timing.push(Timing {
+                name: "execute",
+                started_at,
+                completed_at: self.now(),
+            });
             results.push(result);
         }
         results
@@ -119,7 +126,8 @@ impl Runner {
                 result.max_loaded_at = Some(newest);
                 result.snapshotted_at = Some(now);
                 result.age = age.num_milliseconds() as f64 / 1000.0;
-                let late = |key: &str| threshold(&result.criteria, key).is_some_and(|limit| age > limit);
+                let late =
+                    |key: &str| threshold(&result.criteria, key).is_some_and(|limit| age > limit);
                 result.status = if late("error_after") {
                     FreshnessStatus::Error
                 } else if late("warn_after") {
@@ -134,12 +142,24 @@ impl Runner {
     }
 
     /// Asks for the newest moment in a source, and the warehouse's clock.
-    fn newest(&self, source: &Arc<Source>, session: &Arc<Session>) -> Result<(DateTime<Utc>, DateTime<Utc>), ModelError> {
+    fn newest(
+        &self,
+        source: &Arc<Source>,
+        session: &Arc<Session>,
+    ) -> Result<(DateTime<Utc>, DateTime<Utc>), ModelError> {
         let node = Arc::new(stand_in(source));
-        let parts = StageParts::new(Arc::clone(&self.compiler), Arc::clone(&node), Purpose::Operation);
+        let parts = StageParts::new(
+            Arc::clone(&self.compiler),
+            Arc::clone(&node),
+            Purpose::Operation,
+        );
         let (_stage, context) = Compiler::context(parts, Some(Arc::clone(session)));
         let relation = self.compiler.source_relation(source).value();
-        let filter = source.freshness.as_ref().and_then(|freshness| freshness.get("filter")).and_then(Json::as_str);
+        let filter = source
+            .freshness
+            .as_ref()
+            .and_then(|freshness| freshness.get("filter"))
+            .and_then(Json::as_str);
         let text = |text: Option<&str>| text.map_or(Value::None, Value::str);
         let (name, args) = match (&source.loaded_at_query, &source.loaded_at_field) {
             (Some(query), _) => {
@@ -147,9 +167,15 @@ impl Runner {
                 let mut interpreter = Interpreter::new(Arc::clone(&self.shared().environment));
                 let query = template.and_then(|template| interpreter.render(&template, &*context));
                 let query = query.map_err(|error| failure(error, &node))?;
-                ("collect_freshness_custom_sql", vec![relation, Value::str(query)])
+                (
+                    "collect_freshness_custom_sql",
+                    vec![relation, Value::str(query)],
+                )
             }
-            (None, Some(field)) => ("collect_freshness", vec![relation, text(Some(field)), text(filter)]),
+            (None, Some(field)) => (
+                "collect_freshness",
+                vec![relation, text(Some(field)), text(filter)],
+            ),
             (None, None) => {
                 return Err(ModelError::new(
                     ModelErrorKind::Properties,
@@ -160,16 +186,31 @@ impl Runner {
         };
         let macros = &self.shared().macros;
         let found = macros.find(&source.package, name).cloned();
-        let found = found.ok_or_else(|| ModelError::new(ModelErrorKind::Internal, format!("there is no macro `{name}`")))?;
+        let found = found.ok_or_else(|| {
+            ModelError::new(
+                ModelErrorKind::Internal,
+                format!("there is no macro `{name}`"),
+            )
+        })?;
         let mut interpreter = Interpreter::new(Arc::clone(&self.shared().environment));
-        let answer = interpreter.call_macro(&found, Args::from(args), &*context).map_err(|error| failure(error, &node))?;
+        let answer = interpreter
+            .call_macro(&found, Args::from(args), &*context)
+            .map_err(|error| failure(error, &node))?;
         // Macros of projects may give the table itself.
-        let table = answer.as_dict().and_then(|result| result.get_str("table")).unwrap_or(answer);
-        let table = table.as_object::<AgateTable>().map(|table| Arc::clone(&table.0));
+        let table = answer
+            .as_dict()
+            .and_then(|result| result.get_str("table"))
+            .unwrap_or(answer);
+        let table = table
+            .as_object::<AgateTable>()
+            .map(|table| Arc::clone(&table.0));
         let row = table.as_ref().and_then(|table| table.rows.first());
         let now = self.now();
         let Some([newest, clock, ..]) = row.map(Vec::as_slice) else {
-            return Err(ModelError::new(ModelErrorKind::Template, format!("Got an invalid result from \"{name}\" macro")));
+            return Err(ModelError::new(
+                ModelErrorKind::Template,
+                format!("Got an invalid result from \"{name}\" macro"),
+            ));
         };
         // A source without rows was never loaded.
         let newest = match newest {
@@ -194,7 +235,9 @@ fn moment_of(cell: &Cell) -> Option<DateTime<Utc>> {
 
 fn threshold(criteria: &Json, key: &str) -> Option<Duration> {
     let after = criteria.get(key)?;
-    let count = after.get("count").and_then(|count| count.as_i64().or_else(|| count.as_str()?.parse().ok()))?;
+    let count = after
+        .get("count")
+        .and_then(|count| count.as_i64().or_else(|| count.as_str()?.parse().ok()))?;
     match after.get("period").and_then(Json::as_str)? {
         "minute" => Duration::try_minutes(count),
         "hour" => Duration::try_hours(count),

@@ -16,12 +16,19 @@ use crate::warehouse::Fetch;
 impl Runner {
     /// Runs `on-run-start` or `on-run-end` of all packages, the root's last to begin and first to end.
     /// Returns whether all of them succeeded; those after a failed one are skipped.
-    pub(super) fn run_hooks(&self, kind: &str, nodes: &[NodeResult], results: &mut Vec<NodeResult>) -> bool {
+    pub(super) fn run_hooks(
+        &self,
+        kind: &str,
+        nodes: &[NodeResult],
+        results: &mut Vec<NodeResult>,
+    ) -> bool {
         let mut hooks: Vec<(bool, usize, Arc<Node>)> = self
             .manifest()
             .nodes
             .values()
-            .filter(|node| node.kind == ResourceKind::Operation && node.tags.iter().any(|tag| tag == kind))
+            .filter(|node| {
+                node.kind == ResourceKind::Operation && node.tags.iter().any(|tag| tag == kind)
+            })
             .filter_map(|node| match node.detail {
                 NodeDetail::Operation { index } => {
                     let root = node.package == self.shared().project.name;
@@ -31,7 +38,11 @@ impl Runner {
             })
             .collect();
         hooks.sort_by_key(|(root, index, _)| (*root, *index));
-        let extra = if kind == "on-run-end" { self.outcome_names(nodes) } else { Vec::new() };
+        let extra = if kind == "on-run-end" {
+            self.outcome_names(nodes)
+        } else {
+            Vec::new()
+        };
         let mut succeeded = true;
         for (at, (_, _, node)) in hooks.iter().enumerate() {
             let mut result = NodeResult::of(node, Status::Success, "main");
@@ -47,7 +58,11 @@ impl Runner {
             let done = self.run_hook(node, &extra, &mut result);
             let completed_at = self.now();
             result.seconds = seconds_between(started_at, completed_at);
-            result.timing.push(Timing { name: "execute", started_at, completed_at });
+            result.timing.push(Timing {
+                name: "execute",
+                started_at,
+                completed_at,
+            });
             if let Err(error) = done {
                 self.main.rollback();
                 succeeded = false;
@@ -59,14 +74,25 @@ impl Runner {
         succeeded
     }
 
-    fn run_hook(&self, node: &Arc<Node>, extra: &[(&'static str, Value)], result: &mut NodeResult) -> Result<(), ModelError> {
-        let mut parts = StageParts::new(Arc::clone(&self.compiler), Arc::clone(node), Purpose::Operation);
+    fn run_hook(
+        &self,
+        node: &Arc<Node>,
+        extra: &[(&'static str, Value)],
+        result: &mut NodeResult,
+    ) -> Result<(), ModelError> {
+        let mut parts = StageParts::new(
+            Arc::clone(&self.compiler),
+            Arc::clone(node),
+            Purpose::Operation,
+        );
         parts.extra = extra.to_vec();
         let compiled = self.compiler.compile(parts, &self.main)?;
         result.compiled_code = Some(Arc::clone(&compiled.sql));
         if !compiled.sql.trim().is_empty() {
             let named = |error| warehouse_error(error).of(node.id.as_str());
-            self.main.execute(&compiled.sql, false, Fetch::None).map_err(named)?;
+            self.main
+                .execute(&compiled.sql, false, Fetch::None)
+                .map_err(named)?;
         }
         if let NodeDetail::Operation { index } = node.detail {
             let kind = node.tags.first().map_or("hook", String::as_str);
@@ -74,27 +100,45 @@ impl Runner {
         }
         result.failures = Some(0);
         // Statements of macros in the hook may have begun a transaction.
-        self.main.commit().map_err(|error| warehouse_error(error).of(node.id.as_str()))
+        self.main
+            .commit()
+            .map_err(|error| warehouse_error(error).of(node.id.as_str()))
     }
 
     /// `results`, `schemas` and `database_schemas`, for hooks at the end.
     fn outcome_names(&self, nodes: &[NodeResult]) -> Vec<(&'static str, Value)> {
         let manifest = self.manifest();
-        let built = nodes.iter().filter_map(|result| manifest.nodes.get(&result.id)).filter(|node| node.relation_name.is_some());
-        let places: BTreeSet<(Option<String>, String)> =
-            built.map(|node| (node.database.clone(), node.schema.clone())).collect();
+        let built = nodes
+            .iter()
+            .filter_map(|result| manifest.nodes.get(&result.id))
+            .filter(|node| node.relation_name.is_some());
+        let places: BTreeSet<(Option<String>, String)> = built
+            .map(|node| (node.database.clone(), node.schema.clone()))
+            .collect();
         let schemas: BTreeSet<&str> = places.iter().map(|(_, schema)| schema.as_str()).collect();
         let results = nodes.iter().map(|result| {
-            let node = manifest.nodes.get(&result.id).map_or(Value::None, |node| to_value(&node_json(node)));
-            Value::object(HookResult { result: result.clone(), node })
+            let node = manifest
+                .nodes
+                .get(&result.id)
+                .map_or(Value::None, |node| to_value(&node_json(node)));
+            Value::object(HookResult {
+                result: result.clone(),
+                node,
+            })
         });
         vec![
             ("results", Value::list(results)),
-            ("schemas", Value::list(schemas.iter().map(|schema| Value::str(*schema)))),
+            (
+                "schemas",
+                Value::list(schemas.iter().map(|schema| Value::str(*schema))),
+            ),
             (
                 "database_schemas",
                 Value::list(places.iter().map(|(database, schema)| {
-                    Value::tuple([database.as_deref().map_or(Value::None, Value::str), Value::str(schema.as_str())])
+                    Value::tuple([
+                        database.as_deref().map_or(Value::None, Value::str),
+                        Value::str(schema.as_str()),
+                    ])
                 })),
             ),
         ]
@@ -127,8 +171,14 @@ impl Object for HookResult {
             "timing" => Value::list(result.timing.iter().map(|timing| {
                 let dict = Dict::new();
                 dict.set_str("name", timing.name);
-                dict.set_str("started_at", crate::context::python::moment(timing.started_at));
-                dict.set_str("completed_at", crate::context::python::moment(timing.completed_at));
+                dict.set_str(
+                    "started_at",
+                    crate::context::python::moment(timing.started_at),
+                );
+                dict.set_str(
+                    "completed_at",
+                    crate::context::python::moment(timing.completed_at),
+                );
                 Value::Dict(dict)
             })),
             _ => return Ok(None),
@@ -139,7 +189,11 @@ impl Object for HookResult {
         key.as_str().map_or(Ok(None), |name| self.attr(name))
     }
 
-    fn method(&self, name: &str, _: &mut weir_jinja::Call<'_>) -> weir_jinja::Result<Option<Value>> {
+    fn method(
+        &self,
+        name: &str,
+        _: &mut weir_jinja::Call<'_>,
+    ) -> weir_jinja::Result<Option<Value>> {
         if name != "to_dict" {
             return Ok(None);
         }
@@ -151,7 +205,11 @@ impl Object for HookResult {
     }
 
     fn to_str(&self) -> String {
-        format!("RunResult(status={}, node={})", self.result.status.as_str(), self.result.id)
+        format!(
+            "RunResult(status={}, node={})",
+            self.result.status.as_str(),
+            self.result.id
+        )
     }
 
     fn to_json(&self) -> Option<serde_json::Value> {

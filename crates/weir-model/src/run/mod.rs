@@ -25,5 +25,5 @@ pub use freshness::{FreshnessResult, FreshnessStatus};
 pub use observer::{Observer, PerModel, Publication};
 pub use operation::Shown;
 pub use result::{NodeResult, Provenance, Report, Status, Timing};
-pub use runner::{Command, RunOptions, Runner, RunnerParts};
+pub use runner::{Command, RunOptions, Runner, RunnerParts, Span};
 pub(crate) use seed::read as read_seed;

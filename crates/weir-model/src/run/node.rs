@@ -70,11 +70,20 @@ impl<'r> Executor<'r> {
         }
     }
 
-    fn compiled_only(&self, node: &Arc<Node>, session: &Arc<Session>, mut result: NodeResult) -> NodeResult {
+    fn compiled_only(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        mut result: NodeResult,
+    ) -> NodeResult {
         if node.kind == ResourceKind::Seed {
             return result;
         }
-        let parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), Purpose::Compile);
+        let parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(node),
+            Purpose::Compile,
+        );
         match self.compile(parts, session, &mut result) {
             Ok(_) => result,
             Err(error) => result.failed(error, &shown(node)),
@@ -92,7 +101,11 @@ impl<'r> Executor<'r> {
         let node = Arc::clone(&parts.node);
         let batch = parts.batch.is_some();
         let compiled = self.runner.compiler.compile(parts, session)?;
-        result.timing.push(Timing { name: "compile", started_at, completed_at: self.runner.now() });
+        result.timing.push(Timing {
+            name: "compile",
+            started_at,
+            completed_at: self.runner.now(),
+        });
         if !batch {
             result.compiled_path = self.runner.compiler.write_compiled(&node, &compiled.sql);
         }
@@ -104,8 +117,17 @@ impl<'r> Executor<'r> {
         Ok(compiled)
     }
 
-    fn compiled_and_built(&self, node: &Arc<Node>, session: &Arc<Session>, mut result: NodeResult) -> NodeResult {
-        let parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), Purpose::Compile);
+    fn compiled_and_built(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        mut result: NodeResult,
+    ) -> NodeResult {
+        let parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(node),
+            Purpose::Compile,
+        );
         match self.compile(parts, session, &mut result) {
             Ok(compiled) => self.built(node, Some(compiled.sql), session, result),
             Err(error) => result.failed(error, &shown(node)),
@@ -113,12 +135,26 @@ impl<'r> Executor<'r> {
     }
 
     /// Builds by the node's materialization.
-    fn built(&self, node: &Arc<Node>, sql: Option<Arc<str>>, session: &Arc<Session>, mut result: NodeResult) -> NodeResult {
-        let mut parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), Purpose::Build);
+    fn built(
+        &self,
+        node: &Arc<Node>,
+        sql: Option<Arc<str>>,
+        session: &Arc<Session>,
+        mut result: NodeResult,
+    ) -> NodeResult {
+        let mut parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(node),
+            Purpose::Build,
+        );
         parts.sql = sql;
         let started_at = self.runner.now();
         let built = self.materialize(parts, node.config.materialized(), session);
-        result.timing.push(Timing { name: "execute", started_at, completed_at: self.runner.now() });
+        result.timing.push(Timing {
+            name: "execute",
+            started_at,
+            completed_at: self.runner.now(),
+        });
         match built {
             Ok(built) => {
                 result.message = Some(built.message);
@@ -130,15 +166,28 @@ impl<'r> Executor<'r> {
     }
 
     /// The production relation under this environment's name.
-    fn cloned(&self, node: &Arc<Node>, session: &Arc<Session>, mut result: NodeResult) -> NodeResult {
-        let mut parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), Purpose::Build);
+    fn cloned(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        mut result: NodeResult,
+    ) -> NodeResult {
+        let mut parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(node),
+            Purpose::Build,
+        );
         if let Some(deferred) = self.runner.compiler.deferred(&node.id) {
             let relation = self.runner.compiler.deferred_relation(deferred);
             parts.sql = Some(format!("select * from {}", relation.render()).into());
         }
         let started_at = self.runner.now();
         let built = self.materialize(parts, "clone", session);
-        result.timing.push(Timing { name: "execute", started_at, completed_at: self.runner.now() });
+        result.timing.push(Timing {
+            name: "execute",
+            started_at,
+            completed_at: self.runner.now(),
+        });
         match built {
             Ok(built) if built.main.is_none() => {
                 result.status = Status::NoOp;
@@ -163,7 +212,10 @@ impl<'r> Executor<'r> {
     ) -> Result<Built, ModelError> {
         let node = Arc::clone(&parts.node);
         let shared = self.runner.shared();
-        let found = shared.macros.materialization(&shared.dialect.chain, &node.package, materialized).cloned();
+        let found = shared
+            .macros
+            .materialization(&shared.dialect.chain, &node.package, materialized)
+            .cloned();
         let Some(found) = found else {
             return Err(ModelError::new(
                 ModelErrorKind::Template,
@@ -181,7 +233,9 @@ impl<'r> Executor<'r> {
         }
         let returned = returned?;
         // A materialization of the project's own may have left its transaction open.
-        session.commit().map_err(|error| crate::context::warehouse_error(error).of(node.id.as_str()))?;
+        session
+            .commit()
+            .map_err(|error| crate::context::warehouse_error(error).of(node.id.as_str()))?;
         Self::remember(&returned, session, &node)?;
         Ok(outcome(&context))
     }
@@ -212,9 +266,16 @@ impl<'r> Executor<'r> {
 /// Reads what the statement called `main` answered.
 fn outcome(context: &Context) -> Built {
     let main = context.results().main();
-    let response = main.as_ref().and_then(Value::as_dict).and_then(|main| main.get_str("response"));
+    let response = main
+        .as_ref()
+        .and_then(Value::as_dict)
+        .and_then(|main| main.get_str("response"));
     let Some(response) = response else {
-        return Built { message: "OK".to_owned(), response: JsonMap::new(), main };
+        return Built {
+            message: "OK".to_owned(),
+            response: JsonMap::new(),
+            main,
+        };
     };
     let message = response.to_str().to_string();
     let mut json = JsonMap::new();
@@ -224,15 +285,27 @@ fn outcome(context: &Context) -> Built {
             if let Ok(Some(value)) = object.attr(key) {
                 // What counts no rows says -1, as drivers do.
                 let unknown = value.is_none() && key == "rows_affected";
-                json.insert(key.to_owned(), if unknown { (-1).into() } else { to_json(&value) });
+                json.insert(
+                    key.to_owned(),
+                    if unknown {
+                        (-1).into()
+                    } else {
+                        to_json(&value)
+                    },
+                );
             }
         }
     }
-    Built { message, response: json, main }
+    Built {
+        message,
+        response: json,
+        main,
+    }
 }
 
 fn is_microbatch(node: &Node) -> bool {
-    node.config.materialized() == "incremental" && node.config.incremental_strategy() == Some("microbatch")
+    node.config.materialized() == "incremental"
+        && node.config.incremental_strategy() == Some("microbatch")
 }
 
 /// Returns the kind of what is described only, and for which there is nothing to do.
@@ -240,11 +313,18 @@ pub(super) fn described(manifest: &Manifest, id: &UniqueId) -> Option<ResourceKi
     if manifest.exposures.contains_key(id) {
         return Some(ResourceKind::Exposure);
     }
-    manifest.saved_queries.contains_key(id).then_some(ResourceKind::SavedQuery)
+    manifest
+        .saved_queries
+        .contains_key(id)
+        .then_some(ResourceKind::SavedQuery)
 }
 
 /// How messages name a node: `model orders (models/orders.sql)`.
 pub(super) fn shown(node: &Node) -> String {
-    format!("{} {} ({})", node.kind.as_str(), node.name, node.original_path)
+    format!(
+        "{} {} ({})",
+        node.kind.as_str(),
+        node.name,
+        node.original_path
+    )
 }
-

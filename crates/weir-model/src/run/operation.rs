@@ -10,7 +10,8 @@ use crate::context::{carried, warehouse_error};
 use crate::convert::{to_json, to_value};
 use crate::error::{ModelError, ModelErrorKind};
 use crate::node::{
-    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeConfig, NodeDetail, ResourceKind, UniqueId,
+    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeConfig, NodeDetail,
+    ResourceKind, UniqueId,
 };
 use crate::warehouse::{Fetch, Table};
 
@@ -86,7 +87,11 @@ impl Runner {
 
     fn node(&self, id: &UniqueId) -> Result<Arc<Node>, ModelError> {
         self.manifest().nodes.get(id).cloned().ok_or_else(|| {
-            ModelError::new(ModelErrorKind::Selection, format!("{id} is not in the project or has no SQL")).hint("see `ls`")
+            ModelError::new(
+                ModelErrorKind::Selection,
+                format!("{id} is not in the project or has no SQL"),
+            )
+            .hint("see `ls`")
         })
     }
 
@@ -115,22 +120,38 @@ impl Runner {
         self.shown(&node, sql, limit)
     }
 
-    fn shown(&self, node: &Arc<Node>, sql: Arc<str>, limit: Option<u64>) -> Result<Shown, ModelError> {
+    fn shown(
+        &self,
+        node: &Arc<Node>,
+        sql: Arc<str>,
+        limit: Option<u64>,
+    ) -> Result<Shown, ModelError> {
         let parts = StageParts::new(Arc::clone(&self.compiler), Arc::clone(node), Purpose::Build);
         let (_stage, context) = Compiler::context(parts, Some(Arc::clone(&self.main)));
-        let limit_value = limit.map_or(Value::None, |limit| Value::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let limit_value = limit.map_or(Value::None, |limit| {
+            Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))
+        });
         let header = node.config.get("sql_header").map_or(Value::None, to_value);
         let macros = &self.shared().macros;
         let found = macros.find(&node.package, "get_show_sql").cloned();
-        let found = found.ok_or_else(|| ModelError::new(ModelErrorKind::Internal, "there is no macro `get_show_sql`"))?;
+        let found = found.ok_or_else(|| {
+            ModelError::new(ModelErrorKind::Internal, "there is no macro `get_show_sql`")
+        })?;
         let mut interpreter = Interpreter::new(Arc::clone(&self.shared().environment));
         let args = Args::from(vec![Value::Str(Arc::clone(&sql)), header, limit_value]);
-        let query = interpreter.call_macro(&found, args, &*context).map_err(|error| failure(error, node))?;
-        let fetch = limit.and_then(|limit| usize::try_from(limit).ok()).map_or(Fetch::All, Fetch::Limit);
+        let query = interpreter
+            .call_macro(&found, args, &*context)
+            .map_err(|error| failure(error, node))?;
+        let fetch = limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .map_or(Fetch::All, Fetch::Limit);
         let answer = self.main.execute(&query.to_str(), false, fetch);
         self.main.rollback();
         let answer = answer.map_err(|error| warehouse_error(error).of(node.id.as_str()))?;
-        Ok(Shown { sql, table: answer.table.unwrap_or_default() })
+        Ok(Shown {
+            sql,
+            table: answer.table.unwrap_or_default(),
+        })
     }
 
     /// Calls a macro of the project, or of a package by `package.macro`, and returns what it gave.
@@ -139,7 +160,9 @@ impl Runner {
     pub fn run_operation(&self, name: &str, arguments: &JsonMap) -> Result<Json, ModelError> {
         let shared = self.shared();
         let root = Arc::clone(&shared.project.name);
-        let (package, macro_name) = name.split_once('.').map_or((None, name), |(package, name)| (Some(package), name));
+        let (package, macro_name) = name
+            .split_once('.')
+            .map_or((None, name), |(package, name)| (Some(package), name));
         let found = match package {
             Some(package) => shared.macros.in_package(package, macro_name),
             None => shared.macros.find(&root, macro_name),
@@ -149,7 +172,10 @@ impl Runner {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let error = ModelError::new(
                 ModelErrorKind::MissingReference,
-                format!("dbt could not find a macro with the name '{macro_name}' in {}", package.unwrap_or("any package")),
+                format!(
+                    "dbt could not find a macro with the name '{macro_name}' in {}",
+                    package.unwrap_or("any package")
+                ),
             );
             match weir_core::did_you_mean(macro_name, &known) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
@@ -160,20 +186,27 @@ impl Runner {
         node.id = UniqueId::from_text(format!("macro.{}.{macro_name}", package.unwrap_or(&root)));
         node.kind = ResourceKind::Operation;
         let node = Arc::new(node);
-        let parts = StageParts::new(Arc::clone(&self.compiler), Arc::clone(&node), Purpose::Operation);
+        let parts = StageParts::new(
+            Arc::clone(&self.compiler),
+            Arc::clone(&node),
+            Purpose::Operation,
+        );
         let (_stage, context) = Compiler::context(parts, Some(Arc::clone(&self.main)));
         let mut args = Args::none();
         for (key, value) in arguments {
             args = args.with(key.as_str(), to_value(value));
         }
         let mut interpreter = Interpreter::new(Arc::clone(&shared.environment));
-        let done = interpreter.call_macro(&found, args, &*context).and_then(|value| {
-            self.main.commit().map_err(carried)?;
-            Ok(value)
-        });
+        let done = interpreter
+            .call_macro(&found, args, &*context)
+            .and_then(|value| {
+                self.main.commit().map_err(carried)?;
+                Ok(value)
+            });
         if done.is_err() {
             self.main.rollback();
         }
-        done.map(|value| to_json(&value)).map_err(|error| failure(error, &node))
+        done.map(|value| to_json(&value))
+            .map_err(|error| failure(error, &node))
     }
 }

@@ -33,7 +33,10 @@ impl Plan {
         if build {
             add_tests(manifest, selected, &mut waits_for);
         }
-        Self { order: ordered(selected, &waits_for), waits_for }
+        Self {
+            order: ordered(selected, &waits_for),
+            waits_for,
+        }
     }
 }
 
@@ -50,9 +53,16 @@ impl Planner<'_> {
     fn parents(&self, id: &UniqueId) -> Vec<UniqueId> {
         if let Some(test) = self.manifest.unit_tests.get(id) {
             let tested = test.tested_node.as_ref().or(test.depends_on.nodes.first());
-            return tested.and_then(|tested| self.manifest.parent_map.get(tested)).cloned().unwrap_or_default();
+            return tested
+                .and_then(|tested| self.manifest.parent_map.get(tested))
+                .cloned()
+                .unwrap_or_default();
         }
-        self.manifest.parent_map.get(id).cloned().unwrap_or_default()
+        self.manifest
+            .parent_map
+            .get(id)
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn nearest_selected(&mut self, id: &UniqueId) -> Vec<UniqueId> {
@@ -83,17 +93,27 @@ impl Planner<'_> {
 }
 
 /// Lets readers of tested nodes wait for the tests, and tested models for their unit tests.
-fn add_tests(manifest: &Manifest, selected: &[UniqueId], waits_for: &mut HashMap<UniqueId, HashSet<UniqueId>>) {
+fn add_tests(
+    manifest: &Manifest,
+    selected: &[UniqueId],
+    waits_for: &mut HashMap<UniqueId, HashSet<UniqueId>>,
+) {
     let known: HashSet<&UniqueId> = selected.iter().collect();
     let is_test = |id: &UniqueId| {
-        matches!(manifest.nodes.get(id).map(|node| node.kind), Some(ResourceKind::Test)) || manifest.unit_tests.contains_key(id)
+        matches!(
+            manifest.nodes.get(id).map(|node| node.kind),
+            Some(ResourceKind::Test)
+        ) || manifest.unit_tests.contains_key(id)
     };
     // What each reader waits for, however far up; shared by all tests of several nodes.
     let mut above: HashMap<UniqueId, HashSet<UniqueId>> = HashMap::new();
     for id in selected {
         if let Some(unit) = manifest.unit_tests.get(id) {
             let tested = unit.tested_node.as_ref().or(unit.depends_on.nodes.first());
-            if let Some(waits) = tested.filter(|tested| known.contains(tested)).and_then(|tested| waits_for.get_mut(tested)) {
+            if let Some(waits) = tested
+                .filter(|tested| known.contains(tested))
+                .and_then(|tested| waits_for.get_mut(tested))
+            {
                 waits.insert(id.clone());
             }
             continue;
@@ -109,7 +129,9 @@ fn add_tests(manifest: &Manifest, selected: &[UniqueId], waits_for: &mut HashMap
             .collect();
         for reader in direct {
             let fits = tested.len() == 1 || {
-                let all = above.entry(reader.clone()).or_insert_with(|| ancestors(manifest, &reader));
+                let all = above
+                    .entry(reader.clone())
+                    .or_insert_with(|| ancestors(manifest, &reader));
                 tested.iter().all(|parent| all.contains(parent))
             };
             if fits && let Some(waits) = waits_for.get_mut(&reader) {
@@ -134,9 +156,14 @@ fn ancestors(manifest: &Manifest, id: &UniqueId) -> HashSet<UniqueId> {
 
 /// Puts nodes behind what they wait for, otherwise in the order given. What waits for itself by way of
 /// others comes last.
-fn ordered(selected: &[UniqueId], waits_for: &HashMap<UniqueId, HashSet<UniqueId>>) -> Vec<UniqueId> {
-    let mut missing: HashMap<&UniqueId, usize> =
-        selected.iter().map(|id| (id, waits_for.get(id).map_or(0, HashSet::len))).collect();
+fn ordered(
+    selected: &[UniqueId],
+    waits_for: &HashMap<UniqueId, HashSet<UniqueId>>,
+) -> Vec<UniqueId> {
+    let mut missing: HashMap<&UniqueId, usize> = selected
+        .iter()
+        .map(|id| (id, waits_for.get(id).map_or(0, HashSet::len)))
+        .collect();
     let mut readers: HashMap<&UniqueId, Vec<&UniqueId>> = HashMap::new();
     for id in selected {
         for waited in waits_for.get(id).into_iter().flatten() {

@@ -45,17 +45,34 @@ struct State<'p> {
 
 impl<'p> State<'p> {
     fn new(plan: &'p Plan) -> Self {
-        let positions: HashMap<_, _> = plan.order.iter().enumerate().map(|(at, id)| (id, at)).collect();
+        let positions: HashMap<_, _> = plan
+            .order
+            .iter()
+            .enumerate()
+            .map(|(at, id)| (id, at))
+            .collect();
         let mut readers: HashMap<&UniqueId, Vec<&UniqueId>> = HashMap::new();
         let mut missing = HashMap::new();
         for id in &plan.order {
-            let waits: Vec<_> = plan.waits_for.get(id).into_iter().flatten().filter(|of| positions.contains_key(of)).collect();
+            let waits: Vec<_> = plan
+                .waits_for
+                .get(id)
+                .into_iter()
+                .flatten()
+                .filter(|of| positions.contains_key(of))
+                .collect();
             missing.insert(id, waits.len());
             for waited in waits {
                 readers.entry(waited).or_default().push(id);
             }
         }
-        let ready = plan.order.iter().enumerate().filter(|(_, id)| missing[id] == 0).map(|(at, _)| Reverse(at)).collect();
+        let ready = plan
+            .order
+            .iter()
+            .enumerate()
+            .filter(|(_, id)| missing[id] == 0)
+            .map(|(at, _)| Reverse(at))
+            .collect();
         Self {
             plan,
             positions,
@@ -85,7 +102,9 @@ impl<'p> State<'p> {
                 if holds_back && self.skipped.insert(reader) {
                     skipped.push((reader, id));
                 }
-                let Some(count) = self.missing.get_mut(reader) else { continue };
+                let Some(count) = self.missing.get_mut(reader) else {
+                    continue;
+                };
                 *count -= 1;
                 if *count > 0 {
                     continue;
@@ -139,7 +158,9 @@ pub(super) fn run(plan: &Plan, threads: usize, work: &dyn Work) {
         let worker = &worker;
         let mut started = 0;
         for number in 1..=threads.clamp(1, plan.order.len().max(1)) {
-            let builder = std::thread::Builder::new().name(format!("weir-model-{number}")).stack_size(STACK);
+            let builder = std::thread::Builder::new()
+                .name(format!("weir-model-{number}"))
+                .stack_size(STACK);
             started += usize::from(builder.spawn_scoped(scope, move || worker(number)).is_ok());
         }
         // No thread to be had: the work is done here.
@@ -152,8 +173,15 @@ pub(super) fn run(plan: &Plan, threads: usize, work: &dyn Work) {
         return;
     }
     // What was not reached: everything stops, or nodes wait for each other.
-    let reached = |id: &UniqueId| state.missing.get(id) == Some(&0) && !state.ready.iter().any(|Reverse(at)| plan.order[*at] == *id);
-    for id in plan.order.iter().filter(|id| !reached(id) && !state.skipped.contains(id)) {
+    let reached = |id: &UniqueId| {
+        state.missing.get(id) == Some(&0)
+            && !state.ready.iter().any(|Reverse(at)| plan.order[*at] == *id)
+    };
+    for id in plan
+        .order
+        .iter()
+        .filter(|id| !reached(id) && !state.skipped.contains(id))
+    {
         work.skip(id, None);
     }
 }
@@ -186,7 +214,10 @@ mod tests {
         let id = |text: &str| UniqueId::from_text(text);
         Plan {
             order: edges.iter().map(|(name, _)| id(name)).collect(),
-            waits_for: edges.iter().map(|(name, waits)| (id(name), waits.iter().map(|of| id(of)).collect())).collect(),
+            waits_for: edges
+                .iter()
+                .map(|(name, waits)| (id(name), waits.iter().map(|of| id(of)).collect()))
+                .collect(),
         }
     }
 
@@ -197,14 +228,25 @@ mod tests {
     #[test]
     fn nodes_run_behind_what_they_wait_for() {
         let log = Log::default();
-        run(&plan(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])]), 4, &log);
+        run(
+            &plan(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])]),
+            4,
+            &log,
+        );
         assert_eq!(lines(log), ["a", "b", "c"]);
     }
 
     #[test]
     fn everything_below_a_failure_is_skipped_once() {
-        let log = Log { fails: Some(("a", Next::Skip)), ..Log::default() };
-        run(&plan(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"]), ("d", &[])]), 1, &log);
+        let log = Log {
+            fails: Some(("a", Next::Skip)),
+            ..Log::default()
+        };
+        run(
+            &plan(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"]), ("d", &[])]),
+            1,
+            &log,
+        );
         let mut lines = lines(log);
         lines.sort();
         assert_eq!(lines, ["a", "d", "skip b", "skip c"]);
@@ -212,7 +254,10 @@ mod tests {
 
     #[test]
     fn stopping_skips_what_has_not_begun() {
-        let log = Log { fails: Some(("a", Next::Stop)), ..Log::default() };
+        let log = Log {
+            fails: Some(("a", Next::Stop)),
+            ..Log::default()
+        };
         run(&plan(&[("a", &[]), ("b", &["a"]), ("c", &[])]), 1, &log);
         assert_eq!(lines(log), ["a", "skip b", "skip c"]);
     }

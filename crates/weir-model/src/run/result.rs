@@ -44,7 +44,10 @@ impl Status {
 
     /// Says whether the command has failed by it.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Error | Self::Fail | Self::PartialSuccess | Self::RuntimeErr)
+        matches!(
+            self,
+            Self::Error | Self::Fail | Self::PartialSuccess | Self::RuntimeErr
+        )
     }
 
     /// Says whether nodes below are not run because of it.
@@ -122,7 +125,11 @@ impl NodeResult {
 
     /// Returns the same as failed by `error`.
     pub(crate) fn failed(mut self, error: ModelError, shown: &str) -> Self {
-        self.status = if error.kind() == ModelErrorKind::Cancelled { Status::Skipped } else { Status::Error };
+        self.status = if error.kind() == ModelErrorKind::Cancelled {
+            Status::Skipped
+        } else {
+            Status::Error
+        };
         self.message = Some(message_of(&error, shown));
         self.error = Some(error);
         self
@@ -203,7 +210,10 @@ impl Report {
 
     /// Counts the results of a status.
     pub fn count(&self, status: Status) -> usize {
-        self.results.iter().filter(|result| result.status == status).count()
+        self.results
+            .iter()
+            .filter(|result| result.status == status)
+            .count()
     }
 
     /// Returns `results` as `run_results.json` holds them.

@@ -12,8 +12,12 @@ use super::observer::{Observer, Publication};
 use super::plan::{Plan, is_run};
 use super::pool::{self, Next, Work};
 use super::result::{NodeResult, Report, Status};
-use crate::compile::{CompileOptions, Compiler, CompilerParts, Deferred, Purpose, StageParts, failure};
-use crate::context::{Cancellation, Relation, RelationCache, Session, SessionParts, Shared, warehouse_error};
+use crate::compile::{
+    CompileOptions, Compiler, CompilerParts, Deferred, Purpose, StageParts, failure,
+};
+use crate::context::{
+    Cancellation, Relation, RelationCache, Session, SessionParts, Shared, warehouse_error,
+};
 use crate::error::{ModelError, ModelErrorKind};
 use crate::node::{Manifest, Node, ResourceKind, UniqueId};
 use crate::warehouse::{RelationName, Warehouse};
@@ -40,7 +44,11 @@ impl Command {
         match self {
             Self::Build => matches!(
                 kind,
-                ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot | ResourceKind::Test | ResourceKind::UnitTest
+                ResourceKind::Model
+                    | ResourceKind::Seed
+                    | ResourceKind::Snapshot
+                    | ResourceKind::Test
+                    | ResourceKind::UnitTest
             ),
             Self::Run => kind == ResourceKind::Model,
             Self::Test => matches!(kind, ResourceKind::Test | ResourceKind::UnitTest),
@@ -48,10 +56,17 @@ impl Command {
             Self::Snapshot => kind == ResourceKind::Snapshot,
             Self::Compile => matches!(
                 kind,
-                ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot | ResourceKind::Test | ResourceKind::Analysis
+                ResourceKind::Model
+                    | ResourceKind::Seed
+                    | ResourceKind::Snapshot
+                    | ResourceKind::Test
+                    | ResourceKind::Analysis
                     | ResourceKind::SqlOperation
             ),
-            Self::Clone => matches!(kind, ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot),
+            Self::Clone => matches!(
+                kind,
+                ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot
+            ),
         }
     }
 
@@ -59,6 +74,9 @@ impl Command {
         !matches!(self, Self::Compile | Self::Clone)
     }
 }
+
+/// A span of time, the end not included.
+pub type Span = (DateTime<Utc>, DateTime<Utc>);
 
 /// What the command line says about a run.
 #[derive(Clone, Debug)]
@@ -68,7 +86,7 @@ pub struct RunOptions {
     /// Read no rows of what models read.
     pub empty: bool,
     /// Read rows of this time only.
-    pub sample: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    pub sample: Option<Span>,
     /// The time that microbatch models build, instead of what they would.
     pub event_time_start: Option<DateTime<Utc>>,
     pub event_time_end: Option<DateTime<Utc>>,
@@ -78,7 +96,7 @@ pub struct RunOptions {
     /// Where SQL is written; nowhere if none.
     pub target_dir: Option<PathBuf>,
     /// Batches of microbatch models that are to run again, by model; all others run as a whole.
-    pub batches: HashMap<UniqueId, Vec<(DateTime<Utc>, DateTime<Utc>)>>,
+    pub batches: HashMap<UniqueId, Vec<Span>>,
 }
 
 impl Default for RunOptions {
@@ -130,8 +148,11 @@ impl Runner {
             .defer
             .iter()
             .map(|(id, name)| {
-                let deferred =
-                    Deferred { database: name.database.clone(), schema: name.schema.clone(), alias: name.name.clone() };
+                let deferred = Deferred {
+                    database: name.database.clone(),
+                    schema: name.schema.clone(),
+                    alias: name.name.clone(),
+                };
                 (id.clone(), deferred)
             })
             .collect();
@@ -151,10 +172,14 @@ impl Runner {
             runtime: parts.runtime.clone(),
             cache: Arc::new(RelationCache::default()),
             cancellation: Arc::clone(&parts.cancellation),
-            comment: None,
         };
         let main = Arc::new(Session::new(sessions.clone(), "MainThread"));
-        Self { parts, compiler, sessions, main }
+        Self {
+            parts,
+            compiler,
+            sessions,
+            main,
+        }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -180,13 +205,18 @@ impl Runner {
         let chosen: Vec<UniqueId> = selected
             .iter()
             .filter(|id| match manifest.nodes.get(*id) {
-                Some(node) => command.takes(node.kind) && (command == Command::Compile || is_run(node)),
-                None if manifest.unit_tests.contains_key(*id) => command.takes(ResourceKind::UnitTest),
+                Some(node) => {
+                    command.takes(node.kind) && (command == Command::Compile || is_run(node))
+                }
+                None if manifest.unit_tests.contains_key(*id) => {
+                    command.takes(ResourceKind::UnitTest)
+                }
                 None => command == Command::Build && described(&manifest, id).is_some(),
             })
             .cloned()
             .collect();
-        self.shared().set_selected(chosen.iter().cloned().collect::<HashSet<_>>());
+        self.shared()
+            .set_selected(chosen.iter().cloned().collect::<HashSet<_>>());
         let plan = Plan::new(&manifest, &chosen, command == Command::Build);
         self.parts.observer.planned(plan.order.len());
         let report = |results: Vec<NodeResult>| Report {
@@ -198,11 +228,19 @@ impl Runner {
         if plan.order.is_empty() {
             return Ok(report(Vec::new()));
         }
-        let nodes: Vec<Arc<Node>> = plan.order.iter().filter_map(|id| manifest.nodes.get(id).cloned()).collect();
+        let nodes: Vec<Arc<Node>> = plan
+            .order
+            .iter()
+            .filter_map(|id| manifest.nodes.get(id).cloned())
+            .collect();
         if command != Command::Compile {
             self.create_schemas(&nodes)?;
-            let built = nodes.iter().filter(|node| node.relation_name.is_some() && node.kind != ResourceKind::Test);
-            let built: Vec<RelationName> = built.map(|node| self.compiler.relation(node).path.name()).collect();
+            let built = nodes
+                .iter()
+                .filter(|node| node.relation_name.is_some() && node.kind != ResourceKind::Test);
+            let built: Vec<RelationName> = built
+                .map(|node| self.compiler.relation(node).path.name())
+                .collect();
             self.parts.publication.begin(&built)?;
         }
         let mut results = Vec::new();
@@ -211,7 +249,11 @@ impl Runner {
         let executed = self.execute(command, &plan, begun);
         results.extend(executed);
         if hooked {
-            let nodes: Vec<NodeResult> = results.iter().filter(|result| result.kind != ResourceKind::Operation).cloned().collect();
+            let nodes: Vec<NodeResult> = results
+                .iter()
+                .filter(|result| result.kind != ResourceKind::Operation)
+                .cloned()
+                .collect();
             self.run_hooks("on-run-end", &nodes, &mut results);
         }
         let report = report(results);
@@ -226,7 +268,9 @@ impl Runner {
         let pool = Pool {
             runner: self,
             executor: Executor::new(self, command),
-            sessions: (0..self.parts.options.threads.max(1)).map(|_| Mutex::new(None)).collect(),
+            sessions: (0..self.parts.options.threads.max(1))
+                .map(|_| Mutex::new(None))
+                .collect(),
             results: Mutex::new(Vec::with_capacity(plan.order.len())),
         };
         if begun {
@@ -253,14 +297,22 @@ impl Runner {
             makers.entry(key.clone()).or_insert(node);
             schemas.insert(key);
         }
-        let databases: BTreeSet<Option<String>> = schemas.iter().map(|(database, _)| database.clone()).collect();
+        let databases: BTreeSet<Option<String>> = schemas
+            .iter()
+            .map(|(database, _)| database.clone())
+            .collect();
         for database in databases {
             let name = database.clone().unwrap_or_default();
             let existing = self.main.schemas(&name).map_err(warehouse_error)?;
             for (_, schema) in schemas.iter().filter(|(of, _)| *of == database) {
-                let exists = existing.iter().any(|known| known.eq_ignore_ascii_case(schema));
+                let exists = existing
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(schema));
                 if exists {
-                    let relations = self.main.relations(&name, schema).map_err(warehouse_error)?;
+                    let relations = self
+                        .main
+                        .relations(&name, schema)
+                        .map_err(warehouse_error)?;
                     self.main.cache().fill(&name, schema, relations);
                     continue;
                 }
@@ -277,31 +329,47 @@ impl Runner {
 
     /// Makes a node's schema by the macro that projects may cover.
     fn create_schema(&self, node: &Arc<Node>) -> Result<(), ModelError> {
-        let parts = StageParts::new(Arc::clone(&self.compiler), Arc::clone(node), Purpose::Operation);
+        let parts = StageParts::new(
+            Arc::clone(&self.compiler),
+            Arc::clone(node),
+            Purpose::Operation,
+        );
         let (_stage, context) = Compiler::context(parts, Some(Arc::clone(&self.main)));
         let mut relation: Relation = self.compiler.relation(node);
         relation.path.identifier = None;
         relation.path.include.identifier = false;
         let macros = &self.shared().macros;
-        let found = macros.find(&self.shared().project.name, "create_schema").cloned();
+        let found = macros
+            .find(&self.shared().project.name, "create_schema")
+            .cloned();
         let Some(found) = found else {
-            return Err(ModelError::new(ModelErrorKind::Internal, "there is no macro `create_schema`"));
+            return Err(ModelError::new(
+                ModelErrorKind::Internal,
+                "there is no macro `create_schema`",
+            ));
         };
         let mut interpreter = Interpreter::new(Arc::clone(&self.shared().environment));
         let made = interpreter.call_macro(&found, Args::from(vec![relation.value()]), &*context);
-        let made = made.map_err(|error| failure(error, node)).and_then(|_| self.main.commit().map_err(warehouse_error));
+        let made = made
+            .map_err(|error| failure(error, node))
+            .and_then(|_| self.main.commit().map_err(warehouse_error));
         if made.is_err() {
             self.main.rollback();
         }
         made.map_err(|error| match error.hint_text() {
             Some(_) => error,
-            None => error.hint(format!("make the schema {} yourself, or give the user the right to create schemas", node.schema)),
+            None => error.hint(format!(
+                "make the schema {} yourself, or give the user the right to create schemas",
+                node.schema
+            )),
         })
     }
 }
 
 pub(super) fn seconds_between(start: DateTime<Utc>, end: DateTime<Utc>) -> f64 {
-    (end - start).num_microseconds().map_or(0.0, |micros| micros as f64 / 1_000_000.0)
+    (end - start)
+        .num_microseconds()
+        .map_or(0.0, |micros| micros as f64 / 1_000_000.0)
 }
 
 /// The nodes of one run on their threads.
@@ -316,7 +384,12 @@ impl Pool<'_> {
     fn session(&self, thread: usize) -> Arc<Session> {
         let slot = &self.sessions[(thread - 1).min(self.sessions.len() - 1)];
         let mut slot = slot.lock();
-        let made = slot.get_or_insert_with(|| Arc::new(Session::new(self.runner.sessions.clone(), format!("Thread-{thread}"))));
+        let made = slot.get_or_insert_with(|| {
+            Arc::new(Session::new(
+                self.runner.sessions.clone(),
+                format!("Thread-{thread}"),
+            ))
+        });
         Arc::clone(made)
     }
 }
@@ -332,7 +405,10 @@ impl Work for Pool<'_> {
         let result = self.executor.run(id, &self.session(thread));
         self.runner.parts.observer.ended(&result, Some(index));
         let status = result.status;
-        let stops = result.error.as_ref().is_some_and(|error| error.hint_text() == Some("the run stops here"));
+        let stops = result
+            .error
+            .as_ref()
+            .is_some_and(|error| error.hint_text() == Some("the run stops here"));
         self.results.lock().push(result);
         match status {
             _ if cancellation.is_cancelled() || stops => Next::Stop,
@@ -355,7 +431,9 @@ impl Work for Pool<'_> {
         };
         result.message = Some(match cause {
             Some(cause) => format!("Skipping because of {cause}"),
-            None if self.runner.parts.cancellation.is_cancelled() => "Skipping because the run was cancelled".to_owned(),
+            None if self.runner.parts.cancellation.is_cancelled() => {
+                "Skipping because the run was cancelled".to_owned()
+            }
             None => "Skipping because the run was stopped".to_owned(),
         });
         self.runner.parts.observer.ended(&result, None);

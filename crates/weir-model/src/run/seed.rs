@@ -19,32 +19,55 @@ pub(crate) fn read(shared: &Shared, node: &Node) -> Result<Table, ModelError> {
     let place = Place::file(node.original_path.as_str());
     let path = root.join(&node.original_path);
     let bytes = std::fs::read(&path).map_err(|error| {
-        ModelError::new(ModelErrorKind::File, format!("cannot read {}", node.original_path))
-            .at(place.clone())
-            .caused_by(error)
-            .hint("check that the file is there and may be read")
+        ModelError::new(
+            ModelErrorKind::File,
+            format!("cannot read {}", node.original_path),
+        )
+        .at(place.clone())
+        .caused_by(error)
+        .hint("check that the file is there and may be read")
     })?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
         ModelError::new(ModelErrorKind::File, "the seed is not written in UTF-8")
-            .at(Place::at(node.original_path.as_str(), u32::try_from(line).unwrap_or(0), 0))
+            .at(Place::at(
+                node.original_path.as_str(),
+                u32::try_from(line).unwrap_or(0),
+                0,
+            ))
             .hint("save the file as UTF-8")
     })?;
     let delimiter = node.config.text("delimiter").unwrap_or(",");
     let mut characters = delimiter.chars();
     let (Some(delimiter), None) = (characters.next(), characters.next()) else {
-        return Err(ModelError::new(ModelErrorKind::Properties, format!("`delimiter` must be one character, not `{delimiter}`"))
-            .at(place));
+        return Err(ModelError::new(
+            ModelErrorKind::Properties,
+            format!("`delimiter` must be one character, not `{delimiter}`"),
+        )
+        .at(place));
     };
-    let given: HashSet<&str> = node.config.map("column_types").keys().map(String::as_str).collect();
+    let given: HashSet<&str> = node
+        .config
+        .map("column_types")
+        .keys()
+        .map(String::as_str)
+        .collect();
     table_of(&text, delimiter, &given).map_err(|what| {
-        ModelError::new(ModelErrorKind::File, what).at(place).hint("every row needs as many values as the header has names")
+        ModelError::new(ModelErrorKind::File, what)
+            .at(place)
+            .hint("every row needs as many values as the header has names")
     })
 }
 
 fn table_of(text: &str, delimiter: char, given: &HashSet<&str>) -> Result<Table, String> {
     let mut records = records(text, delimiter).into_iter();
-    let Some(header) = records.next() else { return Ok(Table::default()) };
+    let Some(header) = records.next() else {
+        return Ok(Table::default());
+    };
     let names = unique_names(header);
     let mut columns: Vec<Vec<String>> = vec![Vec::new(); names.len()];
     let mut rows = 0;
@@ -69,9 +92,20 @@ fn table_of(text: &str, delimiter: char, given: &HashSet<&str>) -> Result<Table,
     }
     let mut all = Vec::with_capacity(rows);
     for _ in 0..rows {
-        all.push(typed.iter_mut().map(|column| column.next().unwrap_or(Cell::Null)).collect());
+        all.push(
+            typed
+                .iter_mut()
+                .map(|column| column.next().unwrap_or(Cell::Null))
+                .collect(),
+        );
     }
-    Ok(Table { columns: names.into_iter().map(|name| TableColumn::new(name, "text")).collect(), rows: all })
+    Ok(Table {
+        columns: names
+            .into_iter()
+            .map(|name| TableColumn::new(name, "text"))
+            .collect(),
+        rows: all,
+    })
 }
 
 /// Names that are missing become letters, names that come again get a number.
@@ -115,14 +149,32 @@ enum Guess {
 const GUESSES: [Guess; 4] = [Guess::Number, Guess::Date, Guess::Moment, Guess::Bool];
 
 fn cells_of(values: Vec<String>, as_text: bool) -> Vec<Cell> {
-    let fits = |guess: Guess| values.iter().all(|value| is_null(value) || read_as(guess, value).is_some());
-    let guess = if as_text { Guess::Text } else { GUESSES.into_iter().find(|guess| fits(*guess)).unwrap_or(Guess::Text) };
-    let whole = guess == Guess::Number && values.iter().all(|value| is_null(value) || matches!(read_as(guess, value), Some(Cell::Int(_))));
+    let fits = |guess: Guess| {
+        values
+            .iter()
+            .all(|value| is_null(value) || read_as(guess, value).is_some())
+    };
+    let guess = if as_text {
+        Guess::Text
+    } else {
+        GUESSES
+            .into_iter()
+            .find(|guess| fits(*guess))
+            .unwrap_or(Guess::Text)
+    };
+    let whole = guess == Guess::Number
+        && values
+            .iter()
+            .all(|value| is_null(value) || matches!(read_as(guess, value), Some(Cell::Int(_))));
     values
         .into_iter()
         .map(|value| {
             // Text is kept with the spaces around it.
-            let null = if guess == Guess::Text { value.is_empty() || value.eq_ignore_ascii_case("null") } else { is_null(&value) };
+            let null = if guess == Guess::Text {
+                value.is_empty() || value.eq_ignore_ascii_case("null")
+            } else {
+                is_null(&value)
+            };
             if null {
                 return Cell::Null;
             }
@@ -139,7 +191,10 @@ fn cells_of(values: Vec<String>, as_text: bool) -> Vec<Cell> {
 fn read_as(guess: Guess, value: &str) -> Option<Cell> {
     match guess {
         Guess::Number => number(value),
-        Guess::Date => NaiveDate::parse_from_str(value.trim(), "%Y-%m-%d").ok().filter(|_| value.trim().len() <= 10).map(Cell::Date),
+        Guess::Date => NaiveDate::parse_from_str(value.trim(), "%Y-%m-%d")
+            .ok()
+            .filter(|_| value.trim().len() <= 10)
+            .map(Cell::Date),
         Guess::Moment => moment(value.trim()),
         Guess::Bool => match value.trim().to_ascii_lowercase().as_str() {
             "true" => Some(Cell::Bool(true)),
@@ -161,7 +216,9 @@ fn number(value: &str) -> Option<Cell> {
     let value = value.trim_matches(|c| "$£€¥¢₡₱₩₭₮₦฿₤₫₪﷼ƒ".contains(c));
     let digits = value.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let exponent_fits = digits.is_empty()
-        || digits.strip_prefix(['e', 'E']).is_some_and(|exponent| exponent.parse::<i16>().is_ok());
+        || digits
+            .strip_prefix(['e', 'E'])
+            .is_some_and(|exponent| exponent.parse::<i16>().is_ok());
     let begins = value.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     let text = format!("{sign}{value}");
     if !begins || !exponent_fits || text.parse::<f64>().is_err() {
@@ -171,7 +228,11 @@ fn number(value: &str) -> Option<Cell> {
         && digits.is_empty()
         && fraction.bytes().all(|byte| byte == b'0')
     {
-        return whole.parse().ok().map(Cell::Int).or(Some(Cell::Decimal(text)));
+        return whole
+            .parse()
+            .ok()
+            .map(Cell::Int)
+            .or(Some(Cell::Decimal(text)));
     }
     Some(text.parse().map_or(Cell::Decimal(text), Cell::Int))
 }
@@ -190,8 +251,14 @@ fn moment(value: &str) -> Option<Cell> {
         return (value.len() == 10).then(|| Cell::Timestamp(date.and_time(NaiveTime::MIN)));
     };
     let (time, zone) = split_zone(rest);
-    let time = ["%H:%M:%S%.f", "%H:%M", "%H%M%S%.f", "%H%M"].iter().find_map(|format| NaiveTime::parse_from_str(time, format).ok());
-    let time = time.or_else(|| rest.get(..2).filter(|_| rest.len() == 2).and_then(|hour| NaiveTime::from_hms_opt(hour.parse().ok()?, 0, 0)))?;
+    let time = ["%H:%M:%S%.f", "%H:%M", "%H%M%S%.f", "%H%M"]
+        .iter()
+        .find_map(|format| NaiveTime::parse_from_str(time, format).ok());
+    let time = time.or_else(|| {
+        rest.get(..2)
+            .filter(|_| rest.len() == 2)
+            .and_then(|hour| NaiveTime::from_hms_opt(hour.parse().ok()?, 0, 0))
+    })?;
     let naive: NaiveDateTime = date.and_time(time);
     match zone {
         None => Some(Cell::Timestamp(naive)),
@@ -216,9 +283,15 @@ fn offset(zone: &str) -> Option<FixedOffset> {
     }
     let digits: String = zone.get(1..)?.chars().filter(|c| *c != ':').collect();
     let hours: i32 = digits.get(..2)?.parse().ok()?;
-    let minutes: i32 = digits.get(2..4).map_or(Some(0), |minutes| minutes.parse().ok())?;
+    let minutes: i32 = digits
+        .get(2..4)
+        .map_or(Some(0), |minutes| minutes.parse().ok())?;
     let seconds = (hours * 60 + minutes) * 60;
-    FixedOffset::east_opt(if zone.starts_with('-') { -seconds } else { seconds })
+    FixedOffset::east_opt(if zone.starts_with('-') {
+        -seconds
+    } else {
+        seconds
+    })
 }
 
 #[cfg(test)]
@@ -235,7 +308,9 @@ mod tests {
     fn values_of_a_column_decide_its_type_together() {
         use CellKind::*;
         assert_eq!(
-            kinds("i,d,b,dt,ts,t,m\n1,1.5,true,2024-01-02,2024-01-02 03:04:05,x,1\n2,2,FALSE,2024-12-31,2024-01-02T03:04:05Z,1,a"),
+            kinds(
+                "i,d,b,dt,ts,t,m\n1,1.5,true,2024-01-02,2024-01-02 03:04:05,x,1\n2,2,FALSE,2024-12-31,2024-01-02T03:04:05Z,1,a"
+            ),
             [Int, Decimal, Bool, Date, Timestamp, Text, Text]
         );
     }
@@ -255,20 +330,35 @@ mod tests {
     #[test]
     fn empty_and_null_are_null_and_given_types_stay_text() {
         let table = table_of("a,b\n,007\nnull, x \n", ',', &HashSet::from(["b"])).expect("a table");
-        assert_eq!(table.rows[0], vec![Cell::Null, Cell::Text("007".to_owned())]);
-        assert_eq!(table.rows[1], vec![Cell::Null, Cell::Text(" x ".to_owned())]);
+        assert_eq!(
+            table.rows[0],
+            vec![Cell::Null, Cell::Text("007".to_owned())]
+        );
+        assert_eq!(
+            table.rows[1],
+            vec![Cell::Null, Cell::Text(" x ".to_owned())]
+        );
     }
 
     #[test]
     fn rows_that_are_too_long_are_refused() {
         assert!(table_of("a\n1,2\n", ',', &HashSet::new()).is_err());
-        assert_eq!(table_of("a,b\n1\n", ',', &HashSet::new()).expect("a table").rows[0][1], Cell::Null);
+        assert_eq!(
+            table_of("a,b\n1\n", ',', &HashSet::new())
+                .expect("a table")
+                .rows[0][1],
+            Cell::Null
+        );
     }
 
     #[test]
     fn names_are_made_unique() {
         let table = table_of("a,,a\n1,2,3\n", ',', &HashSet::new()).expect("a table");
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+        let names: Vec<&str> = table
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
         assert_eq!(names, ["a", "b", "a_2"]);
     }
 }

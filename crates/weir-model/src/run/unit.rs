@@ -55,7 +55,11 @@ impl Executor<'_> {
         let shown = format!("unit_test {} ({})", unit.name, unit.original_path);
         let started_at = self.runner.now();
         let compared = self.compare(unit, session, &mut result);
-        result.timing.push(Timing { name: "execute", started_at, completed_at: self.runner.now() });
+        result.timing.push(Timing {
+            name: "execute",
+            started_at,
+            completed_at: self.runner.now(),
+        });
         match compared {
             Ok(None) => {
                 result.failures = Some(0);
@@ -83,16 +87,33 @@ impl Executor<'_> {
         let Some(tested) = tested.and_then(|id| manifest.nodes.get(id)).cloned() else {
             return Err(ModelError::new(
                 ModelErrorKind::MissingReference,
-                format!("the model '{}' of the unit test was not found or is disabled", unit.model),
+                format!(
+                    "the model '{}' of the unit test was not found or is disabled",
+                    unit.model
+                ),
             ));
         };
         let overrides = |key: &str| {
-            let given = unit.overrides.as_ref().and_then(|overrides| overrides.get(key)).and_then(Json::as_object);
+            let given = unit
+                .overrides
+                .as_ref()
+                .and_then(|overrides| overrides.get(key))
+                .and_then(Json::as_object);
             given.cloned().unwrap_or_default()
         };
         let (inputs, this) = self.inputs(unit, &tested, session)?;
-        let scope = UnitScope { inputs, this, macros: overrides("macros"), vars: overrides("vars"), env_vars: overrides("env_vars") };
-        let mut parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(&tested), Purpose::Compile);
+        let scope = UnitScope {
+            inputs,
+            this,
+            macros: overrides("macros"),
+            vars: overrides("vars"),
+            env_vars: overrides("env_vars"),
+        };
+        let mut parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(&tested),
+            Purpose::Compile,
+        );
         parts.unit = Some(Arc::new(scope));
         let compiled = self.compile(parts.clone(), session, result)?;
         result.compiled_path = None;
@@ -105,7 +126,14 @@ impl Executor<'_> {
                 config.set("expected_sql", Json::String(sql.clone()));
             }
             rows => {
-                config.set("expected_rows", if rows.is_array() { rows.clone() } else { Json::Array(Vec::new()) });
+                config.set(
+                    "expected_rows",
+                    if rows.is_array() {
+                        rows.clone()
+                    } else {
+                        Json::Array(Vec::new())
+                    },
+                );
                 config.set("expected_sql", Json::Null);
             }
         }
@@ -114,9 +142,18 @@ impl Executor<'_> {
         parts.sql = Some(compiled.sql);
         let built = self.materialize(parts, "unit", session)?;
         result.response = built.response;
-        let table = built.main.as_ref().and_then(Value::as_dict).and_then(|main| main.get_str("table"));
-        let table = table.as_ref().and_then(|table| table.as_object::<AgateTable>()).map(|table| Arc::clone(&table.0));
-        let table = table.ok_or_else(|| ModelError::new(ModelErrorKind::Internal, "the unit test asked for nothing"))?;
+        let table = built
+            .main
+            .as_ref()
+            .and_then(Value::as_dict)
+            .and_then(|main| main.get_str("table"));
+        let table = table
+            .as_ref()
+            .and_then(|table| table.as_object::<AgateTable>())
+            .map(|table| Arc::clone(&table.0));
+        let table = table.ok_or_else(|| {
+            ModelError::new(ModelErrorKind::Internal, "the unit test asked for nothing")
+        })?;
         Ok(difference(&table))
     }
 
@@ -130,21 +167,33 @@ impl Executor<'_> {
         let mut inputs = HashMap::new();
         let mut this = None;
         for given in &unit.given {
-            let input = given.get("input").and_then(Json::as_str).unwrap_or_default();
+            let input = given
+                .get("input")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
             let rows = given.get("rows").cloned().unwrap_or(Json::Null);
             let target = self.target(unit, tested, input)?;
             let (id, name, node) = match target {
                 Target::This => {
                     this = Some(tested.id.clone());
-                    (tested.id.clone(), format!("__dbt__cte__{}", tested.alias), Arc::clone(tested))
+                    (
+                        tested.id.clone(),
+                        format!("__dbt__cte__{}", tested.alias),
+                        Arc::clone(tested),
+                    )
                 }
-                Target::Node(node) => (node.id.clone(), format!("__dbt__cte__{}", node.alias), node),
+                Target::Node(node) => {
+                    (node.id.clone(), format!("__dbt__cte__{}", node.alias), node)
+                }
                 Target::Source(id, name, node) => (id, name, node),
             };
             let sql = match rows {
                 Json::String(sql) => sql,
                 Json::Null if node.kind == ResourceKind::Seed => {
-                    format!("select * from {}", self.runner.compiler.relation(&node).render())
+                    format!(
+                        "select * from {}",
+                        self.runner.compiler.relation(&node).render()
+                    )
                 }
                 Json::Null => self.fixture(&node, &Json::Array(Vec::new()), session)?,
                 rows => self.fixture(&node, &rows, session)?,
@@ -155,36 +204,78 @@ impl Executor<'_> {
     }
 
     /// Calls `get_fixture_sql` as if for the input itself, so that it finds the input's columns.
-    fn fixture(&self, node: &Arc<Node>, rows: &Json, session: &Arc<Session>) -> Result<String, ModelError> {
-        let mut parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), Purpose::Operation);
+    fn fixture(
+        &self,
+        node: &Arc<Node>,
+        rows: &Json,
+        session: &Arc<Session>,
+    ) -> Result<String, ModelError> {
+        let mut parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(node),
+            Purpose::Operation,
+        );
         parts.sql = None;
         let types = self.types_of_ephemeral(node, session)?;
         let (_stage, context) = Compiler::context(parts, Some(Arc::clone(session)));
         let shared = self.runner.shared();
-        let found = shared.macros.find(&node.package, "get_fixture_sql").cloned();
-        let found = found.ok_or_else(|| ModelError::new(ModelErrorKind::Internal, "there is no macro `get_fixture_sql`"))?;
+        let found = shared
+            .macros
+            .find(&node.package, "get_fixture_sql")
+            .cloned();
+        let found = found.ok_or_else(|| {
+            ModelError::new(
+                ModelErrorKind::Internal,
+                "there is no macro `get_fixture_sql`",
+            )
+        })?;
         let mut interpreter = Interpreter::new(Arc::clone(&shared.environment));
         let args = Args::from(vec![to_value(rows), types]);
-        let sql = interpreter.call_macro(&found, args, &*context).map_err(|error| failure(error, node))?;
+        let sql = interpreter
+            .call_macro(&found, args, &*context)
+            .map_err(|error| failure(error, node))?;
         Ok(sql.to_str().trim().to_owned())
     }
 
     /// Ephemeral models have no relation whose columns could be read, so their query is described.
-    fn types_of_ephemeral(&self, node: &Arc<Node>, session: &Arc<Session>) -> Result<Value, ModelError> {
+    fn types_of_ephemeral(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+    ) -> Result<Value, ModelError> {
         if !node.is_ephemeral() {
             return Ok(Value::None);
         }
-        let parts = StageParts::new(Arc::clone(&self.runner.compiler), Arc::clone(node), Purpose::Compile);
+        let parts = StageParts::new(
+            Arc::clone(&self.runner.compiler),
+            Arc::clone(node),
+            Purpose::Compile,
+        );
         let compiled = self.runner.compiler.compile(parts, session)?;
-        let columns = session.describe(&compiled.sql).map_err(crate::context::warehouse_error)?;
-        Ok(Value::dict(columns.iter().map(|column| (column.name.to_lowercase(), Value::str(column.data_type.as_str())))))
+        let columns = session
+            .describe(&compiled.sql)
+            .map_err(crate::context::warehouse_error)?;
+        Ok(Value::dict(columns.iter().map(|column| {
+            (
+                column.name.to_lowercase(),
+                Value::str(column.data_type.as_str()),
+            )
+        })))
     }
 
     /// Finds what `ref('x')`, `source('a', 'b')` or `this` of an input means.
-    fn target(&self, unit: &UnitTest, tested: &Arc<Node>, input: &str) -> Result<Target, ModelError> {
+    fn target(
+        &self,
+        unit: &UnitTest,
+        tested: &Arc<Node>,
+        input: &str,
+    ) -> Result<Target, ModelError> {
         let missing = || {
-            ModelError::new(ModelErrorKind::MissingReference, format!("the input `{input}` of the unit test was not found or is disabled"))
-                .hint("write it as ref('model'), source('source', 'table') or this")
+            ModelError::new(
+                ModelErrorKind::MissingReference,
+                format!("the input `{input}` of the unit test was not found or is disabled"),
+            )
+            .hint("write it as ref('model'), source('source', 'table') or this")
         };
         if input.trim() == "this" {
             return Ok(Target::This);
@@ -198,7 +289,9 @@ impl Executor<'_> {
             match part.split_once('=') {
                 Some((key, value)) if matches!(key.trim(), "v" | "version") => {
                     let value = value.trim().trim_matches(['\'', '"']);
-                    let json = value.parse::<i64>().map_or_else(|_| Json::from(value), Json::from);
+                    let json = value
+                        .parse::<i64>()
+                        .map_or_else(|_| Json::from(value), Json::from);
                     version = crate::node::Version::from_json(&json);
                 }
                 _ => names.push(part.trim_matches(['\'', '"']).to_owned()),
@@ -207,21 +300,31 @@ impl Executor<'_> {
         let resolver = self.runner.compiler.resolver();
         match (&captures[1], names.as_slice()) {
             ("ref", [name]) => {
-                let found = resolver.node(&unit.package, name, None, version.as_ref()).ok_or_else(missing)?;
+                let found = resolver
+                    .node(&unit.package, name, None, version.as_ref())
+                    .ok_or_else(missing)?;
                 Ok(Target::Node(Arc::clone(found)))
             }
             ("ref", [package, name]) => {
-                let found = resolver.node(&unit.package, name, Some(package), version.as_ref()).ok_or_else(missing)?;
+                let found = resolver
+                    .node(&unit.package, name, Some(package), version.as_ref())
+                    .ok_or_else(missing)?;
                 Ok(Target::Node(Arc::clone(found)))
             }
             ("source", [source, table]) => {
-                let found = resolver.source(&unit.package, source, table).ok_or_else(missing)?;
+                let found = resolver
+                    .source(&unit.package, source, table)
+                    .ok_or_else(missing)?;
                 let mut node = (**tested).clone();
                 node.database.clone_from(&found.database);
                 node.schema.clone_from(&found.schema);
                 node.alias.clone_from(&found.identifier);
                 node.name.clone_from(&found.name);
-                Ok(Target::Source(found.id.clone(), Compiler::source_cte_name(found), Arc::new(node)))
+                Ok(Target::Source(
+                    found.id.clone(),
+                    Compiler::source_cte_name(found),
+                    Arc::new(node),
+                ))
             }
             _ => Err(missing()),
         }
@@ -242,18 +345,32 @@ fn difference(table: &Table) -> Option<String> {
     let mut counts = (0, 0);
     for row in &table.rows {
         let expected = row.get(side).and_then(Cell::text).as_deref() == Some("expected");
-        let cells: Vec<Option<String>> =
-            row.iter().enumerate().filter(|(at, _)| *at != side).map(|(_, cell)| same_text(cell)).collect();
-        if expected { counts.1 += 1 } else { counts.0 += 1 }
+        let cells: Vec<Option<String>> = row
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != side)
+            .map(|(_, cell)| same_text(cell))
+            .collect();
+        if expected {
+            counts.1 += 1
+        } else {
+            counts.0 += 1
+        }
         *rows.entry(cells).or_default() += if expected { -1 } else { 1 };
     }
-    let mut differing: Vec<(Vec<Option<String>>, i64)> = rows.into_iter().filter(|(_, count)| *count != 0).collect();
+    let mut differing: Vec<(Vec<Option<String>>, i64)> =
+        rows.into_iter().filter(|(_, count)| *count != 0).collect();
     if differing.is_empty() {
         return None;
     }
     differing.sort();
-    let names: Vec<&str> =
-        table.columns.iter().enumerate().filter(|(at, _)| *at != side).map(|(_, column)| column.name.as_str()).collect();
+    let names: Vec<&str> = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != side)
+        .map(|(_, column)| column.name.as_str())
+        .collect();
     let mut out = format!(
         "actual differs from expected: {} rows came out, {} were expected\n\n@@ | {} |",
         counts.0,
@@ -262,7 +379,10 @@ fn difference(table: &Table) -> Option<String> {
     );
     for (cells, count) in differing.iter().take(SHOWN_ROWS) {
         let mark = if *count > 0 { "+++" } else { "---" };
-        let cells: Vec<&str> = cells.iter().map(|cell| cell.as_deref().unwrap_or("NULL")).collect();
+        let cells: Vec<&str> = cells
+            .iter()
+            .map(|cell| cell.as_deref().unwrap_or("NULL"))
+            .collect();
         out.push_str(&format!("\n{mark}| {} |", cells.join(" | ")));
     }
     if differing.len() > SHOWN_ROWS {
@@ -290,8 +410,14 @@ mod tests {
 
     fn table(rows: &[(&str, Cell)]) -> Table {
         Table {
-            columns: vec![TableColumn::new("a", "text"), TableColumn::new("actual_or_expected", "text")],
-            rows: rows.iter().map(|(side, cell)| vec![cell.clone(), Cell::Text((*side).to_owned())]).collect(),
+            columns: vec![
+                TableColumn::new("a", "text"),
+                TableColumn::new("actual_or_expected", "text"),
+            ],
+            rows: rows
+                .iter()
+                .map(|(side, cell)| vec![cell.clone(), Cell::Text((*side).to_owned())])
+                .collect(),
         }
     }
 
@@ -308,7 +434,11 @@ mod tests {
 
     #[test]
     fn how_often_a_row_comes_counts() {
-        let rows = table(&[("actual", Cell::Int(1)), ("actual", Cell::Int(1)), ("expected", Cell::Int(1))]);
+        let rows = table(&[
+            ("actual", Cell::Int(1)),
+            ("actual", Cell::Int(1)),
+            ("expected", Cell::Int(1)),
+        ]);
         let text = difference(&rows).expect("a difference");
         assert!(text.contains("+++| 1 |"), "{text}");
     }

@@ -1,8 +1,15 @@
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 /// A statement or connection that failed.
-#[derive(Debug, thiserror::Error)]
-pub struct WarehouseError {
+///
+/// It reads and is changed like its [`WarehouseFailure`]; the box keeps results small.
+#[derive(Debug)]
+pub struct WarehouseError(Box<WarehouseFailure>);
+
+/// What is known of a statement or connection that failed.
+#[derive(Debug)]
+pub struct WarehouseFailure {
     /// What went wrong, for decisions.
     pub kind: WarehouseErrorKind,
     /// What the warehouse says, in its own words.
@@ -16,8 +23,27 @@ pub struct WarehouseError {
     /// Where in the SQL it is, as a count of characters from 1.
     pub position: Option<usize>,
     /// What caused it.
-    #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Deref for WarehouseError {
+    type Target = WarehouseFailure;
+
+    fn deref(&self) -> &WarehouseFailure {
+        &self.0
+    }
+}
+
+impl DerefMut for WarehouseError {
+    fn deref_mut(&mut self) -> &mut WarehouseFailure {
+        &mut self.0
+    }
+}
+
+impl std::error::Error for WarehouseError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
 }
 
 /// What went wrong, for decisions.
@@ -39,7 +65,7 @@ pub enum WarehouseErrorKind {
 impl WarehouseError {
     /// Makes an error without facts beyond its message.
     pub fn new(kind: WarehouseErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(WarehouseFailure {
             kind,
             message: message.into(),
             sqlstate: None,
@@ -47,7 +73,7 @@ impl WarehouseError {
             hint: None,
             position: None,
             source: None,
-        }
+        }))
     }
 
     /// Adds what to do about it.

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 pub use answer::{Answer, Table, TableColumn};
 pub use cell::{Cell, CellKind};
 pub use dialect::{Dialect, IdentifierCase, Quoting};
-pub use error::{WarehouseError, WarehouseErrorKind};
+pub use error::{WarehouseError, WarehouseErrorKind, WarehouseFailure};
 pub use relation::{ColumnInfo, RelationInfo, RelationKind, RelationName};
 
 /// What every call of this module returns.

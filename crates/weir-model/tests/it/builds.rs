@@ -15,7 +15,9 @@ async fn dump(connection: &mut dyn Connection) -> String {
     let relations = "select n.nspname::text, c.relname::text, c.relkind::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
         where n.nspname like 'public%' and c.relkind in ('r', 'v', 'm') order by 1, 2";
     for relation in texts(connection, relations).await {
-        let [schema, name, kind] = relation.as_slice() else { continue };
+        let [schema, name, kind] = relation.as_slice() else {
+            continue;
+        };
         let full = format!("\"{schema}\".\"{name}\"");
         let _ = writeln!(out, "# {schema}.{name} {kind}");
         let columns = format!(
@@ -50,16 +52,30 @@ async fn dump(connection: &mut dyn Connection) -> String {
 
 /// Asks and returns the rows as text. One connection for all questions: there are hundreds.
 async fn texts(connection: &mut dyn Connection, sql: &str) -> Vec<Vec<String>> {
-    let answer = connection.execute(sql, Fetch::All).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    let answer = connection
+        .execute(sql, Fetch::All)
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {sql}"));
     let rows = answer.table.map(|table| table.rows).unwrap_or_default();
-    rows.into_iter().map(|row| row.iter().map(|cell| cell.text().unwrap_or_default()).collect()).collect()
+    rows.into_iter()
+        .map(|row| {
+            row.iter()
+                .map(|cell| cell.text().unwrap_or_default())
+                .collect()
+        })
+        .collect()
 }
 
 fn masked(line: &str) -> String {
-    let moment = Regex::new(r"20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?").expect("a pattern");
+    let moment =
+        Regex::new(r"20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?").expect("a pattern");
     let hash = Regex::new(r"\b[0-9a-f]{32}\b").expect("a pattern");
     let line = moment.replace_all(line, "<now>");
-    if line.contains("<now>") { hash.replace_all(&line, "<hash>").into_owned() } else { line.into_owned() }
+    if line.contains("<now>") {
+        hash.replace_all(&line, "<hash>").into_owned()
+    } else {
+        line.into_owned()
+    }
 }
 
 /// What dbt-core 1.11.16 with dbt-postgres 1.11.0 leaves and reports, written by `compare_dbt.py`.
@@ -77,31 +93,60 @@ async fn three_builds_leave_what_dbt_leaves() {
         "create table public.loads (id int, loaded_at timestamp)",
         "insert into public.loads values (1, '2024-01-01'), (99, '2024-01-02')",
     ] {
-        postgres.ask("dbt", sql).await.expect("psql runs").expect("it runs");
+        postgres
+            .ask("dbt", sql)
+            .await
+            .expect("psql runs")
+            .expect("it runs");
     }
     let options = PostgresOptions::from_url(&postgres.url("dbt")).expect("an address");
-    let mut connection = PostgresWarehouse::new(options).connect("dump").await.expect("it connects");
+    let mut connection = PostgresWarehouse::new(options)
+        .connect("dump")
+        .await
+        .expect("it connects");
     for stage in 1..=3 {
         let url = postgres.url("dbt");
-        let setting = Setting { vars: json!({ "stage": stage }), ..Setting::default() };
+        let setting = Setting {
+            vars: json!({ "stage": stage }),
+            ..Setting::default()
+        };
         let report = blocking(move |handle| {
             let opened = open(&everything(), &url, handle, setting);
-            opened.unwrap_or_else(|errors| panic!("{}", errors[0].report())).run(Command::Build, &[])
+            opened
+                .unwrap_or_else(|errors| panic!("{}", errors[0].report()))
+                .run(Command::Build, &[])
         })
         .await;
         let mut lines: Vec<String> = report
             .results
             .iter()
             .map(|result| {
-                let failures = result.failures.map_or("none".to_owned(), |failures| failures.to_string());
+                let failures = result
+                    .failures
+                    .map_or("none".to_owned(), |failures| failures.to_string());
                 format!("{} {} {failures}", result.id, result.status.as_str())
             })
             .collect();
         lines.sort();
         let wanted = expected(&format!("outcomes_{stage}.txt"));
-        assert_eq!(lines.join("\n"), wanted.trim_end(), "outcomes of stage {stage}");
-        let (found, wanted) = (dump(&mut *connection).await, expected(&format!("stage_{stage}.txt")));
-        let differing: Vec<_> = found.lines().zip(wanted.lines()).filter(|(found, wanted)| found != wanted).take(5).collect();
-        assert!(found == wanted, "stage {stage} differs (ours, dbt's): {differing:#?}");
+        assert_eq!(
+            lines.join("\n"),
+            wanted.trim_end(),
+            "outcomes of stage {stage}"
+        );
+        let (found, wanted) = (
+            dump(&mut *connection).await,
+            expected(&format!("stage_{stage}.txt")),
+        );
+        let differing: Vec<_> = found
+            .lines()
+            .zip(wanted.lines())
+            .filter(|(found, wanted)| found != wanted)
+            .take(5)
+            .collect();
+        assert!(
+            found == wanted,
+            "stage {stage} differs (ours, dbt's): {differing:#?}"
+        );
     }
 }

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Handle;
 use weir_model::ModelError;
-use weir_model::context::{Cancellation, Clock, Flags, Invocation, LogLine, LogSink, SystemClock, environment};
+use weir_model::context::{
+    Cancellation, Clock, Flags, Invocation, LogLine, LogSink, SystemClock, environment,
+};
 use weir_model::node::{Manifest, UniqueId};
 use weir_model::parse::{ParseOptions, parse};
 use weir_model::project::{LoadOptions, load};
@@ -18,7 +20,7 @@ use weir_testkit::Postgres;
 
 /// Keeps what templates say.
 #[derive(Debug, Default)]
-pub struct Log(pub Mutex<Vec<String>>);
+pub(crate) struct Log(pub Mutex<Vec<String>>);
 
 impl LogSink for Log {
     fn line(&self, line: LogLine) {
@@ -30,7 +32,7 @@ impl LogSink for Log {
 
 /// How a project is run.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub(crate) struct Setting {
     pub vars: Json,
     pub flags: Flags,
     pub options: RunOptions,
@@ -41,15 +43,21 @@ impl Default for Setting {
     fn default() -> Self {
         Self {
             vars: json!({}),
-            flags: Flags { which: "build".to_owned(), ..Flags::default() },
-            options: RunOptions { threads: 2, ..RunOptions::default() },
+            flags: Flags {
+                which: "build".to_owned(),
+                ..Flags::default()
+            },
+            options: RunOptions {
+                threads: 2,
+                ..RunOptions::default()
+            },
             cancellation: Arc::default(),
         }
     }
 }
 
 /// A parsed project and its runner.
-pub struct Opened {
+pub(crate) struct Opened {
     pub runner: Runner,
     pub manifest: Arc<Manifest>,
     pub log: Arc<Log>,
@@ -58,27 +66,39 @@ pub struct Opened {
 
 impl Opened {
     /// Returns what is selected by parts of ids; all if there are none.
-    pub fn ids(&self, parts: &[&str]) -> Vec<UniqueId> {
-        let fits = |id: &&UniqueId| parts.is_empty() || parts.iter().any(|part| id.as_str().contains(part));
+    pub(crate) fn ids(&self, parts: &[&str]) -> Vec<UniqueId> {
+        let fits = |id: &&UniqueId| {
+            parts.is_empty() || parts.iter().any(|part| id.as_str().contains(part))
+        };
         self.manifest.ids().filter(fits).cloned().collect()
     }
 
-    pub fn run(&self, command: Command, parts: &[&str]) -> Report {
-        self.runner.run(command, &self.ids(parts)).unwrap_or_else(|error| panic!("{}", error.report()))
+    pub(crate) fn run(&self, command: Command, parts: &[&str]) -> Report {
+        self.runner
+            .run(command, &self.ids(parts))
+            .unwrap_or_else(|error| panic!("{}", error.report()))
     }
 }
 
 /// Returns the results by id: status and message.
-pub fn outcomes(report: &Report) -> HashMap<String, (String, String)> {
+pub(crate) fn outcomes(report: &Report) -> HashMap<String, (String, String)> {
     let outcome = |result: &weir_model::run::NodeResult| {
         let message = result.message.clone().unwrap_or_default();
-        (result.id.to_string(), (result.status.as_str().to_owned(), message))
+        (
+            result.id.to_string(),
+            (result.status.as_str().to_owned(), message),
+        )
     };
     report.results.iter().map(outcome).collect()
 }
 
 /// Parses the project in `folder` for a database, and makes its runner.
-pub fn open(folder: &Path, url: &str, handle: Handle, setting: Setting) -> Result<Opened, Vec<ModelError>> {
+pub(crate) fn open(
+    folder: &Path,
+    url: &str,
+    handle: Handle,
+    setting: Setting,
+) -> Result<Opened, Vec<ModelError>> {
     let address = PostgresOptions::from_url(url).expect("an address");
     let profiles = tempfile::tempdir().expect("a folder");
     let profile = format!(
@@ -100,7 +120,11 @@ pub fn open(folder: &Path, url: &str, handle: Handle, setting: Setting) -> Resul
             env: Arc::clone(&options.env),
             dialect: Dialect::postgres(),
             flags: setting.flags,
-            invocation: Invocation { id: "0".repeat(32), started_at: clock.now(), clock },
+            invocation: Invocation {
+                id: "0".repeat(32),
+                started_at: clock.now(),
+                clock,
+            },
             log: Arc::clone(&log) as Arc<dyn LogSink>,
             threads: 2,
         },
@@ -115,13 +139,21 @@ pub fn open(folder: &Path, url: &str, handle: Handle, setting: Setting) -> Resul
         cancellation: setting.cancellation,
         options: setting.options,
     });
-    Ok(Opened { runner, manifest: parsed.manifest, log, _folder: profiles })
+    Ok(Opened {
+        runner,
+        manifest: parsed.manifest,
+        log,
+        _folder: profiles,
+    })
 }
 
 /// Writes files below a new folder.
-pub fn project_of(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn project_of(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut all = vec![("dbt_project.yml", "name: fixture\nversion: '1.0'\nprofile: fixture\n")];
+    let mut all = vec![(
+        "dbt_project.yml",
+        "name: fixture\nversion: '1.0'\nprofile: fixture\n",
+    )];
     all.extend(files);
     for (path, text) in all {
         let path = folder.path().join(path);
@@ -132,23 +164,29 @@ pub fn project_of(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 /// The project that uses every materialization, strategy and kind of test.
-pub fn everything() -> PathBuf {
+pub(crate) fn everything() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/project")
 }
 
 /// Runs blocking work where a runner may block.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce(Handle) -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce(Handle) -> T + Send + 'static,
+) -> T {
     let handle = Handle::current();
-    tokio::task::spawn_blocking(move || work(handle)).await.expect("the work does not panic")
+    tokio::task::spawn_blocking(move || work(handle))
+        .await
+        .expect("the work does not panic")
 }
 
 /// Asks the server and returns the rows.
-pub async fn rows(postgres: &Postgres, database: &str, sql: &str) -> Vec<Vec<String>> {
+pub(crate) async fn rows(postgres: &Postgres, database: &str, sql: &str) -> Vec<Vec<String>> {
     let answer = postgres.ask(database, sql).await.expect("psql runs");
-    answer.unwrap_or_else(|failure| panic!("{}: {sql}", failure.message)).rows
+    answer
+        .unwrap_or_else(|failure| panic!("{}: {sql}", failure.message))
+        .rows
 }
 
 /// Reads a moment for options.
-pub fn moment(text: &str) -> DateTime<Utc> {
+pub(crate) fn moment(text: &str) -> DateTime<Utc> {
     text.parse().expect("a moment")
 }

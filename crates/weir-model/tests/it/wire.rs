@@ -9,11 +9,18 @@ use weir_testkit::Postgres;
 
 async fn connect(postgres: &Postgres) -> Box<dyn Connection> {
     let options = PostgresOptions::from_url(&postgres.url("postgres")).expect("an address");
-    PostgresWarehouse::new(options).connect("test").await.expect("it connects")
+    PostgresWarehouse::new(options)
+        .connect("test")
+        .await
+        .expect("it connects")
 }
 
 fn table(schema: &str, name: &str) -> RelationName {
-    RelationName { database: Some("postgres".to_owned()), schema: schema.to_owned(), name: name.to_owned() }
+    RelationName {
+        database: Some("postgres".to_owned()),
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -34,37 +41,83 @@ async fn statements(connection: &mut dyn Connection) {
         .execute("create table t (a int); insert into t values (1), (2); select a, a * 1.5 as b, null::date as c from t", Fetch::All)
         .await
         .expect("all three run");
-    assert_eq!((answer.tag.as_str(), answer.rows_affected), ("SELECT 2", Some(2)));
+    assert_eq!(
+        (answer.tag.as_str(), answer.rows_affected),
+        ("SELECT 2", Some(2))
+    );
     let rows = answer.table.expect("rows");
-    let types: Vec<&str> = rows.columns.iter().map(|column| column.data_type.as_str()).collect();
+    let types: Vec<&str> = rows
+        .columns
+        .iter()
+        .map(|column| column.data_type.as_str())
+        .collect();
     assert_eq!(types, ["integer", "numeric", "date"]);
-    assert_eq!(rows.rows[1], vec![Cell::Int(2), Cell::Decimal("3.0".to_owned()), Cell::Null]);
+    assert_eq!(
+        rows.rows[1],
+        vec![Cell::Int(2), Cell::Decimal("3.0".to_owned()), Cell::Null]
+    );
 
-    let few = connection.execute("select generate_series(1, 100)", Fetch::Limit(3)).await.expect("it runs");
+    let few = connection
+        .execute("select generate_series(1, 100)", Fetch::Limit(3))
+        .await
+        .expect("it runs");
     assert_eq!(few.table.map(|table| table.rows.len()), Some(3));
-    let none = connection.execute("-- nothing", Fetch::All).await.expect("nothing runs");
+    let none = connection
+        .execute("-- nothing", Fetch::All)
+        .await
+        .expect("nothing runs");
     assert_eq!((none.tag.as_str(), none.table), ("", None));
-    let unfetched = connection.execute("select 1", Fetch::None).await.expect("it runs");
+    let unfetched = connection
+        .execute("select 1", Fetch::None)
+        .await
+        .expect("it runs");
     assert!(unfetched.table.is_none());
 }
 
 async fn errors(connection: &mut dyn Connection) {
-    let error = connection.execute("select 1,\n  nothing_here from t", Fetch::All).await.expect_err("no such column");
-    assert_eq!((error.kind, error.sqlstate.as_deref()), (WarehouseErrorKind::Statement, Some("42703")));
-    assert!(error.to_string().contains("LINE 2:   nothing_here"), "{error}");
+    let error = connection
+        .execute("select 1,\n  nothing_here from t", Fetch::All)
+        .await
+        .expect_err("no such column");
+    assert_eq!(
+        (error.kind, error.sqlstate.as_deref()),
+        (WarehouseErrorKind::Statement, Some("42703"))
+    );
+    assert!(
+        error.to_string().contains("LINE 2:   nothing_here"),
+        "{error}"
+    );
 
     connection.begin().await.expect("it begins");
-    connection.execute("insert into t values (3)", Fetch::None).await.expect("it runs");
-    connection.execute("select 1/0", Fetch::None).await.expect_err("divided by zero");
+    connection
+        .execute("insert into t values (3)", Fetch::None)
+        .await
+        .expect("it runs");
+    connection
+        .execute("select 1/0", Fetch::None)
+        .await
+        .expect_err("divided by zero");
     assert!(connection.in_transaction());
     connection.rollback().await.expect("it rolls back");
     connection.rollback().await.expect("twice is fine");
-    let left = connection.execute("select count(*) from t", Fetch::All).await.expect("it is usable");
+    let left = connection
+        .execute("select count(*) from t", Fetch::All)
+        .await
+        .expect("it is usable");
     assert_eq!(left.table.expect("rows").rows, vec![vec![Cell::Int(2)]]);
-    let zero = connection.execute("select '\0'", Fetch::None).await.expect_err("a zero byte is no text");
+    let zero = connection
+        .execute("select '\0'", Fetch::None)
+        .await
+        .expect_err("a zero byte is no text");
     assert_eq!(zero.kind, WarehouseErrorKind::Statement);
-    connection.execute("copy t from stdin", Fetch::None).await.expect_err("there is no input");
-    connection.execute("select 1", Fetch::None).await.expect("it is usable");
+    connection
+        .execute("copy t from stdin", Fetch::None)
+        .await
+        .expect_err("there is no input");
+    connection
+        .execute("select 1", Fetch::None)
+        .await
+        .expect("it is usable");
 }
 
 async fn copies(connection: &mut dyn Connection) {
@@ -75,26 +128,70 @@ async fn copies(connection: &mut dyn Connection) {
     let day = NaiveDate::from_ymd_opt(2024, 2, 29).expect("a day");
     let odd = "tab\tnewline\nreturn\rback\\slash \\N and é";
     let rows = vec![
-        vec![Cell::Text(odd.to_owned()), Cell::Decimal("1e3".to_owned()), Cell::Date(day), Cell::Text("2024-01-01 00:00+01".to_owned()), Cell::Bool(true)],
+        vec![
+            Cell::Text(odd.to_owned()),
+            Cell::Decimal("1e3".to_owned()),
+            Cell::Date(day),
+            Cell::Text("2024-01-01 00:00+01".to_owned()),
+            Cell::Bool(true),
+        ],
         vec![Cell::Null, Cell::Int(7), Cell::Null, Cell::Null, Cell::Null],
-        vec![Cell::Text(String::new()), Cell::Float(0.5), Cell::Null, Cell::Null, Cell::Bool(false)],
+        vec![
+            Cell::Text(String::new()),
+            Cell::Float(0.5),
+            Cell::Null,
+            Cell::Null,
+            Cell::Bool(false),
+        ],
     ];
     let columns: Vec<String> = ["a b", "n", "d", "ts", "b"].map(str::to_owned).to_vec();
-    let written = connection.copy_in(&table("Odd", "T"), &columns, &mut rows.into_iter()).await.expect("it copies");
+    let written = connection
+        .copy_in(&table("Odd", "T"), &columns, &mut rows.into_iter())
+        .await
+        .expect("it copies");
     assert_eq!(written, 3);
-    let read = connection.execute("select \"a b\", n, ts from \"Odd\".\"T\" order by n desc", Fetch::All).await;
+    let read = connection
+        .execute(
+            "select \"a b\", n, ts from \"Odd\".\"T\" order by n desc",
+            Fetch::All,
+        )
+        .await;
     let read = read.expect("it reads").table.expect("rows").rows;
     assert_eq!(read[0][0], Cell::Text(odd.to_owned()));
-    assert_eq!(read[0][2].text().as_deref(), Some("2023-12-31 23:00:00+00:00"));
+    assert_eq!(
+        read[0][2].text().as_deref(),
+        Some("2023-12-31 23:00:00+00:00")
+    );
     assert_eq!(read[2][0], Cell::Text(String::new()));
 
     let broken = vec![vec![Cell::Int(1)], vec![Cell::Text("x".to_owned())]];
-    let error = connection.copy_in(&table("Odd", "T"), &["n".to_owned()], &mut broken.into_iter()).await;
-    assert_eq!(error.expect_err("x is no number").sqlstate.as_deref(), Some("22P02"));
-    let error = connection.copy_in(&table("Odd", "no"), &columns, &mut Vec::new().into_iter()).await;
-    assert_eq!(error.expect_err("no such table").sqlstate.as_deref(), Some("42P01"));
-    let count = connection.execute("select count(*) from \"Odd\".\"T\"", Fetch::All).await.expect("it is usable");
-    assert_eq!(count.table.expect("rows").rows, vec![vec![Cell::Int(3)]], "all or nothing is written");
+    let error = connection
+        .copy_in(
+            &table("Odd", "T"),
+            &["n".to_owned()],
+            &mut broken.into_iter(),
+        )
+        .await;
+    assert_eq!(
+        error.expect_err("x is no number").sqlstate.as_deref(),
+        Some("22P02")
+    );
+    let error = connection
+        .copy_in(&table("Odd", "no"), &columns, &mut Vec::new().into_iter())
+        .await;
+    assert_eq!(
+        error.expect_err("no such table").sqlstate.as_deref(),
+        Some("42P01")
+    );
+    let count = connection
+        .execute("select count(*) from \"Odd\".\"T\"", Fetch::All)
+        .await
+        .expect("it is usable");
+    assert_eq!(
+        count.table.expect("rows").rows,
+        vec![vec![Cell::Int(3)]],
+        "all or nothing is written"
+    );
 }
 
 async fn catalog(connection: &mut dyn Connection) {
@@ -102,8 +199,14 @@ async fn catalog(connection: &mut dyn Connection) {
         .execute("create view \"Odd\".v as select * from \"Odd\".\"T\"; create materialized view \"Odd\".m as select * from \"Odd\".v; create table \"Odd\".wide (a varchar(20), b numeric(10,2), c int[], d timestamp)", Fetch::None)
         .await
         .expect("it runs");
-    let found = connection.relations("postgres", "odd").await.expect("it lists");
-    let found: Vec<(String, RelationKind)> = found.into_iter().map(|info| (info.name.name, info.kind)).collect();
+    let found = connection
+        .relations("postgres", "odd")
+        .await
+        .expect("it lists");
+    let found: Vec<(String, RelationKind)> = found
+        .into_iter()
+        .map(|info| (info.name.name, info.kind))
+        .collect();
     assert_eq!(
         found,
         [
@@ -113,11 +216,27 @@ async fn catalog(connection: &mut dyn Connection) {
             ("wide".to_owned(), RelationKind::Table),
         ]
     );
-    assert!(connection.relations("postgres", "nowhere").await.expect("it lists").is_empty());
-    let columns = connection.columns(&table("Odd", "wide")).await.expect("it lists");
+    assert!(
+        connection
+            .relations("postgres", "nowhere")
+            .await
+            .expect("it lists")
+            .is_empty()
+    );
+    let columns = connection
+        .columns(&table("Odd", "wide"))
+        .await
+        .expect("it lists");
     let columns: Vec<_> = columns
         .iter()
-        .map(|column| (column.data_type.as_str(), column.char_size, column.numeric_precision, column.numeric_scale))
+        .map(|column| {
+            (
+                column.data_type.as_str(),
+                column.char_size,
+                column.numeric_precision,
+                column.numeric_scale,
+            )
+        })
         .collect();
     assert_eq!(
         columns,
@@ -128,14 +247,31 @@ async fn catalog(connection: &mut dyn Connection) {
             ("timestamp without time zone", None, None, None),
         ]
     );
-    let described = connection.describe("select 1::bigint as a, 'x'::varchar(3) as b, array[1.5] as c").await;
+    let described = connection
+        .describe("select 1::bigint as a, 'x'::varchar(3) as b, array[1.5] as c")
+        .await;
     let described = described.expect("it describes");
-    let types: Vec<&str> = described.iter().map(|column| column.data_type.as_str()).collect();
+    let types: Vec<&str> = described
+        .iter()
+        .map(|column| column.data_type.as_str())
+        .collect();
     assert_eq!(types, ["bigint", "character varying(3)", "numeric[]"]);
-    connection.describe("select nothing").await.expect_err("no such column");
+    connection
+        .describe("select nothing")
+        .await
+        .expect_err("no such column");
     let links = connection.dependents().await.expect("it lists");
-    assert!(links.contains(&(table("Odd", "T"), table("Odd", "v"))), "{links:?}");
-    assert!(connection.schemas("postgres").await.expect("it lists").contains(&"Odd".to_owned()));
+    assert!(
+        links.contains(&(table("Odd", "T"), table("Odd", "v"))),
+        "{links:?}"
+    );
+    assert!(
+        connection
+            .schemas("postgres")
+            .await
+            .expect("it lists")
+            .contains(&"Odd".to_owned())
+    );
 }
 
 async fn cancels(connection: &mut dyn Connection) {
@@ -147,7 +283,10 @@ async fn cancels(connection: &mut dyn Connection) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     });
-    let error = connection.execute("select pg_sleep(60)", Fetch::None).await.expect_err("it is cancelled");
+    let error = connection
+        .execute("select pg_sleep(60)", Fetch::None)
+        .await
+        .expect_err("it is cancelled");
     watcher.abort();
     assert_eq!(error.kind, WarehouseErrorKind::Cancelled);
     let _ = watcher.await;
@@ -165,7 +304,10 @@ async fn cancels(connection: &mut dyn Connection) {
 async fn refusals(postgres: &Postgres) {
     let kind = |url: String| async move {
         let options = PostgresOptions::from_url(&url).expect("an address");
-        let options = PostgresOptions { retries: 0, ..options };
+        let options = PostgresOptions {
+            retries: 0,
+            ..options
+        };
         match PostgresWarehouse::new(options).connect("test").await {
             Ok(_) => panic!("it should not connect"),
             Err(error) => (error.kind, error.to_string()),
@@ -181,9 +323,18 @@ async fn refusals(postgres: &Postgres) {
 }
 
 async fn losses(postgres: &Postgres, mut connection: Box<dyn Connection>) {
-    let pid = connection.execute("select pg_backend_pid()", Fetch::All).await.expect("it runs");
-    let pid = pid.table.and_then(|table| table.rows[0][0].text()).expect("a number");
-    let ended = postgres.ask("postgres", &format!("select pg_terminate_backend({pid})")).await.expect("psql runs");
+    let pid = connection
+        .execute("select pg_backend_pid()", Fetch::All)
+        .await
+        .expect("it runs");
+    let pid = pid
+        .table
+        .and_then(|table| table.rows[0][0].text())
+        .expect("a number");
+    let ended = postgres
+        .ask("postgres", &format!("select pg_terminate_backend({pid})"))
+        .await
+        .expect("psql runs");
     ended.expect("it ends the session");
     let mut kinds = Vec::new();
     for _ in 0..3 {

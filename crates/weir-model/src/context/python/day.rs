@@ -41,7 +41,12 @@ pub(super) fn day_of(year: u32, month: u32, day: u32) -> Result<NaiveDate> {
 }
 
 pub(super) fn time_of(hour: u32, minute: u32, second: u32, micro: u32) -> Result<NaiveTime> {
-    let limits = [("hour", hour, 23), ("minute", minute, 59), ("second", second, 59), ("microsecond", micro, 999_999)];
+    let limits = [
+        ("hour", hour, 23),
+        ("minute", minute, 59),
+        ("second", second, 59),
+        ("microsecond", micro, 999_999),
+    ];
     for (name, number, limit) in limits {
         if number > limit {
             return Err(value_error(format!("{name} must be in 0..{limit}")));
@@ -90,7 +95,11 @@ impl Object for Day {
         let value = match name {
             "strftime" => {
                 let format = call.required_str("format")?;
-                Value::str(strftime::write(&format, self.0.and_time(NaiveTime::MIN), None))
+                Value::str(strftime::write(
+                    &format,
+                    self.0.and_time(NaiveTime::MIN),
+                    None,
+                ))
             }
             "isoformat" => Value::str(self.to_str()),
             "replace" => {
@@ -106,25 +115,41 @@ impl Object for Day {
     }
 
     fn methods(&self) -> &[&str] {
-        const METHODS: [&str; 7] =
-            ["strftime", "isoformat", "replace", CALENDAR[0], CALENDAR[1], CALENDAR[2], CALENDAR[3]];
+        const METHODS: [&str; 7] = [
+            "strftime",
+            "isoformat",
+            "replace",
+            CALENDAR[0],
+            CALENDAR[1],
+            CALENDAR[2],
+            CALENDAR[3],
+        ];
         &METHODS
     }
 
     fn operate(&self, operator: &str, other: &Value, swapped: bool) -> Result<Option<Value>> {
         if operator == "format" {
             let format = other.to_str();
-            return Ok(Some(Value::str(strftime::write(&format, self.0.and_time(NaiveTime::MIN), None))));
+            return Ok(Some(Value::str(strftime::write(
+                &format,
+                self.0.and_time(NaiveTime::MIN),
+                None,
+            ))));
         }
         if let Some(delta) = other.as_object::<Delta>() {
             // Only whole days count for a date.
-            let days = TimeDelta::try_days(i64::try_from(delta.0.div_euclid(86_400_000_000)).unwrap_or(i64::MAX));
+            let days = TimeDelta::try_days(
+                i64::try_from(delta.0.div_euclid(86_400_000_000)).unwrap_or(i64::MAX),
+            );
             let moved = match operator {
                 "+" => days.and_then(|days| self.0.checked_add_signed(days)),
                 "-" if !swapped => days.and_then(|days| self.0.checked_sub_signed(days)),
                 _ => return Ok(None),
             };
-            return moved.filter(|date| in_range(*date)).map(|date| Some(Value::object(Self(date)))).ok_or_else(out_of_range);
+            return moved
+                .filter(|date| in_range(*date))
+                .map(|date| Some(Value::object(Self(date))))
+                .ok_or_else(out_of_range);
         }
         match (operator, other.as_object::<Self>()) {
             ("-", Some(other)) if !swapped => Ok(Some(Delta::of(self.0 - other.0))),
@@ -149,7 +174,12 @@ impl Object for Day {
     }
 
     fn repr(&self) -> String {
-        format!("datetime.date({}, {}, {})", self.0.year(), self.0.month(), self.0.day())
+        format!(
+            "datetime.date({}, {}, {})",
+            self.0.year(),
+            self.0.month(),
+            self.0.day()
+        )
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -175,7 +205,11 @@ impl Object for DayClass {
     }
 
     fn call(&self, call: &mut Call<'_>) -> Result<Value> {
-        let (year, month, day) = (number(call, "year", None)?, number(call, "month", None)?, number(call, "day", None)?);
+        let (year, month, day) = (
+            number(call, "year", None)?,
+            number(call, "month", None)?,
+            number(call, "day", None)?,
+        );
         call.finish()?;
         Ok(Value::object(Day(day_of(year, month, day)?)))
     }
@@ -352,8 +386,9 @@ impl Object for TimeClass {
 
 /// A date of a value that is one, or of a datetime.
 pub(super) fn as_day(value: &Value) -> Option<NaiveDate> {
-    value
-        .as_object::<Day>()
-        .map(|day| day.0)
-        .or_else(|| value.as_object::<Moment>().map(|moment| moment.naive.date()))
+    value.as_object::<Day>().map(|day| day.0).or_else(|| {
+        value
+            .as_object::<Moment>()
+            .map(|moment| moment.naive.date())
+    })
 }

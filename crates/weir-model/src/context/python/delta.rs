@@ -33,7 +33,10 @@ impl Delta {
 
     fn checked(micros: i128) -> Result<Value> {
         if micros.abs() > 999_999_999 * DAY {
-            return Err(Error::new(ErrorKind::Overflow, "a timedelta is longer than 999999999 days"));
+            return Err(Error::new(
+                ErrorKind::Overflow,
+                "a timedelta is longer than 999999999 days",
+            ));
         }
         Ok(Value::object(Self(micros)))
     }
@@ -58,10 +61,17 @@ impl Delta {
     fn scaled(self, factor: &Value) -> Result<Option<Value>> {
         match factor {
             Value::Int(times) => self.0.checked_mul(i128::from(*times)).map_or_else(
-                || Err(Error::new(ErrorKind::Overflow, "a timedelta is longer than 999999999 days")),
+                || {
+                    Err(Error::new(
+                        ErrorKind::Overflow,
+                        "a timedelta is longer than 999999999 days",
+                    ))
+                },
                 |micros| Self::checked(micros).map(Some),
             ),
-            Value::Float(times) => rounded(self.0 as f64 * times).and_then(Self::checked).map(Some),
+            Value::Float(times) => rounded(self.0 as f64 * times)
+                .and_then(Self::checked)
+                .map(Some),
             _ => Ok(None),
         }
     }
@@ -72,7 +82,8 @@ impl Delta {
             if other.0 == 0 {
                 return Err(zero());
             }
-            let whole = self.0.div_euclid(other.0) - i128::from(other.0 < 0 && self.0.rem_euclid(other.0) != 0);
+            let whole = self.0.div_euclid(other.0)
+                - i128::from(other.0 < 0 && self.0.rem_euclid(other.0) != 0);
             return Ok(Some(match operator {
                 "/" => Value::Float(self.0 as f64 / other.0 as f64),
                 "//" => Value::from(whole),
@@ -83,12 +94,17 @@ impl Delta {
             ("/" | "//", Value::Int(0)) => Err(zero()),
             ("//", Value::Int(by)) => {
                 let by = i128::from(*by);
-                let whole = self.0.div_euclid(by) - i128::from(by < 0 && self.0.rem_euclid(by) != 0);
+                let whole =
+                    self.0.div_euclid(by) - i128::from(by < 0 && self.0.rem_euclid(by) != 0);
                 Ok(Some(Value::object(Self(whole))))
             }
-            ("/", Value::Int(by)) => rounded(self.0 as f64 / *by as f64).and_then(Self::checked).map(Some),
+            ("/", Value::Int(by)) => rounded(self.0 as f64 / *by as f64)
+                .and_then(Self::checked)
+                .map(Some),
             ("/", Value::Float(by)) if *by == 0.0 => Err(zero()),
-            ("/", Value::Float(by)) => rounded(self.0 as f64 / by).and_then(Self::checked).map(Some),
+            ("/", Value::Float(by)) => rounded(self.0 as f64 / by)
+                .and_then(Self::checked)
+                .map(Some),
             _ => Ok(None),
         }
     }
@@ -97,7 +113,9 @@ impl Delta {
 /// Microseconds, halves to even as Python rounds them.
 fn rounded(micros: f64) -> Result<i128> {
     if !micros.is_finite() {
-        return Err(value_error("cannot convert float NaN or infinity to a timedelta"));
+        return Err(value_error(
+            "cannot convert float NaN or infinity to a timedelta",
+        ));
     }
     Ok(micros.round_ties_even() as i128)
 }
@@ -164,7 +182,12 @@ impl Object for Delta {
             days => format!("{days} days, "),
         };
         let seconds = self.seconds();
-        out += &format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        out += &format!(
+            "{}:{:02}:{:02}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60
+        );
         if self.micros() > 0 {
             out += &format!(".{:06}", self.micros());
         }
@@ -172,13 +195,20 @@ impl Object for Delta {
     }
 
     fn repr(&self) -> String {
-        let parts: Vec<String> =
-            [("days", self.days()), ("seconds", self.seconds()), ("microseconds", self.micros())]
-                .iter()
-                .filter(|(_, count)| *count != 0)
-                .map(|(name, count)| format!("{name}={count}"))
-                .collect();
-        let parts = if parts.is_empty() { "0".to_owned() } else { parts.join(", ") };
+        let parts: Vec<String> = [
+            ("days", self.days()),
+            ("seconds", self.seconds()),
+            ("microseconds", self.micros()),
+        ]
+        .iter()
+        .filter(|(_, count)| *count != 0)
+        .map(|(name, count)| format!("{name}={count}"))
+        .collect();
+        let parts = if parts.is_empty() {
+            "0".to_owned()
+        } else {
+            parts.join(", ")
+        };
         format!("datetime.timedelta({parts})")
     }
 
@@ -199,7 +229,9 @@ impl Object for DeltaClass {
     fn call(&self, call: &mut Call<'_>) -> Result<Value> {
         let mut micros: i128 = 0;
         for (name, unit) in UNITS {
-            let Some(count) = call.optional(name)? else { continue };
+            let Some(count) = call.optional(name)? else {
+                continue;
+            };
             let more = match &count {
                 Value::Int(count) => i128::from(*count).checked_mul(unit),
                 Value::Bool(flag) => Some(i128::from(*flag) * unit),
@@ -213,7 +245,12 @@ impl Object for DeltaClass {
             };
             micros = more
                 .and_then(|more| micros.checked_add(more))
-                .ok_or_else(|| Error::new(ErrorKind::Overflow, "a timedelta is longer than 999999999 days"))?;
+                .ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::Overflow,
+                        "a timedelta is longer than 999999999 days",
+                    )
+                })?;
         }
         call.finish()?;
         Delta::checked(micros)

@@ -17,7 +17,9 @@ pub(super) fn module() -> Value {
         ("combinations", |call| choose(call, false)),
         ("combinations_with_replacement", |call| choose(call, true)),
         ("compress", compress),
-        ("count", |call| endless(call, "count", "loop over `range(...)`")),
+        ("count", |call| {
+            endless(call, "count", "loop over `range(...)`")
+        }),
         ("cycle", |call| endless(call, "cycle", "use `cycler(...)`")),
         ("islice", islice),
         ("permutations", permutations),
@@ -27,25 +29,40 @@ pub(super) fn module() -> Value {
         ("tee", tee),
         ("zip_longest", zip_longest),
     ];
-    Value::dict(functions.into_iter().map(|(name, body)| (name, Function::value(name, body))))
+    Value::dict(
+        functions
+            .into_iter()
+            .map(|(name, body)| (name, Function::value(name, body))),
+    )
 }
 
 fn endless(_: &mut Call<'_>, name: &str, instead: &str) -> Result<Value> {
-    Err(Error::new(ErrorKind::Unsupported, format!("`itertools.{name}` never ends")).with_hint(instead))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("`itertools.{name}` never ends"),
+    )
+    .with_hint(instead))
 }
 
 /// Counts items that are to be made.
 fn room(call: &mut Call<'_>, items: usize) -> Result<()> {
     if items > MOST {
-        return Err(Error::new(ErrorKind::Limit, format!("an iterator has more than {MOST} items")));
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!("an iterator has more than {MOST} items"),
+        ));
     }
     call.interpreter.charge(items as u64)
 }
 
 fn accumulate(call: &mut Call<'_>) -> Result<Value> {
     let items = call.required("iterable")?.items()?;
-    let function = call.optional("func")?.filter(|function| !function.is_none());
-    let mut total = call.optional("initial")?.filter(|initial| !initial.is_none());
+    let function = call
+        .optional("func")?
+        .filter(|function| !function.is_none());
+    let mut total = call
+        .optional("initial")?
+        .filter(|initial| !initial.is_none());
     call.finish()?;
     room(call, items.len())?;
     let names = call.names;
@@ -77,10 +94,18 @@ fn chain(call: &mut Call<'_>) -> Result<Value> {
 }
 
 fn compress(call: &mut Call<'_>) -> Result<Value> {
-    let (data, selectors) = (call.required("data")?.items()?, call.required("selectors")?.items()?);
+    let (data, selectors) = (
+        call.required("data")?.items()?,
+        call.required("selectors")?.items()?,
+    );
     call.finish()?;
     room(call, data.len())?;
-    Ok(Value::list(data.into_iter().zip(selectors).filter(|(_, chosen)| chosen.is_true()).map(|(item, _)| item)))
+    Ok(Value::list(
+        data.into_iter()
+            .zip(selectors)
+            .filter(|(_, chosen)| chosen.is_true())
+            .map(|(item, _)| item),
+    ))
 }
 
 fn islice(call: &mut Call<'_>) -> Result<Value> {
@@ -93,7 +118,9 @@ fn islice(call: &mut Call<'_>) -> Result<Value> {
                 other
                     .as_int()
                     .and_then(|bound| usize::try_from(bound).ok())
-                    .ok_or_else(|| value_error("bounds of islice() must be None or integers from 0"))?,
+                    .ok_or_else(|| {
+                        value_error("bounds of islice() must be None or integers from 0")
+                    })?,
             ),
         });
     }
@@ -105,10 +132,18 @@ fn islice(call: &mut Call<'_>) -> Result<Value> {
         _ => return Err(type_error("islice expected 2 to 4 arguments")),
     };
     if step == 0 {
-        return Err(value_error("Step for islice() must be a positive integer or None."));
+        return Err(value_error(
+            "Step for islice() must be a positive integer or None.",
+        ));
     }
     room(call, items.len())?;
-    Ok(Value::list(items.into_iter().take(stop.unwrap_or(usize::MAX)).skip(start).step_by(step)))
+    Ok(Value::list(
+        items
+            .into_iter()
+            .take(stop.unwrap_or(usize::MAX))
+            .skip(start)
+            .step_by(step),
+    ))
 }
 
 fn repeat(call: &mut Call<'_>) -> Result<Value> {
@@ -139,23 +174,42 @@ fn tee(call: &mut Call<'_>) -> Result<Value> {
     let copies = usize::try_from(call.optional_int("n")?.unwrap_or(2)).unwrap_or(0);
     call.finish()?;
     room(call, items.len().saturating_mul(copies))?;
-    Ok(Value::tuple((0..copies).map(|_| Value::list(items.clone()))))
+    Ok(Value::tuple(
+        (0..copies).map(|_| Value::list(items.clone())),
+    ))
 }
 
 fn zip_longest(call: &mut Call<'_>) -> Result<Value> {
     let fill = call.named("fillvalue").unwrap_or_default();
-    let columns: Vec<Vec<Value>> = call.rest().iter().map(Value::items).collect::<Result<_>>()?;
+    let columns: Vec<Vec<Value>> = call
+        .rest()
+        .iter()
+        .map(Value::items)
+        .collect::<Result<_>>()?;
     call.finish()?;
     let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
     room(call, rows.saturating_mul(columns.len()))?;
     Ok(Value::list((0..rows).map(|row| {
-        Value::tuple(columns.iter().map(|column| column.get(row).cloned().unwrap_or_else(|| fill.clone())))
+        Value::tuple(
+            columns
+                .iter()
+                .map(|column| column.get(row).cloned().unwrap_or_else(|| fill.clone())),
+        )
     })))
 }
 
 fn product(call: &mut Call<'_>) -> Result<Value> {
-    let times = usize::try_from(call.named("repeat").and_then(|times| times.as_int()).unwrap_or(1)).unwrap_or(0);
-    let given: Vec<Vec<Value>> = call.rest().iter().map(Value::items).collect::<Result<_>>()?;
+    let times = usize::try_from(
+        call.named("repeat")
+            .and_then(|times| times.as_int())
+            .unwrap_or(1),
+    )
+    .unwrap_or(0);
+    let given: Vec<Vec<Value>> = call
+        .rest()
+        .iter()
+        .map(Value::items)
+        .collect::<Result<_>>()?;
     call.finish()?;
     room(call, given.len().saturating_mul(times))?;
     let mut rows: Vec<Vec<Value>> = vec![Vec::new()];
@@ -164,7 +218,11 @@ fn product(call: &mut Call<'_>) -> Result<Value> {
             room(call, rows.len().saturating_mul(column.len()))?;
             rows = rows
                 .iter()
-                .flat_map(|row| column.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat()))
+                .flat_map(|row| {
+                    column
+                        .iter()
+                        .map(|item| [row.as_slice(), std::slice::from_ref(item)].concat())
+                })
                 .collect();
         }
     }
@@ -185,7 +243,9 @@ fn choose(call: &mut Call<'_>, again: bool) -> Result<Value> {
     let size = size(call, None)?;
     call.finish()?;
     picked(call, &items, size, |chosen, at| {
-        chosen.last().is_none_or(|last| if again { *last <= at } else { *last < at })
+        chosen
+            .last()
+            .is_none_or(|last| if again { *last <= at } else { *last < at })
     })
 }
 
@@ -218,5 +278,7 @@ fn picked(
             break;
         }
     }
-    Ok(Value::list(rows.into_iter().map(|row| Value::tuple(row.into_iter().map(|at| items[at].clone())))))
+    Ok(Value::list(rows.into_iter().map(|row| {
+        Value::tuple(row.into_iter().map(|at| items[at].clone()))
+    })))
 }

@@ -20,18 +20,31 @@ use super::Clock;
 
 /// Makes a `datetime` in UTC.
 pub(crate) fn moment(moment: DateTime<Utc>) -> Value {
-    Value::object(Moment { naive: moment.naive_utc(), zone: Some(Zone::UTC) })
+    Value::object(Moment {
+        naive: moment.naive_utc(),
+        zone: Some(Zone::UTC),
+    })
 }
 
 /// Makes a `datetime` with a zone.
 pub(crate) fn aware(moment: DateTime<FixedOffset>) -> Value {
-    let zone = if moment.offset().local_minus_utc() == 0 { Zone::UTC } else { Zone::Fixed(*moment.offset()) };
-    Value::object(Moment { naive: moment.naive_local(), zone: Some(zone) })
+    let zone = if moment.offset().local_minus_utc() == 0 {
+        Zone::UTC
+    } else {
+        Zone::Fixed(*moment.offset())
+    };
+    Value::object(Moment {
+        naive: moment.naive_local(),
+        zone: Some(zone),
+    })
 }
 
 /// Makes a `datetime` without a zone.
 pub(crate) fn naive(moment: NaiveDateTime) -> Value {
-    Value::object(Moment { naive: moment, zone: None })
+    Value::object(Moment {
+        naive: moment,
+        zone: None,
+    })
 }
 
 /// Makes a `date`.
@@ -43,7 +56,10 @@ pub(crate) fn date(date: NaiveDate) -> Value {
 pub(crate) fn modules(clock: &Arc<dyn Clock>) -> Value {
     let datetime = [
         ("date", Value::object(day::DayClass(Arc::clone(clock)))),
-        ("datetime", Value::object(moment::MomentClass(Arc::clone(clock)))),
+        (
+            "datetime",
+            Value::object(moment::MomentClass(Arc::clone(clock))),
+        ),
         ("time", Value::object(day::TimeClass)),
         ("timedelta", Value::object(delta::DeltaClass)),
     ];

@@ -17,12 +17,26 @@ const ASCII: i64 = 256;
 /// How much memory a compiled pattern may take.
 const SIZE_LIMIT: usize = 4 << 20;
 
-const FUNCTIONS: [&str; 9] =
-    ["match", "fullmatch", "search", "findall", "finditer", "split", "sub", "subn", "compile"];
+const FUNCTIONS: [&str; 9] = [
+    "match",
+    "fullmatch",
+    "search",
+    "findall",
+    "finditer",
+    "split",
+    "sub",
+    "subn",
+    "compile",
+];
 
 /// `modules.re`
 pub(super) fn module() -> Value {
-    let functions = FUNCTIONS.iter().map(|name| (*name, Function::value(*name, move |call| function(name, call))));
+    let functions = FUNCTIONS.iter().map(|name| {
+        (
+            *name,
+            Function::value(*name, move |call| function(name, call)),
+        )
+    });
     let flags = [
         ("IGNORECASE", IGNORECASE),
         ("I", IGNORECASE),
@@ -37,8 +51,13 @@ pub(super) fn module() -> Value {
         ("UNICODE", 32),
         ("U", 32),
     ];
-    let flags = flags.into_iter().map(|(name, bits)| (name, Value::Int(bits)));
-    let escape = [("escape", Function::value("escape", escape)), ("purge", Function::value("purge", |_| Ok(Value::None)))];
+    let flags = flags
+        .into_iter()
+        .map(|(name, bits)| (name, Value::Int(bits)));
+    let escape = [
+        ("escape", Function::value("escape", escape)),
+        ("purge", Function::value("purge", |_| Ok(Value::None))),
+    ];
     Value::dict(functions.chain(flags).chain(escape))
 }
 
@@ -66,7 +85,11 @@ fn function(name: &'static str, call: &mut Call<'_>) -> Result<Value> {
     let mut bits = flags.as_ref().and_then(Value::as_int).unwrap_or(0);
     if name == "compile" {
         bits |= call.optional_int("flags")?.unwrap_or(0);
-    } else if matches!(name, "match" | "fullmatch" | "search" | "findall" | "finditer") && call.args.len() > 2 {
+    } else if matches!(
+        name,
+        "match" | "fullmatch" | "search" | "findall" | "finditer"
+    ) && call.args.len() > 2
+    {
         // Flags stand behind the text.
         bits |= call.args.get(2).and_then(Value::as_int).unwrap_or(0);
         call.args.truncate(2);
@@ -94,7 +117,10 @@ struct Pattern {
 impl Pattern {
     fn new(pattern: &Value, flags: i64) -> Result<Self> {
         let Value::Str(source) = pattern else {
-            return Err(type_error(format!("first argument must be string or compiled pattern, not {}", pattern.type_name())));
+            return Err(type_error(format!(
+                "first argument must be string or compiled pattern, not {}",
+                pattern.type_name()
+            )));
         };
         let translated = translated(source);
         let build = |pattern: &str| {
@@ -107,9 +133,12 @@ impl Pattern {
                 .build()
         };
         let failed = |error: regex::Error| {
-            Error::new(ErrorKind::Value, format!("the pattern '{source}' cannot be used"))
-                .with_source(error)
-                .with_hint("look-around and back references are not supported; sizes are limited")
+            Error::new(
+                ErrorKind::Value,
+                format!("the pattern '{source}' cannot be used"),
+            )
+            .with_source(error)
+            .with_hint("look-around and back references are not supported; sizes are limited")
         };
         // A line end keeps a comment of a verbose pattern from swallowing the bracket.
         let end = if flags & VERBOSE != 0 { "\n)" } else { ")" };
@@ -123,24 +152,44 @@ impl Pattern {
     }
 
     fn run(&self, name: &str, call: &mut Call<'_>) -> Result<Value> {
-        let replacement = if matches!(name, "sub" | "subn") { Some(call.required("repl")?) } else { None };
+        let replacement = if matches!(name, "sub" | "subn") {
+            Some(call.required("repl")?)
+        } else {
+            None
+        };
         let text = call.required_str("string")?;
         call.interpreter.charge(text.len() as u64 / 8)?;
         if let Some(replacement) = replacement {
             return self.replaced(name, &replacement, &text, call);
         }
-        let limit = if name == "split" { call.optional_int("maxsplit")?.unwrap_or(0) } else { 0 };
+        let limit = if name == "split" {
+            call.optional_int("maxsplit")?.unwrap_or(0)
+        } else {
+            0
+        };
         call.finish()?;
         Ok(match name {
             "match" => found(&self.at_start, &text),
             "fullmatch" => found(&self.whole, &text),
             "search" => found(&self.regex, &text),
-            "finditer" => Value::list(self.regex.captures_iter(&text).map(|captures| matched(&captures, &text, &self.regex))),
-            "findall" => Value::list(self.regex.captures_iter(&text).map(|captures| match captures.len() {
-                1 => group(&captures, 0, Value::from("")),
-                2 => group(&captures, 1, Value::from("")),
-                length => Value::tuple((1..length).map(|at| group(&captures, at, Value::from("")))),
-            })),
+            "finditer" => Value::list(
+                self.regex
+                    .captures_iter(&text)
+                    .map(|captures| matched(&captures, &text, &self.regex)),
+            ),
+            "findall" => {
+                Value::list(
+                    self.regex
+                        .captures_iter(&text)
+                        .map(|captures| match captures.len() {
+                            1 => group(&captures, 0, Value::from("")),
+                            2 => group(&captures, 1, Value::from("")),
+                            length => Value::tuple(
+                                (1..length).map(|at| group(&captures, at, Value::from(""))),
+                            ),
+                        }),
+                )
+            }
             _ => self.split(&text, usize::try_from(limit).unwrap_or(0)),
         })
     }
@@ -151,7 +200,9 @@ impl Pattern {
         let mut at = 0;
         let limit = if limit == 0 { usize::MAX } else { limit };
         for captures in self.regex.captures_iter(text).take(limit) {
-            let Some(whole) = captures.get(0) else { continue };
+            let Some(whole) = captures.get(0) else {
+                continue;
+            };
             pieces.push(Value::from(&text[at..whole.start()]));
             pieces.extend((1..captures.len()).map(|at| group(&captures, at, Value::None)));
             at = whole.end();
@@ -160,14 +211,25 @@ impl Pattern {
         Value::list(pieces)
     }
 
-    fn replaced(&self, name: &str, replacement: &Value, text: &str, call: &mut Call<'_>) -> Result<Value> {
-        let count = call.optional_int("count")?.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+    fn replaced(
+        &self,
+        name: &str,
+        replacement: &Value,
+        text: &str,
+        call: &mut Call<'_>,
+    ) -> Result<Value> {
+        let count = call
+            .optional_int("count")?
+            .and_then(|count| usize::try_from(count).ok())
+            .unwrap_or(0);
         call.finish()?;
         let limit = if count == 0 { usize::MAX } else { count };
         let mut out = String::with_capacity(text.len());
         let (mut at, mut times) = (0, 0_usize);
         for captures in self.regex.captures_iter(text).take(limit) {
-            let Some(whole) = captures.get(0) else { continue };
+            let Some(whole) = captures.get(0) else {
+                continue;
+            };
             out.push_str(&text[at..whole.start()]);
             match replacement {
                 Value::Str(template) => expand(template, &captures, &mut out)?,
@@ -202,7 +264,10 @@ fn translated(pattern: &str) -> String {
                     out.pop();
                     out.push(other);
                 }
-                Some(other @ ('"' | '\'' | '/' | ',' | ':' | ';' | '=' | '@' | '!' | '%' | '`' | '_')) => {
+                Some(
+                    other
+                    @ ('"' | '\'' | '/' | ',' | ':' | ';' | '=' | '@' | '!' | '%' | '`' | '_'),
+                ) => {
                     out.pop();
                     out.push(other);
                 }
@@ -255,7 +320,10 @@ fn expand(template: &str, captures: &Captures<'_>, out: &mut String) -> Result<(
                 continue;
             }
             other if other.is_ascii_alphabetic() => {
-                return Err(Error::new(ErrorKind::Value, format!("bad escape \\{other}")));
+                return Err(Error::new(
+                    ErrorKind::Value,
+                    format!("bad escape \\{other}"),
+                ));
             }
             other => {
                 out.push('\\');
@@ -269,11 +337,15 @@ fn expand(template: &str, captures: &Captures<'_>, out: &mut String) -> Result<(
 }
 
 fn group(captures: &Captures<'_>, at: usize, missing: Value) -> Value {
-    captures.get(at).map_or(missing, |found| Value::from(found.as_str()))
+    captures
+        .get(at)
+        .map_or(missing, |found| Value::from(found.as_str()))
 }
 
 fn found(regex: &Regex, text: &str) -> Value {
-    regex.captures(text).map_or(Value::None, |captures| matched(&captures, text, regex))
+    regex
+        .captures(text)
+        .map_or(Value::None, |captures| matched(&captures, text, regex))
 }
 
 /// A match: its groups, and where they stand in characters.
@@ -295,7 +367,15 @@ fn matched(captures: &Captures<'_>, text: &str, regex: &Regex) -> Value {
             .collect(),
         groups: captures
             .iter()
-            .map(|group| group.map(|group| (characters(group.start()), characters(group.end()), group.as_str().into())))
+            .map(|group| {
+                group.map(|group| {
+                    (
+                        characters(group.start()),
+                        characters(group.end()),
+                        group.as_str().into(),
+                    )
+                })
+            })
             .collect(),
     })
 }
@@ -303,15 +383,24 @@ fn matched(captures: &Captures<'_>, text: &str, regex: &Regex) -> Value {
 impl Match {
     fn position(&self, key: &Value) -> Result<usize> {
         let found = match key {
-            Value::Str(name) => self.names.iter().find(|(own, _)| **own == **name).map(|(_, at)| *at),
-            other => other.as_int().and_then(|at| usize::try_from(at).ok()).filter(|at| *at < self.groups.len()),
+            Value::Str(name) => self
+                .names
+                .iter()
+                .find(|(own, _)| **own == **name)
+                .map(|(_, at)| *at),
+            other => other
+                .as_int()
+                .and_then(|at| usize::try_from(at).ok())
+                .filter(|at| *at < self.groups.len()),
         };
         found.ok_or_else(|| Error::new(ErrorKind::Index, "no such group"))
     }
 
     fn group(&self, key: &Value) -> Result<Value> {
         let at = self.position(key)?;
-        Ok(self.groups[at].as_ref().map_or(Value::None, |(.., text)| Value::from(text)))
+        Ok(self.groups[at]
+            .as_ref()
+            .map_or(Value::None, |(.., text)| Value::from(text)))
     }
 }
 
@@ -324,7 +413,9 @@ impl Object for Match {
         Ok(match name {
             "string" => Some(Value::from(&self.text)),
             "lastindex" => {
-                let last = (1..self.groups.len()).rev().find(|at| self.groups[*at].is_some());
+                let last = (1..self.groups.len())
+                    .rev()
+                    .find(|at| self.groups[*at].is_some());
                 Some(Value::from(last))
             }
             _ => None,
@@ -342,28 +433,38 @@ impl Object for Match {
                 match keys.as_slice() {
                     [] => self.group(&Value::Int(0))?,
                     [key] => self.group(key)?,
-                    keys => Value::tuple(keys.iter().map(|key| self.group(key)).collect::<Result<Vec<_>>>()?),
+                    keys => Value::tuple(
+                        keys.iter()
+                            .map(|key| self.group(key))
+                            .collect::<Result<Vec<_>>>()?,
+                    ),
                 }
             }
             "groups" => {
                 let missing = call.optional("default")?.unwrap_or_default();
                 Value::tuple(self.groups.iter().skip(1).map(|group| {
-                    group.as_ref().map_or_else(|| missing.clone(), |(.., text)| Value::from(text))
+                    group
+                        .as_ref()
+                        .map_or_else(|| missing.clone(), |(.., text)| Value::from(text))
                 }))
             }
             "groupdict" => {
                 let missing = call.optional("default")?.unwrap_or_default();
                 Value::dict(self.names.iter().map(|(name, at)| {
                     let value = self.groups[*at].as_ref();
-                    (name.as_str(), value.map_or_else(|| missing.clone(), |(.., text)| Value::from(text)))
+                    (
+                        name.as_str(),
+                        value.map_or_else(|| missing.clone(), |(.., text)| Value::from(text)),
+                    )
                 }))
             }
             "start" | "end" | "span" => {
                 let key = call.optional("group")?.unwrap_or(Value::Int(0));
                 let span = self.groups[self.position(&key)?].as_ref();
-                let (start, end) = span.map_or((Value::Int(-1), Value::Int(-1)), |(start, end, _)| {
-                    (Value::from(*start), Value::from(*end))
-                });
+                let (start, end) = span
+                    .map_or((Value::Int(-1), Value::Int(-1)), |(start, end, _)| {
+                        (Value::from(*start), Value::from(*end))
+                    });
                 match name {
                     "start" => start,
                     "end" => end,
@@ -381,8 +482,13 @@ impl Object for Match {
     }
 
     fn repr(&self) -> String {
-        let Some(Some((start, end, text))) = self.groups.first() else { return "<re.Match object>".into() };
-        format!("<re.Match object; span=({start}, {end}), match={}>", Value::from(text).repr())
+        let Some(Some((start, end, text))) = self.groups.first() else {
+            return "<re.Match object>".into();
+        };
+        format!(
+            "<re.Match object; span=({start}, {end}), match={}>",
+            Value::from(text).repr()
+        )
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -412,7 +518,16 @@ impl Object for Pattern {
     }
 
     fn methods(&self) -> &[&str] {
-        &["match", "fullmatch", "search", "findall", "finditer", "split", "sub", "subn"]
+        &[
+            "match",
+            "fullmatch",
+            "search",
+            "findall",
+            "finditer",
+            "split",
+            "sub",
+            "subn",
+        ]
     }
 
     fn repr(&self) -> String {

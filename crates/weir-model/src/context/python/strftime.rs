@@ -20,13 +20,25 @@ pub(super) fn write(format: &str, moment: NaiveDateTime, zone: Option<Zone>) -> 
         let mut letters = directive.chars();
         let first = letters.next();
         let flag = first.filter(|letter| matches!(letter, '-' | '_' | '0'));
-        let letter = if flag.is_some() { letters.next() } else { first };
+        let letter = if flag.is_some() {
+            letters.next()
+        } else {
+            first
+        };
         rest = letters.as_str();
         match letter {
             Some('%') => out.push('%'),
             Some('f') => out.push_str(&format!("{:06}", micros(moment.time()))),
-            Some('z') => out.push_str(&zone.map(|zone| offset_text(zone.offset_at(moment))).unwrap_or_default()),
-            Some('Z') => out.push_str(&zone.map(|zone| zone.abbreviation(moment)).unwrap_or_default()),
+            Some('z') => out.push_str(
+                &zone
+                    .map(|zone| offset_text(zone.offset_at(moment)))
+                    .unwrap_or_default(),
+            ),
+            Some('Z') => out.push_str(
+                &zone
+                    .map(|zone| zone.abbreviation(moment))
+                    .unwrap_or_default(),
+            ),
             Some('s') => out.push_str(&moment.and_utc().timestamp().to_string()),
             Some(letter) if SHARED.contains(letter) => {
                 let directive: String = ['%'].into_iter().chain(flag).chain([letter]).collect();
@@ -48,7 +60,11 @@ fn offset_text(offset: FixedOffset) -> String {
     let seconds = offset.local_minus_utc();
     let (sign, size) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
     let text = format!("{sign}{:02}{:02}", size / 3600, size / 60 % 60);
-    if size % 60 == 0 { text } else { format!("{text}{:02}", size % 60) }
+    if size % 60 == 0 {
+        text
+    } else {
+        format!("{text}{:02}", size % 60)
+    }
 }
 
 /// What has been read so far.
@@ -67,10 +83,28 @@ struct Fields<'a> {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
-const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
 
 /// `datetime.strptime(text, format)`
 pub(super) fn parse(text: &str, format: &str) -> Result<(NaiveDateTime, Option<FixedOffset>)> {
@@ -87,7 +121,11 @@ pub(super) fn parse(text: &str, format: &str) -> Result<(NaiveDateTime, Option<F
         micro: 0,
         offset: None,
     };
-    let mismatch = || value_error(format!("time data '{text}' does not match format '{format}'"));
+    let mismatch = || {
+        value_error(format!(
+            "time data '{text}' does not match format '{format}'"
+        ))
+    };
     let mut letters = format.chars();
     while let Some(letter) = letters.next() {
         let read = match letter {
@@ -114,10 +152,16 @@ pub(super) fn parse(text: &str, format: &str) -> Result<(NaiveDateTime, Option<F
         read.ok_or_else(mismatch)?;
     }
     if !fields.rest.is_empty() {
-        return Err(value_error(format!("unconverted data remains: {}", fields.rest)));
+        return Err(value_error(format!(
+            "unconverted data remains: {}",
+            fields.rest
+        )));
     }
     let offset = fields.offset;
-    fields.moment().map(|moment| (moment, offset)).ok_or_else(|| value_error("day is out of range for month"))
+    fields
+        .moment()
+        .map(|moment| (moment, offset))
+        .ok_or_else(|| value_error("day is out of range for month"))
 }
 
 impl Fields<'_> {
@@ -128,20 +172,35 @@ impl Fields<'_> {
             'y' => self.digits(2, 2, 99).map(|year| {
                 self.year = year as i32 + if year < 69 { 2000 } else { 1900 };
             }),
-            'm' => self.digits(1, 2, 12).filter(|month| *month > 0).map(|month| self.month = month),
-            'd' | 'e' => self.digits(1, 2, 31).filter(|day| *day > 0).map(|day| self.day = day),
-            'j' => self.digits(1, 3, 366).filter(|day| *day > 0).map(|day| self.of_year = Some(day)),
+            'm' => self
+                .digits(1, 2, 12)
+                .filter(|month| *month > 0)
+                .map(|month| self.month = month),
+            'd' | 'e' => self
+                .digits(1, 2, 31)
+                .filter(|day| *day > 0)
+                .map(|day| self.day = day),
+            'j' => self
+                .digits(1, 3, 366)
+                .filter(|day| *day > 0)
+                .map(|day| self.of_year = Some(day)),
             'H' => self.digits(1, 2, 23).map(|hour| self.hour = hour),
             'I' => self.digits(1, 2, 12).filter(|hour| *hour > 0).map(|hour| {
                 self.hour = hour % 12;
                 self.afternoon.get_or_insert(false);
             }),
             'M' => self.digits(1, 2, 59).map(|minute| self.minute = minute),
-            'S' => self.digits(1, 2, 61).map(|second| self.second = second.min(59)),
+            'S' => self
+                .digits(1, 2, 61)
+                .map(|second| self.second = second.min(59)),
             'f' => self.fraction(),
-            'p' => self.word(&["am", "pm"], 2).map(|at| self.afternoon = Some(at == 1)),
+            'p' => self
+                .word(&["am", "pm"], 2)
+                .map(|at| self.afternoon = Some(at == 1)),
             'b' | 'h' => self.word(&MONTHS, 3).map(|at| self.month = at as u32 + 1),
-            'B' => self.word(&MONTHS, usize::MAX).map(|at| self.month = at as u32 + 1),
+            'B' => self
+                .word(&MONTHS, usize::MAX)
+                .map(|at| self.month = at as u32 + 1),
             'a' => self.word(&WEEKDAYS, 3).map(drop),
             'A' => self.word(&WEEKDAYS, usize::MAX).map(drop),
             'z' => self.zone(),
@@ -158,7 +217,11 @@ impl Fields<'_> {
     /// Several directives with the signs between them.
     fn all(&mut self, parts: &str) -> Result<Option<()>, char> {
         for part in parts.chars() {
-            let read = if part.is_alphabetic() { self.directive(part)? } else { self.literal(&part.to_string()) };
+            let read = if part.is_alphabetic() {
+                self.directive(part)?
+            } else {
+                self.literal(&part.to_string())
+            };
             if read.is_none() {
                 return Ok(None);
             }
@@ -172,7 +235,12 @@ impl Fields<'_> {
     }
 
     fn digits(&mut self, least: usize, most: usize, limit: u32) -> Option<u32> {
-        let mut length = self.rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let mut length = self
+            .rest
+            .bytes()
+            .take(most)
+            .take_while(u8::is_ascii_digit)
+            .count();
         // A digit too many belongs to what follows: `%H%M` reads 930 as 9 and 30 where it must.
         while length >= least.max(1) {
             let number: u32 = self.rest[..length].parse().ok()?;
@@ -186,7 +254,12 @@ impl Fields<'_> {
     }
 
     fn fraction(&mut self) -> Option<()> {
-        let length = self.rest.bytes().take(6).take_while(u8::is_ascii_digit).count();
+        let length = self
+            .rest
+            .bytes()
+            .take(6)
+            .take_while(u8::is_ascii_digit)
+            .count();
         let number: u32 = self.rest[..length].parse().ok()?;
         self.micro = number * 10_u32.pow(6 - length as u32);
         self.rest = &self.rest[length..];
@@ -196,7 +269,11 @@ impl Fields<'_> {
     fn word(&mut self, words: &[&str], length: usize) -> Option<usize> {
         for (at, word) in words.iter().enumerate() {
             let word = &word[..length.min(word.len())];
-            if self.rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)) {
+            if self
+                .rest
+                .get(..word.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(word))
+            {
                 self.rest = &self.rest[word.len()..];
                 return Some(at);
             }
@@ -220,7 +297,9 @@ impl Fields<'_> {
         let colon = self.literal(":").is_some();
         let minutes = self.digits(2, 2, 59)?;
         let mut seconds = (hours * 3600 + minutes * 60) as i32;
-        if colon && self.rest.starts_with(':') || !colon && self.rest.starts_with(|next: char| next.is_ascii_digit()) {
+        if colon && self.rest.starts_with(':')
+            || !colon && self.rest.starts_with(|next: char| next.is_ascii_digit())
+        {
             self.literal(":");
             seconds += self.digits(2, 2, 59)? as i32;
         }
@@ -233,29 +312,62 @@ impl Fields<'_> {
             Some(day) => NaiveDate::from_yo_opt(self.year, day)?,
             None => NaiveDate::from_ymd_opt(self.year, self.month, self.day)?,
         };
-        let hour = self.hour + if self.afternoon == Some(true) && self.hour < 12 { 12 } else { 0 };
-        Some(date.and_time(NaiveTime::from_hms_micro_opt(hour, self.minute, self.second, self.micro)?))
+        let hour = self.hour
+            + if self.afternoon == Some(true) && self.hour < 12 {
+                12
+            } else {
+                0
+            };
+        Some(date.and_time(NaiveTime::from_hms_micro_opt(
+            hour,
+            self.minute,
+            self.second,
+            self.micro,
+        )?))
     }
 }
 
 /// `2024-03-01` or `20240301`
 pub(super) fn parse_iso_date(text: &str) -> Option<NaiveDate> {
-    let format = if text.contains('-') { "%Y-%m-%d" } else { "%Y%m%d" };
+    let format = if text.contains('-') {
+        "%Y-%m-%d"
+    } else {
+        "%Y%m%d"
+    };
     let long_enough = text.len() == if text.contains('-') { 10 } else { 8 };
-    long_enough.then(|| parse(text, format).ok())?.map(|(moment, _)| moment.date())
+    long_enough
+        .then(|| parse(text, format).ok())?
+        .map(|(moment, _)| moment.date())
 }
 
 /// `2024-03-01T12:30:00.5+01:00` and shorter
 pub(super) fn parse_iso(text: &str) -> Option<(NaiveDateTime, Option<FixedOffset>)> {
-    let date_length = if text.as_bytes().get(4) == Some(&b'-') { 10 } else { 8 };
+    let date_length = if text.as_bytes().get(4) == Some(&b'-') {
+        10
+    } else {
+        8
+    };
     let date = parse_iso_date(text.get(..date_length)?)?;
     let rest = &text[date_length..];
-    let Some(separator) = rest.chars().next() else { return Some((date.and_time(NaiveTime::MIN), None)) };
+    let Some(separator) = rest.chars().next() else {
+        return Some((date.and_time(NaiveTime::MIN), None));
+    };
     let clock = &rest[separator.len_utf8()..];
     let zone_at = clock.find(['+', '-', 'Z']).unwrap_or(clock.len());
     let (clock, zone) = clock.split_at(zone_at);
     let formats = ["%H:%M:%S.%f", "%H:%M:%S", "%H:%M", "%H", "%H%M%S", "%H%M"];
-    let time = formats.iter().find_map(|format| parse(clock, format).ok())?.0.time();
-    let offset = if zone.is_empty() { None } else { Some(parse(zone, "%z").ok()?.1?) };
-    Some((date.and_time(time.with_nanosecond(micros(time) * 1_000)?), offset))
+    let time = formats
+        .iter()
+        .find_map(|format| parse(clock, format).ok())?
+        .0
+        .time();
+    let offset = if zone.is_empty() {
+        None
+    } else {
+        Some(parse(zone, "%z").ok()?.1?)
+    };
+    Some((
+        date.and_time(time.with_nanosecond(micros(time) * 1_000)?),
+        offset,
+    ))
 }

@@ -33,9 +33,10 @@ impl Zone {
                 LocalResult::Single(offset) => offset.fix(),
                 LocalResult::Ambiguous(_, later) => later.fix(),
                 LocalResult::None => match local.checked_sub_signed(TimeDelta::hours(1)) {
-                    Some(before) => {
-                        zone.offset_from_local_datetime(&before).earliest().map_or_else(|| Utc.fix(), |at| at.fix())
-                    }
+                    Some(before) => zone
+                        .offset_from_local_datetime(&before)
+                        .earliest()
+                        .map_or_else(|| Utc.fix(), |at| at.fix()),
                     None => Utc.fix(),
                 },
             },
@@ -103,10 +104,15 @@ impl Object for Zone {
             "localize" if moment.zone.is_some() => {
                 return Err(value_error("Not naive datetime (tzinfo is already set)"));
             }
-            "localize" => Value::object(Moment { naive: moment.naive, zone: Some(*self) }),
+            "localize" => Value::object(Moment {
+                naive: moment.naive,
+                zone: Some(*self),
+            }),
             "normalize" | "fromutc" => moment.in_zone(*self)?,
             "tzname" => Value::str(self.abbreviation(moment.naive)),
-            _ => Delta::of(TimeDelta::seconds(i64::from(self.offset_at(moment.naive).local_minus_utc()))),
+            _ => Delta::of(TimeDelta::seconds(i64::from(
+                self.offset_at(moment.naive).local_minus_utc(),
+            ))),
         }))
     }
 
@@ -158,7 +164,10 @@ pub(super) fn module() -> Value {
 fn timezone(call: &mut Call<'_>) -> Result<Value> {
     let name = call.required_str("zone")?;
     call.finish()?;
-    match TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(&name)) {
+    match TZ_VARIANTS
+        .iter()
+        .find(|zone| zone.name().eq_ignore_ascii_case(&name))
+    {
         Some(zone) => Ok(Value::object(Zone::Named(*zone))),
         None => {
             let names: Vec<&str> = TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
@@ -174,7 +183,9 @@ fn timezone(call: &mut Call<'_>) -> Result<Value> {
 fn fixed_offset(call: &mut Call<'_>) -> Result<Value> {
     let minutes = call.optional_int("offset")?.unwrap_or(0);
     call.finish()?;
-    let offset = i32::try_from(minutes).ok().and_then(|minutes| FixedOffset::east_opt(minutes.checked_mul(60)?));
+    let offset = i32::try_from(minutes)
+        .ok()
+        .and_then(|minutes| FixedOffset::east_opt(minutes.checked_mul(60)?));
     offset
         .map(|offset| Value::object(Zone::Fixed(offset)))
         .ok_or_else(|| value_error(format!("absolute offset is too large: {minutes}")))

@@ -1,6 +1,4 @@
-use super::super::{
-    Cell, ColumnInfo, Dialect, RelationInfo, RelationKind, RelationName, Table,
-};
+use super::super::{Cell, ColumnInfo, Dialect, RelationInfo, RelationKind, RelationName, Table};
 
 /// Lists all schemas.
 pub(super) const SCHEMAS: &str = "select nspname::text from pg_catalog.pg_namespace order by 1";
@@ -47,9 +45,16 @@ pub(super) const DEPENDENTS: &str = "select distinct rn.nspname::text, r.relname
      and rn.nspname not like 'pg\\_%' and rn.nspname <> 'information_schema'";
 
 /// Reads what [`DEPENDENTS`] answered.
-pub(super) fn dependents_of(table: Option<Table>, database: &str) -> Vec<(RelationName, RelationName)> {
+pub(super) fn dependents_of(
+    table: Option<Table>,
+    database: &str,
+) -> Vec<(RelationName, RelationName)> {
     let rows = table.map(|table| table.rows).unwrap_or_default();
-    let name = |schema, name| RelationName { database: Some(database.to_owned()), schema, name };
+    let name = |schema, name| RelationName {
+        database: Some(database.to_owned()),
+        schema,
+        name,
+    };
     let pairs = rows.into_iter().filter_map(|row| {
         let [read_schema, read, schema, reader] = texts(row)?;
         Some((name(read_schema, read), name(schema, reader)))
@@ -104,7 +109,9 @@ pub(super) fn columns_of(table: Option<Table>) -> Vec<ColumnInfo> {
 /// Returns the texts of the first column.
 pub(super) fn first_texts(table: Option<Table>) -> Vec<String> {
     let rows = table.map(|table| table.rows).unwrap_or_default();
-    let firsts = rows.into_iter().filter_map(|row| row.into_iter().next()?.text());
+    let firsts = rows
+        .into_iter()
+        .filter_map(|row| row.into_iter().next()?.text());
     firsts.collect()
 }
 

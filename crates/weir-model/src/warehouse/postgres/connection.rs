@@ -44,7 +44,11 @@ impl PostgresConnection {
                 Err(error) => return Err(error),
             }
         };
-        tracing::debug!(connection = name, pid = connection.key.process_id, "connected");
+        tracing::debug!(
+            connection = name,
+            pid = connection.key.process_id,
+            "connected"
+        );
         let dialect = Dialect::postgres();
         if let Some(role) = &options.role {
             let sql = format!("set role {}", dialect.quote(role));
@@ -133,7 +137,10 @@ impl PostgresConnection {
     }
 
     /// Sends all rows of a copy that the server has agreed to.
-    async fn send_rows(&mut self, rows: &mut (dyn Iterator<Item = Vec<Cell>> + Send)) -> Result<()> {
+    async fn send_rows(
+        &mut self,
+        rows: &mut (dyn Iterator<Item = Vec<Cell>> + Send),
+    ) -> Result<()> {
         let mut chunk = BytesMut::with_capacity(COPY_CHUNK + 4096);
         for row in rows {
             put_row(&row, &mut chunk);
@@ -191,12 +198,16 @@ impl Connection for PostgresConnection {
     }
 
     async fn relations(&mut self, database: &str, schema: &str) -> Result<Vec<RelationInfo>> {
-        let answer = self.run(&catalog::relations_sql(schema), Fetch::All).await?;
+        let answer = self
+            .run(&catalog::relations_sql(schema), Fetch::All)
+            .await?;
         Ok(catalog::relations_of(answer.table, database))
     }
 
     async fn columns(&mut self, relation: &RelationName) -> Result<Vec<ColumnInfo>> {
-        let answer = self.run(&catalog::columns_sql(relation), Fetch::All).await?;
+        let answer = self
+            .run(&catalog::columns_sql(relation), Fetch::All)
+            .await?;
         Ok(catalog::columns_of(answer.table))
     }
 
@@ -207,8 +218,10 @@ impl Connection for PostgresConnection {
 
     async fn describe(&mut self, sql: &str) -> Result<Vec<TableColumn>> {
         let sql = sql.trim().trim_end_matches(';');
-        self.wire.put(|buffer| frontend::parse("", sql, std::iter::empty(), buffer))?;
-        self.wire.put(|buffer| frontend::describe(b'S', "", buffer))?;
+        self.wire
+            .put(|buffer| frontend::parse("", sql, std::iter::empty(), buffer))?;
+        self.wire
+            .put(|buffer| frontend::describe(b'S', "", buffer))?;
         self.wire.put(|buffer| {
             frontend::sync(buffer);
             Ok(())

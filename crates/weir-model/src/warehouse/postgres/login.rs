@@ -98,7 +98,11 @@ pub(super) async fn log_in(wire: &mut Wire, options: &PostgresOptions) -> Result
                 error.kind = WarehouseErrorKind::Connect;
                 return Err(error);
             }
-            _ => return Err(refused("it asks for a way of logging in that is not supported")),
+            _ => {
+                return Err(refused(
+                    "it asks for a way of logging in that is not supported",
+                ));
+            }
         }
     }
 }
@@ -123,12 +127,16 @@ async fn scram(
     loop {
         match wire.next().await? {
             Message::AuthenticationSaslContinue(body) => {
-                proof.update(body.data()).map_err(|error| refused(&error.to_string()))?;
+                proof
+                    .update(body.data())
+                    .map_err(|error| refused(&error.to_string()))?;
                 wire.put(|buffer| frontend::sasl_response(proof.message(), buffer))?;
                 wire.flush().await?;
             }
             Message::AuthenticationSaslFinal(body) => {
-                return proof.finish(body.data()).map_err(|error| refused(&error.to_string()));
+                return proof
+                    .finish(body.data())
+                    .map_err(|error| refused(&error.to_string()));
             }
             Message::ErrorResponse(body) => {
                 let mut error = error_of(body.fields());

@@ -95,7 +95,9 @@ impl PostgresOptions {
             _ => (host, None),
         };
         if let Some(port) = port {
-            options.port = port.parse().map_err(|_| wrong("a port that is no number"))?;
+            options.port = port
+                .parse()
+                .map_err(|_| wrong("a port that is no number"))?;
         }
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if !host.is_empty() {
@@ -186,8 +188,9 @@ mod tests {
 
     #[test]
     fn address_is_taken_apart() {
-        let options = PostgresOptions::from_url("postgres://ann%40x:p:w@db.local:6543/shop?sslmode=disable")
-            .expect("an address");
+        let options =
+            PostgresOptions::from_url("postgres://ann%40x:p:w@db.local:6543/shop?sslmode=disable")
+                .expect("an address");
         assert_eq!(options.user, "ann@x");
         assert_eq!(options.password.as_deref(), Some("p:w"));
         assert_eq!((options.host.as_str(), options.port), ("db.local", 6543));

@@ -18,7 +18,9 @@ pub(super) fn cell_of(oid: u32, text: &str) -> Cell {
         20 | 21 | 23 | 26 => text.parse().ok().map(Cell::Int),
         700 | 701 => text.parse().ok().map(Cell::Float),
         1700 => Some(Cell::Decimal(text.to_owned())),
-        1082 => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Cell::Date),
+        1082 => NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .map(Cell::Date),
         1114 => NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
             .ok()
             .map(Cell::Timestamp),
@@ -84,20 +86,32 @@ mod tests {
     #[test]
     fn moments_are_read_with_their_offset() {
         let cell = cell_of(1184, "2024-03-01 10:00:00.5+05:30");
-        assert_eq!(cell.text().as_deref(), Some("2024-03-01 10:00:00.500+05:30"));
-        assert!(matches!(cell_of(1184, "2024-03-01 10:00:00+00"), Cell::TimestampTz(_)));
+        assert_eq!(
+            cell.text().as_deref(),
+            Some("2024-03-01 10:00:00.500+05:30")
+        );
+        assert!(matches!(
+            cell_of(1184, "2024-03-01 10:00:00+00"),
+            Cell::TimestampTz(_)
+        ));
     }
 
     #[test]
     fn what_does_not_fit_stays_text() {
         assert_eq!(cell_of(1082, "infinity"), Cell::Text("infinity".to_owned()));
-        assert_eq!(cell_of(1082, "0044-03-15 BC"), Cell::Text("0044-03-15 BC".to_owned()));
+        assert_eq!(
+            cell_of(1082, "0044-03-15 BC"),
+            Cell::Text("0044-03-15 BC".to_owned())
+        );
     }
 
     #[test]
     fn measures_stand_in_the_name() {
         assert_eq!(name_of(1043, 24).as_deref(), Some("character varying(20)"));
-        assert_eq!(name_of(1700, ((10 << 16) | 2) + 4).as_deref(), Some("numeric(10,2)"));
+        assert_eq!(
+            name_of(1700, ((10 << 16) | 2) + 4).as_deref(),
+            Some("numeric(10,2)")
+        );
         assert_eq!(name_of(1700, -1).as_deref(), Some("numeric"));
         assert_eq!(name_of(99_999, -1), None);
     }

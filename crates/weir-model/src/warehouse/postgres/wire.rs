@@ -28,7 +28,10 @@ impl Wire {
     }
 
     /// Lets `write` put messages into the buffer of what is sent next.
-    pub(super) fn put(&mut self, write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> Result<()> {
+    pub(super) fn put(
+        &mut self,
+        write: impl FnOnce(&mut BytesMut) -> io::Result<()>,
+    ) -> Result<()> {
         let before = self.outgoing.len();
         write(&mut self.outgoing).map_err(|error| {
             // A message is refused for what stands in it, such as a zero byte. Half of it may be there.
