@@ -120,17 +120,5 @@ fn doc_json(doc: &Doc) -> Json {
 }
 
 fn function_json(function: &Function) -> Json {
-    let mut all = json!({
-        "name": function.name, "resource_type": "function", "package_name": &*function.package,
-        "path": function.path, "original_file_path": function.original_path, "unique_id": function.id,
-        "fqn": function.fqn, "description": function.description, "raw_code": &*function.raw_code,
-        "checksum": { "name": function.checksum.name, "checksum": function.checksum.value },
-        "config": function.config.to_json(),
-        "depends_on": { "macros": function.depends_on.macros, "nodes": function.depends_on.nodes },
-        "created_at": function.created_at,
-    });
-    if let Json::Object(all) = &mut all {
-        all.extend(function.properties.clone());
-    }
-    all
+    Json::Object(function.properties.clone())
 }

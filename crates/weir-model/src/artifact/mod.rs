@@ -13,6 +13,8 @@ pub use results::{FreshnessResult, NodeResult, Timing, run_results_json, sources
 pub use semantic::semantic_manifest_json;
 pub use state::PreviousState;
 
+pub(crate) use nodes::node_json;
+
 use serde_json::Value as Json;
 
 use crate::node::{Manifest, UniqueId};

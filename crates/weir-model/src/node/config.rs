@@ -362,11 +362,17 @@ fn defaults_of(kind: ConfigKind) -> Json {
             "enabled": true, "group": null, "meta": {}, "export_as": null, "schema": null,
             "cache": { "enabled": false },
         }),
-        ConfigKind::Function => json!({
-            "enabled": true, "alias": null, "schema": null, "database": null, "tags": [],
-            "meta": {}, "group": null, "materialized": "function", "docs": { "show": true, "node_color": null },
-            "grants": {}, "type": "scalar", "volatility": null, "runtime_version": null, "entry_point": null,
-        }),
+        ConfigKind::Function => {
+            let mut all = node_defaults("function");
+            add(
+                &mut all,
+                json!({
+                    "type": "scalar", "volatility": null, "runtime_version": null,
+                    "entry_point": null,
+                }),
+            );
+            all
+        }
     }
 }
 

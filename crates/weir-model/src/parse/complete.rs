@@ -10,12 +10,17 @@ use super::describe::Described;
 use super::docs::{self, DocIndex};
 use super::generic::Tested;
 use super::lookup::{Found, Lookup};
+use super::properties::Entry;
 use super::read::ReadFile;
 use super::work::Work;
 use super::{check, descriptions, link};
+use crate::artifact::node_json;
 use crate::error::{ModelError, ModelErrorKind, Place};
 use crate::hash::md5_hex;
-use crate::node::{Disabled, Doc, Macro, Manifest, ManifestMetadata, NodeDetail, UniqueId};
+use crate::node::{
+    Disabled, Doc, Function, Macro, Manifest, ManifestMetadata, Node, NodeDetail, ResourceKind,
+    UniqueId,
+};
 use crate::project::FileKind;
 
 /// Joins everything into a manifest.
@@ -233,6 +238,35 @@ fn primary_keys(described: &mut Described) {
     }
 }
 
+/// Makes a function of its node and what is said of its arguments.
+fn function(node: &Node, entries: &[Entry]) -> Function {
+    let mut properties = node_json(node).as_object().cloned().unwrap_or_default();
+    let entry = entries
+        .iter()
+        .find(|entry| entry.name == node.name && entry.file.package.name == node.package);
+    let given = |key: &str| entry.and_then(|entry| entry.json(key));
+    properties.insert(
+        "arguments".to_owned(),
+        given("arguments").unwrap_or_else(|| json!([])),
+    );
+    properties.insert("returns".to_owned(), given("returns").unwrap_or(Json::Null));
+    Function {
+        id: node.id.clone(),
+        name: node.name.clone(),
+        package: Arc::clone(&node.package),
+        path: node.path.clone(),
+        original_path: node.original_path.clone(),
+        fqn: node.fqn.clone(),
+        description: node.description.clone(),
+        raw_code: Arc::clone(&node.raw_code),
+        checksum: node.checksum.clone(),
+        properties,
+        config: node.config.clone(),
+        depends_on: node.depends_on.clone(),
+        created_at: node.created_at,
+    }
+}
+
 /// Puts everything in its place: what is enabled by id, and what is not aside.
 fn store(described: Described, manifest: &mut Manifest, errors: &mut Vec<ModelError>) {
     let mut twice = |first: &str, second: &str, id: &UniqueId| {
@@ -249,6 +283,11 @@ fn store(described: Described, manifest: &mut Manifest, errors: &mut Vec<ModelEr
         (test.node, shown)
     });
     for (node, shown) in described.nodes.into_iter().chain(tests) {
+        if node.kind == ResourceKind::Function && node.config.enabled() {
+            let made = Arc::new(function(&node, &described.function_entries));
+            manifest.functions.insert(node.id.clone(), made);
+            continue;
+        }
         let node = Arc::new(node);
         if !node.config.enabled() {
             manifest

@@ -38,6 +38,7 @@ pub(super) struct Described {
     pub(super) unit_tests: Vec<UnitTest>,
     /// Entries of macros and of singular tests' properties.
     pub(super) macro_entries: Vec<Entry>,
+    pub(super) function_entries: Vec<Entry>,
 }
 
 /// A node on its way to a thread that takes it.
@@ -75,7 +76,7 @@ pub(super) fn describe(
         .filter(|entry| {
             matches!(
                 entry.section,
-                "models" | "seeds" | "snapshots" | "analyses" | "data_tests"
+                "models" | "seeds" | "snapshots" | "analyses" | "data_tests" | "functions"
             )
         })
         .collect();
@@ -165,6 +166,7 @@ fn others(
                 .unit_tests
                 .extend(unit::unit_test(work, &entry, &fixtures, errors)),
             "macros" => out.macro_entries.push(entry),
+            "functions" => out.function_entries.push(entry),
             _ => {}
         }
     }
@@ -231,6 +233,7 @@ fn kind_of(section: &str) -> ResourceKind {
         "snapshots" => ResourceKind::Snapshot,
         "analyses" => ResourceKind::Analysis,
         "data_tests" => ResourceKind::Test,
+        "functions" => ResourceKind::Function,
         _ => ResourceKind::Model,
     }
 }

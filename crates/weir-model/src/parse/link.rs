@@ -100,8 +100,16 @@ pub(super) fn link(
         warnings.extend(resolved.warnings);
         (resolved.nodes, resolved.broken)
     };
+    let functions: HashMap<String, UniqueId> = described
+        .nodes
+        .iter()
+        .filter(|(node, _)| node.kind == ResourceKind::Function)
+        .map(|(node, _)| (node.name.clone(), node.id.clone()))
+        .collect();
     for ((node, _), resolved) in described.nodes.iter_mut().zip(of_nodes) {
-        let (nodes, broken) = take(resolved);
+        let (mut nodes, broken) = take(resolved);
+        let called = node.functions.iter().filter_map(|names| names.last());
+        nodes.extend(called.filter_map(|name| functions.get(name).cloned()));
         node.depends_on.nodes = nodes;
         if broken {
             node.config.set("enabled", Json::Bool(false));

@@ -66,6 +66,13 @@ pub(super) fn read(work: &Work, file: &ReadFile) -> FromFile {
             ConfigKind::Other,
             TreeKind::Models,
         ),
+        FileKind::Function => one(
+            work,
+            file,
+            ResourceKind::Function,
+            ConfigKind::Function,
+            TreeKind::Functions,
+        ),
         FileKind::Snapshot => snapshots(work, file),
         FileKind::Seed => (vec![seed(file)], Vec::new()),
         _ => (Vec::new(), Vec::new()),

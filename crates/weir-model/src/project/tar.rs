@@ -116,3 +116,53 @@ fn inside(into: &Path, name: &str) -> Option<PathBuf> {
     }
     deeper.then_some(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn archive(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut tar = Vec::new();
+        for (name, text) in files {
+            let mut header = [0u8; 512];
+            header[..name.len()].copy_from_slice(name.as_bytes());
+            header[124..135].copy_from_slice(format!("{:011o}", text.len()).as_bytes());
+            header[156] = b'0';
+            tar.extend(header);
+            tar.extend(text.as_bytes());
+            tar.resize(tar.len().div_ceil(512) * 512, 0);
+        }
+        tar.resize(tar.len() + 1024, 0);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&tar).expect("writes");
+        gzip.finish().expect("writes")
+    }
+
+    #[test]
+    fn files_land_inside_and_nowhere_else() {
+        let folder = tempfile::tempdir().expect("makes a folder");
+        let into = folder.path().join("into");
+        let bytes = archive(&[
+            ("pkg-1.0/dbt_project.yml", "name: pkg"),
+            ("pkg-1.0/models/a.sql", "select 1"),
+            ("pkg-1.0/../../out.txt", "no"),
+        ]);
+        assert_eq!(unpack(&bytes, &into).expect("unpacks"), 2);
+        assert_eq!(
+            std::fs::read_to_string(into.join("models/a.sql")).expect("is there"),
+            "select 1"
+        );
+        assert!(!folder.path().join("out.txt").exists());
+    }
+
+    #[test]
+    fn what_is_no_archive_is_an_error() {
+        let folder = tempfile::tempdir().expect("makes a folder");
+        assert!(unpack(b"no gzip", folder.path()).is_err());
+        let mut bytes = archive(&[("a/b", &"x".repeat(5000))]);
+        bytes.truncate(40);
+        assert!(unpack(&bytes, folder.path()).is_err());
+    }
+}

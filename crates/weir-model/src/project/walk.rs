@@ -48,6 +48,7 @@ pub(crate) fn walk(package: &Package, errors: &mut Vec<ModelError>) -> Vec<Sourc
         package,
         ignore,
         found: Vec::new(),
+        above: Vec::new(),
         errors,
     };
     let paths = &package.paths;
@@ -112,6 +113,8 @@ struct Walker<'p> {
     package: &'p Package,
     ignore: Option<Ignore>,
     found: Vec<SourceFile>,
+    /// The folders that are being read, outermost first.
+    above: Vec<PathBuf>,
     errors: &'p mut Vec<ModelError>,
 }
 
@@ -121,24 +124,19 @@ impl Walker<'_> {
             let folder = folder.trim_end_matches('/').trim_start_matches("./");
             let root = self.package.root.join(folder);
             if root.is_dir() {
-                self.folder(&root, folder, "", ending, kind, 0);
+                self.above.clear();
+                self.folder(&root, folder, "", ending, kind);
             }
         }
     }
 
-    fn folder(
-        &mut self,
-        at: &Path,
-        top: &str,
-        below: &str,
-        ending: &str,
-        kind: FileKind,
-        depth: usize,
-    ) {
-        if depth > DEPTH {
+    fn folder(&mut self, at: &Path, top: &str, below: &str, ending: &str, kind: FileKind) {
+        if self.above.len() > DEPTH {
             let error = ModelError::new(ModelErrorKind::File, "folders nest too deeply")
                 .at(Place::file(format!("{top}/{below}")))
-                .hint("look for a symbolic link that leads back to a folder above it");
+                .hint(format!(
+                    "more than {DEPTH} folders within one another are not read"
+                ));
             self.errors.push(error);
             return;
         }
@@ -154,12 +152,15 @@ impl Walker<'_> {
         };
         let mut names: Vec<_> = entries
             .filter_map(Result::ok)
-            .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-            .filter(|(name, _)| !name.starts_with('.'))
+            .filter_map(|entry| {
+                let kind = entry.file_type().ok()?;
+                Some((entry.file_name().into_string().ok()?, entry.path(), kind))
+            })
+            .filter(|(name, ..)| !name.starts_with('.'))
             .collect();
-        names.sort();
+        names.sort_by(|a, b| a.0.cmp(&b.0));
         let mut folders = Vec::new();
-        for (name, path) in names {
+        for (name, path, file_type) in names {
             let relative = if below.is_empty() {
                 name.clone()
             } else {
@@ -177,8 +178,8 @@ impl Walker<'_> {
             {
                 continue;
             }
-            if path.is_dir() {
-                folders.push((path, relative));
+            if file_type.is_dir() || (file_type.is_symlink() && path.is_dir()) {
+                folders.push((path, relative, file_type.is_symlink()));
             } else if has_ending(&name, ending) {
                 self.found.push(SourceFile {
                     kind,
@@ -188,9 +189,34 @@ impl Walker<'_> {
                 });
             }
         }
-        for (path, relative) in folders {
-            self.folder(&path, top, &relative, ending, kind, depth + 1);
+        self.above.push(at.to_owned());
+        for (path, relative, is_link) in folders {
+            if is_link && self.leads_back(&path) {
+                let error = ModelError::new(
+                    ModelErrorKind::File,
+                    "this link leads back to a folder above it",
+                )
+                .at(Place::file(format!("{top}/{relative}")))
+                .hint("remove the link");
+                self.errors.push(error);
+                continue;
+            }
+            self.folder(&path, top, &relative, ending, kind);
         }
+        self.above.pop();
+    }
+}
+
+impl Walker<'_> {
+    fn leads_back(&self, link: &Path) -> bool {
+        let Ok(target) = link.canonicalize() else {
+            return true;
+        };
+        let mut above = self
+            .above
+            .iter()
+            .filter_map(|folder| folder.canonicalize().ok());
+        above.any(|folder| folder == target)
     }
 }
 

@@ -168,3 +168,20 @@ fn promises_and_snapshots_must_be_complete() {
         ],
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_back_is_not_followed() {
+    let fixture = Fixture::new("").file("models/a/b/c.sql", "select 1");
+    for link in ["x", "y"] {
+        std::os::unix::fs::symlink(
+            fixture.path().join("models"),
+            fixture.path().join("models/a/b").join(link),
+        )
+        .expect("links");
+    }
+    told(
+        &fixture.mistakes(),
+        &["this link leads back", "models/a/b/x"],
+    );
+}

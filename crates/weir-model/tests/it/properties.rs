@@ -361,3 +361,25 @@ exposures:
         Some(json!("orders"))
     );
 }
+
+#[test]
+fn functions_are_described_and_called() {
+    let parsed = Fixture::new("")
+        .file("functions/twice.sql", "x * 2")
+        .file(
+            "functions/f.yml",
+            "functions:
+  - name: twice
+    arguments: [{name: x, data_type: int}]
+    returns: {data_type: int}
+",
+        )
+        .file("models/a.sql", "select {{ function('twice') }}(1)")
+        .parse();
+    let function = &parsed.manifest.functions["function.shop.twice"];
+    assert_eq!(function.properties["returns"]["data_type"], "int");
+    assert_eq!(
+        node(&parsed, "model.shop.a").depends_on.nodes[0].as_str(),
+        "function.shop.twice"
+    );
+}
