@@ -194,6 +194,34 @@ pub(crate) fn unhashable(value: &Value) -> Result<()> {
     }
 }
 
+/// Whether two keys are the same. Maps ask this while they are locked, so it looks into nothing that
+/// could lead back to them: objects that do not say how to hash them are the same only as themselves.
+pub(super) fn same_key(left: &Value, right: &Value) -> bool {
+    same_at(left, right, 0)
+}
+
+fn same_at(left: &Value, right: &Value, depth: u32) -> bool {
+    match (left, right) {
+        _ if depth > MAX_DEPTH => false,
+        (Value::Object(a), Value::Object(b)) => {
+            Arc::ptr_eq(a, b) || a.hash().is_some() && b.hash().is_some() && a.equals(right)
+        }
+        (Value::Object(object), other) | (other, Value::Object(object)) => {
+            object.hash().is_some() && object.equals(other)
+        }
+        (Value::Tuple(a), Value::Tuple(b)) => {
+            a.address() == b.address()
+                || a.len() == b.len()
+                    && a.iter()
+                        .zip(b.iter())
+                        .all(|(a, b)| same_at(a, b, depth + 1))
+        }
+        (Value::List(_) | Value::Dict(_) | Value::Set(_), _)
+        | (_, Value::List(_) | Value::Dict(_) | Value::Set(_)) => false,
+        _ => left == right,
+    }
+}
+
 /// The hash of a key; equal keys have equal hashes.
 pub(crate) fn hash_of(value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Value, hash_of};
+use super::{Value, compare::same_key, hash_of};
 
 /// How many keys are searched one by one.
 const SMALL: usize = 8;
@@ -23,11 +23,11 @@ impl<T> Map<T> {
 
     pub(super) fn find(&self, key: &Value) -> Option<usize> {
         if self.index.is_empty() {
-            return self.keys.iter().position(|own| own == key);
+            return self.keys.iter().position(|own| same_key(own, key));
         }
         let hash = hash_of(key);
         self.index
-            .find(hash, |at| self.keys[*at as usize] == *key)
+            .find(hash, |at| same_key(&self.keys[*at as usize], key))
             .map(|at| *at as usize)
     }
 

@@ -194,7 +194,7 @@ fn deep_data_is_written_compared_and_dropped() {
         "{{ ns.l == ns.l }}",
         "{{ ns.l == [ns.l] }}",
         "{{ ns.d == {'a': ns.d} }}",
-        "{{ {ns.t: 1}|length }}",
+        "{{ {ns.t: 1}|length }}{{ {ns.t: 1, (ns.t,): 2}|length }}{{ {ns.t: 1}[(ns.t,)] }}",
         "{{ ns.l in [ns.l] }}",
         "{{ ns.d.copy()|length }}",
         "{{ '%s' % (ns.l,) }}",
@@ -225,6 +225,12 @@ fn deep_closures_are_dropped() {
     assert_eq!(render(text.into()).unwrap(), "ok");
     let text = "{% set ns = namespace(f='x') %}{% for i in range(50000) %}{% set ns.f = joiner(ns.f) %}{% set ns.c = cycler(ns.c, ns.f) %}{% set ns.n = namespace(a=ns.n) %}{% endfor %}ok";
     assert_eq!(render(text.into()).unwrap(), "ok");
+}
+
+#[test]
+fn keys_that_lead_back_to_their_dictionary_do_not_wait_for_it() {
+    let text = "{% set d = {} %}{% for i in range(12) %}{% do d.update({d.keys(): i}) %}{% do d.__setitem__(d.items(), 1) %}{{ d.get(d.keys()) }}{% endfor %}{% set e = {} %}{% for g in [{'k': 1, 'd': d}, {'k': 1, 'd': e}]|groupby('k') %}{% do d.update({g: 1}) %}{% do e.update({g: 1}) %}{% endfor %}{% for g in [{'k': 1, 'd': e}]|groupby('k') %}{% do d.update({g: 1}) %}{{ d[g] }}{% endfor %}";
+    render(text.into()).unwrap();
 }
 
 #[test]
