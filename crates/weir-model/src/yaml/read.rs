@@ -42,6 +42,8 @@ struct Builder<'t> {
     anchors: HashMap<usize, (Yaml, usize)>,
     aliased: usize,
     root: Option<Yaml>,
+    /// How many characters there are, if the last of them ends no line.
+    unended: Option<usize>,
     warnings: Vec<ModelError>,
 }
 
@@ -82,6 +84,7 @@ impl<'t> Builder<'t> {
             anchors: HashMap::new(),
             aliased: 0,
             root: None,
+            unended: (!text.ends_with('\n')).then(|| text.chars().count()),
             warnings: Vec::new(),
         }
     }
@@ -175,6 +178,14 @@ impl<'t> Builder<'t> {
     ) -> Result<(), ModelError> {
         let (line, column) = position(span.start);
         let plain = style == ScalarStyle::Plain;
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        // A block that the file ends with has a line break only if the file has one there.
+        let text = match text.strip_suffix('\n') {
+            Some(cut) if block && self.unended.is_some_and(|end| span.end.index() >= end) => {
+                Cow::Owned(cut.to_owned())
+            }
+            _ => text,
+        };
         let value = match tag {
             Some(tag) if tag.is_yaml_core_schema() => match scalar::tagged(&tag.suffix, &text) {
                 Some(value) => value,
@@ -488,6 +499,13 @@ mod tests {
 
         read("a.yml", "a: &a [*a]\n").expect_err("never ends");
         read("a.yml", "a: 1\n---\nb: 2\n").expect_err("has two documents");
+    }
+
+    #[test]
+    fn blocks_end_as_the_file_does() {
+        assert_eq!(json_of("a: |\n  x\n"), json!({ "a": "x\n" }));
+        assert_eq!(json_of("a: |\n  x"), json!({ "a": "x" }));
+        assert_eq!(json_of("a: >\n  x\n  y\nb: |\n  é"), json!({ "a": "x y\n", "b": "é" }));
     }
 
     #[test]
