@@ -9,6 +9,17 @@
 //! values and a closed grammar, after parsing every expression a second time, and positions would
 //! be lost on the way.
 //!
+//! It gives what Jinja2 3.1 with the extensions `do` and `loopcontrols` gives, but for this:
+//!
+//! - `include`, `import`, `extends` and `block` are refused, as projects have no templates to name;
+//!   `random` is refused, as it would make every run different.
+//! - Integers have up to 127 bits, beyond which they are an error. Sets keep the order of insertion.
+//! - `map`, `select` and their like apply at once and not when somebody goes through what they give,
+//!   which can be gone through once all the same. What Python shows as an address is left out.
+//! - `escape` and `safe` give plain strings: nothing escapes automatically in SQL. `pprint` writes
+//!   one line.
+//! - `__setitem__` and the like are allowed, where the sandbox of dbt refuses them.
+//!
 //! Every text, hostile ones included, ends in a value or an [`Error`]: steps, nesting, output and
 //! ranges have [`Limits`].
 

@@ -1,6 +1,6 @@
 //! Calls: of macros, objects, methods, filters and tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{Context, Interpreter, Running, scope::Scope, statements::Output};
 use crate::{
@@ -8,6 +8,9 @@ use crate::{
     builtins,
     syntax::{Arguments, CALLER, Expr, ExprId, KWARGS, MacroNode, VARARGS},
 };
+
+/// What is called without a name; functions put their own here.
+static UNNAMED: LazyLock<Arc<str>> = LazyLock::new(|| "object".into());
 
 /// The template and offset of a call.
 pub(crate) type From<'a> = Option<(&'a Template, u32)>;
@@ -58,7 +61,7 @@ impl Interpreter {
             Value::Object(object) => {
                 self.check_stack()?;
                 let object = Arc::clone(object);
-                let name = Arc::from(object.type_name());
+                let name = UNNAMED.clone();
                 let mut call = self.host_call(name, args, names, from);
                 object.call(&mut call)
             }
@@ -77,7 +80,7 @@ impl Interpreter {
     pub(crate) fn method_of(
         &mut self,
         object: &Value,
-        name: &str,
+        name: &Arc<str>,
         args: Args,
         names: &dyn Names,
         from: From<'_>,
@@ -90,7 +93,7 @@ impl Interpreter {
             }
             Value::Object(host) => {
                 self.check_stack()?;
-                let mut call = self.host_call(name.into(), args, names, from);
+                let mut call = self.host_call(Arc::clone(name), args, names, from);
                 if let Some(value) = host.method(name, &mut call)? {
                     return Ok(value);
                 }
@@ -99,8 +102,8 @@ impl Interpreter {
                     return self.call_value(&attribute, args, names, from);
                 }
             }
-            _ if builtins::method_names(object).contains(&name) => {
-                let mut call = self.host_call(name.into(), args, names, from);
+            _ if builtins::method_names(object).contains(&&**name) => {
+                let mut call = self.host_call(Arc::clone(name), args, names, from);
                 return builtins::call_method(object, name, &mut call);
             }
             _ => {}
@@ -113,19 +116,19 @@ impl Interpreter {
 
     pub(crate) fn apply_filter(
         &mut self,
-        name: &str,
+        name: &Arc<str>,
         args: Args,
         names: &dyn Names,
         from: From<'_>,
     ) -> Result<Value> {
         self.charge(1)?;
         if !self.environment().filters.is_empty()
-            && let Some(filter) = self.environment().filters.get(name).cloned()
+            && let Some(filter) = self.environment().filters.get(&**name).cloned()
         {
-            return filter(&mut self.host_call(name.into(), args, names, from));
+            return filter(&mut self.host_call(Arc::clone(name), args, names, from));
         }
         match builtins::filter(name) {
-            Some(filter) => filter(&mut self.host_call(name.into(), args, names, from)),
+            Some(filter) => filter(&mut self.host_call(Arc::clone(name), args, names, from)),
             None => {
                 let mut known: Vec<&str> = builtins::filter_names().collect();
                 let own: Vec<Arc<str>> = self.environment().filters.keys().cloned().collect();
@@ -137,17 +140,17 @@ impl Interpreter {
 
     pub(crate) fn apply_test(
         &mut self,
-        name: &str,
+        name: &Arc<str>,
         args: Args,
         names: &dyn Names,
         from: From<'_>,
     ) -> Result<bool> {
         self.charge(1)?;
-        if let Some(test) = self.environment().tests.get(name).cloned() {
-            return Ok(test(&mut self.host_call(name.into(), args, names, from))?.is_true());
+        if let Some(test) = self.environment().tests.get(&**name).cloned() {
+            return Ok(test(&mut self.host_call(Arc::clone(name), args, names, from))?.is_true());
         }
         match builtins::test(name) {
-            Some(test) => test(&mut self.host_call(name.into(), args, names, from)),
+            Some(test) => test(&mut self.host_call(Arc::clone(name), args, names, from)),
             None => Err(missing(
                 "test",
                 name,

@@ -192,7 +192,7 @@ impl Interpreter {
         args: Args,
         names: &dyn Names,
     ) -> Result<Value> {
-        self.enter(|this| this.method_of(object, method, args, names, None))
+        self.enter(|this| this.method_of(object, &method.into(), args, names, None))
     }
 
     /// Applies a filter by name.
@@ -204,7 +204,7 @@ impl Interpreter {
         names: &dyn Names,
     ) -> Result<Value> {
         args.positional.insert(0, value);
-        self.enter(|this| this.apply_filter(name, args, names, None))
+        self.enter(|this| this.apply_filter(&name.into(), args, names, None))
     }
 
     /// Applies a test by name.
@@ -216,7 +216,7 @@ impl Interpreter {
         names: &dyn Names,
     ) -> Result<bool> {
         args.positional.insert(0, value);
-        self.enter(|this| this.apply_test(name, args, names, None))
+        self.enter(|this| this.apply_test(&name.into(), args, names, None))
     }
 
     /// The running macros, outermost first.
