@@ -181,16 +181,13 @@ impl Graph {
             for &parent in tested {
                 for &child in &self.children[parent] {
                     // What the test itself waits for cannot wait for the test.
-                    if is_test(&self.ids[child])
-                        || child == test
-                        || ancestors[test].contains(&child)
-                    {
+                    if is_test(&self.ids[child]) || child == test || ancestors[test].has(child) {
                         continue;
                     }
                     let all_above = tested.iter().all(|other| {
                         *other == parent
                             || self.parents[child].contains(other)
-                            || ancestors[child].contains(other)
+                            || ancestors[child].has(*other)
                     });
                     if all_above {
                         needs[child].insert(test);
@@ -207,13 +204,13 @@ impl Graph {
         graph
     }
 
-    fn all_ancestors(&self) -> Vec<HashSet<usize>> {
-        let mut all: Vec<HashSet<usize>> = vec![HashSet::new(); self.ids.len()];
+    fn all_ancestors(&self) -> Vec<Bits> {
+        let mut all: Vec<Bits> = vec![Bits::default(); self.ids.len()];
         for at in self.order() {
-            let mut found = HashSet::new();
+            let mut found = Bits::of(self.ids.len());
             for &parent in &self.parents[at] {
-                found.insert(parent);
-                found.extend(all[parent].iter().copied());
+                found.set(parent);
+                found.join(&all[parent]);
             }
             all[at] = found;
         }
@@ -263,6 +260,32 @@ impl Graph {
             levels[level[at]].push(self.ids[at].clone());
         }
         levels
+    }
+}
+
+/// A set of places, one bit for each: projects have thousands, and every thing has such a set.
+#[derive(Debug, Clone, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn of(count: usize) -> Self {
+        Self(vec![0; count.div_ceil(64)])
+    }
+
+    fn set(&mut self, at: usize) {
+        self.0[at / 64] |= 1 << (at % 64);
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.0
+            .get(at / 64)
+            .is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more;
+        }
     }
 }
 

@@ -179,6 +179,11 @@ fn entry(
             &wanted,
         ));
     }
+    if let Some(name) = yaml.get("name").filter(|name| name.as_bool().is_some()) {
+        let message = format!("the name of this entry of `{section}` is read as a truth value");
+        return Err(problem(file, name.line, name.column, message)
+            .hint("quote it: in YAML `on`, `off`, `yes`, `no` without quotes are true or false"));
+    }
     let Some(name) = yaml.get("name").and_then(Yaml::scalar_text) else {
         let error = problem(
             file,

@@ -79,18 +79,21 @@ pub(crate) fn path_fits(path: &str, pattern: &str) -> bool {
         .trim_start_matches("./")
         .split('/')
         .collect();
-    parts_fit(&path, &pattern)
-}
-
-fn parts_fit(path: &[&str], pattern: &[&str]) -> bool {
-    match pattern.first() {
-        None => path.is_empty(),
-        Some(&"**") => (0..=path.len()).any(|skipped| parts_fit(&path[skipped..], &pattern[1..])),
-        Some(first) => {
-            path.first().is_some_and(|part| fits(part, first))
-                && parts_fit(&path[1..], &pattern[1..])
+    // Which beginnings of the path fit the pattern read so far: no pattern takes long.
+    let mut fitting = vec![false; path.len() + 1];
+    fitting[0] = true;
+    for part in pattern {
+        let mut next = vec![false; path.len() + 1];
+        for at in 0..=path.len() {
+            next[at] = if part == "**" {
+                fitting[at] || (at > 0 && next[at - 1])
+            } else {
+                at > 0 && fitting[at - 1] && fits(path[at - 1], part)
+            };
         }
+        fitting = next;
     }
+    fitting[path.len()]
 }
 
 #[cfg(test)]

@@ -185,3 +185,11 @@ fn a_link_that_leads_back_is_not_followed() {
         &["this link leads back", "models/a/b/x"],
     );
 }
+
+#[test]
+fn a_name_that_yaml_takes_for_false_is_explained() {
+    let report = Fixture::new("")
+        .file("models/schema.yml", "models:\n  - name: off\n")
+        .mistakes();
+    told(&report, &["models/schema.yml:2:11", "quote it"]);
+}

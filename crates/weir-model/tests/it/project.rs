@@ -139,3 +139,62 @@ fn hooks_become_operations() {
     assert_eq!(end.depends_on.macros[0].as_str(), "macro.shop.done");
     assert_eq!(parsed.manifest.nodes.len(), 3);
 }
+
+#[test]
+fn packages_come_from_repositories_at_a_revision() {
+    let upstream = tempfile::tempdir().expect("makes a folder");
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git")
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-C"])
+            .arg(upstream.path())
+            .args(arguments)
+            .output()
+            .expect("git runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let write = |version: &str| {
+        let below = upstream.path().join("dbt");
+        std::fs::create_dir_all(&below).expect("makes a folder");
+        std::fs::write(
+            below.join("dbt_project.yml"),
+            format!("name: lib\nversion: '{version}'\n"),
+        )
+        .expect("writes");
+    };
+    git(&["init", "--quiet"]);
+    write("1.0.0");
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    git(&["tag", "v1"]);
+    write("2.0.0");
+    git(&["commit", "--quiet", "-am", "two"]);
+    let url = upstream.path().display();
+    let fixture = Fixture::new("").file(
+        "packages.yml",
+        &format!("packages:\n  - git: {url}\n    revision: v1\n    subdirectory: dbt\n"),
+    );
+    let mut options = DepsOptions {
+        load: fixture.load_options(),
+        mirror: None,
+    };
+    let done = install(&options).expect("is fetched");
+    assert_eq!(done[0].version.as_deref(), Some("1.0.0"));
+    assert!(
+        fixture
+            .path()
+            .join("dbt_packages/lib/dbt_project.yml")
+            .is_file()
+    );
+
+    let fixture = fixture.file(
+        "packages.yml",
+        &format!("packages:\n  - git: {url}\n    revision: v9\n"),
+    );
+    options.load = fixture.load_options();
+    let report = reports(&install(&options).expect_err("has no such revision"));
+    assert!(report.contains("cannot fetch"), "{report}");
+}
