@@ -113,6 +113,14 @@ fn version(text: &str) -> Option<(Version, &str)> {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_not(text in "(\\PC|ref|source|[(){}'\",=v0-9 ]){0,30}") {
+            read(&text);
+            crate::parse::calls::calls(&text);
+        }
+    }
+
     #[test]
     fn calls_in_yaml_are_read() {
         let plain = |package: Option<&str>, name: &str, version| {

@@ -100,6 +100,14 @@ pub(crate) fn path_fits(path: &str, pattern: &str) -> bool {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_pattern_ends(text in "\\PC{0,60}", pattern in "(\\PC|[*?!\\[\\]/-]){0,60}") {
+            fits(&text, &pattern);
+            path_fits(&text, &pattern);
+        }
+    }
+
     #[test]
     fn patterns_fit_as_in_python() {
         for (text, pattern, wanted) in [

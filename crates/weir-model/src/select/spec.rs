@@ -236,6 +236,14 @@ fn default_method(value: &str) -> &'static str {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_word_is_read_or_refused(word in "(\\PC|[@+0-9a-z.:*,]){0,40}") {
+            let _ = Criteria::read(&word, Indirect::Eager);
+            let _ = Spec::read(&[word], &[], Indirect::Eager);
+        }
+    }
+
     #[test]
     fn operators_are_read() {
         let read = |raw: &str| Criteria::read(raw, Indirect::Eager).expect("is a selection");

@@ -505,7 +505,28 @@ mod tests {
     fn blocks_end_as_the_file_does() {
         assert_eq!(json_of("a: |\n  x\n"), json!({ "a": "x\n" }));
         assert_eq!(json_of("a: |\n  x"), json!({ "a": "x" }));
-        assert_eq!(json_of("a: >\n  x\n  y\nb: |\n  é"), json!({ "a": "x y\n", "b": "é" }));
+        assert_eq!(
+            json_of("a: >\n  x\n  y\nb: |\n  é"),
+            json!({ "a": "x y\n", "b": "é" })
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "(\\PC|[-:{}&*!|>'\"#%@a-z0-9<~ \n\t,.\\[\\]]){0,120}"
+        ) {
+            if let Err(error) = read("a.yml", &text) {
+                proptest::prop_assert!(!error.report().is_empty());
+            }
+        }
+
+        #[test]
+        fn any_scalar_is_resolved(text in "[-+0-9_.:eExbTZn~a-f ]{0,24}") {
+            let _ = read("a.yml", &format!("a: {text}"));
+            let _ = read("a.yml", &format!("a: !!int {text}"));
+            let _ = read("a.yml", &format!("a: !!timestamp {text}"));
+        }
     }
 
     #[test]
