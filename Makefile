@@ -35,4 +35,4 @@ lint: ## Formatting, clippy, absences, licences
 	  else echo "cargo-deny is not installed; licences are not checked" >&2; fi
 
 docs: build ## Write the generated reference pages
-	@$(TARGET)/debug/weir docs docs
+	@$(TARGET)/debug/weir reference docs

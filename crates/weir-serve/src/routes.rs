@@ -32,6 +32,10 @@ pub(crate) fn router(
         .merge(admin::access())
         .with_state(services.clone())
         .merge(query::router(services.engine.clone()))
+        .merge(query::transactions(
+            services.engine.clone(),
+            services.catalog.clone(),
+        ))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));
     let metrics_page = Router::new()
         .route("/metrics", get(metrics_page))

@@ -62,6 +62,9 @@ impl House {
             engine_options(&project, &config),
         )
         .explain(|| "cannot start the query engine".into())?;
+        if let Err(error) = engine.recover().await {
+            tracing::error!(%error, "a publication that was cut off is not taken back; the next start tries again");
+        }
         let live = LiveEvents::new();
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
@@ -379,6 +382,7 @@ fn engine_options(project: &Project, config: &Config) -> EngineOptions {
         temp_bytes: query.temp_size.bytes(),
         value_bytes: query.value_size.bytes(),
         timeout: query.timeout,
+        transaction_timeout: query.transaction_timeout,
         waiting: query.queue,
         running: query.concurrency,
         ..EngineOptions::default()

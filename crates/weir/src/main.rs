@@ -8,6 +8,7 @@ mod failure;
 mod house;
 mod log;
 mod memory;
+mod model;
 mod postgres;
 mod project;
 mod repl;

@@ -34,13 +34,21 @@ impl Project {
             return Err(Failure::new(message).with_hint(hint));
         }
         let here = std::env::current_dir().explain(|| "cannot tell the current folder".into())?;
-        match here.ancestors().find(|dir| dir.join(CONFIG_FILE).is_file()) {
-            Some(dir) => Ok(Self::at(dir)),
+        match Self::around(&here) {
+            Some(project) => Ok(project),
             None => {
                 let message = format!("there is no `{CONFIG_FILE}` here or above");
                 Err(Failure::new(message).with_hint(hint))
             }
         }
+    }
+
+    /// Returns the project that `folder` lies in.
+    pub(crate) fn around(folder: &Path) -> Option<Self> {
+        let mut upwards = folder.ancestors();
+        upwards
+            .find(|dir| dir.join(CONFIG_FILE).is_file())
+            .map(Self::at)
     }
 
     pub(crate) fn dir(&self) -> &Path {

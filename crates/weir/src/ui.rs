@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 
 /// All printing: the answer to stdout, everything else to stderr.
+#[derive(Clone, Debug)]
 pub(crate) struct Ui {
     json: bool,
     colour: bool,
@@ -88,6 +89,37 @@ impl Ui {
             self.paint(Style::Yellow, "warning"),
             line.as_ref()
         ));
+    }
+
+    /// Says one of several things that are wrong; a [`Self::failure`] follows.
+    pub(crate) fn problem(&self, report: impl AsRef<str>) {
+        to_stderr(&format!(
+            "{}: {}\n",
+            self.paint(Style::Red, "error"),
+            report.as_ref()
+        ));
+    }
+
+    /// Says how one piece of work ended: its outcome, what it was, a remark and how long it took.
+    pub(crate) fn outcome(&self, word: &str, is_bad: bool, what: &str, remark: &str, took: &str) {
+        let style = match (is_bad, word) {
+            (true, "warn") => Style::Yellow,
+            (true, _) => Style::Red,
+            (false, _) => Style::Green,
+        };
+        let word = self.paint(style, &format!("{word:>8}"));
+        let remark = match remark.is_empty() {
+            true => String::new(),
+            false => format!("  {remark}"),
+        };
+        to_stderr(&format!("{word}  {what}{remark}  {took}"));
+    }
+
+    /// Writes more about what was just said, indented.
+    pub(crate) fn detail(&self, text: impl AsRef<str>) {
+        for line in text.as_ref().lines() {
+            to_stderr(&format!("          {line}"));
+        }
     }
 
     /// Says why a command failed: what, its causes, the way out.

@@ -6,6 +6,7 @@
 mod batches;
 mod catalog;
 mod csv;
+mod foresee;
 mod freshness;
 mod hooks;
 mod node;

@@ -69,6 +69,10 @@ impl Encoder {
                 };
                 let columns = json(serde_json::to_string(&columns))?;
                 let versions = json(serde_json::to_string(&result.versions))?;
+                let affected = match result.command.rows {
+                    Some(rows) => format!(",\"rows_affected\":{rows}"),
+                    None => String::new(),
+                };
                 let head = format!(
                     "{{\"query_id\":\"{}\",\"columns\":{columns},\"rows\":[",
                     result.id
@@ -76,7 +80,10 @@ impl Encoder {
                 Form::Json {
                     plain: plain(&schema, Flat::Json),
                     head,
-                    tail: format!(",\"versions\":{versions}}}\n"),
+                    tail: format!(
+                        ",\"versions\":{versions},\"command\":\"{}\"{affected}}}\n",
+                        result.command.tag
+                    ),
                 }
             }
             Format::JsonLines => Form::JsonLines {

@@ -5,8 +5,10 @@ mod failure;
 mod format;
 mod parquet;
 mod route;
+mod transactions;
 
 pub(crate) use route::router;
+pub(crate) use transactions::transactions;
 
 /// The names of the formats of rows.
 pub(crate) const FORMATS: [&str; 5] = format::Format::NAMES;

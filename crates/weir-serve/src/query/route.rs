@@ -46,6 +46,7 @@ struct Question {
     params: Vec<Value>,
     format: Option<String>,
     timeout_ms: Option<u64>,
+    transaction: Option<String>,
 }
 
 /// The same in a URL, where values are text.
@@ -83,13 +84,20 @@ async fn ask(State(engine): State<Engine>, who: SignedIn, request: Request) -> R
     } else {
         "http"
     };
+    let caller = who.caller(door);
+    let transaction = question.transaction.as_deref();
+    let transaction = match transaction.map(|id| engine.transaction(&caller, id)).transpose() {
+        Ok(transaction) => transaction,
+        Err(error) => return Failure::from(&error).into_response(),
+    };
     let request = QueryRequest {
         sql: question.sql,
         params: question.params.into_iter().map(Into::into).collect(),
         settings: Default::default(),
         read_only: reads,
-        caller: who.caller(door),
+        caller,
         timeout: question.timeout_ms.map(Duration::from_millis),
+        transaction,
     };
     match engine.query(request).await {
         Ok(result) => answer(&engine, result, format).await,
@@ -107,6 +115,7 @@ async fn question(request: Request) -> Result<Question, ApiError> {
         params,
         format: url.format.clone(),
         timeout_ms: url.timeout_ms,
+        transaction: None,
     };
     let params = match url.params.as_deref() {
         None => Vec::new(),

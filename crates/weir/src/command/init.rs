@@ -95,6 +95,17 @@ pub(crate) async fn create_project(
     Ok(new.key.reveal().to_owned())
 }
 
+/// Makes a project of a folder that holds models: all that Weir keeps lies in its `.weir`.
+pub(crate) async fn create_for_models(project: &Project, ui: &Ui) -> Result<(), Failure> {
+    project.create_state_dir()?;
+    // A folder under git stays as clean as it was.
+    write_new(&project.state_dir().join(".gitignore"), "*\n")?;
+    let catalog = project.open_catalog().await?;
+    ensure_owner(project, &catalog, ui).await?;
+    catalog.close().await;
+    write_new(&project.dir().join(CONFIG_FILE), CONFIG_FOR_MODELS)
+}
+
 /// Writes a file unless there is one: a project may begin in a folder that holds other things.
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     if path.exists() {
@@ -113,6 +124,18 @@ listen = \"127.0.0.1:8080\"
 [lake]
 # A folder, or an s3://, gs:// or az:// URL.
 url = \"lake\"
+";
+
+const CONFIG_FOR_MODELS: &str = "\
+# Every key, its default and its environment variable: docs/configuration.md
+version = 1
+
+[server]
+listen = \"127.0.0.1:8080\"
+
+[lake]
+# A folder, or an s3://, gs:// or az:// URL.
+url = \".weir/lake\"
 ";
 
 const SOURCE: &str = "\

@@ -17,15 +17,16 @@ mod tokens;
 mod up;
 mod users;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
 use crate::failure::{Explain, Failure};
+use crate::model::{DbtArgs, ModelCommand};
 use crate::project::Project;
 use crate::ui::Ui;
 
-pub(crate) use init::create_project;
+pub(crate) use init::{create_for_models, create_project};
 
 /// Weir: a startup's data infrastructure in one binary.
 #[derive(Parser)]
@@ -57,6 +58,15 @@ impl Global {
     pub(crate) fn project(&self) -> Result<Project, Failure> {
         Project::find(self.project.as_deref())
     }
+
+    /// Finds the project that was named, or the next one upwards of `folder`; none when there is
+    /// none.
+    pub(crate) fn project_around(&self, folder: &Path) -> Result<Option<Project>, Failure> {
+        match &self.project {
+            Some(named) => Project::find(Some(named)).map(Some),
+            None => Ok(Project::around(folder)),
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -76,8 +86,12 @@ enum Command {
     Rebuild(rebuild::Args),
     Replay(replay::Args),
     Doctor(doctor::Args),
+    #[command(flatten)]
+    Model(ModelCommand),
+    /// Run a command line of dbt as it is
+    Dbt(DbtArgs),
     #[command(hide = true)]
-    Docs(docs::Args),
+    Reference(docs::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -106,7 +120,9 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
-            Command::Docs(args) => args.run(ui),
+            Command::Model(command) => command.run(&global, ui).await,
+            Command::Dbt(args) => args.run(&global, ui).await,
+            Command::Reference(args) => args.run(ui),
         }
     });
     // A blocked read of the terminal must not hold up the end of the process.

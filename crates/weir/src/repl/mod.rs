@@ -5,9 +5,10 @@ mod complete;
 mod meta;
 mod prompt;
 mod session;
-mod split;
+pub(crate) mod split;
 mod table;
 
 pub(crate) use answer::Format;
 pub(crate) use prompt::interactive;
 pub(crate) use session::Session;
+pub(crate) use table::grid;

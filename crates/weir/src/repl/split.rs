@@ -1,6 +1,6 @@
 /// Splits text into what can be run: statements that end in `;` and `\commands` on lines of their
 /// own. The rest is what is not finished yet.
-pub(super) fn split(text: &str) -> (Vec<&str>, &str) {
+pub(crate) fn split(text: &str) -> (Vec<&str>, &str) {
     let mut done = Vec::new();
     let mut rest = text;
     loop {

@@ -37,12 +37,27 @@ pub(super) fn table(answer: &Answer) -> String {
     let heads: Vec<String> = answer
         .columns
         .iter()
-        .map(|column| clean(&column.name))
+        .map(|column| column.name.clone())
         .collect();
     let rows: Vec<Vec<String>> = answer
         .rows
         .iter()
-        .map(|row| row.iter().map(|value| cut(clean(&text(value)))).collect())
+        .map(|row| row.iter().map(text).collect())
+        .collect();
+    aligned(&heads, &rows, |i| answer.columns[i].is_number())
+}
+
+/// Writes rows of text under their heads.
+pub(crate) fn grid(heads: &[String], rows: &[Vec<String>]) -> String {
+    let grid = aligned(heads, rows, |_| false);
+    grid.trim_end().to_owned()
+}
+
+fn aligned(heads: &[String], rows: &[Vec<String>], right: impl Fn(usize) -> bool) -> String {
+    let heads: Vec<String> = heads.iter().map(|head| clean(head)).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|value| cut(clean(value))).collect())
         .collect();
     let widths: Vec<usize> = (0..heads.len())
         .map(|i| {
@@ -58,7 +73,7 @@ pub(super) fn table(answer: &Answer) -> String {
     let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
     let _ = writeln!(out, "─{}─", rules.join("─┼─"));
     for row in &rows {
-        line(&mut out, row, &widths, |i| answer.columns[i].is_number());
+        line(&mut out, row, &widths, &right);
     }
     out
 }

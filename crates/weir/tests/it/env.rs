@@ -191,7 +191,7 @@ pub(crate) fn weir(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
 }
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_"));
     for (name, _) in ours {

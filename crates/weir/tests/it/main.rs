@@ -8,6 +8,7 @@ mod engines;
 mod env;
 mod hostile;
 mod http;
+mod models;
 mod openapi;
 mod planted;
 mod postgres;

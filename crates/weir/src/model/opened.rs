@@ -1,0 +1,215 @@
+//! A project, read and parsed, with the place its models are built in.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::Utc;
+use parking_lot::Mutex;
+use serde_json::Value;
+use weir_model::ModelError;
+use weir_model::context::{Flags, Invocation, LogLine, LogSink, SystemClock, environment};
+use weir_model::node::Manifest;
+use weir_model::parse::{ParseOptions, Parsed, parse};
+use weir_model::project::{LoadOptions, Project, Target, load};
+use weir_model::warehouse::postgres::{Postgres, PostgresOptions};
+use weir_model::warehouse::{Dialect, Warehouse};
+
+use super::arguments::ProjectArgs;
+use super::server::Server;
+use super::warehouse::{DATABASE, WeirWarehouse, dialect};
+use crate::command::Global;
+use crate::failure::{Explain, Failure};
+use crate::ui::Ui;
+
+/// A project that was read and parsed.
+pub(crate) struct Opened {
+    pub(crate) folder: PathBuf,
+    pub(crate) project: Arc<Project>,
+    pub(crate) parsed: Parsed,
+    /// Whether models are built in this Weir, and not on a server of PostgreSQL.
+    pub(crate) is_here: bool,
+    /// What templates said, to be shown where people look.
+    pub(crate) said: Arc<Said>,
+}
+
+/// Keeps what templates say until somebody shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Said(Mutex<Vec<LogLine>>);
+
+impl LogSink for Said {
+    fn line(&self, line: LogLine) {
+        self.0.lock().push(line);
+    }
+}
+
+impl Said {
+    /// Returns what was said since the last call.
+    pub(crate) fn take(&self) -> Vec<LogLine> {
+        std::mem::take(&mut self.0.lock())
+    }
+
+    /// Shows what was said since the last call.
+    pub(crate) fn show(&self, ui: &Ui) {
+        for line in self.take().iter().filter(|line| line.shown) {
+            match line.plain {
+                true => ui.answer(&line.text),
+                false => ui.status(&line.text),
+            }
+        }
+    }
+}
+
+impl Opened {
+    pub(crate) fn manifest(&self) -> Arc<Manifest> {
+        self.parsed.manifest.clone()
+    }
+
+    /// Returns where compiled SQL and artifacts go.
+    pub(crate) fn target_dir(&self) -> PathBuf {
+        self.folder.join(&self.project.root().target_path)
+    }
+
+    /// Returns the warehouse that the target names; the server is this Weir's, where one was needed.
+    pub(crate) async fn warehouse(
+        &self,
+        global: &Global,
+        ui: &Ui,
+    ) -> Result<(Arc<dyn Warehouse>, Option<(Server, WeirWarehouse)>), Failure> {
+        let target = &self.project.target;
+        if !self.is_here {
+            let options = PostgresOptions::from_profile(&target.fields)
+                .explain(|| format!("output `{}` of profiles.yml is wrong", target.name))?;
+            return Ok((Arc::new(Postgres::new(options)), None));
+        }
+        let (server, client) = Server::reach(global, &self.folder, ui).await?;
+        let weir = WeirWarehouse::new(client, &target.kind);
+        Ok((Arc::new(weir.clone()), Some((server, weir))))
+    }
+}
+
+/// Reads and parses the project that the arguments name, and shows warnings.
+pub(crate) fn open(args: &ProjectArgs, flags: Flags, ui: &Ui) -> Result<Opened, Failure> {
+    let said = Arc::new(Said::default());
+    let options = load_options(args, ui)?;
+    let (environment, env) = (options.environment.clone(), options.env.clone());
+    let loaded = load(&options).map_err(|errors| wrong(&errors, ui))?;
+    let mut project = Arc::unwrap_or_clone(loaded.project);
+    if project.target.is_default
+        && let Some(name) = &args.target
+    {
+        as_environment(&mut project.target, name);
+    }
+    let is_here = args.here || project.target.kind != "postgres";
+    if is_here {
+        // There is one database here, whatever the profile calls that of the warehouse it is for.
+        let target = &mut project.target;
+        target.database = Some(DATABASE.to_owned());
+        for key in ["database", "dbname"] {
+            target.fields.insert(key.into(), Value::from(DATABASE));
+        }
+    }
+    let dialect = match is_here {
+        true => dialect(&project.target.kind),
+        false => Dialect::postgres(),
+    };
+    let project = Arc::new(project);
+    let parse_options = ParseOptions {
+        environment,
+        env,
+        dialect,
+        flags,
+        invocation: Invocation {
+            id: uuid::Uuid::new_v4().to_string(),
+            started_at: Utc::now(),
+            clock: Arc::new(SystemClock),
+        },
+        log: said.clone(),
+        threads: 2,
+    };
+    let parsed = parse(&project, &parse_options).map_err(|errors| wrong(&errors, ui))?;
+    let warnings: Vec<&ModelError> = loaded.warnings.iter().chain(&parsed.warnings).collect();
+    if args.warn_error && !warnings.is_empty() {
+        let errors: Vec<ModelError> = warnings.into_iter().cloned().collect();
+        return Err(wrong(&errors, ui).with_hint("--warn-error takes warnings for errors"));
+    }
+    if !args.quiet {
+        for warning in warnings {
+            ui.warn(warning.report());
+        }
+        said.show(ui);
+    }
+    Ok(Opened {
+        folder: options.project_dir,
+        project,
+        parsed,
+        is_here,
+        said,
+    })
+}
+
+/// Returns how the project that the arguments name is read.
+pub(crate) fn load_options(args: &ProjectArgs, ui: &Ui) -> Result<LoadOptions, Failure> {
+    let mut options = LoadOptions::new(folder(args)?, Arc::new(environment()));
+    options.profiles_dir.clone_from(&args.profiles_dir);
+    options.profile.clone_from(&args.profile);
+    options.target.clone_from(&args.target);
+    options.threads = args.threads;
+    let variables = std::env::vars_os();
+    let variables = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    options.env = Arc::new(variables.collect());
+    options.home = std::env::home_dir();
+    options.target_path = args.target_path.as_ref().map(|path| path.display().to_string());
+    if let Some(vars) = &args.vars {
+        options.vars = weir_model::project::vars_of(vars).map_err(|error| wrong(&[error], ui))?;
+    }
+    Ok(options)
+}
+
+/// Builds under a name of its own what has no profile: `--target dev_anna` goes to the schema
+/// `dev_anna`.
+fn as_environment(target: &mut Target, name: &str) {
+    name.clone_into(&mut target.name);
+    if name == "default" || name == "prod" {
+        return;
+    }
+    name.clone_into(&mut target.schema);
+    target.fields.insert("schema".into(), Value::from(name));
+}
+
+/// Finds the folder of the project: the one that was named, or the next one upwards.
+fn folder(args: &ProjectArgs) -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().explain(|| "cannot tell the current folder".into())?;
+    if let Some(named) = &args.project_dir {
+        return Ok(here.join(named));
+    }
+    let is_project = |folder: &&Path| folder.join("dbt_project.yml").is_file();
+    match here.ancestors().find(is_project) {
+        Some(folder) => Ok(folder.to_owned()),
+        None => Err(Failure::new("there is no `dbt_project.yml` here or above")
+            .with_hint("go to the folder of a dbt project, or name it by --project-dir")),
+    }
+}
+
+/// Shows everything that is wrong with a project, and says how much it is.
+pub(crate) fn wrong(errors: &[ModelError], ui: &Ui) -> Failure {
+    for error in errors {
+        if ui.is_json() {
+            ui.answer_json(&serde_json::json!({
+                "error": error.message(),
+                "node": error.node(),
+                "file": error.place().map(|place| place.file.to_string()),
+                "line": error.place().map(|place| place.line),
+                "column": error.place().map(|place| place.column),
+                "hint": error.hint_text(),
+            }));
+        } else {
+            ui.problem(error.report());
+        }
+    }
+    let message = match errors.len() {
+        1 => "the project has an error".to_owned(),
+        count => format!("the project has {count} errors"),
+    };
+    Failure::new(message)
+}

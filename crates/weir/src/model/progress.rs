@@ -1,0 +1,146 @@
+//! What people see while nodes run: one calm line for each that ended, and how far it is.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
+use weir_model::node::{Manifest, ResourceKind, UniqueId};
+use weir_model::run::{NodeResult, Observer, Report, Status};
+
+use super::opened::Said;
+use crate::ui::Ui;
+
+/// Follows a run on the terminal.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    manifest: Arc<Manifest>,
+    said: Arc<Said>,
+    ui: Ui,
+    quiet: bool,
+    bar: ProgressBar,
+    running: Mutex<Vec<String>>,
+}
+
+impl Progress {
+    pub(crate) fn new(manifest: Arc<Manifest>, said: Arc<Said>, ui: Ui, quiet: bool) -> Self {
+        let bar = match std::io::stderr().is_terminal() && !quiet && !ui.is_json() {
+            true => ProgressBar::new(0),
+            false => ProgressBar::hidden(),
+        };
+        // The template is ours, and is tested with every run on a terminal.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self {
+            manifest,
+            said,
+            ui,
+            quiet,
+            bar,
+            running: Mutex::default(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn name(&self, id: &UniqueId) -> String {
+        match self.manifest.nodes.get(id) {
+            Some(node) if is_relation(node.kind) => format!("{}.{}", node.schema, node.alias),
+            Some(node) => node.name.clone(),
+            None => id.as_str().rsplit('.').next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn show_running(&self) {
+        self.bar.set_message(self.running.lock().join(", "));
+    }
+}
+
+fn is_relation(kind: ResourceKind) -> bool {
+    matches!(kind, ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot)
+}
+
+/// Returns what is said of a node besides its name.
+fn remark(result: &NodeResult) -> String {
+    let affected = result.response.get("rows_affected").and_then(serde_json::Value::as_i64);
+    match (result.status, result.failures, affected) {
+        (Status::Fail | Status::Warn, Some(failures), _) => format!("{failures} rows"),
+        (Status::Success, _, Some(rows)) if rows >= 0 => format!("{rows} rows"),
+        _ => String::new(),
+    }
+}
+
+impl Observer for Progress {
+    fn planned(&self, nodes: usize) {
+        self.bar.set_length(nodes as u64);
+    }
+
+    fn started(&self, id: &UniqueId, _index: usize) {
+        self.running.lock().push(self.name(id));
+        self.show_running();
+    }
+
+    fn ended(&self, result: &NodeResult, _index: Option<usize>) {
+        let name = self.name(&result.id);
+        self.running.lock().retain(|running| *running != name);
+        self.bar.inc(1);
+        self.show_running();
+        let lines = self.said.take();
+        if self.ui.is_json() {
+            self.ui.answer_json(&serde_json::json!({
+                "node": result.id.as_str(),
+                "status": result.status.as_str(),
+                "seconds": result.seconds,
+                "failures": result.failures,
+                "message": result.message,
+            }));
+            return;
+        }
+        let is_bad = result.status.is_failure() || result.status == Status::Warn;
+        if self.quiet && !is_bad {
+            return;
+        }
+        self.bar.suspend(|| {
+            for line in lines.iter().filter(|line| line.shown) {
+                self.ui.status(&line.text);
+            }
+            let kind = result.kind.as_str();
+            let took = format!("{:.2}s", result.seconds);
+            let remark = remark(result);
+            self.ui.outcome(result.status.as_str(), is_bad, &format!("{kind} {name}"), &remark, &took);
+            if let Some(error) = &result.error {
+                self.ui.detail(error.report());
+            }
+        });
+    }
+}
+
+/// Says how a run went, in one line, and names what failed.
+pub(crate) fn summary(report: &Report) -> String {
+    let parts: Vec<String> = [
+        (Status::Success, "built"),
+        (Status::Pass, "tests passed"),
+        (Status::Warn, "warned"),
+        (Status::Fail, "tests failed"),
+        (Status::Error, "with errors"),
+        (Status::RuntimeErr, "with errors"),
+        (Status::PartialSuccess, "partly built"),
+        (Status::Skipped, "skipped"),
+        (Status::NoOp, "with nothing to do"),
+    ]
+    .into_iter()
+    .map(|(status, word)| (report.count(status), word))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    match parts.is_empty() {
+        true => "Nothing to do".to_owned(),
+        false => format!("{} in {:.2}s", parts.join(", "), report.seconds),
+    }
+}

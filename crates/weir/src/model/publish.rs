@@ -1,0 +1,155 @@
+//! Building unseen: what a run makes becomes visible when all of it is built and tested.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
+use weir_model::node::Manifest;
+use weir_model::run::{NodeResult, Publication, Report, Status};
+use weir_model::warehouse::{RelationName, WarehouseError};
+use weir_model::{ModelError, ModelErrorKind};
+
+use super::warehouse::WeirWarehouse;
+
+/// One transaction for a whole run.
+#[derive(Debug)]
+pub(crate) struct AtOnce {
+    warehouse: WeirWarehouse,
+    runtime: Handle,
+    manifest: Arc<Manifest>,
+    about: Map<String, Value>,
+    outcome: Mutex<Outcome>,
+}
+
+/// What became of the transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    #[default]
+    Nothing,
+    Open(String),
+    Published {
+        id: String,
+        relations: usize,
+    },
+    Discarded,
+}
+
+impl AtOnce {
+    pub(crate) fn new(
+        warehouse: WeirWarehouse,
+        runtime: Handle,
+        manifest: Arc<Manifest>,
+        about: Map<String, Value>,
+    ) -> Self {
+        Self {
+            warehouse,
+            runtime,
+            manifest,
+            about,
+            outcome: Mutex::default(),
+        }
+    }
+
+    /// Returns what became of it.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome.lock().clone()
+    }
+
+    fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, ModelError> {
+        let call = self.warehouse.call(method, path, body);
+        self.runtime.block_on(call).map_err(failed)
+    }
+
+    /// Returns what each relation was built from.
+    fn builds(&self, report: &Report) -> Vec<Value> {
+        let built = report.results.iter().filter(|result| result.status == Status::Success);
+        built.filter_map(|result| self.build(result, report)).collect()
+    }
+
+    fn build(&self, result: &NodeResult, report: &Report) -> Option<Value> {
+        let node = self.manifest.nodes.get(&result.id)?;
+        result.relation_name.as_ref()?;
+        let reads: Vec<&str> = result.provenance.reads.iter().map(|id| id.as_str()).collect();
+        let tests: Map<String, Value> = report
+            .results
+            .iter()
+            .filter(|test| matches!(test.status, Status::Pass | Status::Warn))
+            .filter(|test| test.provenance.reads.contains(&result.id))
+            .map(|test| (test.id.as_str().to_owned(), Value::from(test.status.as_str())))
+            .collect();
+        Some(json!({
+            "schema": node.schema,
+            "name": node.alias,
+            "build": {
+                "node": result.id.as_str(),
+                "sql_hash": result.provenance.sql_hash,
+                "reads": reads,
+                "tests": tests,
+            },
+        }))
+    }
+}
+
+impl Publication for AtOnce {
+    fn begin(&self, _relations: &[RelationName]) -> Result<(), ModelError> {
+        let begun = self.call(Method::POST, "/api/v1/transactions", json!({}))?;
+        let id = begun["id"].as_str().unwrap_or_default().to_owned();
+        self.warehouse.work_in(Some(id.clone()));
+        *self.outcome.lock() = Outcome::Open(id);
+        Ok(())
+    }
+
+    fn finish(&self, report: &Report) -> Result<Vec<RelationName>, ModelError> {
+        self.warehouse.work_in(None);
+        let Outcome::Open(id) = self.outcome() else {
+            return Ok(Vec::new());
+        };
+        if !report.succeeded() {
+            *self.outcome.lock() = Outcome::Discarded;
+            let discarded = self.call(Method::DELETE, &format!("/api/v1/transactions/{id}"), json!({}));
+            // Nobody sees what lies there; it goes by itself after an hour.
+            if let Err(error) = discarded {
+                tracing::warn!(%error, "a transaction could not be given up");
+            }
+            return Ok(Vec::new());
+        }
+        let body = json!({ "about": self.about, "builds": self.builds(report) });
+        let path = format!("/api/v1/transactions/{id}/publish");
+        let published = match self.call(Method::POST, &path, body) {
+            Ok(published) => published,
+            Err(error) => {
+                *self.outcome.lock() = Outcome::Discarded;
+                return Err(error);
+            }
+        };
+        let named = |kind: &str| published[kind].as_array().cloned().unwrap_or_default();
+        let relations: Vec<RelationName> = named("tables")
+            .iter()
+            .chain(&named("views"))
+            .filter(|relation| !relation["after"].is_null())
+            .filter_map(|relation| {
+                Some(RelationName {
+                    database: None,
+                    schema: relation["schema"].as_str()?.to_owned(),
+                    name: relation["name"].as_str()?.to_owned(),
+                })
+            })
+            .collect();
+        *self.outcome.lock() = Outcome::Published {
+            id,
+            relations: relations.len(),
+        };
+        Ok(relations)
+    }
+}
+
+fn failed(error: WarehouseError) -> ModelError {
+    let hint = error.hint.clone();
+    let made = ModelError::new(ModelErrorKind::Warehouse, error.message.clone()).caused_by(error);
+    match hint {
+        Some(hint) => made.hint(hint),
+        None => made,
+    }
+}

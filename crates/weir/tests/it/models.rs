@@ -1,0 +1,242 @@
+//! dbt projects through the commands: built, checked, published together, rolled back.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::env::{command, stderr, stdout};
+
+/// A dbt project in a folder of its own, in no Weir project.
+struct Project {
+    _dir: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Project {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("shop");
+        let project = Self { _dir: dir, folder };
+        project.write("dbt_project.yml", "name: shop\nversion: '1.0'\nprofile: shop\n");
+        for (name, text) in files {
+            project.write(name, text);
+        }
+        project
+    }
+
+    /// A shop with a seed, a view, a table and tests that pass.
+    fn shop() -> Self {
+        Self::new(&[
+            ("seeds/raw_orders.csv", "id,customer,amount\n1,ada,10.5\n2,bob,20\n3,ada,30.25\n"),
+            ("models/orders.sql", "select id, customer, amount from {{ ref('raw_orders') }}\n"),
+            (
+                "models/customers.sql",
+                "{{ config(materialized='table') }}\n\
+                 select customer, sum(amount) as total, count(*) as orders\n\
+                 from {{ ref('orders') }} group by 1\n",
+            ),
+            (
+                "models/schema.yml",
+                "models:\n  - name: orders\n    columns:\n      - name: id\n        tests: [unique, not_null]\n  \
+                 - name: customers\n    columns:\n      - name: customer\n        data_tests: [unique]\n",
+            ),
+        ])
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn weir(&self, arguments: &[&str]) -> Output {
+        command()
+            .args(arguments)
+            .current_dir(&self.folder)
+            // No profile of whoever runs the tests.
+            .env("HOME", &self.folder)
+            .env_remove("WEIR_PROJECT")
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, arguments: &[&str]) -> Output {
+        let output = self.weir(arguments);
+        let both = format!("{}{}", stdout(&output), stderr(&output));
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {both}");
+        output
+    }
+
+    #[track_caller]
+    fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.weir(arguments);
+        let both = format!("{}{}", stdout(&output), stderr(&output));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {both}");
+        both
+    }
+
+    /// Returns the rows of a query as JSON.
+    #[track_caller]
+    fn rows(&self, sql: &str) -> Value {
+        let output = self.succeeds(&["show", "--json", "--quiet", "--limit", "-1", "--inline", sql]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["rows"].clone()
+    }
+
+    fn artifact(&self, name: &str) -> Value {
+        let text = std::fs::read_to_string(self.folder.join("target").join(name)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn statuses(&self) -> Vec<(String, String)> {
+        let results = self.artifact("run_results.json");
+        let results = results["results"].as_array().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut all: Vec<_> =
+            results.map(|r| (text(&r["unique_id"]), text(&r["status"]))).collect();
+        all.sort();
+        all
+    }
+}
+
+fn is_clean(folder: &Path) -> bool {
+    let ignored = std::fs::read_to_string(folder.join(".weir/.gitignore"));
+    ignored.is_ok_and(|text| text.trim() == "*")
+}
+
+#[test]
+fn a_project_without_anything_else_is_built_tested_and_shown() {
+    let project = Project::shop();
+    let built = project.succeeds(&["build"]);
+
+    assert!(stderr(&built).contains("Published 3 tables and views together"), "{}", stderr(&built));
+    assert!(is_clean(&project.folder));
+    let rows = project.rows("select * from {{ ref('customers') }} order by 1");
+    assert_eq!(rows, serde_json::json!([["ada", 40.75, 2], ["bob", 20.0, 1]]));
+    let statuses = project.statuses();
+    assert_eq!(statuses.len(), 6, "{statuses:?}");
+    assert!(statuses.iter().all(|(_, status)| status == "success" || status == "pass"));
+    let manifest = project.artifact("manifest.json");
+    let schema = manifest["metadata"]["dbt_schema_version"].as_str().unwrap();
+    assert!(schema.ends_with("/manifest/v12.json"));
+
+    // What a commit was made of stands in its receipt, and in what was built.
+    let commits = "select writer, code from weir.commits where table_name = 'customers'";
+    assert_eq!(project.rows(commits)[0][0], "model");
+    let build = project.rows("select build from weir.builds where table_name = 'customers'");
+    let build: Value = serde_json::from_str(build[0][0].as_str().unwrap()).unwrap();
+    assert_eq!(build["node"], "model.shop.customers");
+    assert_eq!(build["reads"][0], "model.shop.orders");
+    assert!(build["sql_hash"].is_string());
+}
+
+#[test]
+fn a_failing_test_keeps_everything_from_being_published() {
+    let project = Project::shop();
+    project.succeeds(&["build"]);
+    project.write("seeds/raw_orders.csv", "id,customer,amount\n1,ada,1\n1,ada,2\n");
+    let failed = project.fails(&["build"]);
+
+    assert!(failed.contains("nothing was published"), "{failed}");
+    assert_eq!(project.rows("select count(*) from {{ ref('raw_orders') }}")[0][0], 3);
+    assert_eq!(project.rows("select orders from {{ ref('customers') }} where customer = 'ada'")[0][0], 2);
+    let failures: Vec<_> =
+        project.statuses().into_iter().filter(|(_, status)| status == "fail").collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+
+    // As dbt does it, what was built before the failure stays.
+    project.fails(&["dbt", "build"]);
+    assert_eq!(project.rows("select count(*) from {{ ref('raw_orders') }}")[0][0], 2);
+}
+
+#[test]
+fn every_mistake_of_a_project_is_told_before_anything_is_built() {
+    let project = Project::shop();
+    project.write("models/wrong.sql", "select whom from {{ ref('customers') }}\n");
+    project.write("models/worse.sql", "select\n  id,\n  nonsense(amount) as n\nfrom {{ ref('orders') }}\n");
+    project.write("models/rests.sql", "select * from {{ ref('wrong') }}\n");
+    project.succeeds(&["seed"]);
+    let failed = project.fails(&["build"]);
+
+    assert!(failed.contains("the project has 2 errors"), "{failed}");
+    assert!(failed.contains("models/wrong.sql") && failed.contains("whom"), "{failed}");
+    assert!(failed.contains("models/worse.sql") && failed.contains("line 3"), "{failed}");
+    assert!(!failed.contains("rests"), "{failed}");
+    let there = "select count(*) from information_schema.tables where table_name = 'orders'";
+    assert_eq!(project.rows(there)[0][0], 0);
+
+    let checked = project.fails(&["check"]);
+    assert!(checked.contains("the project has 2 errors"));
+    let lineage = project.artifact("lineage.json");
+    let customers = &lineage["models"]["model.shop.customers"];
+    assert_eq!(customers["columns"][1]["name"], "total");
+    assert_eq!(customers["lineage"][1]["sources"][0]["relation"], "main.orders");
+    assert_eq!(customers["lineage"][1]["sources"][0]["column"], "amount");
+}
+
+#[test]
+fn a_publication_is_taken_back_with_one_command() {
+    let project = Project::shop();
+    project.succeeds(&["build"]);
+    project.write("models/orders.sql", "select id, upper(customer) as customer, amount from {{ ref('raw_orders') }}\n");
+    project.succeeds(&["build"]);
+    assert_eq!(project.rows("select min(customer) from {{ ref('customers') }}")[0][0], "ADA");
+
+    let listed = project.succeeds(&["publications", "--json"]);
+    assert_eq!(stdout(&listed).lines().count(), 2);
+    project.succeeds(&["rollback"]);
+    assert_eq!(project.rows("select min(customer) from {{ ref('customers') }}")[0][0], "ada");
+    assert_eq!(project.rows("select min(customer) from {{ ref('orders') }}")[0][0], "ada");
+}
+
+#[test]
+fn incremental_models_and_snapshots_go_on_where_they_were() {
+    let project = Project::shop();
+    project.write(
+        "models/totals.sql",
+        "{{ config(materialized='incremental', unique_key='id', incremental_strategy='merge') }}\n\
+         select id, customer, amount from {{ ref('raw_orders') }}\n\
+         {% if is_incremental() %} where id >= (select max(id) from {{ this }}) {% endif %}\n",
+    );
+    project.write(
+        "snapshots/kept.sql",
+        "{% snapshot kept %}{{ config(unique_key='id', strategy='check', check_cols=['amount'], target_schema='main') }}\n\
+         select * from {{ ref('raw_orders') }}\n{% endsnapshot %}\n",
+    );
+    project.succeeds(&["build"]);
+    project.write("seeds/raw_orders.csv", "id,customer,amount\n1,ada,99\n2,bob,20\n3,ada,31\n4,eve,5\n");
+    project.succeeds(&["build"]);
+
+    let rows = project.rows("select id, amount from {{ ref('totals') }} order by id");
+    assert_eq!(rows, serde_json::json!([[1, 10.5], [2, 20.0], [3, 31.0], [4, 5.0]]));
+    let rows = project.rows("select id, count(*), count(dbt_valid_to) from {{ ref('kept') }} group by 1 order by 1");
+    assert_eq!(rows, serde_json::json!([[1, 2, 1], [2, 1, 0], [3, 2, 1], [4, 1, 0]]));
+    project.succeeds(&["build", "--full-refresh"]);
+    assert_eq!(project.rows("select amount from {{ ref('totals') }} where id = 1")[0][0], 99.0);
+}
+
+#[test]
+fn mistakes_say_file_line_and_what_to_do() {
+    let project = Project::shop();
+    project.write("models/a.sql", "select * from {{ ref('b') }}\n");
+    project.write("models/b.sql", "select * from {{ ref('a') }}\n");
+    let circle = project.fails(&["build"]);
+    assert!(circle.contains("model.shop.a") && circle.contains("model.shop.b"), "{circle}");
+
+    let project = Project::shop();
+    project.write("models/a.sql", "select 1 as x\nunion all\nselect * from {{ ref('custmers') }}\n");
+    let missing = project.fails(&["build"]);
+    assert!(missing.contains("models/a.sql:3") && missing.contains("customers"), "{missing}");
+
+    let project = Project::shop();
+    project.write("models/schema.yml", "models:\n\t- name: x\n");
+    let tab = project.fails(&["build"]);
+    assert!(tab.contains("models/schema.yml:2") && tab.to_lowercase().contains("tab"), "{tab}");
+
+    let nowhere = tempfile::tempdir().unwrap();
+    let output = command().arg("build").current_dir(nowhere.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("dbt_project.yml"));
+}
