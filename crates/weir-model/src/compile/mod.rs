@@ -8,12 +8,11 @@ mod compiler;
 mod config;
 mod cte;
 mod graph_value;
-mod node_value;
+mod reference;
 mod resolve;
 mod stage;
 mod unit;
 
 pub(crate) use compiler::{CompileOptions, Compiled, Compiler, CompilerParts, Deferred, failure};
-pub(crate) use node_value::node_json;
 pub(crate) use stage::{Batch, Purpose, StageParts};
 pub(crate) use unit::{Input, UnitScope};

@@ -9,9 +9,10 @@ use weir_jinja::{Call, Error, Function, Interpreter, Names, Result, Value};
 
 use super::config::Config;
 use super::graph_value::graph;
-use super::node_value::node_json;
+use super::reference::Reference;
 use super::{Compiler, UnitScope};
-use crate::context::{Context, EventTimeFilter, Relation, node_error};
+use crate::artifact::node_json;
+use crate::context::{Context, EventTimeFilter, Relation, Shared, node_error, rendered_var};
 use crate::convert::{to_json, to_value};
 use crate::error::{ModelError, ModelErrorKind};
 use crate::node::{Node, NodeConfig, ResourceKind, Source, UniqueId, Version};
@@ -134,6 +135,11 @@ impl Stage {
         })
     }
 
+    /// Returns what all contexts of the invocation share.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        self.parts.compiler.shared()
+    }
+
     fn compiler(&self) -> &Arc<Compiler> {
         &self.parts.compiler
     }
@@ -141,7 +147,7 @@ impl Stage {
     fn own(&self, name: &str) -> Result<Option<Value>> {
         let node = &self.parts.node;
         Ok(Some(match name {
-            "ref" => self.function("ref", Self::reference),
+            "ref" => Value::object(Reference(Weak::clone(&self.me))),
             "source" => self.function("source", Self::source),
             "metric" | "function" => Function::value("metric", |call: &mut Call<'_>| {
                 Ok(call.rest().pop().unwrap_or(Value::None))
@@ -217,6 +223,8 @@ impl Stage {
             let parts = &self.parts;
             let mut json = node_json(&parts.node);
             json["config"] = serde_json::Value::Object(parts.config.to_json());
+            json["raw_sql"] = json["raw_code"].clone();
+            json["config_call_dict"] = serde_json::Value::Object(parts.node.config_call.clone());
             if let Some(sql) = &parts.sql {
                 json["compiled_code"] = json!(&**sql);
                 json["compiled_sql"] = json!(&**sql);
@@ -314,7 +322,7 @@ impl Stage {
     }
 
     /// `ref(name)`, `ref(package, name)`, with `v=` or `version=`.
-    fn reference(&self, call: &mut Call<'_>) -> Result<Value> {
+    pub(super) fn reference(&self, call: &mut Call<'_>) -> Result<Value> {
         let version = call
             .named("version")
             .or_else(|| call.named("v"))
@@ -529,14 +537,12 @@ impl Stage {
         self.function("var", |stage, call| {
             let name = call.required_str("var_name")?;
             let default = call.optional("default")?;
-            let overridden = stage
-                .unit()
-                .and_then(|unit| unit.vars.get(&*name))
-                .map(to_value);
+            let overridden = stage.unit().and_then(|unit| unit.vars.get(&*name));
             let project = &stage.compiler().shared().project;
-            let known = overridden
-                .or_else(|| project.var(&stage.parts.node.package, &name).map(to_value))
-                .or(default);
+            let known = match overridden.or_else(|| project.var(&stage.parts.node.package, &name)) {
+                Some(value) => Some(rendered_var(value, call)?),
+                None => default,
+            };
             known.ok_or_else(|| Error::custom(format!("Required var '{name}' not found in config")))
         })
     }

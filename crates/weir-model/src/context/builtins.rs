@@ -41,6 +41,18 @@ pub(super) fn var(shared: Arc<Shared>, package: Arc<str>, needed: bool) -> Value
     })
 }
 
+/// Makes a variable's value. Texts with templates in them are rendered where they are asked for.
+pub(crate) fn rendered_var(value: &serde_json::Value, call: &mut Call<'_>) -> Result<Value> {
+    match value {
+        serde_json::Value::String(text) if (text.contains("{{") || text.contains("{%")) => {
+            let template = weir_jinja::Template::parse("var", text)?;
+            let names = call.names;
+            call.interpreter.render(&template, names).map(Value::str)
+        }
+        value => Ok(to_value(value)),
+    }
+}
+
 #[derive(Debug)]
 struct Var {
     shared: Arc<Shared>,
@@ -62,7 +74,7 @@ impl weir_jinja::Object for Var {
         let default = call.optional("default")?;
         call.finish()?;
         match (self.shared.project.var(&self.package, &name), default) {
-            (Some(value), _) => Ok(to_value(value)),
+            (Some(value), _) => rendered_var(value, call),
             (None, Some(default)) => Ok(default),
             (None, None) if !self.needed => Ok(Value::None),
             (None, None) => Err(Error::custom(format!("Required var '{name}' not found in config"))

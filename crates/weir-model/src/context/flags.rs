@@ -44,6 +44,11 @@ impl Flags {
 
     /// Returns the arguments as a mapping.
     pub(super) fn to_value(&self) -> Value {
+        to_value(&self.to_json())
+    }
+
+    /// Returns the arguments as JSON.
+    pub(crate) fn to_json(&self) -> Json {
         let known = [
             "which",
             "full_refresh",
@@ -63,7 +68,7 @@ impl Flags {
             json!(format!("dbt {}", self.which)),
         );
         all.extend(self.others.clone());
-        to_value(&Json::Object(all))
+        Json::Object(all)
     }
 
     /// Returns the object that templates call `flags`.
