@@ -86,6 +86,8 @@ fn main() -> anyhow::Result<()> {
                 eprintln!("warning: {}", warning.report());
             }
             std::fs::write(path, artifact::manifest_json(found).to_string())?;
+            let semantic = artifact::semantic_manifest_json(found).to_string();
+            std::fs::write(format!("{path}.semantic"), semantic)?;
         }
     }
     Ok(())

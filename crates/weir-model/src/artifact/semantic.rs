@@ -149,15 +149,71 @@ pub fn semantic_manifest_json(manifest: &Manifest) -> Json {
             pick(saved_query_json(query), &keys)
         })
         .collect();
+    let (mut models, mut metrics, mut queries) = (models, metrics, queries);
+    for model in &mut models {
+        only_meta(model);
+        for part in ["measures", "entities"] {
+            for one in items(model, part) {
+                one.insert("metadata".to_owned(), Json::Null);
+            }
+        }
+    }
+    for metric in &mut metrics {
+        only_meta(metric);
+        without(
+            metric.pointer_mut("/type_params"),
+            "metric_aggregation_params",
+        );
+        without(
+            metric.pointer_mut("/type_params/cumulative_type_params"),
+            "metric",
+        );
+    }
+    for query in &mut queries {
+        for export in items(query, "exports") {
+            export.shift_remove("unrendered_config");
+            without(export.get_mut("config"), "database");
+        }
+    }
     json!({
         "semantic_models": models, "metrics": metrics,
         "project_configuration": {
-            "time_spine_table_configurations": [], "metadata": null,
+            "time_spine_table_configurations": old_time_spine(manifest), "metadata": null,
             "dsi_package_version": { "major_version": "0", "minor_version": "9", "patch_version": "0" },
             "time_spines": time_spines(manifest),
         },
         "saved_queries": queries,
     })
+}
+
+/// Leaves `meta` of a configuration, as tools of the semantic layer know no more.
+fn only_meta(thing: &mut Json) {
+    let meta = thing["config"]["meta"].take();
+    thing["config"] = json!({ "meta": meta });
+}
+
+fn without(map: Option<&mut Json>, key: &str) {
+    if let Some(Json::Object(map)) = map {
+        map.shift_remove(key);
+    }
+}
+
+fn items<'j>(thing: &'j mut Json, key: &str) -> impl Iterator<Item = &'j mut crate::node::JsonMap> {
+    let list = thing.get_mut(key).and_then(Json::as_array_mut);
+    list.into_iter().flatten().filter_map(Json::as_object_mut)
+}
+
+/// The old way to have a time spine: a model of this very name.
+fn old_time_spine(manifest: &Manifest) -> Vec<Json> {
+    let model = manifest
+        .refables("metricflow_time_spine")
+        .find(|node| node.model().is_some());
+    model
+        .map(|model| {
+            json!({ "location": model.relation_name, "column_name": "date_day", "grain": "day" })
+        })
+        .into_iter()
+        .collect()
 }
 
 fn time_spines(manifest: &Manifest) -> Vec<Json> {
