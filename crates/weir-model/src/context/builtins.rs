@@ -32,8 +32,8 @@ pub fn environment() -> Environment {
     environment
 }
 
-/// `var(name, default)` of a node's package; while parsing an unknown one is none.
-pub(super) fn var(shared: Arc<Shared>, package: Arc<str>, needed: bool) -> Value {
+/// `var(name, default)` of a node's package; an unknown one is an error if it is `needed`, else none.
+pub(crate) fn var(shared: Arc<Shared>, package: Arc<str>, needed: bool) -> Value {
     Value::object(Var {
         shared,
         package,

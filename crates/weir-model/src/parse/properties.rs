@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::Value as Json;
-use weir_jinja::{Call, Error, Function, Interpreter, Names, Result, Value};
+use weir_jinja::{Interpreter, Names, Result, Value};
 
 use super::read::ReadFile;
 use super::work::Work;
-use crate::context::{Context, Shared};
-use crate::convert::to_value;
+use crate::context::{Context, Shared, var};
 use crate::error::{ModelError, ModelErrorKind, excerpt};
 use crate::node::{Column, Constraint, JsonMap};
 use crate::project::render_tree;
@@ -272,17 +271,9 @@ impl Names for YamlStage {
         if name != "var" {
             return Ok(None);
         }
-        let (shared, package) = (Arc::clone(&self.shared), Arc::clone(&self.package));
-        Ok(Some(Function::value("var", move |call: &mut Call<'_>| {
-            let name = call.required_str("name")?;
-            let default = call.optional("default")?;
-            match (shared.project.var(&package, &name), default) {
-                (Some(value), _) => Ok(to_value(value)),
-                (None, Some(default)) => Ok(default),
-                (None, None) => Err(Error::custom(format!("Required var '{name}' not found"))
-                    .with_hint(format!("add it to `vars:` of dbt_project.yml, give it by --vars, or write var('{name}', default)"))),
-            }
-        })))
+        // Unlike in models, a variable without a value is an error already now.
+        let value = var(Arc::clone(&self.shared), Arc::clone(&self.package), true);
+        Ok(Some(value))
     }
 }
 
