@@ -194,6 +194,7 @@ end
 {% for row in [[1, 2], [3, 4]] %}{% for c in row %}{{ loop.index }}:{{ c }}{{ ',' if not loop.last }}{% endfor %}{{ ';' if not loop.last else '.' }}{% endfor %}
 {% for x in range(3) %}{% if loop.first %}[{% endif %}{{ x }}{% if not loop.last %}, {% else %}]{% endif %}{% endfor %}{% for k, v in d|dictsort %}{{ loop.index }}{{ k }}{{ v }}{% endfor %}{% for i in 'ab' %}{% set outer = loop %}{% for j in 'xy' %}{{ outer.index }}{{ loop.index }} {% endfor %}{% endfor %}
 {% for x in xs recursive %}{{ x }}{% if x == 1 %}{{ loop([7, 8]) }}{% endif %}{{ loop.index }}{% endfor %}{% for x in xs %}{{ loop }}{% break %}{% endfor %}
+{% for x in xs %}{% for y in xs if loop.index == y %}{{ x }}{{ y }} {% endfor %}{% for y in 'ab' if loop is defined %}{{ y }}{% endfor %}{% endfor %}{% for y in 'ab' if loop is defined %}{{ y }}{% endfor %}
 {% set seen = [] %}{% for x in [1, 2, 1, 3, 2] if x not in seen %}{% do seen.append(x) %}{{ loop.index }}{{ x }}{{ loop.first }}{{ loop.previtem }} {% endfor %}
 {% set l = [1, 2, 3] %}{% for x in l %}{% if x == 2 %}{% do l.append(9) %}{% endif %}{{ loop.index }}{{ x }}{{ loop.last }}{{ loop.length }} {% endfor %}
 {% set l = [1, 2, 3, 4] %}{% for x in l %}{% do l.remove(x) %}{{ loop.index }}{{ x }}{{ loop.length }} {% endfor %}{{ l }}

@@ -1,13 +1,18 @@
 //! Filters that break and shorten texts.
 
-use super::{size, split::lines, words::text};
+use super::{length_of, size, split::lines, words::text};
 use crate::{Call, Error, ErrorKind, Result, Value, syntax::is_space};
 
-pub(super) fn indent(call: &mut Call<'_>) -> Result<Value> {
+/// What is filtered as text, unless it is undefined.
+fn defined_text(call: &mut Call<'_>) -> Result<std::sync::Arc<str>> {
     if let Some(Value::Undefined(undefined)) = call.args.first() {
         return Err(undefined.error());
     }
-    let text = text(call)?;
+    text(call)
+}
+
+pub(super) fn indent(call: &mut Call<'_>) -> Result<Value> {
+    let text = defined_text(call)?;
     let width = call.optional("width")?.unwrap_or(Value::Int(4));
     let first = call.optional_bool("first", false)?;
     let blank = call.optional_bool("blank", false)?;
@@ -40,7 +45,14 @@ pub(super) fn indent(call: &mut Call<'_>) -> Result<Value> {
 }
 
 pub(super) fn truncate(call: &mut Call<'_>) -> Result<Value> {
-    let text = text(call)?;
+    let value = call.required("value")?;
+    if !matches!(value, Value::Str(_)) && length_of(&value)? <= 255 {
+        // What is no text is let through as it is.
+        call.take_all();
+        return Ok(value);
+    }
+    let text = value.to_str();
+    call.interpreter.charge(text.len() as u64 / 64)?;
     let length = call.optional_int("length")?.unwrap_or(255);
     let kill_words = call.optional_bool("killwords", false)?;
     let end = call.optional_str("end")?.unwrap_or_else(|| "...".into());
@@ -71,7 +83,7 @@ pub(super) fn truncate(call: &mut Call<'_>) -> Result<Value> {
 }
 
 pub(super) fn wordwrap(call: &mut Call<'_>) -> Result<Value> {
-    let text = text(call)?;
+    let text = defined_text(call)?;
     let width = call.optional_int("width")?.unwrap_or(79);
     let break_long = call.optional_bool("break_long_words", true)?;
     let separator = call

@@ -180,13 +180,14 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected("`in`"));
         }
         let iterable = self.tuple(false, &["recursive"])?;
-        self.loops.push(LoopUse::Nothing);
         let filter = if self.skip_name("if")? {
             Some(self.expression()?)
         } else {
             None
         };
         let recursive = self.skip_name("recursive")?;
+        // In its header `loop` is that of the loop around this one.
+        self.loops.push(LoopUse::Nothing);
         let outer = std::mem::replace(&mut self.in_loop, true);
         let (body, ender) = self.block_body(&["else", "endfor"])?;
         self.in_loop = outer;

@@ -45,7 +45,7 @@ pub(crate) fn render(template: &str) -> Result<String, Error> {
 }
 
 /// The kinds of errors that a Python exception may be here.
-pub(crate) fn kinds(exception: &str) -> &'static [ErrorKind] {
+fn kinds(exception: &str) -> &'static [ErrorKind] {
     match exception {
         "UndefinedError" => &[ErrorKind::Undefined],
         // A value that is not there is told as such also where Python speaks of its type.
