@@ -42,6 +42,12 @@
   {% do return({'relations': [target_relation]}) %}
 {%- endmaterialization %}
 
+{# Each run refreshes it, so a table built anew is the same to readers. #}
+{% materialization materialized_view, adapter='weir' -%}
+  {%- set build = adapter.materialization_macro('table') -%}
+  {% do return(build()) %}
+{%- endmaterialization %}
+
 {% macro weir__create_schema(relation) -%}
   {%- call statement('create_schema') -%}
     create schema if not exists {{ relation.without_identifier().include(database=false) }}
