@@ -5,6 +5,7 @@
 mod day;
 mod delta;
 mod iterate;
+mod matched;
 mod moment;
 mod pattern;
 mod strftime;
