@@ -35,6 +35,7 @@ mod strict;
 mod test_arguments;
 mod test_name;
 mod unit;
+mod unused;
 mod work;
 
 use std::collections::HashMap;
@@ -113,6 +114,7 @@ pub fn parse(project: &Arc<Project>, options: &ParseOptions) -> Result<Parsed, V
     let manifest = Arc::new(manifest);
     work.shared.set_manifest(Arc::clone(&manifest));
     strict::warn(project, &mut warnings);
+    unused::warn_paths(project, &manifest, &mut warnings);
     Ok(Parsed {
         manifest,
         shared: work.shared,

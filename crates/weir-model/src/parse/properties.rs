@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use weir_jinja::{Interpreter, Names, Result, Value};
 
 use super::read::ReadFile;
+use super::unused;
 use super::work::Work;
 use crate::context::{Context, Shared, var};
 use crate::error::{ModelError, ModelErrorKind, excerpt};
@@ -107,7 +108,7 @@ pub(super) fn entries(work: &Work, file: &Arc<ReadFile>) -> FromFile {
         Ok(document) => document,
         Err(error) => return (Vec::new(), vec![error], Vec::new()),
     };
-    let warnings = document.warnings;
+    let mut warnings = document.warnings;
     if document.root.is_null() {
         return (Vec::new(), errors, warnings);
     }
@@ -127,6 +128,11 @@ pub(super) fn entries(work: &Work, file: &Arc<ReadFile>) -> FromFile {
     };
     let mut found = Vec::new();
     let templates = may_have_templates(&file.text);
+    // What a package's author should change is no business of who uses it.
+    let own = file.package.name == work.project().name;
+    if own {
+        unused::warn_sections(file, root, &mut warnings);
+    }
     for section in SECTIONS {
         let Some(list) = root.get(section).filter(|list| !list.is_null()) else {
             continue;
@@ -138,6 +144,9 @@ pub(super) fn entries(work: &Work, file: &Arc<ReadFile>) -> FromFile {
             continue;
         };
         for item in items {
+            if let Some(map) = item.as_map().filter(|_| own) {
+                unused::warn_keys(file, section, map, &mut warnings);
+            }
             match entry(work, file, section, item, templates, &mut errors) {
                 Ok(entry) => found.push(entry),
                 Err(error) => errors.push(error),

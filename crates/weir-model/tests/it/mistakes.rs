@@ -193,3 +193,25 @@ fn a_name_that_yaml_takes_for_false_is_explained() {
         .mistakes();
     told(&report, &["models/schema.yml:2:11", "quote it"]);
 }
+
+#[test]
+fn slips_of_the_pen_are_warned_of() {
+    let parsed = Fixture::new("models:\n  shop:\n    stagin:\n      +materialized: table\n    meta: {a: 1}\n  shpo: {+tags: x}\n")
+        .file("models/staging/a.sql", "select 1")
+        .file("models/schema.yml", "model:\n  - name: b\nmodels:\n  - name: a\n    descripton: x\n    columns: [{name: id, test: [unique]}]\n")
+        .parse();
+    told(
+        &reports(&parsed.warnings),
+        &[
+            "`models.shop.stagin` configures nothing",
+            "did you mean `staging`?",
+            "`models.shpo` configures nothing",
+            "`model` means nothing",
+            "did you mean `models`?",
+            "`descripton` means nothing here",
+            "did you mean `description`?",
+            "`test` means nothing here",
+        ],
+    );
+    assert!(!reports(&parsed.warnings).contains("meta"));
+}

@@ -386,10 +386,18 @@ fn functions_are_described_and_called() {
 
 #[test]
 fn variables_may_be_templates() {
-    let parsed = Fixture::new("vars:\n  where: \"{{ target.schema }}_x\"\n  shop: {own: \"{{ var('where') }}!\"}\n")
-        .file("models/a.sql", "{{ config(schema=var('where')) }} select 1")
-        .file("models/schema.yml", "models:\n  - {name: a, config: {alias: \"{{ var('own') }}\"}}\n")
-        .parse();
+    let parsed = Fixture::new(
+        "vars:\n  where: \"{{ target.schema }}_x\"\n  shop: {own: \"{{ var('where') }}!\"}\n",
+    )
+    .file("models/a.sql", "{{ config(schema=var('where')) }} select 1")
+    .file(
+        "models/schema.yml",
+        "models:\n  - {name: a, config: {alias: \"{{ var('own') }}\"}}\n",
+    )
+    .parse();
     let a = node(&parsed, "model.shop.a");
-    assert_eq!((a.schema.as_str(), a.alias.as_str()), ("main_main_x", "main_x!"));
+    assert_eq!(
+        (a.schema.as_str(), a.alias.as_str()),
+        ("main_main_x", "main_x!")
+    );
 }
