@@ -2,6 +2,7 @@
 
 use weir_jinja::{Call, Error, ErrorKind, Function, Result, Value};
 
+use super::module::Module;
 use super::{type_error, value_error};
 
 /// How many items one call may give.
@@ -29,7 +30,7 @@ pub(super) fn module() -> Value {
         ("tee", tee),
         ("zip_longest", zip_longest),
     ];
-    Value::dict(
+    Module::value(
         functions
             .into_iter()
             .map(|(name, body)| (name, Function::value(name, body))),

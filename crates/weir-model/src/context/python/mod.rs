@@ -6,17 +6,18 @@ mod day;
 mod delta;
 mod iterate;
 mod matched;
+mod module;
 mod moment;
 mod pattern;
 mod strftime;
 mod zone;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, Utc};
 use weir_jinja::{Error, ErrorKind, Value};
 
-use self::{day::Day, moment::Moment, zone::Zone};
+use self::{day::Day, module::Module, moment::Moment, zone::Zone};
 use super::Clock;
 
 /// Makes a `datetime` in UTC.
@@ -53,6 +54,10 @@ pub(crate) fn date(date: NaiveDate) -> Value {
     Value::object(Day(date))
 }
 
+/// The modules that depend on nothing.
+static SHARED: LazyLock<[Value; 3]> =
+    LazyLock::new(|| [zone::module(), pattern::module(), iterate::module()]);
+
 /// `modules`.
 pub(crate) fn modules(clock: &Arc<dyn Clock>) -> Value {
     let datetime = [
@@ -64,11 +69,12 @@ pub(crate) fn modules(clock: &Arc<dyn Clock>) -> Value {
         ("time", Value::object(day::TimeClass)),
         ("timedelta", Value::object(delta::DeltaClass)),
     ];
-    Value::dict([
-        ("datetime", Value::dict(datetime)),
-        ("pytz", zone::module()),
-        ("re", pattern::module()),
-        ("itertools", iterate::module()),
+    let [pytz, re, itertools] = &*SHARED;
+    Module::value([
+        ("datetime", Module::value(datetime)),
+        ("pytz", pytz.clone()),
+        ("re", re.clone()),
+        ("itertools", itertools.clone()),
     ])
 }
 

@@ -9,6 +9,7 @@ use regex::{Captures, Regex, RegexBuilder};
 use weir_jinja::{Call, Error, ErrorKind, Function, Object, Result, Value};
 
 use super::matched::{found, group, matched};
+use super::module::Module;
 use super::type_error;
 
 const IGNORECASE: i64 = 2;
@@ -66,7 +67,7 @@ pub(super) fn module() -> Value {
         ("escape", Function::value("escape", escape)),
         ("purge", Function::value("purge", |_| Ok(Value::None))),
     ];
-    Value::dict(functions.chain(flags).chain(escape))
+    Module::value(functions.chain(flags).chain(escape))
 }
 
 fn escape(call: &mut Call<'_>) -> Result<Value> {

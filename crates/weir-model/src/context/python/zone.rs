@@ -11,6 +11,7 @@ use chrono_tz::{OffsetName as _, TZ_VARIANTS, Tz};
 use weir_jinja::{Call, Error, ErrorKind, Function, Object, Result, Value};
 
 use super::delta::Delta;
+use super::module::Module;
 use super::moment::Moment;
 use super::{type_error, value_error};
 
@@ -150,8 +151,8 @@ impl Object for Zone {
 
 /// `modules.pytz`
 pub(super) fn module() -> Value {
-    let names = || Value::list(TZ_VARIANTS.iter().map(|zone| zone.name()));
-    Value::dict([
+    let names = || Value::tuple(TZ_VARIANTS.iter().map(|zone| zone.name()));
+    Module::value([
         ("timezone", Function::value("timezone", timezone)),
         ("FixedOffset", Function::value("FixedOffset", fixed_offset)),
         ("utc", Value::object(Zone::UTC)),
