@@ -18,6 +18,7 @@ use super::{invalid, splice, unsupported};
 use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, translate};
 use crate::functions::plain_name;
+use crate::functions::rewrite::float;
 use crate::stream::Command;
 
 /// `CREATE SCHEMA`.
@@ -225,6 +226,9 @@ pub(super) fn plain(data_type: SqlType) -> Result<SqlType, QueryError> {
             return Err(unsupported(&format!("the type {name}"))
                 .hint("use bigint, and row_number() or gen_random_uuid() for values"));
         }
+    }
+    if let SqlType::Float(precision) = &data_type {
+        return Ok(float(precision));
     }
     Ok(data_type)
 }

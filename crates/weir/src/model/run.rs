@@ -120,7 +120,9 @@ impl Work<'_> {
         if changes && !run.no_check
             && let Some(weir) = &self.weir
         {
-            let failed = check::check(opened, weir, &selected).await?;
+            let is_built = |id: &&UniqueId| id.kind().is_some_and(|kind| self.command.takes(kind));
+            let built: Vec<UniqueId> = selected.iter().filter(is_built).cloned().collect();
+            let failed = check::check(opened, weir, &built).await?;
             if !failed.is_empty() {
                 return Err(wrong(&failed, ui)
                     .with_hint("nothing was built; --no-check builds what can be built"));

@@ -392,6 +392,14 @@ fn column_info(name: String, data_type: &str) -> ColumnInfo {
     let mut numbers = measures.split(',').map(|number| number.trim().parse::<u32>().ok());
     let (first, second) = (numbers.next().flatten(), numbers.next().flatten());
     let is_numeric = kind == "numeric";
+    // As PostgreSQL writes them out, which macros compare with.
+    let kind = match kind {
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        "time" => "time without time zone",
+        "varchar" => "character varying",
+        kind => kind,
+    };
     ColumnInfo {
         name,
         data_type: kind.to_owned(),

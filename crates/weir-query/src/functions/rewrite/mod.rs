@@ -3,12 +3,13 @@
 mod calls;
 mod exists;
 mod paths;
+mod scalar;
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, Expr, Fetch, Function, FunctionArg,
+    BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
     ObjectNamePart, Query, Select, SetExpr, Statement as Sql, TableFactor, Value, VisitMut,
     VisitorMut,
@@ -238,6 +239,7 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             data_type,
             ..
         } => of_cast(expr, data_type),
+        Expr::Subquery(query) => scalar::value(query),
         Expr::Interval(interval) if interval.leading_field.is_none() => {
             match interval.value.as_ref() {
                 Expr::Value(value) => of_interval(&value.value),
@@ -296,6 +298,14 @@ fn of_interval(value: &Value) -> Option<Expr> {
     ))
 }
 
+/// Returns what `float(n)` is: without a number, or with one of more than 24 bits, a double.
+pub(crate) fn float(precision: &ExactNumberInfo) -> DataType {
+    match precision {
+        ExactNumberInfo::Precision(bits) if *bits <= 24 => DataType::Real,
+        _ => DataType::DoublePrecision,
+    }
+}
+
 fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
     if let (DataType::Interval { fields: None, .. }, Expr::Value(value)) = (&*data_type, &*expr) {
         return of_interval(&value.value);
@@ -316,6 +326,7 @@ fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
             // Blanks at the end mean nothing in this type, so none are put there.
             Some(call("left", vec![value, number(&n)]))
         }
+        DataType::Float(precision) => Some(cast(take(expr), float(precision))),
         DataType::Uuid => Some(call(misc::UUID, vec![cast(take(expr), DataType::Text)])),
         DataType::JSON | DataType::JSONB => {
             Some(call(json::VALID, vec![cast(take(expr), DataType::Text)]))

@@ -1,0 +1,71 @@
+//! `(SELECT f(x))`: a subquery that reads no table is the value it computes.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Visit, Visitor};
+
+use super::last;
+
+/// Calls that make many rows of one, or one of many.
+const NOT_PER_ROW: [&str; 24] = [
+    "count", "sum", "avg", "mean", "min", "max", "every", "bool_and", "bool_or", "bit_and", "bit_or",
+    "array_agg", "string_agg", "json_agg", "jsonb_agg", "median", "mode", "stddev", "variance",
+    "first_value", "last_value", "unnest", "generate_series", "json_array_elements",
+];
+
+/// Returns the value of a subquery without a table, which the engine takes for a join.
+pub(super) fn value(query: &Query) -> Option<Expr> {
+    let plain = query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none();
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let bare = select.from.is_empty()
+        && select.selection.is_none()
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && select.qualify.is_none()
+        && select.lateral_views.is_empty();
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] =
+        select.projection.as_slice()
+    else {
+        return None;
+    };
+    // One that names no column is planned as it is.
+    (plain && bare && is_per_row(expr)).then(|| Expr::Nested(Box::new(expr.clone())))
+}
+
+fn is_per_row(expr: &Expr) -> bool {
+    struct Look {
+        names_a_column: bool,
+    }
+    impl Visitor for Look {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.names_a_column = true,
+                Expr::Function(function)
+                    if function.over.is_some()
+                        || function.filter.is_some()
+                        || !function.within_group.is_empty()
+                        || NOT_PER_ROW.contains(&last(&function.name).as_str()) =>
+                {
+                    return ControlFlow::Break(());
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut look = Look {
+        names_a_column: false,
+    };
+    expr.visit(&mut look).is_continue() && look.names_a_column
+}
