@@ -33,8 +33,8 @@ use crate::project::env_var;
 
 pub(crate) use adapter::Adapter;
 pub use builtins::environment;
-pub(crate) use builtins::var;
 pub(crate) use builtins::rendered_var;
+pub(crate) use builtins::var;
 pub(crate) use column::Column as ColumnObject;
 pub(crate) use exceptions::node_error;
 pub use flags::Flags;

@@ -471,6 +471,25 @@ async fn mistakes_say_where_they_are(postgres: &Postgres) {
             "{% macro complain(word) %}{% if execute %}{{ exceptions.raise_compiler_error('not ' ~ word) }}{% endif %}{% endmacro %}",
         ),
         ("tests/broken.sql", "select * from no_such_table"),
+        ("models/plain.sql", "select 1 as id"),
+        ("models/other.sql", "select 2 as id"),
+        (
+            "models/united.sql",
+            "select * from {{ ref('plain') }} union all select * from {{ ref('other') }}",
+        ),
+        (
+            "models/units.yml",
+            "unit_tests:
+  - name: half_given
+    model: united
+    given: [{input: ref('plain'), rows: [{id: 1}]}]
+    expect: {rows: [{id: 1}]}
+  - name: differs
+    model: united
+    given: [{input: ref('plain'), rows: [{id: 1}, {id: 1}]}, {input: ref('other'), rows: []}]
+    expect: {rows: [{id: 1}]}
+",
+        ),
     ]);
     let report = with(
         postgres,
@@ -511,6 +530,24 @@ async fn mistakes_say_where_they_are(postgres: &Postgres) {
             .hint_text()
             .is_some_and(|hint| hint.contains("depends_on"))
     );
+    assert!(
+        error("half_given")
+            .message()
+            .contains("gives no rows for model.fixture.other")
+    );
+    let differs = report
+        .results
+        .iter()
+        .find(|result| result.id.as_str().ends_with("differs"));
+    let differs = differs.expect("it ran");
+    assert_eq!(differs.status, Status::Fail);
+    assert!(
+        differs
+            .message
+            .as_deref()
+            .is_some_and(|message| message.contains("+++| 1 |"))
+    );
+    assert_eq!(outcomes(&report)["model.fixture.united"].0, "skipped");
     assert!(error("broken").message().contains("no_such_table"));
 }
 

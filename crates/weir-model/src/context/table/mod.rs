@@ -1,9 +1,14 @@
+mod columns;
+mod rows;
+
 use std::sync::Arc;
 
-use weir_jinja::{Call, Error, Object, Result, Value};
+use weir_jinja::{Call, Object, Result, Value};
 
-use super::python;
-use crate::warehouse::{Cell, CellKind, Table, TableColumn};
+use crate::context::python;
+use crate::warehouse::{Cell, CellKind, Table};
+use columns::Columns;
+use rows::{Row, Rows};
 
 /// Rows of an answer as templates see them.
 #[derive(Clone, Debug)]
@@ -160,7 +165,7 @@ impl Object for AgateTable {
             "columns" => Value::object(Columns(Arc::clone(&self.0))),
             "column_names" => self.names(),
             "column_types" => {
-                Value::tuple((0..self.0.columns.len()).map(|column| type_name(&self.0, column)))
+                Value::tuple((0..self.0.columns.len()).map(|column| kind_name(&self.0, column)))
             }
             _ => return Ok(None),
         }))
@@ -277,7 +282,7 @@ impl AgateTable {
 }
 
 /// What agate calls the type of a column's values.
-fn type_name(table: &Table, column: usize) -> Value {
+pub(super) fn kind_name(table: &Table, column: usize) -> Value {
     let kind = table
         .rows
         .iter()
@@ -293,7 +298,7 @@ fn type_name(table: &Table, column: usize) -> Value {
     })
 }
 
-fn index(key: &Value, length: usize) -> Option<usize> {
+pub(super) fn index(key: &Value, length: usize) -> Option<usize> {
     let at = key.as_int()?;
     let at = if at < 0 {
         at.checked_add(i64::try_from(length).ok()?)?
@@ -301,275 +306,4 @@ fn index(key: &Value, length: usize) -> Option<usize> {
         at
     };
     usize::try_from(at).ok().filter(|at| *at < length)
-}
-
-/// `table.rows`.
-#[derive(Debug)]
-struct Rows(Arc<Table>);
-
-impl Rows {
-    fn row(&self, row: usize) -> Value {
-        Value::object(Row {
-            table: Arc::clone(&self.0),
-            row,
-        })
-    }
-}
-
-impl Object for Rows {
-    fn type_name(&self) -> &str {
-        "MappedSequence"
-    }
-
-    fn item(&self, key: &Value) -> Result<Option<Value>> {
-        Ok(index(key, self.0.rows.len()).map(|row| self.row(row)))
-    }
-
-    fn method(&self, name: &str, _: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(
-            (name == "values")
-                .then(|| Value::list((0..self.0.rows.len()).map(|row| self.row(row)))),
-        )
-    }
-
-    fn iterate(&self) -> Option<Vec<Value>> {
-        Some((0..self.0.rows.len()).map(|row| self.row(row)).collect())
-    }
-
-    fn length(&self) -> Option<usize> {
-        Some(self.0.rows.len())
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-/// One row: by position or name.
-#[derive(Debug)]
-struct Row {
-    table: Arc<Table>,
-    row: usize,
-}
-
-impl Row {
-    fn cells(&self) -> &[Cell] {
-        self.table.rows.get(self.row).map_or(&[], Vec::as_slice)
-    }
-
-    fn named(&self, name: &str) -> Option<Value> {
-        let at = self.table.position(name)?;
-        self.cells().get(at).map(cell_value)
-    }
-
-    fn keys(&self) -> impl Iterator<Item = &TableColumn> {
-        self.table.columns.iter()
-    }
-}
-
-impl Object for Row {
-    fn type_name(&self) -> &str {
-        "Row"
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        Ok(self.named(name))
-    }
-
-    fn item(&self, key: &Value) -> Result<Option<Value>> {
-        if let Some(name) = key.as_str() {
-            return Ok(self.named(name));
-        }
-        Ok(index(key, self.cells().len()).and_then(|at| self.cells().get(at).map(cell_value)))
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        let pairs = || self.keys().zip(self.cells());
-        Ok(Some(match name {
-            "values" => Value::tuple(self.cells().iter().map(cell_value)),
-            "keys" => Value::tuple(self.keys().map(|column| Value::str(column.name.as_str()))),
-            "items" => Value::list(pairs().map(|(column, cell)| {
-                Value::tuple([Value::str(column.name.as_str()), cell_value(cell)])
-            })),
-            "dict" => {
-                Value::dict(pairs().map(|(column, cell)| (column.name.as_str(), cell_value(cell))))
-            }
-            "get" => {
-                let key = call.required("key")?;
-                let default = call.optional("default")?.unwrap_or(Value::None);
-                self.item(&key)?.unwrap_or(default)
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    fn iterate(&self) -> Option<Vec<Value>> {
-        Some(self.cells().iter().map(cell_value).collect())
-    }
-
-    fn length(&self) -> Option<usize> {
-        Some(self.cells().len())
-    }
-
-    fn repr(&self) -> String {
-        let cells: Vec<String> = self
-            .cells()
-            .iter()
-            .map(|cell| cell_value(cell).repr())
-            .collect();
-        format!("<agate.Row: ({})>", cells.join(", "))
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-/// `table.columns`: by position or name.
-#[derive(Debug)]
-struct Columns(Arc<Table>);
-
-impl Columns {
-    fn column(&self, column: usize) -> Value {
-        Value::object(TableColumnObject {
-            table: Arc::clone(&self.0),
-            column,
-        })
-    }
-
-    fn all(&self) -> impl Iterator<Item = Value> + '_ {
-        (0..self.0.columns.len()).map(|column| self.column(column))
-    }
-}
-
-impl Object for Columns {
-    fn type_name(&self) -> &str {
-        "MappedSequence"
-    }
-
-    fn item(&self, key: &Value) -> Result<Option<Value>> {
-        let at = match key.as_str() {
-            Some(name) => self.0.position(name),
-            None => index(key, self.0.columns.len()),
-        };
-        if at.is_none() && key.as_str().is_some() {
-            return Err(Error::custom(format!(
-                "the table has no column {}",
-                key.repr()
-            )));
-        }
-        Ok(at.map(|column| self.column(column)))
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        Ok(self.0.position(name).map(|column| self.column(column)))
-    }
-
-    fn method(&self, name: &str, call: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(Some(match name {
-            "values" => Value::list(self.all()),
-            "keys" => Value::tuple(
-                self.0
-                    .columns
-                    .iter()
-                    .map(|column| Value::str(column.name.as_str())),
-            ),
-            "items" => Value::list(
-                self.0
-                    .columns
-                    .iter()
-                    .zip(self.all())
-                    .map(|(column, value)| Value::tuple([Value::str(column.name.as_str()), value])),
-            ),
-            "get" => {
-                let key = call.required_str("key")?;
-                self.attr(&key)?.unwrap_or(Value::None)
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    fn iterate(&self) -> Option<Vec<Value>> {
-        Some(self.all().collect())
-    }
-
-    fn length(&self) -> Option<usize> {
-        Some(self.0.columns.len())
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-/// One column of a table: its name, its type and its values.
-#[derive(Debug)]
-struct TableColumnObject {
-    table: Arc<Table>,
-    column: usize,
-}
-
-impl TableColumnObject {
-    fn values(&self) -> impl Iterator<Item = Value> + '_ {
-        self.table
-            .rows
-            .iter()
-            .filter_map(|row| row.get(self.column))
-            .map(cell_value)
-    }
-}
-
-impl Object for TableColumnObject {
-    fn type_name(&self) -> &str {
-        "Column"
-    }
-
-    fn attr(&self, name: &str) -> Result<Option<Value>> {
-        Ok(match name {
-            "name" => self
-                .table
-                .columns
-                .get(self.column)
-                .map(|column| Value::str(column.name.as_str())),
-            "index" => i64::try_from(self.column).ok().map(Value::Int),
-            "data_type" => Some(type_name(&self.table, self.column)),
-            _ => None,
-        })
-    }
-
-    fn item(&self, key: &Value) -> Result<Option<Value>> {
-        let at = index(key, self.table.rows.len());
-        Ok(at
-            .and_then(|at| self.table.rows[at].get(self.column))
-            .map(cell_value))
-    }
-
-    fn method(&self, name: &str, _: &mut Call<'_>) -> Result<Option<Value>> {
-        Ok(Some(match name {
-            "values" => Value::tuple(self.values()),
-            "values_without_nulls" => Value::tuple(self.values().filter(|value| !value.is_none())),
-            "values_distinct" => {
-                let mut seen: Vec<Value> = Vec::new();
-                for value in self.values() {
-                    if !seen.contains(&value) {
-                        seen.push(value);
-                    }
-                }
-                Value::list(seen)
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    fn iterate(&self) -> Option<Vec<Value>> {
-        Some(self.values().collect())
-    }
-
-    fn length(&self) -> Option<usize> {
-        Some(self.table.rows.len())
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
 }

@@ -1,3 +1,6 @@
+mod model;
+mod references;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -7,15 +10,14 @@ use parking_lot::Mutex;
 use serde_json::json;
 use weir_jinja::{Call, Error, Function, Interpreter, Names, Result, Value};
 
-use super::config::Config;
-use super::graph_value::graph;
-use super::reference::Reference;
-use super::{Compiler, UnitScope};
-use crate::artifact::node_json;
-use crate::context::{Context, EventTimeFilter, Relation, Shared, node_error, rendered_var};
-use crate::convert::{to_json, to_value};
-use crate::error::{ModelError, ModelErrorKind};
-use crate::node::{Node, NodeConfig, ResourceKind, Source, UniqueId, Version};
+use crate::compile::config::Config;
+use crate::compile::graph_value::graph;
+use crate::compile::reference::Reference;
+use crate::compile::{Compiler, UnitScope};
+use crate::context::{Context, Shared, node_error, rendered_var};
+use crate::convert::to_value;
+use crate::error::ModelErrorKind;
+use crate::node::{Node, NodeConfig, ResourceKind, Source, UniqueId};
 
 /// What templates of a node are rendered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +111,7 @@ impl Stage {
     }
 
     /// Gives a test's template the arguments it passes on.
-    pub(super) fn set_test_arguments(&self, arguments: Value) {
+    pub(in crate::compile) fn set_test_arguments(&self, arguments: Value) {
         let _ = self.test_arguments.set(arguments);
     }
 
@@ -136,7 +138,7 @@ impl Stage {
     }
 
     /// Returns what all contexts of the invocation share.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(in crate::compile) fn shared(&self) -> &Arc<Shared> {
         self.parts.compiler.shared()
     }
 
@@ -217,89 +219,6 @@ impl Stage {
         }))
     }
 
-    /// `model`: the node with what compiling has found.
-    fn model(&self) -> Value {
-        let made = self.model.get_or_init(|| {
-            let parts = &self.parts;
-            let mut json = node_json(&parts.node);
-            json["config"] = serde_json::Value::Object(parts.config.to_json());
-            json["raw_sql"] = json["raw_code"].clone();
-            json["config_call_dict"] = serde_json::Value::Object(parts.node.config_call.clone());
-            if let Some(sql) = &parts.sql {
-                json["compiled_code"] = json!(&**sql);
-                json["compiled_sql"] = json!(&**sql);
-                json["compiled"] = json!(true);
-            }
-            if parts.unit.is_some() {
-                json["resource_type"] = json!("unit_test");
-            }
-            self.with_relations(&mut json);
-            let value = to_value(&json);
-            if let (Value::Dict(dict), Some(batch)) = (&value, &parts.batch) {
-                dict.set_str(
-                    "batch",
-                    Value::dict([
-                        ("id", Value::str(batch.id.as_str())),
-                        (
-                            "event_time_start",
-                            crate::context::python::moment(batch.start),
-                        ),
-                        ("event_time_end", crate::context::python::moment(batch.end)),
-                    ]),
-                );
-            }
-            value
-        });
-        made.clone()
-    }
-
-    /// Foreign keys are written with `ref()`; constraints need the relation's name.
-    fn with_relations(&self, json: &mut serde_json::Value) {
-        let resolve = |constraint: &mut serde_json::Value| {
-            if let Some(to) = constraint.get("to").and_then(serde_json::Value::as_str)
-                && let Some(name) = self.compiler().named_by_text(&self.parts.node, to)
-            {
-                constraint["to"] = json!(name);
-            }
-        };
-        if let Some(constraints) = json
-            .get_mut("constraints")
-            .and_then(serde_json::Value::as_array_mut)
-        {
-            constraints.iter_mut().for_each(resolve);
-        }
-        if let Some(columns) = json
-            .get_mut("columns")
-            .and_then(serde_json::Value::as_object_mut)
-        {
-            for column in columns.values_mut() {
-                if let Some(constraints) = column
-                    .get_mut("constraints")
-                    .and_then(serde_json::Value::as_array_mut)
-                {
-                    constraints.iter_mut().for_each(resolve);
-                }
-            }
-        }
-    }
-
-    fn this(&self) -> Value {
-        let node = &self.parts.node;
-        if node.kind == ResourceKind::Operation {
-            return Value::None;
-        }
-        if let Some(unit) = self.unit() {
-            return match &unit.this {
-                Some(input) => {
-                    self.note_cte(input);
-                    Value::str(format!("__dbt__cte__{}", node.alias))
-                }
-                None => Value::None,
-            };
-        }
-        self.compiler().relation(node).value()
-    }
-
     fn defer_relation(&self) -> Value {
         let deferred = self.compiler().deferred(&self.parts.node.id);
         deferred.map_or(Value::None, |deferred| {
@@ -319,155 +238,6 @@ impl Stage {
         if !reads.contains(id) {
             reads.push(id.clone());
         }
-    }
-
-    /// `ref(name)`, `ref(package, name)`, with `v=` or `version=`.
-    pub(super) fn reference(&self, call: &mut Call<'_>) -> Result<Value> {
-        let version = call
-            .named("version")
-            .or_else(|| call.named("v"))
-            .filter(|value| !value.is_none());
-        let version = version.and_then(|version| Version::from_json(&to_json(&version)));
-        let within = call
-            .named("package")
-            .map(|package| package.to_str().to_string());
-        let mut names: Vec<String> = call
-            .rest()
-            .iter()
-            .map(|name| name.to_str().to_string())
-            .collect();
-        let name = names
-            .pop()
-            .ok_or_else(|| Error::custom("ref() takes one or two names (0 given)"))?;
-        let within = names.pop().or(within);
-        let node = &self.parts.node;
-        let found = self.compiler().resolver().node(
-            &node.package,
-            &name,
-            within.as_deref(),
-            version.as_ref(),
-        );
-        let Some(found) = found.cloned() else {
-            return Err(self.missing_node(&name));
-        };
-        let anything =
-            self.parts.purpose == Purpose::Operation || node.kind == ResourceKind::SqlOperation;
-        if !anything && !node.depends_on.nodes.contains(&found.id) {
-            return Err(self.undeclared(&name));
-        }
-        self.note_read(&found.id);
-        if let Some(unit) = self.unit()
-            && unit.inputs.contains_key(&found.id)
-        {
-            self.note_cte(&found.id);
-            return Ok(
-                Relation::ephemeral(&self.compiler().shared().dialect, &found.alias).value(),
-            );
-        }
-        if found.is_ephemeral() {
-            if self.parts.purpose == Purpose::Operation {
-                return Err(node_error(
-                    ModelErrorKind::Access,
-                    format!("Operations can not ref() ephemeral nodes, but {name} is ephemeral"),
-                ));
-            }
-            self.note_cte(&found.id);
-            let relation = Relation::ephemeral(&self.compiler().shared().dialect, &found.alias);
-            return Ok(self.limited(relation, &found.config).value());
-        }
-        let relation = self.compiler().deferred_or_own(
-            &found,
-            self.context.get().and_then(Weak::upgrade).as_deref(),
-            call,
-        )?;
-        Ok(self.limited(relation, &found.config).value())
-    }
-
-    fn missing_node(&self, name: &str) -> Error {
-        let node = &self.parts.node;
-        Error::from_source(
-            ModelError::new(
-                ModelErrorKind::MissingReference,
-                format!("{} depends on a node named '{name}' which was not found or is disabled", node.id),
-            )
-            .hint("check the name; a node of another package may need the package before it: ref('package', 'name')"),
-        )
-    }
-
-    fn undeclared(&self, name: &str) -> Error {
-        Error::from_source(
-            ModelError::new(
-                ModelErrorKind::MissingReference,
-                format!("dbt was unable to infer all dependencies for the model \"{}\": it refers to '{name}' only while running", self.parts.node.name),
-            )
-            .hint(format!("add this comment to the model: -- depends_on: {{{{ ref('{name}') }}}}")),
-        )
-    }
-
-    /// `source(source, table)`.
-    fn source(&self, call: &mut Call<'_>) -> Result<Value> {
-        let source_name = call.required_str("source_name")?;
-        let table = call.required_str("table_name")?;
-        call.finish()?;
-        let node = &self.parts.node;
-        let found = self
-            .compiler()
-            .resolver()
-            .source(&node.package, &source_name, &table)
-            .cloned();
-        let Some(found) = found else {
-            return Err(Error::from_source(
-                ModelError::new(
-                    ModelErrorKind::MissingReference,
-                    format!("{} depends on a source named '{source_name}.{table}' which was not found or is disabled", node.id),
-                )
-                .hint("check the names against the sources: in properties files"),
-            ));
-        };
-        self.note_read(&found.id);
-        if let Some(unit) = self.unit()
-            && unit.inputs.contains_key(&found.id)
-        {
-            self.note_cte(&found.id);
-            return Ok(
-                Relation::ephemeral(&self.compiler().shared().dialect, &source_cte(&found)).value(),
-            );
-        }
-        let relation = self.compiler().source_relation(&found);
-        Ok(self.limited(relation, &found.config).value())
-    }
-
-    /// Restricts what is read of a relation: nothing for `--empty`, one batch, or a sample.
-    fn limited(&self, mut relation: Relation, config: &NodeConfig) -> Relation {
-        let options = self.compiler().options();
-        let reads_rows = self.unit().is_none();
-        if options.empty && reads_rows {
-            relation.limit = Some(0);
-        }
-        let filters = matches!(
-            self.parts.node.kind,
-            ResourceKind::Model | ResourceKind::Snapshot
-        ) && reads_rows;
-        let Some(column) = config.event_time().filter(|_| filters) else {
-            return relation;
-        };
-        let batch = self
-            .parts
-            .batch
-            .as_ref()
-            .map(|batch| (batch.start, batch.end));
-        let span = match (batch, options.sample) {
-            (Some((start, end)), Some((first, last))) => Some((start.max(first), end.min(last))),
-            (batch, sample) => batch.or(sample),
-        };
-        if let Some((start, end)) = span {
-            relation.event_time = Some(EventTimeFilter {
-                column: column.to_owned(),
-                start: Some(start),
-                end: Some(end),
-            });
-        }
-        relation
     }
 
     /// `doc(name)`: the text of a block of documentation.
@@ -567,7 +337,7 @@ impl Stage {
 }
 
 /// The name of the stand-in of a source table.
-pub(super) fn source_cte(source: &Source) -> String {
+pub(in crate::compile) fn source_cte(source: &Source) -> String {
     format!("{}__{}", source.source_name, source.identifier)
 }
 
