@@ -14,7 +14,7 @@ use super::read::ReadFile;
 use super::static_ref::{Named, read};
 use super::unit::{self, Fixtures};
 use super::work::Work;
-use super::{parallel, semantic, sources, strict};
+use super::{exposures, parallel, semantic, sources, strict};
 use crate::error::ModelError;
 use crate::node::{
     ConfigKind, Exposure, Group, Metric, Node, ResourceKind, SavedQuery, SemanticModel, Source,
@@ -153,8 +153,10 @@ fn others(
         .collect();
     for entry in entries {
         match entry.section {
-            "exposures" => out.exposures.push(semantic::exposure(work, &entry, errors)),
-            "groups" => out.groups.push(semantic::group(&entry)),
+            "exposures" => out
+                .exposures
+                .push(exposures::exposure(work, &entry, errors)),
+            "groups" => out.groups.push(exposures::group(&entry)),
             "metrics" => out.metrics.push(semantic::metric(work, &entry)),
             "semantic_models" => {
                 let (model, created) = semantic::semantic_model(work, &entry, errors);

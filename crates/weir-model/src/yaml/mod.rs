@@ -3,6 +3,8 @@
 
 mod read;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use read::read;
