@@ -2,12 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench torture lint docs
+.PHONY: help build demo test bench torture lint docs compare-dbt
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## Show this
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 build: ## Build the binary for daily use
 	@ci/prepare.sh build
@@ -33,6 +33,10 @@ lint: ## Formatting, clippy, absences, licences
 	@ci/absences.sh
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
 	  else echo "cargo-deny is not installed; licences are not checked" >&2; fi
+
+compare-dbt: build ## Build PROJECT=dir with dbt-core and with Weir, and compare every row
+	@tests/dbt/setup
+	@$${XDG_CACHE_HOME:-$$HOME/.cache}/weir/dbt/bin/python tests/dbt/compare.py --weir $(TARGET)/debug/weir $(COMPARE) $(PROJECT)
 
 docs: build ## Write the generated reference pages
 	@$(TARGET)/debug/weir reference docs

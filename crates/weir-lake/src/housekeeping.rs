@@ -149,7 +149,12 @@ impl Keeper {
     /// reading gets slow by it.
     fn may_compact(&self, name: &weir_core::TableName) -> bool {
         let busy = self.queued.load(Ordering::Relaxed) >= BUSY_BYTES;
-        let files = || self.hot.view().table(name).map_or(0, |view| view.files.len());
+        let files = || {
+            self.hot
+                .view()
+                .table(name)
+                .map_or(0, |view| view.files.len())
+        };
         !busy || files() > FILES_BORNE
     }
 

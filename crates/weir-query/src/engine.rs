@@ -150,7 +150,9 @@ impl Engine {
         let parts = &self.inner.parts;
         match access_statements::read(&request.sql, options) {
             Ok(None) => {}
-            Ok(Some(_)) if request.transaction.is_some() => return self.defer(request, ticket).await,
+            Ok(Some(_)) if request.transaction.is_some() => {
+                return self.defer(request, ticket).await;
+            }
             Ok(Some(statement)) => {
                 ticket.identify(&request.sql, options.sql_bytes);
                 let (catalog, lake) = (&parts.catalog, &parts.lake);

@@ -47,10 +47,10 @@ pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
 pub use session::CATALOG;
 pub use settings::Settings;
-pub use transaction::{BuildNote, PublishRequest, Published, Transaction};
 pub use stream::{Command, Description, PinnedVersion, QueryResult, QueryStream};
 pub use system::pg_catalog::SERVER_VERSION;
 pub use system::pg_catalog::types::{
     array_element, arrow_type, type_length, type_modifier, type_name_of, type_oid,
 };
+pub use transaction::{BuildNote, PublishRequest, Published, Transaction};
 pub use types::type_name;

@@ -165,7 +165,9 @@ impl Catalog {
                 "DELETE FROM table_owners WHERE schema = ?1 AND table_name = ?2",
                 "DELETE FROM builds WHERE schema = ?1 AND name = ?2",
             ] {
-                execute(&mut change.tx, sql, &[schema, name]).await.map_err(&failed)?;
+                execute(&mut change.tx, sql, &[schema, name])
+                    .await
+                    .map_err(&failed)?;
             }
         }
         let user = by.identity().user();
@@ -175,15 +177,20 @@ impl Catalog {
             }
             let sql = "INSERT INTO table_owners (schema, table_name, owner) VALUES (?1, ?2, ?3)
                        ON CONFLICT (schema, table_name) DO UPDATE SET owner = excluded.owner";
-            execute(&mut change.tx, sql, &[schema, name, user]).await.map_err(&failed)?;
+            execute(&mut change.tx, sql, &[schema, name, user])
+                .await
+                .map_err(&failed)?;
         }
         for build in builds {
-            let sql = "INSERT INTO builds (schema, name, publication, build) VALUES (?1, ?2, ?3, ?4)
+            let sql =
+                "INSERT INTO builds (schema, name, publication, build) VALUES (?1, ?2, ?3, ?4)
                        ON CONFLICT (schema, name) DO UPDATE SET
                            publication = excluded.publication, build = excluded.build";
             let text = build.build.to_string();
             let values = [&build.schema, &build.name, &publication.id, &text].map(String::as_str);
-            execute(&mut change.tx, sql, &values).await.map_err(&failed)?;
+            execute(&mut change.tx, sql, &values)
+                .await
+                .map_err(&failed)?;
         }
         sqlx::query("UPDATE publications SET state = 'published', published_at = ?2 WHERE id = ?1")
             .bind(&publication.id)
@@ -226,7 +233,8 @@ impl Catalog {
 
     /// Returns the publications that were cut off and not yet taken back, newest first.
     pub async fn cut_off_publications(&self) -> Result<Vec<Publication>, CatalogError> {
-        let sql = "SELECT * FROM publications WHERE state = 'begun' ORDER BY begun_at DESC, id DESC";
+        let sql =
+            "SELECT * FROM publications WHERE state = 'begun' ORDER BY begun_at DESC, id DESC";
         self.read_publications(sqlx::query(sql)).await
     }
 
@@ -235,7 +243,10 @@ impl Catalog {
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<Vec<Publication>, CatalogError> {
         let failed = |error| CatalogError::database("read the publications", error);
-        let rows = query.fetch_all(&self.inner.store.pool).await.map_err(failed)?;
+        let rows = query
+            .fetch_all(&self.inner.store.pool)
+            .await
+            .map_err(failed)?;
         let read = |row: &sqlx::sqlite::SqliteRow| -> Result<Publication, sqlx::Error> {
             let instant = |micros: i64| DateTime::from_timestamp_micros(micros).unwrap_or_default();
             let published: Option<i64> = row.try_get("published_at")?;

@@ -98,7 +98,10 @@ impl TableChange {
 
     async fn take_back(&mut self, run_id: &str) -> Result<(), LakeError> {
         let undo = &mut self.undo;
-        let (add, remove) = (std::mem::take(&mut undo.add), std::mem::take(&mut undo.remove));
+        let (add, remove) = (
+            std::mem::take(&mut undo.add),
+            std::mem::take(&mut undo.remove),
+        );
         let rows = |files: &[DataFile]| files.iter().map(|file| file.rows).sum();
         let receipt = Receipt {
             writer: "publish".into(),
@@ -271,7 +274,11 @@ impl Lake {
         if changed.is_empty() {
             return Ok(());
         }
-        warn!(run = run_id, tables = changed.len(), "taking back a publication that was cut off");
+        warn!(
+            run = run_id,
+            tables = changed.len(),
+            "taking back a publication that was cut off"
+        );
         let receipt = Receipt {
             writer: "publish".into(),
             run_id: format!("{run_id}-undone"),

@@ -137,7 +137,8 @@ impl Stage {
         use object_store::ObjectStoreExt;
         let staged = std::mem::take(&mut *self.tables.lock());
         for table in staged.values() {
-            self.logs.release(table.base.as_ref().map(|base| &base.name));
+            self.logs
+                .release(table.base.as_ref().map(|base| &base.name));
             for file in table.added() {
                 if let Err(error) = self.root.store.delete(&file.path).await {
                     tracing::debug!(path = %file.path, %error, "a file stays until the vacuum");
@@ -194,7 +195,8 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         for table in self.tables.get_mut().values() {
-            self.logs.release(table.base.as_ref().map(|base| &base.name));
+            self.logs
+                .release(table.base.as_ref().map(|base| &base.name));
         }
     }
 }
@@ -254,7 +256,9 @@ impl StagedTable {
     fn added(&self) -> Vec<DataFile> {
         let old = paths(Self::files(self.base.as_ref()));
         let now = Self::files(self.now.as_ref()).iter();
-        now.filter(|file| !old.contains(&file.path)).cloned().collect()
+        now.filter(|file| !old.contains(&file.path))
+            .cloned()
+            .collect()
     }
 
     /// Returns the commit that makes the table of now what it is here; none for no change.
@@ -289,7 +293,10 @@ impl StagedTable {
             Some(current) if current.schema == now.schema => None,
             _ => Some(now.schema.clone()),
         };
-        let comment = match (current.and_then(|current| current.comment.as_ref()), &now.comment) {
+        let comment = match (
+            current.and_then(|current| current.comment.as_ref()),
+            &now.comment,
+        ) {
             (old, new) if old == new.as_ref() => None,
             (_, new) => Some(new.as_deref().unwrap_or_default().to_owned()),
         };

@@ -38,7 +38,7 @@ use crate::system;
 use crate::transaction::Transaction;
 
 /// Views may name views, so deep.
-const MAX_VIEW_DEPTH: usize = 16;
+const MAX_VIEW_DEPTH: usize = 128;
 
 /// The most nodes the plan of one view may have, everything it names included.
 const MAX_VIEW_NODES: usize = 5_000;
@@ -202,7 +202,8 @@ impl Scope {
     fn exists(&self, schema: &str, name: &str) -> bool {
         let planned = self.pinned.planned.as_ref();
         planned.is_some_and(|planned| planned.has(schema, name))
-            || self.stored(schema, name).is_some() || self.all_names(schema).contains_key(name)
+            || self.stored(schema, name).is_some()
+            || self.all_names(schema).contains_key(name)
     }
 
     fn may_know(&self, schema: &str, table: &str) -> bool {

@@ -137,7 +137,12 @@ fn outputs(plan: &LogicalPlan) -> Vec<Sources> {
             let input = outputs(&unnest.input);
             let at = |n: usize| unnest.dependency_indices.get(n).copied();
             (0..plan.schema().fields().len())
-                .map(|n| at(n).and_then(|n| input.get(n)).cloned().unwrap_or_default())
+                .map(|n| {
+                    at(n)
+                        .and_then(|n| input.get(n))
+                        .cloned()
+                        .unwrap_or_default()
+                })
                 .map(changed)
                 .collect()
         }
@@ -175,7 +180,9 @@ fn sources(expr: &Expr, schema: &DFSchema, input: &[Sources]) -> Sources {
             let mut found = Sources::new();
             let _ = expr.apply(|part| {
                 match part {
-                    Expr::Column(column) => join(&mut found, of_column(column, schema, input), false),
+                    Expr::Column(column) => {
+                        join(&mut found, of_column(column, schema, input), false)
+                    }
                     Expr::ScalarSubquery(query) => join(&mut found, of_subquery(query), false),
                     Expr::InSubquery(test) => join(&mut found, of_subquery(&test.subquery), false),
                     Expr::Exists(test) => join(&mut found, of_subquery(&test.subquery), false),

@@ -40,7 +40,11 @@ pub(super) fn publications(scope: &Scope) -> VirtualTable {
             }
             rows.retain(|row| !row.tables.is_empty() || !row.views.is_empty());
             let texts = |of: &dyn Fn(&Publication) -> String| -> ArrayRef {
-                Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
+                Arc::new(
+                    rows.iter()
+                        .map(|row| Some(of(row)))
+                        .collect::<StringArray>(),
+                )
             };
             let counts = |of: &dyn Fn(&Publication) -> usize| -> ArrayRef {
                 let values = rows.iter().map(|row| i64::try_from(of(row)).ok());
@@ -81,7 +85,11 @@ pub(super) fn builds(scope: &Scope) -> VirtualTable {
             let mut rows: Vec<Build> = found.map_err(QueryError::internal)?;
             rows.retain(|row| scope.may_read(&row.schema, &row.name));
             let texts = |of: &dyn Fn(&Build) -> String| -> ArrayRef {
-                Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
+                Arc::new(
+                    rows.iter()
+                        .map(|row| Some(of(row)))
+                        .collect::<StringArray>(),
+                )
             };
             Ok(vec![
                 texts(&|row| row.schema.clone()),

@@ -21,8 +21,8 @@ use crate::caller::Caller;
 use crate::engine::{Engine, QueryRequest};
 use crate::error::{QueryError, QueryErrorKind};
 
-pub use publish::{BuildNote, PublishRequest, Published};
 pub(crate) use publish::take_back_cut_off;
+pub use publish::{BuildNote, PublishRequest, Published};
 
 /// As many transactions may be open at a time.
 const MAX_OPEN: usize = 64;

@@ -110,13 +110,19 @@ impl Engine {
         let (lake, catalog) = (&parts.lake, &parts.catalog);
         let found = catalog.publication(id).await.map_err(catalog_error)?;
         let old = found.filter(|p| p.state == "published").ok_or_else(|| {
-            QueryError::new(QueryErrorKind::Invalid, format!("there is no publication `{id}`"))
-                .hint("weir.publications lists them")
+            QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("there is no publication `{id}`"),
+            )
+            .hint("weir.publications lists them")
         })?;
         let access = catalog.access();
-        for (schema, table) in old.tables.iter().map(|t| (&t.schema, &t.name)).chain(
-            old.views.iter().map(|v| (&v.schema, &v.name)),
-        ) {
+        for (schema, table) in old
+            .tables
+            .iter()
+            .map(|t| (&t.schema, &t.name))
+            .chain(old.views.iter().map(|v| (&v.schema, &v.name)))
+        {
             let object = weir_access::Object::Table { schema, table };
             crate::secured::permit(&access, caller, weir_access::Action::Drop, &object)?;
         }
@@ -180,7 +186,11 @@ impl Engine {
 
 /// Takes back the publications that a process ending in the middle left half done.
 pub(crate) async fn take_back_cut_off(lake: &Lake, catalog: &Catalog) -> Result<(), QueryError> {
-    for publication in catalog.cut_off_publications().await.map_err(catalog_error)? {
+    for publication in catalog
+        .cut_off_publications()
+        .await
+        .map_err(catalog_error)?
+    {
         let tables = publication.tables.iter();
         let tables: Vec<(TableName, Option<u64>)> = tables
             .filter_map(|table| {
@@ -229,10 +239,7 @@ async fn abandon(catalog: &Catalog, id: &str) {
     }
 }
 
-fn tables(
-    publishing: &Publishing,
-    dropped: impl Fn(&TableName) -> bool,
-) -> Vec<PublicationTable> {
+fn tables(publishing: &Publishing, dropped: impl Fn(&TableName) -> bool) -> Vec<PublicationTable> {
     let tables = publishing.tables().into_iter();
     tables
         .map(|table| PublicationTable {
@@ -255,7 +262,10 @@ fn views(transaction: &Transaction, catalog: &Catalog) -> Vec<PublicationView> {
     here.iter()
         .filter_map(|((schema, name), now)| {
             let old = before.get(&(schema.as_str(), name.as_str()));
-            let (before, after) = (old.map(|v| v.sql.clone()), now.as_ref().map(|v| v.sql.clone()));
+            let (before, after) = (
+                old.map(|v| v.sql.clone()),
+                now.as_ref().map(|v| v.sql.clone()),
+            );
             (before != after).then(|| PublicationView {
                 schema: schema.clone(),
                 name: name.clone(),

@@ -33,10 +33,21 @@ async fn publish(fixture: &Fixture, transaction: &Transaction) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_transaction_does_is_seen_by_itself_until_it_is_published() {
     let fixture = Fixture::filled().await;
-    fixture.rows("CREATE TABLE t AS SELECT 1 AS a").await.unwrap();
-    fixture.rows("CREATE TABLE gone AS SELECT 1 AS a").await.unwrap();
+    fixture
+        .rows("CREATE TABLE t AS SELECT 1 AS a")
+        .await
+        .unwrap();
+    fixture
+        .rows("CREATE TABLE gone AS SELECT 1 AS a")
+        .await
+        .unwrap();
     let t = fixture.engine.begin(caller()).unwrap();
-    run(&fixture, &t, "CREATE OR REPLACE TABLE t AS SELECT 2 AS a, 'x' AS b").await;
+    run(
+        &fixture,
+        &t,
+        "CREATE OR REPLACE TABLE t AS SELECT 2 AS a, 'x' AS b",
+    )
+    .await;
     run(&fixture, &t, "INSERT INTO t VALUES (3, 'y')").await;
     run(&fixture, &t, "UPDATE t SET b = 'z' WHERE a = 3").await;
     run(&fixture, &t, "CREATE VIEW v AS SELECT sum(a) AS s FROM t").await;
@@ -44,7 +55,12 @@ async fn what_a_transaction_does_is_seen_by_itself_until_it_is_published() {
     run(&fixture, &t, "DROP TABLE gone").await;
     run(&fixture, &t, "ALTER TABLE u RENAME TO w").await;
 
-    assert_eq!(run(&fixture, &t, "SELECT a, b FROM t ORDER BY a").await.len(), 2);
+    assert_eq!(
+        run(&fixture, &t, "SELECT a, b FROM t ORDER BY a")
+            .await
+            .len(),
+        2
+    );
     assert_eq!(run(&fixture, &t, "SELECT s FROM w").await, [["5"]]);
     assert_eq!(fixture.value("SELECT sum(a) FROM t").await, "1");
     assert_eq!(fixture.value("SELECT a FROM gone").await, "1");
@@ -64,13 +80,19 @@ async fn what_a_transaction_does_is_seen_by_itself_until_it_is_published() {
     assert_eq!(commits.len(), 2);
     assert_eq!(commits[1][1], id);
     let listed = "SELECT state, tables, views FROM weir.publications";
-    assert_eq!(fixture.rows(listed).await.unwrap(), [["published", "3", "1"]]);
+    assert_eq!(
+        fixture.rows(listed).await.unwrap(),
+        [["published", "3", "1"]]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_given_up_leaves_no_trace() {
     let fixture = Fixture::new().await;
-    fixture.rows("CREATE TABLE t AS SELECT 1 AS a").await.unwrap();
+    fixture
+        .rows("CREATE TABLE t AS SELECT 1 AS a")
+        .await
+        .unwrap();
     let t = fixture.engine.begin(caller()).unwrap();
     run(&fixture, &t, "DELETE FROM t").await;
     run(&fixture, &t, "CREATE TABLE u AS SELECT 1 AS a").await;
@@ -90,7 +112,10 @@ async fn a_transaction_given_up_leaves_no_trace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_others_changed_are_a_conflict_and_rows_they_added_are_kept() {
     let fixture = Fixture::new().await;
-    fixture.rows("CREATE TABLE t AS SELECT 1 AS a").await.unwrap();
+    fixture
+        .rows("CREATE TABLE t AS SELECT 1 AS a")
+        .await
+        .unwrap();
     let t = fixture.engine.begin(caller()).unwrap();
     run(&fixture, &t, "INSERT INTO t VALUES (2)").await;
     fixture.rows("INSERT INTO t VALUES (3)").await.unwrap();
@@ -125,27 +150,52 @@ async fn a_publication_is_rolled_back_as_a_whole() {
         fixture.rows(sql).await.unwrap();
     }
     let t = fixture.engine.begin(caller()).unwrap();
-    run(&fixture, &t, "CREATE OR REPLACE TABLE t AS SELECT 'two' AS a, 2 AS n").await;
-    run(&fixture, &t, "CREATE OR REPLACE VIEW v AS SELECT 'new' AS b").await;
+    run(
+        &fixture,
+        &t,
+        "CREATE OR REPLACE TABLE t AS SELECT 'two' AS a, 2 AS n",
+    )
+    .await;
+    run(
+        &fixture,
+        &t,
+        "CREATE OR REPLACE VIEW v AS SELECT 'new' AS b",
+    )
+    .await;
     run(&fixture, &t, "CREATE TABLE fresh AS SELECT 1 AS a").await;
     run(&fixture, &t, "DROP TABLE gone").await;
     let id = publish(&fixture, &t).await;
     assert_eq!(fixture.value("SELECT a FROM t").await, "two");
 
-    let back = fixture.engine.roll_back(&caller(), &id, false).await.unwrap();
+    let back = fixture
+        .engine
+        .roll_back(&caller(), &id, false)
+        .await
+        .unwrap();
     assert_eq!(fixture.value("SELECT a FROM t").await, "1");
     assert_eq!(fixture.value("SELECT b FROM v").await, "old");
     assert_eq!(fixture.value("SELECT a FROM gone").await, "7");
     assert!(fixture.rows("SELECT * FROM fresh").await.is_err());
     // A rollback is a publication too.
-    fixture.engine.roll_back(&caller(), &back.id, false).await.unwrap();
+    fixture
+        .engine
+        .roll_back(&caller(), &back.id, false)
+        .await
+        .unwrap();
     assert_eq!(fixture.value("SELECT a FROM t").await, "two");
     assert_eq!(fixture.value("SELECT a FROM fresh").await, "1");
 
-    fixture.rows("INSERT INTO t VALUES ('three', 3)").await.unwrap();
+    fixture
+        .rows("INSERT INTO t VALUES ('three', 3)")
+        .await
+        .unwrap();
     let refused = fixture.engine.roll_back(&caller(), &id, false).await;
     assert_eq!(refused.unwrap_err().kind(), QueryErrorKind::Conflict);
-    fixture.engine.roll_back(&caller(), &id, true).await.unwrap();
+    fixture
+        .engine
+        .roll_back(&caller(), &id, true)
+        .await
+        .unwrap();
     assert_eq!(fixture.value("SELECT a FROM t").await, "1");
 }
 
@@ -173,7 +223,10 @@ async fn builds_are_remembered_with_what_they_published() {
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_in_a_transaction_wait_for_its_end() {
     let fixture = Fixture::new().await;
-    fixture.rows("CREATE USER ann PASSWORD 'long enough 1'").await.unwrap();
+    fixture
+        .rows("CREATE USER ann PASSWORD 'long enough 1'")
+        .await
+        .unwrap();
     let t = fixture.engine.begin(caller()).unwrap();
     run(&fixture, &t, "CREATE TABLE main.t AS SELECT 1 AS a").await;
     run(&fixture, &t, "GRANT SELECT ON main.t TO ann").await;
@@ -191,8 +244,14 @@ async fn a_project_is_checked_before_any_of_it_runs() {
         sql: sql.into(),
     };
     let queries = vec![
-        candidate("orders", "SELECT user_id, amount * 2 AS twice FROM shop.orders"),
-        candidate("totals", "SELECT o.user_id AS who, sum(twice) AS total, count(*) AS n FROM main.orders AS o GROUP BY 1"),
+        candidate(
+            "orders",
+            "SELECT user_id, amount * 2 AS twice FROM shop.orders",
+        ),
+        candidate(
+            "totals",
+            "SELECT o.user_id AS who, sum(twice) AS total, count(*) AS n FROM main.orders AS o GROUP BY 1",
+        ),
         candidate("wrong", "SELECT whom FROM main.totals"),
         candidate("after", "SELECT * FROM main.wrong"),
         candidate("twice", "SELECT 1 AS a, 2 AS a"),
@@ -210,7 +269,14 @@ async fn a_project_is_checked_before_any_of_it_runs() {
         .iter()
         .map(|column| (column.name.as_str(), column.data_type.as_str()))
         .collect();
-    assert_eq!(columns, [("who", "text"), ("total", "double precision"), ("n", "bigint")]);
+    assert_eq!(
+        columns,
+        [
+            ("who", "text"),
+            ("total", "double precision"),
+            ("n", "bigint")
+        ]
+    );
     assert_eq!(totals.reads, ["main.orders"]);
     let from = |at: usize| {
         let sources = totals.lineage[at].sources.iter();

@@ -86,7 +86,10 @@ async fn ask(State(engine): State<Engine>, who: SignedIn, request: Request) -> R
     };
     let caller = who.caller(door);
     let transaction = question.transaction.as_deref();
-    let transaction = match transaction.map(|id| engine.transaction(&caller, id)).transpose() {
+    let transaction = match transaction
+        .map(|id| engine.transaction(&caller, id))
+        .transpose()
+    {
         Ok(transaction) => transaction,
         Err(error) => return Failure::from(&error).into_response(),
     };

@@ -8,9 +8,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use weir_catalog::{Build, Catalog, Publication, PublicationTable, PublicationView};
-use weir_query::{
-    BuildNote, Candidate, CheckOutcome, Engine, PublishRequest, Published, Settings,
-};
+use weir_query::{BuildNote, Candidate, CheckOutcome, Engine, PublishRequest, Published, Settings};
 
 use super::failure::Failure;
 use crate::auth::SignedIn;

@@ -77,9 +77,11 @@ fn help(command: &clap::Command, above: &str, level: usize, page: &mut String) {
         "#".repeat(level),
         lines.join("\n").trim()
     ));
+    // The commands below `dbt` are those above, by the same names.
+    let is_dbt = command.get_name() == "dbt";
     for sub in command
         .get_subcommands()
-        .filter(|sub| sub.get_name() != "help")
+        .filter(|sub| !is_dbt && !sub.is_hide_set() && sub.get_name() != "help")
     {
         help(sub, &name, level + 1, page);
     }

@@ -54,6 +54,14 @@ pub(crate) struct Global {
 }
 
 impl Global {
+    /// Returns the options of a command about the project in `folder`.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self {
+            project: Some(folder.to_owned()),
+            json: false,
+        }
+    }
+
     /// Finds the project that the command is about.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
         Project::find(self.project.as_deref())

@@ -1,13 +1,14 @@
 //! `weir demo`: a server, and a made-up company that sends it events and asks it questions.
 
 mod company;
+mod models;
 mod questions;
 mod send;
 mod stream;
 mod visit;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -63,10 +64,13 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let client = Client::to(serving.url().to_owned(), token)?;
         serving.house().wait_visible().await;
         questions::ask_all(&client, ui).await?;
+        let models = models::build_all(&project, ui).await?;
         show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
+        show_models(&models, ui);
         if options.once {
             return Ok(());
         }
+        ui.status("\nEvents keep flowing until you press Ctrl-C.");
         company.live(ui).await
     };
     let done = tokio::select! {
@@ -233,7 +237,24 @@ fn show_the_way(project: &Project, url: &str, postgres: Option<SocketAddr>, key:
         "  {dir}/.weir/wal       what was acknowledged and is not in the lake yet"
     ));
     ui.status(format!("  {}    the owner's token", token.display()));
-    ui.status("\nEvents keep flowing until you press Ctrl-C.");
+}
+
+fn show_models(folder: &Path, ui: &Ui) {
+    let weir = own_command();
+    let at = folder.display();
+    ui.heading("Change a model, and see what that does");
+    ui.command(&format!(
+        "{weir} build --project-dir {at}       # nothing is seen until all of it is tested"
+    ));
+    ui.command(&format!(
+        "{weir} show --project-dir {at} --select daily_revenue"
+    ));
+    ui.command(&format!(
+        "{weir} check --project-dir {at}       # columns, types, lineage: target/lineage.json"
+    ));
+    ui.command(&format!(
+        "{weir} rollback --project-dir {at}    # what was published last, taken back"
+    ));
 }
 
 /// Returns how to call this program: by its name where that finds it, else by its path.

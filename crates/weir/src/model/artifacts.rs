@@ -36,7 +36,10 @@ pub(crate) fn parse(args: &Project, ui: &Ui) -> Result<(), Failure> {
     } else {
         ui.status(format!(
             "Read {} nodes, {} sources and {} macros in {:.0} ms.",
-            counts["nodes"], counts["sources"], counts["macros"], took.as_secs_f64() * 1e3
+            counts["nodes"],
+            counts["sources"],
+            counts["macros"],
+            took.as_secs_f64() * 1e3
         ));
     }
     Ok(())
@@ -45,7 +48,9 @@ pub(crate) fn parse(args: &Project, ui: &Ui) -> Result<(), Failure> {
 /// `weir docs generate`.
 pub(crate) async fn docs(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Failure> {
     with_runner("generate", nodes, global, ui, |opened, runner, ui| {
-        let tables = runner.catalog().map_err(|error| super::opened::wrong(&[error], ui))?;
+        let tables = runner
+            .catalog()
+            .map_err(|error| super::opened::wrong(&[error], ui))?;
         let manifest = opened.manifest();
         let at = now();
         let catalog = json!({
@@ -86,7 +91,9 @@ fn metadata(opened: &Opened, schema: &str, at: &str) -> Value {
 }
 
 fn now() -> String {
-    chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    chrono::Utc::now()
+        .format("%Y-%m-%dT%H:%M:%S%.6fZ")
+        .to_string()
 }
 
 /// Writes the manifest, as every command does.
@@ -96,7 +103,11 @@ pub(crate) fn write_manifest(opened: &Opened) -> Result<(), Failure> {
 }
 
 /// Writes what a run came to.
-pub(crate) fn write_results(opened: &Opened, report: &Report, nodes: &Nodes) -> Result<(), Failure> {
+pub(crate) fn write_results(
+    opened: &Opened,
+    report: &Report,
+    nodes: &Nodes,
+) -> Result<(), Failure> {
     write_manifest(opened)?;
     let mut args = Map::new();
     args.insert("which".into(), json!(opened.parsed.shared.flags.which));

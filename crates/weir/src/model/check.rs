@@ -47,7 +47,10 @@ pub(crate) async fn plan(
     let manifest = opened.manifest();
     let models = in_order(&manifest, selected);
     if models.is_empty() {
-        return Ok(Checked { errors: Vec::new(), models: Vec::new() });
+        return Ok(Checked {
+            errors: Vec::new(),
+            models: Vec::new(),
+        });
     }
     let compiled = compile(opened, weir, models).await?;
     let mut errors = Vec::new();
@@ -67,7 +70,9 @@ pub(crate) async fn plan(
             Some(json!({ "schema": node.schema, "name": node.alias, "sql": &**sql }))
         })
         .collect();
-    let answer = weir.call(Method::POST, "/api/v1/check", json!({ "queries": body })).await;
+    let answer = weir
+        .call(Method::POST, "/api/v1/check", json!({ "queries": body }))
+        .await;
     let answer = answer.explain(|| "the server cannot check the models".into())?;
     let outcomes = answer["outcomes"].as_array().cloned().unwrap_or_default();
     let mut models = Vec::new();
@@ -146,7 +151,10 @@ fn mistake(manifest: &Manifest, id: &UniqueId, sql: &str, failed: &Value) -> Mod
     };
     let mut error = ModelError::new(
         ModelErrorKind::Warehouse,
-        format!("{}: {message}", id.as_str().rsplit('.').next().unwrap_or_default()),
+        format!(
+            "{}: {message}",
+            id.as_str().rsplit('.').next().unwrap_or_default()
+        ),
     )
     .of(id.as_str())
     .at(weir_model::Place::file(file));
@@ -164,7 +172,10 @@ fn mistake(manifest: &Manifest, id: &UniqueId, sql: &str, failed: &Value) -> Mod
 
 /// Says in what a model's columns differ from what its contract promises.
 fn broken_contract(manifest: &Manifest, id: &UniqueId, checked: &Value) -> Option<ModelError> {
-    let node = manifest.nodes.get(id).filter(|node| node.contract.enforced)?;
+    let node = manifest
+        .nodes
+        .get(id)
+        .filter(|node| node.contract.enforced)?;
     let given: HashMap<&str, &str> = checked["columns"]
         .as_array()?
         .iter()
@@ -184,17 +195,26 @@ fn broken_contract(manifest: &Manifest, id: &UniqueId, checked: &Value) -> Optio
     unpromised.sort_unstable();
     let mut parts = Vec::new();
     if !missing.is_empty() {
-        parts.push(format!("its contract promises {}, which its query does not give", missing.join(", ")));
+        parts.push(format!(
+            "its contract promises {}, which its query does not give",
+            missing.join(", ")
+        ));
     }
     if !unpromised.is_empty() {
-        parts.push(format!("its query gives {}, which its contract does not promise", unpromised.join(", ")));
+        parts.push(format!(
+            "its query gives {}, which its contract does not promise",
+            unpromised.join(", ")
+        ));
     }
     if parts.is_empty() {
         return None;
     }
-    let error = ModelError::new(ModelErrorKind::Warehouse, format!("{}: {}", node.name, parts.join("; ")))
-        .of(id.as_str())
-        .at(weir_model::Place::file(node.original_path.clone()));
+    let error = ModelError::new(
+        ModelErrorKind::Warehouse,
+        format!("{}: {}", node.name, parts.join("; ")),
+    )
+    .of(id.as_str())
+    .at(weir_model::Place::file(node.original_path.clone()));
     Some(error.hint("change the query, or the columns in the model's properties"))
 }
 
@@ -220,7 +240,9 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
     let took = began.elapsed().as_secs_f64();
     match ui.is_json() {
         true => ui.answer_json(&json!({ "models": count, "errors": 0, "seconds": took })),
-        false => ui.status(format!("{count} models can be built; checked in {took:.2}s.")),
+        false => ui.status(format!(
+            "{count} models can be built; checked in {took:.2}s."
+        )),
     }
     Ok(())
 }

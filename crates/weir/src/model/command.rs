@@ -1,5 +1,7 @@
 //! The commands about models, named as dbt names them.
 
+use std::path::Path;
+
 use clap::Subcommand;
 
 use super::arguments::{ProjectArgs, RunArgs, SelectArgs};
@@ -158,6 +160,22 @@ pub(crate) struct Listed {
     pub(crate) limit: u32,
 }
 
+/// Builds the project in `folder`, as `weir build` does.
+pub(crate) async fn build(global: &Global, folder: &Path, ui: &Ui) -> Result<(), Failure> {
+    let nodes = Nodes {
+        project: ProjectArgs {
+            project_dir: Some(folder.to_owned()),
+            ..ProjectArgs::default()
+        },
+        select: SelectArgs {
+            indirect_selection: "eager".into(),
+            ..SelectArgs::default()
+        },
+        run: RunArgs::default(),
+    };
+    ModelCommand::Build(nodes).run(global, ui).await
+}
+
 /// Everything dbt's command line takes, as it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DbtArgs {
@@ -181,8 +199,12 @@ impl DbtArgs {
 impl ModelCommand {
     fn run_args(&mut self) -> Option<&mut RunArgs> {
         match self {
-            Self::Build(nodes) | Self::Run(nodes) | Self::Test(nodes) | Self::Seed(nodes)
-            | Self::Snapshot(nodes) | Self::Clone(nodes) => Some(&mut nodes.run),
+            Self::Build(nodes)
+            | Self::Run(nodes)
+            | Self::Test(nodes)
+            | Self::Seed(nodes)
+            | Self::Snapshot(nodes)
+            | Self::Clone(nodes) => Some(&mut nodes.run),
             _ => None,
         }
     }

@@ -21,10 +21,13 @@ pub(crate) async fn compile(args: Compile, global: &Global, ui: &Ui) -> Result<(
     let Some(sql) = args.inline else {
         return run(Command::Compile, args.nodes, global, ui).await;
     };
-    let compiled: Arc<str> = with_runner("compile", args.nodes, global, ui, move |_, runner, ui| {
-        runner.compile_inline(&sql).map_err(|error| wrong(&[error], ui))
-    })
-    .await?;
+    let compiled: Arc<str> =
+        with_runner("compile", args.nodes, global, ui, move |_, runner, ui| {
+            runner
+                .compile_inline(&sql)
+                .map_err(|error| wrong(&[error], ui))
+        })
+        .await?;
     match ui.is_json() {
         true => ui.answer_json(&json!({ "compiled": &*compiled })),
         false => ui.answer(&*compiled),
@@ -52,7 +55,10 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Fai
                 use weir_model::node::ResourceKind as Kind;
                 let node = manifest.nodes.get(*id);
                 node.is_some_and(|node| {
-                    matches!(node.kind, Kind::Model | Kind::Seed | Kind::Snapshot | Kind::Test | Kind::Analysis)
+                    matches!(
+                        node.kind,
+                        Kind::Model | Kind::Seed | Kind::Snapshot | Kind::Test | Kind::Analysis
+                    )
                 })
             };
             selected
@@ -84,9 +90,16 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Fai
 }
 
 fn as_json(name: &str, table: &Table) -> Value {
-    let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    let rows: Vec<Vec<Value>> =
-        table.rows.iter().map(|row| row.iter().map(cell_json).collect()).collect();
+    let columns: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    let rows: Vec<Vec<Value>> = table
+        .rows
+        .iter()
+        .map(|row| row.iter().map(cell_json).collect())
+        .collect();
     json!({ "node": name, "columns": columns, "rows": rows })
 }
 
@@ -102,9 +115,15 @@ fn cell_json(cell: &Cell) -> Value {
 }
 
 fn as_text(table: &Table) -> String {
-    let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| column.name.clone())
+        .collect();
     let texts = |row: &Vec<Cell>| -> Vec<String> {
-        row.iter().map(|cell| cell.text().unwrap_or_default()).collect()
+        row.iter()
+            .map(|cell| cell.text().unwrap_or_default())
+            .collect()
     };
     let rows: Vec<Vec<String>> = table.rows.iter().map(texts).collect();
     crate::repl::grid(&names, &rows)
@@ -113,8 +132,13 @@ fn as_text(table: &Table) -> String {
 /// `weir ls`.
 pub(crate) fn list(args: &List, ui: &Ui) -> Result<(), Failure> {
     let opened = open(&args.nodes.project, flags("list", &args.nodes), ui)?;
-    let word = if ui.is_json() { "json" } else { args.output.as_str() };
-    let form = Listing::parse(word, args.output_keys.clone()).map_err(|error| wrong(&[error], ui))?;
+    let word = if ui.is_json() {
+        "json"
+    } else {
+        args.output.as_str()
+    };
+    let form =
+        Listing::parse(word, args.output_keys.clone()).map_err(|error| wrong(&[error], ui))?;
     let previous = state_of(&args.nodes.select, &opened)?;
     let selected = select(&opened, &args.nodes.select, previous.as_ref(), ui)?;
     for line in lines(&opened.manifest(), &selected, &form) {

@@ -19,4 +19,4 @@ mod server;
 mod time;
 mod warehouse;
 
-pub(crate) use command::{DbtArgs, ModelCommand};
+pub(crate) use command::{DbtArgs, ModelCommand, build};

@@ -159,7 +159,10 @@ pub(crate) fn load_options(args: &ProjectArgs, ui: &Ui) -> Result<LoadOptions, F
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     options.env = Arc::new(variables.collect());
     options.home = std::env::home_dir();
-    options.target_path = args.target_path.as_ref().map(|path| path.display().to_string());
+    options.target_path = args
+        .target_path
+        .as_ref()
+        .map(|path| path.display().to_string());
     if let Some(vars) = &args.vars {
         options.vars = weir_model::project::vars_of(vars).map_err(|error| wrong(&[error], ui))?;
     }

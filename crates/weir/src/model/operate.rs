@@ -135,7 +135,10 @@ pub(crate) fn deps(args: &Project, ui: &Ui) -> Result<(), Failure> {
         if ui.is_json() {
             ui.answer_json(&json!({ "package": package.name, "version": package.version, "from": package.from }));
         } else {
-            ui.headed("Installed", format!("{} {version} from {}", package.name, package.from));
+            ui.headed(
+                "Installed",
+                format!("{} {version} from {}", package.name, package.from),
+            );
         }
     }
     if installed.is_empty() && !ui.is_json() {
@@ -148,7 +151,10 @@ pub(crate) fn deps(args: &Project, ui: &Ui) -> Result<(), Failure> {
 pub(crate) fn clean(args: &Project, ui: &Ui) -> Result<(), Failure> {
     let opened = open(&args.project, which("clean"), ui)?;
     let root = opened.project.root();
-    let inside = opened.folder.canonicalize().explain(|| "cannot find the project".into())?;
+    let inside = opened
+        .folder
+        .canonicalize()
+        .explain(|| "cannot find the project".into())?;
     for folder in &root.clean_targets {
         let path = opened.folder.join(folder);
         let Ok(path) = path.canonicalize() else {
@@ -178,7 +184,9 @@ pub(crate) async fn debug(args: &Project, global: &Global, ui: &Ui) -> Result<()
             .await
     };
     let answers = answers.await;
-    let url = weir.as_ref().map(|(_, weir)| weir.client().url().to_owned());
+    let url = weir
+        .as_ref()
+        .map(|(_, weir)| weir.client().url().to_owned());
     if let Some((server, _)) = weir {
         server.leave().await?;
     }

@@ -30,7 +30,9 @@ impl Progress {
             false => ProgressBar::hidden(),
         };
         // The template is ours, and is tested with every run on a terminal.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} {elapsed}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} {elapsed}")
+        {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(100));
@@ -53,7 +55,12 @@ impl Progress {
         match self.manifest.nodes.get(id) {
             Some(node) if is_relation(node.kind) => format!("{}.{}", node.schema, node.alias),
             Some(node) => node.name.clone(),
-            None => id.as_str().rsplit('.').next().unwrap_or_default().to_owned(),
+            None => id
+                .as_str()
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         }
     }
 
@@ -63,12 +70,18 @@ impl Progress {
 }
 
 fn is_relation(kind: ResourceKind) -> bool {
-    matches!(kind, ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot)
+    matches!(
+        kind,
+        ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot
+    )
 }
 
 /// Returns what is said of a node besides its name.
 fn remark(result: &NodeResult) -> String {
-    let affected = result.response.get("rows_affected").and_then(serde_json::Value::as_i64);
+    let affected = result
+        .response
+        .get("rows_affected")
+        .and_then(serde_json::Value::as_i64);
     match (result.status, result.failures, affected) {
         (Status::Fail | Status::Warn, Some(failures), _) => format!("{failures} rows"),
         (Status::Success, _, Some(rows)) if rows >= 0 => format!("{rows} rows"),
@@ -113,7 +126,13 @@ impl Observer for Progress {
             let kind = result.kind.as_str();
             let took = format!("{:.2}s", result.seconds);
             let remark = remark(result);
-            self.ui.outcome(result.status.as_str(), is_bad, &format!("{kind} {name}"), &remark, &took);
+            self.ui.outcome(
+                result.status.as_str(),
+                is_bad,
+                &format!("{kind} {name}"),
+                &remark,
+                &took,
+            );
             if let Some(error) = &result.error {
                 self.ui.detail(error.report());
             }

@@ -29,7 +29,10 @@ async fn publications(weir: &WeirWarehouse, limit: u32) -> Result<Vec<Value>, Fa
     let path = format!("/api/v1/publications?limit={limit}");
     let found = weir.call(Method::GET, &path, Value::Null).await;
     let found = found.explain(|| "cannot list the publications".into())?;
-    Ok(found["publications"].as_array().cloned().unwrap_or_default())
+    Ok(found["publications"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default())
 }
 
 /// `weir publications`.
@@ -65,7 +68,16 @@ pub(crate) async fn list(args: Listed, global: &Global, ui: &Ui) -> Result<(), F
             ]
         })
         .collect();
-    let names = ["id", "published_at", "by", "state", "tables", "views", "what"].map(str::to_owned);
+    let names = [
+        "id",
+        "published_at",
+        "by",
+        "state",
+        "tables",
+        "views",
+        "what",
+    ]
+    .map(str::to_owned);
     ui.answer(crate::repl::grid(&names, &rows));
     Ok(())
 }
@@ -95,7 +107,9 @@ async fn go_back(args: &Rollback, weir: &WeirWarehouse) -> Result<(String, Value
         Some(id) => id.clone(),
         None => {
             let newest = publications(weir, 1).await?;
-            let newest = newest.first().and_then(|publication| publication["id"].as_str());
+            let newest = newest
+                .first()
+                .and_then(|publication| publication["id"].as_str());
             newest
                 .ok_or_else(|| Failure::new("nothing was published yet"))?
                 .to_owned()

@@ -64,20 +64,35 @@ impl AtOnce {
 
     /// Returns what each relation was built from.
     fn builds(&self, report: &Report) -> Vec<Value> {
-        let built = report.results.iter().filter(|result| result.status == Status::Success);
-        built.filter_map(|result| self.build(result, report)).collect()
+        let built = report
+            .results
+            .iter()
+            .filter(|result| result.status == Status::Success);
+        built
+            .filter_map(|result| self.build(result, report))
+            .collect()
     }
 
     fn build(&self, result: &NodeResult, report: &Report) -> Option<Value> {
         let node = self.manifest.nodes.get(&result.id)?;
         result.relation_name.as_ref()?;
-        let reads: Vec<&str> = result.provenance.reads.iter().map(|id| id.as_str()).collect();
+        let reads: Vec<&str> = result
+            .provenance
+            .reads
+            .iter()
+            .map(|id| id.as_str())
+            .collect();
         let tests: Map<String, Value> = report
             .results
             .iter()
             .filter(|test| matches!(test.status, Status::Pass | Status::Warn))
             .filter(|test| test.provenance.reads.contains(&result.id))
-            .map(|test| (test.id.as_str().to_owned(), Value::from(test.status.as_str())))
+            .map(|test| {
+                (
+                    test.id.as_str().to_owned(),
+                    Value::from(test.status.as_str()),
+                )
+            })
             .collect();
         Some(json!({
             "schema": node.schema,
@@ -108,7 +123,11 @@ impl Publication for AtOnce {
         };
         if !report.succeeded() {
             *self.outcome.lock() = Outcome::Discarded;
-            let discarded = self.call(Method::DELETE, &format!("/api/v1/transactions/{id}"), json!({}));
+            let discarded = self.call(
+                Method::DELETE,
+                &format!("/api/v1/transactions/{id}"),
+                json!({}),
+            );
             // Nobody sees what lies there; it goes by itself after an hour.
             if let Err(error) = discarded {
                 tracing::warn!(%error, "a transaction could not be given up");

@@ -39,7 +39,11 @@ pub(crate) fn word(command: Command) -> &'static str {
 
 /// Returns what templates see of the command line.
 pub(crate) fn flags(which: &str, nodes: &Nodes) -> Flags {
-    let Nodes { project, select, run } = nodes;
+    let Nodes {
+        project,
+        select,
+        run,
+    } = nodes;
     let mut others = Map::new();
     let mut note = |name: &str, value: Value| {
         if !value.is_null() && value != json!([]) {
@@ -117,7 +121,8 @@ impl Work<'_> {
             self.command,
             Command::Build | Command::Run | Command::Seed | Command::Snapshot
         );
-        if changes && !run.no_check
+        if changes
+            && !run.no_check
             && let Some(weir) = &self.weir
         {
             let is_built = |id: &&UniqueId| id.kind().is_some_and(|kind| self.command.takes(kind));
@@ -142,7 +147,12 @@ impl Work<'_> {
             None => Arc::new(PerModel),
         };
         let quiet = self.nodes.project.quiet;
-        let progress = Arc::new(Progress::new(manifest.clone(), opened.said.clone(), ui.clone(), quiet));
+        let progress = Arc::new(Progress::new(
+            manifest.clone(),
+            opened.said.clone(),
+            ui.clone(),
+            quiet,
+        ));
         let cancellation = Arc::new(Cancellation::default());
         let runner = Runner::new(RunnerParts {
             shared: opened.parsed.shared.clone(),
@@ -181,7 +191,9 @@ impl Work<'_> {
         } else if !self.nodes.project.quiet || !report.succeeded() {
             self.ui.status(format!("{}.", summary(report)));
             if let Outcome::Published { id, relations } = &outcome {
-                self.ui.status(format!("Published {relations} tables and views together, as {id}."));
+                self.ui.status(format!(
+                    "Published {relations} tables and views together, as {id}."
+                ));
             }
         }
         if report.succeeded() {
@@ -218,8 +230,14 @@ pub(crate) async fn cancellable<T: Send + 'static>(
 /// Returns what a publication says of itself.
 fn about(opened: &Opened, command: &str) -> Map<String, Value> {
     let mut about = Map::new();
-    about.insert("project".into(), Value::from(opened.project.name.to_string()));
-    about.insert("target".into(), Value::from(opened.project.target.name.clone()));
+    about.insert(
+        "project".into(),
+        Value::from(opened.project.name.to_string()),
+    );
+    about.insert(
+        "target".into(),
+        Value::from(opened.project.target.name.clone()),
+    );
     about.insert("command".into(), Value::from(command));
     about.insert(
         "invocation".into(),
@@ -277,12 +295,11 @@ pub(crate) fn options(
     let sample = match sample {
         None => None,
         Some(text) => Some(
-            time::span(text, opened.parsed.shared.invocation.started_at).ok_or_else(
-                || {
-                    Failure::new(format!("--sample takes a span of time, not `{text}`"))
-                        .with_hint("write it like \"3 days\" or \"{'start': '2024-01-01', 'end': '2024-02-01'}\"")
-                },
-            )?,
+            time::span(text, opened.parsed.shared.invocation.started_at).ok_or_else(|| {
+                Failure::new(format!("--sample takes a span of time, not `{text}`")).with_hint(
+                    "write it like \"3 days\" or \"{'start': '2024-01-01', 'end': '2024-02-01'}\"",
+                )
+            })?,
         ),
     };
     Ok(RunOptions {

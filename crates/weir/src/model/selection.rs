@@ -15,12 +15,18 @@ pub(crate) fn state_of(
     args: &SelectArgs,
     opened: &Opened,
 ) -> Result<Option<PreviousState>, Failure> {
-    let named = args.defer_state.as_ref().filter(|_| args.defer).or(args.state.as_ref());
+    let named = args
+        .defer_state
+        .as_ref()
+        .filter(|_| args.defer)
+        .or(args.state.as_ref());
     let Some(folder) = named else {
         return Ok(None);
     };
     let folder = opened.folder.join(folder);
-    PreviousState::read(&folder).map(Some).map_err(|error| Failure::new(error.report()))
+    PreviousState::read(&folder)
+        .map(Some)
+        .map_err(|error| Failure::new(error.report()))
 }
 
 /// Returns the chosen nodes.
@@ -32,8 +38,11 @@ pub(crate) fn select(
 ) -> Result<Vec<UniqueId>, Failure> {
     let fail = |error| wrong(&[error], ui);
     let indirect = Indirect::parse(&args.indirect_selection).ok_or_else(|| {
-        Failure::new(format!("`{}` is no indirect selection", args.indirect_selection))
-            .with_hint("it is eager, cautious, buildable or empty")
+        Failure::new(format!(
+            "`{}` is no indirect selection",
+            args.indirect_selection
+        ))
+        .with_hint("it is eager, cautious, buildable or empty")
     })?;
     let selectors =
         Selectors::read(&opened.folder, indirect).map_err(|errors| wrong(&errors, ui))?;
@@ -49,7 +58,9 @@ pub(crate) fn select(
     let graph = Graph::new(&manifest);
     let selector = Selector::new(&manifest, &graph, &selectors, previous);
     let listed = |words: &[String], kind: ResourceKind| {
-        words.iter().any(|word| word == kind.as_str() || word == "all")
+        words
+            .iter()
+            .any(|word| word == kind.as_str() || word == "all")
     };
     let selected = selector
         .select(&spec, |kind| {

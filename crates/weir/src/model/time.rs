@@ -12,13 +12,19 @@ pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
         return Some(moment.to_utc());
     }
     let plain = text.replacen(' ', "T", 1);
-    plain.parse::<NaiveDateTime>().ok().map(|plain| plain.and_utc())
+    plain
+        .parse::<NaiveDateTime>()
+        .ok()
+        .map(|plain| plain.and_utc())
 }
 
 /// Reads `3 days` before `now`, or `{'start': '2024-01-01', 'end': '2024-02-01'}`.
 pub(crate) fn span(text: &str, now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let text = text.trim();
-    if let Some(inside) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+    if let Some(inside) = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+    {
         let mut ends = (None, None);
         for part in inside.split(',') {
             let (key, value) = part.split_once(':')?;
@@ -49,9 +55,18 @@ mod tests {
     #[test]
     fn moments_are_dates_or_times() {
         let text = |text: &str| moment(text).map(|moment| moment.to_rfc3339());
-        assert_eq!(text("2024-01-31").as_deref(), Some("2024-01-31T00:00:00+00:00"));
-        assert_eq!(text("2024-01-31 12:30:00").as_deref(), Some("2024-01-31T12:30:00+00:00"));
-        assert_eq!(text("2024-01-31T12:30:00+02:00").as_deref(), Some("2024-01-31T10:30:00+00:00"));
+        assert_eq!(
+            text("2024-01-31").as_deref(),
+            Some("2024-01-31T00:00:00+00:00")
+        );
+        assert_eq!(
+            text("2024-01-31 12:30:00").as_deref(),
+            Some("2024-01-31T12:30:00+00:00")
+        );
+        assert_eq!(
+            text("2024-01-31T12:30:00+02:00").as_deref(),
+            Some("2024-01-31T10:30:00+00:00")
+        );
         assert_eq!(text("yesterday"), None);
     }
 

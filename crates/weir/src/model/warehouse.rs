@@ -245,7 +245,9 @@ impl Connection for WeirConnection {
         let mut last = Answer::default();
         let statements = ended.into_iter().chain([rest]);
         for statement in statements.filter(|text| says_something(text)) {
-            let rows = self.run(statement.trim_end().trim_end_matches(';'), Vec::new()).await?;
+            let rows = self
+                .run(statement.trim_end().trim_end_matches(';'), Vec::new())
+                .await?;
             last = answer(rows, fetch);
         }
         Ok(last)
@@ -270,7 +272,10 @@ impl Connection for WeirConnection {
     async fn schemas(&mut self, _database: &str) -> Result<Vec<String>> {
         let sql = "SELECT schema_name FROM information_schema.schemata ORDER BY 1";
         let rows = self.run(sql, Vec::new()).await?.rows;
-        Ok(rows.into_iter().filter_map(|row| text(row.first())).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| text(row.first()))
+            .collect())
     }
 
     async fn relations(&mut self, _database: &str, schema: &str) -> Result<Vec<RelationInfo>> {
@@ -296,7 +301,10 @@ impl Connection for WeirConnection {
     async fn columns(&mut self, relation: &RelationName) -> Result<Vec<ColumnInfo>> {
         let sql = "SELECT column_name, data_type FROM information_schema.columns \
                    WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position";
-        let names = vec![relation.schema.as_str().into(), relation.name.as_str().into()];
+        let names = vec![
+            relation.schema.as_str().into(),
+            relation.name.as_str().into(),
+        ];
         let rows = self.run(sql, names).await?.rows;
         let column = |row: Vec<Value>| Some(column_info(text(row.first())?, &text(row.get(1))?));
         Ok(rows.into_iter().filter_map(column).collect())
@@ -306,7 +314,10 @@ impl Connection for WeirConnection {
         let sql = sql.trim().trim_end_matches(';');
         let sql = format!("SELECT * FROM (\n{sql}\n) AS described LIMIT 0");
         let columns = self.run(&sql, Vec::new()).await?.columns;
-        Ok(columns.into_iter().map(|c| TableColumn::new(c.name, c.kind)).collect())
+        Ok(columns
+            .into_iter()
+            .map(|c| TableColumn::new(c.name, c.kind))
+            .collect())
     }
 
     async fn copy_in(
@@ -353,7 +364,9 @@ impl Connection for WeirConnection {
             }
             let filled = batch.first().map_or(0, Vec::len);
             if filled > 0 && (is_end || bytes >= COPY_BYTES) {
-                let values = batch.iter_mut().map(|column| Value::from(std::mem::take(column)));
+                let values = batch
+                    .iter_mut()
+                    .map(|column| Value::from(std::mem::take(column)));
                 self.run(&sql, values.collect()).await?;
                 written += filled as u64;
                 bytes = 0;
@@ -389,7 +402,9 @@ fn column_info(name: String, data_type: &str) -> ColumnInfo {
         Some((kind, rest)) => (kind.trim_end(), rest.trim_end_matches(')')),
         None => (data_type, ""),
     };
-    let mut numbers = measures.split(',').map(|number| number.trim().parse::<u32>().ok());
+    let mut numbers = measures
+        .split(',')
+        .map(|number| number.trim().parse::<u32>().ok());
     let (first, second) = (numbers.next().flatten(), numbers.next().flatten());
     let is_numeric = kind == "numeric";
     // As PostgreSQL writes them out, which macros compare with.
@@ -470,9 +485,9 @@ fn cell(value: Value, kind: &str) -> Cell {
 fn typed(text: String, kind: &str) -> Cell {
     let read = match kind {
         "date" => text.parse::<NaiveDate>().ok().map(Cell::Date),
-        kind if kind.starts_with("timestamp with time zone") => {
-            DateTime::parse_from_rfc3339(&text).ok().map(Cell::TimestampTz)
-        }
+        kind if kind.starts_with("timestamp with time zone") => DateTime::parse_from_rfc3339(&text)
+            .ok()
+            .map(Cell::TimestampTz),
         kind if kind.starts_with("timestamp") => {
             let plain = text.trim_end_matches('Z').replace(' ', "T");
             plain.parse::<NaiveDateTime>().ok().map(Cell::Timestamp)

@@ -18,7 +18,10 @@ impl Project {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("shop");
         let project = Self { _dir: dir, folder };
-        project.write("dbt_project.yml", "name: shop\nversion: '1.0'\nprofile: shop\n");
+        project.write(
+            "dbt_project.yml",
+            "name: shop\nversion: '1.0'\nprofile: shop\n",
+        );
         for (name, text) in files {
             project.write(name, text);
         }
@@ -28,8 +31,14 @@ impl Project {
     /// A shop with a seed, a view, a table and tests that pass.
     fn shop() -> Self {
         Self::new(&[
-            ("seeds/raw_orders.csv", "id,customer,amount\n1,ada,10.5\n2,bob,20\n3,ada,30.25\n"),
-            ("models/orders.sql", "select id, customer, amount from {{ ref('raw_orders') }}\n"),
+            (
+                "seeds/raw_orders.csv",
+                "id,customer,amount\n1,ada,10.5\n2,bob,20\n3,ada,30.25\n",
+            ),
+            (
+                "models/orders.sql",
+                "select id, customer, amount from {{ ref('raw_orders') }}\n",
+            ),
             (
                 "models/customers.sql",
                 "{{ config(materialized='table') }}\n\
@@ -80,7 +89,9 @@ impl Project {
     /// Returns the rows of a query as JSON.
     #[track_caller]
     fn rows(&self, sql: &str) -> Value {
-        let output = self.succeeds(&["show", "--json", "--quiet", "--limit", "-1", "--inline", sql]);
+        let output = self.succeeds(&[
+            "show", "--json", "--quiet", "--limit", "-1", "--inline", sql,
+        ]);
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         answer["rows"].clone()
     }
@@ -94,8 +105,9 @@ impl Project {
         let results = self.artifact("run_results.json");
         let results = results["results"].as_array().unwrap().iter();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let mut all: Vec<_> =
-            results.map(|r| (text(&r["unique_id"]), text(&r["status"]))).collect();
+        let mut all: Vec<_> = results
+            .map(|r| (text(&r["unique_id"]), text(&r["status"])))
+            .collect();
         all.sort();
         all
     }
@@ -111,13 +123,24 @@ fn a_project_without_anything_else_is_built_tested_and_shown() {
     let project = Project::shop();
     let built = project.succeeds(&["build"]);
 
-    assert!(stderr(&built).contains("Published 3 tables and views together"), "{}", stderr(&built));
+    assert!(
+        stderr(&built).contains("Published 3 tables and views together"),
+        "{}",
+        stderr(&built)
+    );
     assert!(is_clean(&project.folder));
     let rows = project.rows("select * from {{ ref('customers') }} order by 1");
-    assert_eq!(rows, serde_json::json!([["ada", 40.75, 2], ["bob", 20.0, 1]]));
+    assert_eq!(
+        rows,
+        serde_json::json!([["ada", 40.75, 2], ["bob", 20.0, 1]])
+    );
     let statuses = project.statuses();
     assert_eq!(statuses.len(), 6, "{statuses:?}");
-    assert!(statuses.iter().all(|(_, status)| status == "success" || status == "pass"));
+    assert!(
+        statuses
+            .iter()
+            .all(|(_, status)| status == "success" || status == "pass")
+    );
     let manifest = project.artifact("manifest.json");
     let schema = manifest["metadata"]["dbt_schema_version"].as_str().unwrap();
     assert!(schema.ends_with("/manifest/v12.json"));
@@ -136,33 +159,60 @@ fn a_project_without_anything_else_is_built_tested_and_shown() {
 fn a_failing_test_keeps_everything_from_being_published() {
     let project = Project::shop();
     project.succeeds(&["build"]);
-    project.write("seeds/raw_orders.csv", "id,customer,amount\n1,ada,1\n1,ada,2\n");
+    project.write(
+        "seeds/raw_orders.csv",
+        "id,customer,amount\n1,ada,1\n1,ada,2\n",
+    );
     let failed = project.fails(&["build"]);
 
     assert!(failed.contains("nothing was published"), "{failed}");
-    assert_eq!(project.rows("select count(*) from {{ ref('raw_orders') }}")[0][0], 3);
-    assert_eq!(project.rows("select orders from {{ ref('customers') }} where customer = 'ada'")[0][0], 2);
-    let failures: Vec<_> =
-        project.statuses().into_iter().filter(|(_, status)| status == "fail").collect();
+    assert_eq!(
+        project.rows("select count(*) from {{ ref('raw_orders') }}")[0][0],
+        3
+    );
+    assert_eq!(
+        project.rows("select orders from {{ ref('customers') }} where customer = 'ada'")[0][0],
+        2
+    );
+    let failures: Vec<_> = project
+        .statuses()
+        .into_iter()
+        .filter(|(_, status)| status == "fail")
+        .collect();
     assert_eq!(failures.len(), 1, "{failures:?}");
 
     // As dbt does it, what was built before the failure stays.
     project.fails(&["dbt", "build"]);
-    assert_eq!(project.rows("select count(*) from {{ ref('raw_orders') }}")[0][0], 2);
+    assert_eq!(
+        project.rows("select count(*) from {{ ref('raw_orders') }}")[0][0],
+        2
+    );
 }
 
 #[test]
 fn every_mistake_of_a_project_is_told_before_anything_is_built() {
     let project = Project::shop();
-    project.write("models/wrong.sql", "select whom from {{ ref('customers') }}\n");
-    project.write("models/worse.sql", "select\n  id,\n  nonsense(amount) as n\nfrom {{ ref('orders') }}\n");
+    project.write(
+        "models/wrong.sql",
+        "select whom from {{ ref('customers') }}\n",
+    );
+    project.write(
+        "models/worse.sql",
+        "select\n  id,\n  nonsense(amount) as n\nfrom {{ ref('orders') }}\n",
+    );
     project.write("models/rests.sql", "select * from {{ ref('wrong') }}\n");
     project.succeeds(&["seed"]);
     let failed = project.fails(&["build"]);
 
     assert!(failed.contains("the project has 2 errors"), "{failed}");
-    assert!(failed.contains("models/wrong.sql") && failed.contains("whom"), "{failed}");
-    assert!(failed.contains("models/worse.sql") && failed.contains("line 3"), "{failed}");
+    assert!(
+        failed.contains("models/wrong.sql") && failed.contains("whom"),
+        "{failed}"
+    );
+    assert!(
+        failed.contains("models/worse.sql") && failed.contains("line 3"),
+        "{failed}"
+    );
     assert!(!failed.contains("rests"), "{failed}");
     let there = "select count(*) from information_schema.tables where table_name = 'orders'";
     assert_eq!(project.rows(there)[0][0], 0);
@@ -172,7 +222,10 @@ fn every_mistake_of_a_project_is_told_before_anything_is_built() {
     let lineage = project.artifact("lineage.json");
     let customers = &lineage["models"]["model.shop.customers"];
     assert_eq!(customers["columns"][1]["name"], "total");
-    assert_eq!(customers["lineage"][1]["sources"][0]["relation"], "main.orders");
+    assert_eq!(
+        customers["lineage"][1]["sources"][0]["relation"],
+        "main.orders"
+    );
     assert_eq!(customers["lineage"][1]["sources"][0]["column"], "amount");
 }
 
@@ -180,15 +233,27 @@ fn every_mistake_of_a_project_is_told_before_anything_is_built() {
 fn a_publication_is_taken_back_with_one_command() {
     let project = Project::shop();
     project.succeeds(&["build"]);
-    project.write("models/orders.sql", "select id, upper(customer) as customer, amount from {{ ref('raw_orders') }}\n");
+    project.write(
+        "models/orders.sql",
+        "select id, upper(customer) as customer, amount from {{ ref('raw_orders') }}\n",
+    );
     project.succeeds(&["build"]);
-    assert_eq!(project.rows("select min(customer) from {{ ref('customers') }}")[0][0], "ADA");
+    assert_eq!(
+        project.rows("select min(customer) from {{ ref('customers') }}")[0][0],
+        "ADA"
+    );
 
     let listed = project.succeeds(&["publications", "--json"]);
     assert_eq!(stdout(&listed).lines().count(), 2);
     project.succeeds(&["rollback"]);
-    assert_eq!(project.rows("select min(customer) from {{ ref('customers') }}")[0][0], "ada");
-    assert_eq!(project.rows("select min(customer) from {{ ref('orders') }}")[0][0], "ada");
+    assert_eq!(
+        project.rows("select min(customer) from {{ ref('customers') }}")[0][0],
+        "ada"
+    );
+    assert_eq!(
+        project.rows("select min(customer) from {{ ref('orders') }}")[0][0],
+        "ada"
+    );
 }
 
 #[test]
@@ -206,15 +271,29 @@ fn incremental_models_and_snapshots_go_on_where_they_were() {
          select * from {{ ref('raw_orders') }}\n{% endsnapshot %}\n",
     );
     project.succeeds(&["build"]);
-    project.write("seeds/raw_orders.csv", "id,customer,amount\n1,ada,99\n2,bob,20\n3,ada,31\n4,eve,5\n");
+    project.write(
+        "seeds/raw_orders.csv",
+        "id,customer,amount\n1,ada,99\n2,bob,20\n3,ada,31\n4,eve,5\n",
+    );
     project.succeeds(&["build"]);
 
     let rows = project.rows("select id, amount from {{ ref('totals') }} order by id");
-    assert_eq!(rows, serde_json::json!([[1, 10.5], [2, 20.0], [3, 31.0], [4, 5.0]]));
-    let rows = project.rows("select id, count(*), count(dbt_valid_to) from {{ ref('kept') }} group by 1 order by 1");
-    assert_eq!(rows, serde_json::json!([[1, 2, 1], [2, 1, 0], [3, 2, 1], [4, 1, 0]]));
+    assert_eq!(
+        rows,
+        serde_json::json!([[1, 10.5], [2, 20.0], [3, 31.0], [4, 5.0]])
+    );
+    let rows = project.rows(
+        "select id, count(*), count(dbt_valid_to) from {{ ref('kept') }} group by 1 order by 1",
+    );
+    assert_eq!(
+        rows,
+        serde_json::json!([[1, 2, 1], [2, 1, 0], [3, 2, 1], [4, 1, 0]])
+    );
     project.succeeds(&["build", "--full-refresh"]);
-    assert_eq!(project.rows("select amount from {{ ref('totals') }} where id = 1")[0][0], 99.0);
+    assert_eq!(
+        project.rows("select amount from {{ ref('totals') }} where id = 1")[0][0],
+        99.0
+    );
 }
 
 #[test]
@@ -223,20 +302,36 @@ fn mistakes_say_file_line_and_what_to_do() {
     project.write("models/a.sql", "select * from {{ ref('b') }}\n");
     project.write("models/b.sql", "select * from {{ ref('a') }}\n");
     let circle = project.fails(&["build"]);
-    assert!(circle.contains("model.shop.a") && circle.contains("model.shop.b"), "{circle}");
+    assert!(
+        circle.contains("model.shop.a") && circle.contains("model.shop.b"),
+        "{circle}"
+    );
 
     let project = Project::shop();
-    project.write("models/a.sql", "select 1 as x\nunion all\nselect * from {{ ref('custmers') }}\n");
+    project.write(
+        "models/a.sql",
+        "select 1 as x\nunion all\nselect * from {{ ref('custmers') }}\n",
+    );
     let missing = project.fails(&["build"]);
-    assert!(missing.contains("models/a.sql:3") && missing.contains("customers"), "{missing}");
+    assert!(
+        missing.contains("models/a.sql:3") && missing.contains("customers"),
+        "{missing}"
+    );
 
     let project = Project::shop();
     project.write("models/schema.yml", "models:\n\t- name: x\n");
     let tab = project.fails(&["build"]);
-    assert!(tab.contains("models/schema.yml:2") && tab.to_lowercase().contains("tab"), "{tab}");
+    assert!(
+        tab.contains("models/schema.yml:2") && tab.to_lowercase().contains("tab"),
+        "{tab}"
+    );
 
     let nowhere = tempfile::tempdir().unwrap();
-    let output = command().arg("build").current_dir(nowhere.path()).output().unwrap();
+    let output = command()
+        .arg("build")
+        .current_dir(nowhere.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("dbt_project.yml"));
 }

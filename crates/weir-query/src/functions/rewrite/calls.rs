@@ -33,7 +33,9 @@ fn rename(function: &mut Function, name: &str) {
 /// `regexp_matches(text, pattern, flags)` in the place of one value: its first match.
 fn regexp_matches(function: &mut Function) {
     rename(function, "regexp_match");
-    let Some(args) = args_of(function) else { return };
+    let Some(args) = args_of(function) else {
+        return;
+    };
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flags))) = (match args.get(2) {
         Some(flags) => flags,
         None => return,
@@ -44,7 +46,10 @@ fn regexp_matches(function: &mut Function) {
         return;
     };
     // `c` says what is so anyway, `g` asks for the matches after the first.
-    let flags: String = flags.chars().filter(|flag| !matches!(flag, 'c' | 'g')).collect();
+    let flags: String = flags
+        .chars()
+        .filter(|flag| !matches!(flag, 'c' | 'g'))
+        .collect();
     args.truncate(2);
     if !flags.is_empty() {
         args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(&flags))));

@@ -8,9 +8,30 @@ use super::last;
 
 /// Calls that make many rows of one, or one of many.
 const NOT_PER_ROW: [&str; 24] = [
-    "count", "sum", "avg", "mean", "min", "max", "every", "bool_and", "bool_or", "bit_and", "bit_or",
-    "array_agg", "string_agg", "json_agg", "jsonb_agg", "median", "mode", "stddev", "variance",
-    "first_value", "last_value", "unnest", "generate_series", "json_array_elements",
+    "count",
+    "sum",
+    "avg",
+    "mean",
+    "min",
+    "max",
+    "every",
+    "bool_and",
+    "bool_or",
+    "bit_and",
+    "bit_or",
+    "array_agg",
+    "string_agg",
+    "json_agg",
+    "jsonb_agg",
+    "median",
+    "mode",
+    "stddev",
+    "variance",
+    "first_value",
+    "last_value",
+    "unnest",
+    "generate_series",
+    "json_array_elements",
 ];
 
 /// Returns the value of a subquery without a table, which the engine takes for a join.
