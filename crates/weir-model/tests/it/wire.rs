@@ -33,6 +33,7 @@ async fn a_connection_keeps_its_contract() {
     catalog(&mut *connection).await;
     cancels(&mut *connection).await;
     refusals(&postgres).await;
+    secrecy(&postgres).await;
     losses(&postgres, connection).await;
 }
 
@@ -316,10 +317,73 @@ async fn refusals(postgres: &Postgres) {
     let (missing, text) = kind(postgres.url("no_such_database")).await;
     assert_eq!(missing, WarehouseErrorKind::Connect, "{text}");
     let (secured, text) = kind(format!("{}?sslmode=require", postgres.url("postgres"))).await;
-    assert_eq!(secured, WarehouseErrorKind::Unsupported, "{text}");
+    assert_eq!(secured, WarehouseErrorKind::Connect, "{text}");
+    assert!(text.contains("does not offer TLS"), "{text}");
     let (nobody, text) = kind("postgresql://x@127.0.0.1:1/x".to_owned()).await;
     assert_eq!(nobody, WarehouseErrorKind::Connect, "{text}");
     assert!(text.contains("127.0.0.1:1"), "{text}");
+}
+
+/// The server is given a certificate for `localhost` while it runs.
+async fn secrecy(postgres: &Postgres) {
+    let made =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("root.crt");
+    std::fs::write(&root, &certificate).expect("written");
+    let ask = async |sql: String| {
+        let answer = postgres.ask("postgres", &sql).await.expect("psql runs");
+        answer
+            .unwrap_or_else(|failure| panic!("{}: {sql}", failure.message))
+            .rows
+    };
+    let data = ask("show data_directory".to_owned()).await[0][0].clone();
+    for (name, text) in [("server.crt", &certificate), ("server.key", &key)] {
+        let lines = text.trim_end().replace('\n', "'), ('");
+        ask(format!(
+            "copy (values ('{lines}')) to program 'umask 077; cat > {data}/{name}'"
+        ))
+        .await;
+    }
+    ask("alter system set ssl = on".to_owned()).await;
+    ask("select pg_reload_conf()".to_owned()).await;
+    while ask("show ssl".to_owned()).await[0][0] != "on" {
+        tokio::task::yield_now().await;
+    }
+    let connect = async |host: &str, mode: &str| {
+        let mut options = PostgresOptions::from_url(&postgres.url("postgres")).expect("an address");
+        options.host = host.to_owned();
+        options.retries = 0;
+        options.sslmode = Some(mode.to_owned());
+        options.sslrootcert = Some(root.display().to_string());
+        let mut connection = PostgresWarehouse::new(options).connect("test").await?;
+        let sql = "select ssl from pg_stat_ssl where pid = pg_backend_pid()";
+        let rows = connection
+            .execute(sql, Fetch::All)
+            .await?
+            .table
+            .map(|table| table.rows);
+        Ok::<_, weir_model::warehouse::WarehouseError>(rows == Some(vec![vec![Cell::Bool(true)]]))
+    };
+    assert!(!connect("127.0.0.1", "disable").await.expect("it connects"));
+    for (host, mode) in [
+        ("127.0.0.1", "prefer"),
+        ("127.0.0.1", "require"),
+        ("127.0.0.1", "verify-ca"),
+        ("localhost", "verify-full"),
+    ] {
+        let secured = connect(host, mode)
+            .await
+            .unwrap_or_else(|error| panic!("{mode}: {error}"));
+        assert!(secured, "{mode}");
+    }
+    connect("127.0.0.1", "verify-full")
+        .await
+        .expect_err("the certificate is for localhost");
+    connect("127.0.0.1", "sometimes")
+        .await
+        .expect_err("no such mode");
 }
 
 async fn losses(postgres: &Postgres, mut connection: Box<dyn Connection>) {

@@ -13,6 +13,7 @@ use super::super::{
 };
 use super::login::{SessionKey, dial, log_in};
 use super::options::PostgresOptions;
+use super::secure::secure;
 use super::types::{ColumnType, cell_of};
 use super::wire::{Wire, error_of, lost, unexpected};
 use super::{catalog, types};
@@ -62,7 +63,7 @@ impl PostgresConnection {
     }
 
     async fn try_open(options: &PostgresOptions) -> Result<Self> {
-        let mut wire = Wire::new(dial(options).await?);
+        let mut wire = Wire::new(secure(dial(options).await?, options).await?);
         let key = log_in(&mut wire, options).await?;
         Ok(Self {
             wire,

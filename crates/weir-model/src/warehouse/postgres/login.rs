@@ -52,15 +52,6 @@ pub(super) async fn dial(options: &PostgresOptions) -> Result<Box<dyn Stream>> {
 
 /// Says who we are and waits until the server is ready.
 pub(super) async fn log_in(wire: &mut Wire, options: &PostgresOptions) -> Result<SessionKey> {
-    if let Some(mode) = options.sslmode.as_deref()
-        && !matches!(mode, "disable" | "allow" | "prefer")
-    {
-        return Err(WarehouseError::new(
-            WarehouseErrorKind::Unsupported,
-            format!("connections to PostgreSQL with `sslmode: {mode}` are not supported yet"),
-        )
-        .with_hint("connect over a private network or a tunnel with `sslmode: disable`"));
-    }
     let parameters = [
         ("user", options.user.as_str()),
         ("database", options.database.as_str()),

@@ -8,6 +8,7 @@ mod catalog;
 mod connection;
 mod login;
 mod options;
+mod secure;
 mod types;
 mod wire;
 

@@ -18,8 +18,13 @@ pub struct PostgresOptions {
     pub search_path: Option<String>,
     /// What the server shows as the application's name.
     pub application_name: String,
-    /// `disable`, `allow`, `prefer` or what demands TLS, as libpq spells it.
+    /// `disable`, `prefer`, `require`, `verify-ca` or `verify-full`, as libpq means them; `prefer` if none.
     pub sslmode: Option<String>,
+    /// A file with the certificates of authorities that are trusted.
+    pub sslrootcert: Option<String>,
+    /// Files with our own certificate and its key.
+    pub sslcert: Option<String>,
+    pub sslkey: Option<String>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How often connecting is tried again.
@@ -49,6 +54,9 @@ impl Default for PostgresOptions {
             search_path: None,
             application_name: "weir".to_owned(),
             sslmode: None,
+            sslrootcert: None,
+            sslcert: None,
+            sslkey: None,
             connect_timeout: Duration::from_secs(10),
             retries: 1,
         }
@@ -108,6 +116,9 @@ impl PostgresOptions {
             let value = decode(value).ok_or_else(|| wrong("a broken %-escape"))?;
             match key {
                 "sslmode" => options.sslmode = Some(value),
+                "sslrootcert" => options.sslrootcert = Some(value),
+                "sslcert" => options.sslcert = Some(value),
+                "sslkey" => options.sslkey = Some(value),
                 "application_name" => options.application_name = value,
                 "host" => options.host = value,
                 _ => {}
@@ -159,6 +170,9 @@ impl PostgresOptions {
             search_path: text(&["search_path"]).filter(|path| !path.is_empty()),
             application_name: text(&["application_name"]).unwrap_or_else(|| "weir".to_owned()),
             sslmode: text(&["sslmode"]),
+            sslrootcert: text(&["sslrootcert"]),
+            sslcert: text(&["sslcert"]),
+            sslkey: text(&["sslkey"]),
             connect_timeout: Duration::from_secs(number("connect_timeout", 10)?.max(1)),
             retries: u32::try_from(number("retries", 1)?).unwrap_or(1),
         })
