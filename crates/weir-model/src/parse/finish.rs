@@ -10,8 +10,9 @@ use super::patch::Patch;
 use super::properties::problem;
 use super::raw::{self, RawNode};
 use super::static_ref::{Named, read as read_static};
+use super::valid;
 use super::work::Work;
-use crate::error::{ModelError, ModelErrorKind, Place};
+use crate::error::{ModelError, ModelErrorKind};
 use crate::node::{
     Access, Constraint, Contract, DependsOn, Docs, JsonMap, ModelDetail, Node, NodeConfig,
     NodeDetail, ResourceKind, UniqueId,
@@ -62,7 +63,7 @@ pub(super) fn finish(
     );
     let shown = node.1;
     let mut node = {
-        check(&mut node.0, &shown, patch, &mut errors);
+        valid::check(work, &mut node.0, &shown, patch, &mut errors);
         node.0
     };
     errors.extend(naming::name(work, &mut node, &shown));
@@ -315,129 +316,5 @@ fn foreign_keys(node: &mut Node, patch: Option<&Patch>, errors: &mut Vec<ModelEr
             Named::Source(source, table) => node.sources.push((source, table)),
             Named::Metric(_) | Named::This => {}
         }
-    }
-}
-
-/// Finds configuration that cannot be.
-fn check(node: &mut Node, shown: &Arc<str>, patch: Option<&Patch>, errors: &mut Vec<ModelError>) {
-    let place = || match patch {
-        Some(patch) => patch.file.place(patch.line, patch.column),
-        None => Place::file(Arc::clone(shown)),
-    };
-    let config = &node.config;
-    let mut wrong = |message: String, hint: &str| {
-        let error = ModelError::new(ModelErrorKind::Properties, message);
-        errors.push(error.at(place()).of(node.id.as_str()).hint(hint));
-    };
-    if config
-        .get("enabled")
-        .is_some_and(|enabled| config.flag("enabled").is_none() && !enabled.is_null())
-    {
-        wrong(
-            format!("`enabled` of `{}` is neither true nor false", node.name),
-            "write `enabled: true` or `false`",
-        );
-    }
-    if config
-        .get("materialized")
-        .is_some_and(|value| !value.is_string())
-    {
-        wrong(
-            format!("`materialized` of `{}` is no text", node.name),
-            "write `materialized: view`, or `table`",
-        );
-    }
-    for key in ["meta", "docs", "contract", "column_types", "quoting"] {
-        if config
-            .get(key)
-            .is_some_and(|value| !value.is_object() && !value.is_null())
-        {
-            wrong(
-                format!("`{key}` of `{}` is no mapping", node.name),
-                "write its keys below it, indented",
-            );
-        }
-    }
-    if node.kind == ResourceKind::Model {
-        let on_change = config.on_schema_change();
-        if config.contract_enforced()
-            && config.materialized() == "incremental"
-            && !matches!(on_change, "append_new_columns" | "fail")
-        {
-            wrong(
-                format!(
-                    "`{}` is incremental and promises its columns, but `on_schema_change` is `{on_change}`",
-                    node.name
-                ),
-                "set `on_schema_change` to `append_new_columns` or `fail`",
-            );
-        }
-        if config.contract_enforced() && node.columns.is_empty() {
-            wrong(
-                format!(
-                    "`{}` promises its columns, but none is described",
-                    node.name
-                ),
-                "list its columns with `name` and `data_type` in a properties file",
-            );
-        }
-        primary_keys(node, &mut wrong);
-    }
-    if node.kind == ResourceKind::Snapshot && config.enabled() {
-        snapshot(node, &mut wrong);
-    }
-}
-
-fn primary_keys(node: &Node, wrong: &mut impl FnMut(String, &str)) {
-    let keyed = node
-        .columns
-        .values()
-        .filter(|column| {
-            column
-                .constraints
-                .iter()
-                .any(|constraint| constraint.kind == "primary_key")
-        })
-        .count();
-    let own = node.model().is_some_and(|model| {
-        model
-            .constraints
-            .iter()
-            .any(|constraint| constraint.kind == "primary_key")
-    });
-    if keyed > 1 || (keyed == 1 && own) {
-        wrong(
-            format!("`{}` has more than one primary key", node.name),
-            "write one under the model's own `constraints`, with `columns:`",
-        );
-    }
-}
-
-fn snapshot(node: &Node, wrong: &mut impl FnMut(String, &str)) {
-    let config = &node.config;
-    let given = |key: &str| config.get(key).is_some_and(|value| !value.is_null());
-    if !given("strategy") || !given("unique_key") {
-        wrong(
-            format!(
-                "snapshot `{}` needs a `strategy` and a `unique_key`",
-                node.name
-            ),
-            "set both in its config; strategies are `timestamp` and `check`",
-        );
-        return;
-    }
-    match config.text("strategy") {
-        Some("check") if !given("check_cols") => wrong(
-            format!("snapshot `{}` checks columns, but none is given", node.name),
-            "set `check_cols` to `all` or a list of columns",
-        ),
-        Some("timestamp") if !given("updated_at") => wrong(
-            format!(
-                "snapshot `{}` compares moments, but of no column",
-                node.name
-            ),
-            "set `updated_at` to the column that says when a row changed",
-        ),
-        _ => {}
     }
 }

@@ -18,8 +18,8 @@ use super::work::Work;
 use crate::convert::to_json;
 use crate::error::ModelError;
 use crate::node::{
-    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeDetail,
-    ResourceKind, TestDetail, TestMetadata, Version,
+    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeDetail, ResourceKind,
+    TestDetail, TestMetadata, Version,
 };
 use crate::project::TreeKind;
 use crate::python::str_of;

@@ -38,6 +38,7 @@ mod test_arguments;
 mod test_name;
 mod unit;
 mod unused;
+mod valid;
 mod work;
 
 use std::collections::HashMap;

@@ -12,8 +12,8 @@ use super::static_ref::{Named, read};
 use super::work::Work;
 use crate::error::ModelError;
 use crate::node::{
-    ConfigKind, DependsOn, JsonMap, Metric, NodeConfig, RefArgs, ResourceKind,
-    SavedQuery, SemanticModel, UniqueId,
+    ConfigKind, DependsOn, JsonMap, Metric, NodeConfig, RefArgs, ResourceKind, SavedQuery,
+    SemanticModel, UniqueId,
 };
 use crate::project::TreeKind;
 use crate::yaml::Yaml;

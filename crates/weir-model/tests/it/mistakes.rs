@@ -215,3 +215,20 @@ fn slips_of_the_pen_are_warned_of() {
     );
     assert!(!reports(&parsed.warnings).contains("meta"));
 }
+
+#[test]
+fn batches_must_say_when_and_how_big() {
+    let report = Fixture::new("")
+        .file("models/a.sql", "{{ config(materialized='incremental', incremental_strategy='microbatch', begin='soon') }} select 1")
+        .file("models/b.sql", "{{ config(materialized='ephemeral', access='public') }} select 1")
+        .mistakes();
+    told(
+        &report,
+        &[
+            "of no column's time",
+            "`begin` of `a` is no date",
+            "how big its batches are",
+            "`b` is public, but ephemeral",
+        ],
+    );
+}
