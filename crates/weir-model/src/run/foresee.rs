@@ -12,7 +12,10 @@ impl Runner {
     /// seed or snapshot one that is only good for planning.
     pub fn foreseen(&self, id: &UniqueId) -> Result<Arc<str>, ModelError> {
         let node = self.manifest().nodes.get(id).cloned().ok_or_else(|| {
-            ModelError::new(ModelErrorKind::Selection, format!("{id} is not in the project"))
+            ModelError::new(
+                ModelErrorKind::Selection,
+                format!("{id} is not in the project"),
+            )
         })?;
         let dialect = self.parts.warehouse.dialect();
         match node.kind {
@@ -62,5 +65,9 @@ fn foreseen_snapshot(node: &Node, sql: &str, dialect: &Dialect) -> Arc<str> {
     if node.config.text("hard_deletes") == Some("new_record") {
         more.push(format!("cast(null as text) as {}", name("dbt_is_deleted")));
     }
-    format!("select foreseen.*, {} from (\n{sql}\n) as foreseen", more.join(", ")).into()
+    format!(
+        "select foreseen.*, {} from (\n{sql}\n) as foreseen",
+        more.join(", ")
+    )
+    .into()
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 use weir_model::ModelErrorKind;
 use weir_model::context::Flags;
-use weir_model::run::{Command, FreshnessStatus, RunOptions, Status};
+use weir_model::run::{Command, FreshnessStatus, Retry, RunOptions, Status};
 use weir_model::warehouse::{Cell, RelationName};
 use weir_testkit::Postgres;
 
@@ -612,6 +612,48 @@ async fn batches_can_be_chosen(postgres: &Postgres) {
         rows(postgres, "batched", "select id from daily order by 1").await,
         [["1"], ["2"], ["3"]]
     );
+    let artifact = json!({ "args": { "which": "run" }, "results": report.results_json() });
+    with(
+        postgres,
+        "batched",
+        &folder,
+        Setting::default(),
+        move |opened| {
+            let retry = Retry::of(&artifact, &opened.manifest).expect("results");
+            assert_eq!(retry.which, "run");
+            assert_eq!(retry.selected, opened.ids(&["model.fixture.daily"]));
+            let span = (
+                moment("2024-01-02T00:00:00Z"),
+                moment("2024-01-03T00:00:00Z"),
+            );
+            assert_eq!(retry.batches.values().next(), Some(&vec![span]));
+            Retry::of(&json!({}), &opened.manifest).expect_err("no results");
+        },
+    )
+    .await;
+    let again = weir_model::node::UniqueId::from_text("model.fixture.daily");
+    let span = (
+        moment("2024-01-02T00:00:00Z"),
+        moment("2024-01-03T00:00:00Z"),
+    );
+    let options = RunOptions {
+        batches: [(again, vec![span])].into_iter().collect(),
+        ..RunOptions::default()
+    };
+    let setting = Setting {
+        options,
+        ..Setting::default()
+    };
+    let report = with(postgres, "batched", &folder, setting, |opened| {
+        opened.run(Command::Run, &[])
+    })
+    .await;
+    assert!(report.succeeded(), "{:?}", outcomes(&report));
+    let counts = report.results[0]
+        .batches
+        .as_ref()
+        .and_then(|batches| batches["successful"].as_array());
+    assert_eq!(counts.map(Vec::len), Some(1), "only what failed runs again");
     let flags = Flags {
         which: "run".to_owned(),
         full_refresh: true,
