@@ -193,9 +193,12 @@ pub(super) fn warn_keys(file: &ReadFile, section: &str, map: &Map, warnings: &mu
     for part in std::iter::once(map).chain(columns.iter().filter_map(|column| column.as_map())) {
         for entry in part {
             let key = entry.key.as_str();
+            if KNOWN.contains(&key) || is_own(key) {
+                continue;
+            }
             // Only what is a letter or two off: other keys may be somebody's own.
             let near = did_you_mean(key, &KNOWN).filter(|near| key.len().abs_diff(near.len()) <= 2);
-            if let Some(near) = near.filter(|near| *near != key && !is_own(key)) {
+            if let Some(near) = near {
                 let message = format!("`{key}` means nothing here");
                 let warning = problem(file, entry.line, entry.column, message);
                 warnings.push(warning.hint(format!("did you mean `{near}`?")));
