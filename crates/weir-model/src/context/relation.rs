@@ -117,7 +117,7 @@ impl Relation {
         let mut changed = self.clone();
         if let Some(Value::Dict(path)) = call.named("path") {
             for (key, value) in path.entries() {
-                set_part(&mut changed.path, &key.to_str(), &value)?;
+                set_part(&mut changed.path, &key.to_str(), &value);
             }
         }
         if let Some(kind) = call.named("type") {
@@ -199,15 +199,15 @@ impl EventTimeFilter {
     }
 }
 
-fn set_part(path: &mut RelationPath, key: &str, value: &Value) -> Result<()> {
+fn set_part(path: &mut RelationPath, key: &str, value: &Value) {
     let text = as_text(value).map(|text| text.to_string());
     match key {
         "database" => path.database = text,
         "schema" => path.schema = text,
         "identifier" => path.identifier = text,
-        other => return Err(Error::custom(format!("a relation's path has no `{other}`"))),
+        // Others have always been passed over, and packages pass them.
+        _ => {}
     }
-    Ok(())
 }
 
 fn as_text(value: &Value) -> Option<Arc<str>> {
@@ -290,7 +290,7 @@ impl Object for Relation {
             "incorporate" | "replace" => self.incorporate(call)?,
             "replace_path" => {
                 for (key, value) in std::mem::take(&mut call.kwargs) {
-                    set_part(&mut changed.path, &key, &value)?;
+                    set_part(&mut changed.path, &key, &value);
                 }
                 changed.check_length()?;
                 changed.value()

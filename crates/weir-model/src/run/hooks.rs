@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use weir_jinja::{Dict, Object, Value};
+use weir_jinja::{Object, Value};
 
 use super::node::shown;
-use super::result::{NodeResult, Status, Timing};
+use super::result::{NodeResult, Status, Timing, moment_text};
 use super::runner::{Runner, seconds_between};
 use crate::artifact::node_json;
 use crate::compile::{Purpose, StageParts};
@@ -121,7 +121,7 @@ impl Runner {
             let node = manifest
                 .nodes
                 .get(&result.id)
-                .map_or(Value::None, |node| to_value(&node_json(node)));
+                .map_or(Value::None, |node| node_value(node, result));
             Value::object(HookResult {
                 result: result.clone(),
                 node,
@@ -169,19 +169,9 @@ impl Object for HookResult {
             "thread_id" => Value::str(result.thread.as_str()),
             "unique_id" => Value::str(result.id.as_str()),
             "adapter_response" => to_value(&serde_json::Value::Object(result.response.clone())),
-            "timing" => Value::list(result.timing.iter().map(|timing| {
-                let dict = Dict::new();
-                dict.set_str("name", timing.name);
-                dict.set_str(
-                    "started_at",
-                    crate::context::python::moment(timing.started_at),
-                );
-                dict.set_str(
-                    "completed_at",
-                    crate::context::python::moment(timing.completed_at),
-                );
-                Value::Dict(dict)
-            })),
+            "timing" => Value::list(
+                (result.timing.iter()).map(|timing| Value::object(HookTiming(timing.clone()))),
+            ),
             _ => return Ok(None),
         }))
     }
@@ -199,8 +189,8 @@ impl Object for HookResult {
             return Ok(None);
         }
         let dict = to_value(&self.result.to_json());
-        if let Value::Dict(dict) = &dict {
-            dict.set_str("node", self.node.clone());
+        if let (Value::Dict(dict), Some(node)) = (&dict, self.node.as_object::<HookNode>()) {
+            dict.set_str("node", node.0.clone());
         }
         Ok(Some(dict))
     }
@@ -215,6 +205,102 @@ impl Object for HookResult {
 
     fn to_json(&self) -> Option<serde_json::Value> {
         Some(self.result.to_json())
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// Returns a node with what running has found.
+fn node_value(node: &Node, result: &NodeResult) -> Value {
+    let mut json = node_json(node);
+    if let Some(sql) = &result.compiled_code {
+        json["compiled"] = serde_json::json!(true);
+        json["compiled_code"] = serde_json::json!(&**sql);
+        json["compiled_path"] = serde_json::json!(result.compiled_path);
+    }
+    Value::object(HookNode(to_value(&json)))
+}
+
+/// The node of a result: its dictionary, which `to_dict` gives.
+#[derive(Debug)]
+struct HookNode(Value);
+
+impl Object for HookNode {
+    fn type_name(&self) -> &str {
+        "Node"
+    }
+
+    fn attr(&self, name: &str) -> weir_jinja::Result<Option<Value>> {
+        Ok(self.0.as_dict().and_then(|dict| dict.get_str(name)))
+    }
+
+    fn item(&self, key: &Value) -> weir_jinja::Result<Option<Value>> {
+        key.as_str().map_or(Ok(None), |name| self.attr(name))
+    }
+
+    fn method(
+        &self,
+        name: &str,
+        call: &mut weir_jinja::Call<'_>,
+    ) -> weir_jinja::Result<Option<Value>> {
+        if name == "to_dict" {
+            return Ok(Some(self.0.clone()));
+        }
+        if !matches!(name, "get" | "items" | "keys" | "values") {
+            return Ok(None);
+        }
+        let args = call.take_all();
+        let names = call.names;
+        call.interpreter
+            .call_method(&self.0, name, args, names)
+            .map(Some)
+    }
+
+    fn is_mapping(&self) -> bool {
+        true
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+/// One of a result's `timing`.
+#[derive(Debug)]
+struct HookTiming(Timing);
+
+impl Object for HookTiming {
+    fn type_name(&self) -> &str {
+        "TimingInfo"
+    }
+
+    fn attr(&self, name: &str) -> weir_jinja::Result<Option<Value>> {
+        Ok(Some(match name {
+            "name" => Value::str(self.0.name),
+            "started_at" => crate::context::python::moment(self.0.started_at),
+            "completed_at" => crate::context::python::moment(self.0.completed_at),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn item(&self, key: &Value) -> weir_jinja::Result<Option<Value>> {
+        key.as_str().map_or(Ok(None), |name| self.attr(name))
+    }
+
+    fn method(
+        &self,
+        name: &str,
+        _: &mut weir_jinja::Call<'_>,
+    ) -> weir_jinja::Result<Option<Value>> {
+        Ok((name == "to_dict").then(|| {
+            Value::dict([
+                ("name", Value::str(self.0.name)),
+                ("started_at", Value::str(moment_text(self.0.started_at))),
+                ("completed_at", Value::str(moment_text(self.0.completed_at))),
+            ])
+        }))
     }
 
     fn as_any(&self) -> &dyn std::any::Any {
