@@ -295,6 +295,8 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let options = SqliteConnectOptions::new().filename(env.path());
     let mut connection = options.connect().await.unwrap();
     for sql in [
+        "DROP TABLE publications",
+        "DROP TABLE builds",
         "DROP TABLE token_uses",
         "DROP TRIGGER token_uses_gone",
         "ALTER TABLE tokens DROP COLUMN scram_stored_key",
