@@ -339,9 +339,17 @@ fn mistakes_say_file_line_and_what_to_do() {
 #[test]
 fn a_process_that_ends_while_it_publishes_leaves_everything_as_it_was() {
     let project = Project::shop();
-    project.write("models/totals.sql", "{{ config(materialized='table') }} select sum(amount) as total from {{ ref('orders') }}\n");
+    project.write(
+        "models/totals.sql",
+        "{{ config(materialized='table') }} select sum(amount) as total from {{ ref('orders') }}\n",
+    );
     project.succeeds(&["build"]);
-    for point in ["publish-begin", "publish-table-done", "1*off->publish-table-done", "publish-committed"] {
+    for point in [
+        "publish-begin",
+        "publish-table-done",
+        "1*off->publish-table-done",
+        "publish-committed",
+    ] {
         let (actions, point) = match point.split_once("->") {
             Some((first, point)) => (format!("{first}->panic"), point),
             None => ("panic".to_owned(), point),
@@ -356,11 +364,17 @@ fn a_process_that_ends_while_it_publishes_leaves_everything_as_it_was() {
             .unwrap();
         assert_ne!(output.status.code(), Some(0), "{point}");
         // The next start takes back what was committed.
-        let rows = project.rows("select (select count(*) from {{ ref('raw_orders') }}), total from {{ ref('totals') }}");
+        let rows = project.rows(
+            "select (select count(*) from {{ ref('raw_orders') }}), total from {{ ref('totals') }}",
+        );
         assert_eq!(rows, serde_json::json!([[3, 60.75]]), "{point} {actions}");
-        let customers = project.rows("select count(*) from {{ ref('customers') }} where customer = 'eve'");
+        let customers =
+            project.rows("select count(*) from {{ ref('customers') }} where customer = 'eve'");
         assert_eq!(customers[0][0], 0, "{point} {actions}");
     }
     project.succeeds(&["build"]);
-    assert_eq!(project.rows("select total from {{ ref('totals') }}")[0][0], 7.0);
+    assert_eq!(
+        project.rows("select total from {{ ref('totals') }}")[0][0],
+        7.0
+    );
 }
