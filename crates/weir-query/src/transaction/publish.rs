@@ -57,13 +57,8 @@ impl Engine {
         self.forget(transaction);
         // Not on behalf of a connection that may go away: half of it would be neither.
         let (engine, transaction) = (self.clone(), transaction.clone());
-        let work = async move {
-            let done = engine.publish_all(&transaction, request).await;
-            if done.is_err() {
-                transaction.inner.stage.discard().await;
-            }
-            done
-        };
+        // Where it fails, files stay until the vacuum: some may belong to a commit by then.
+        let work = async move { engine.publish_all(&transaction, request).await };
         self.executor()
             .spawn(work)
             .await
