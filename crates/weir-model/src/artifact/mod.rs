@@ -7,9 +7,9 @@ mod results;
 mod semantic;
 mod state;
 
-pub use catalog::{CatalogColumn, CatalogStat, CatalogTable, catalog_json};
+pub use catalog::catalog_json;
 pub use manifest::manifest_json;
-pub use results::{FreshnessResult, NodeResult, Timing, run_results_json, sources_json};
+pub use results::{run_results_json, sources_json};
 pub use semantic::semantic_manifest_json;
 pub use state::PreviousState;
 

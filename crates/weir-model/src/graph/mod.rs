@@ -1,12 +1,8 @@
 //! Who needs whom, and in what order things can be done.
 
-mod queue;
-
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-pub use queue::Queue;
-
-use crate::node::{Manifest, ResourceKind, UniqueId};
+use crate::node::{Manifest, UniqueId};
 
 /// Everything that can be selected, with edges from what is needed to what needs it.
 #[derive(Debug, Clone, Default)]
@@ -127,96 +123,6 @@ impl Graph {
         found
     }
 
-    /// Keeps `chosen` only, joined where a way between them led over others.
-    #[must_use]
-    pub fn subset(&self, chosen: &HashSet<UniqueId>) -> Self {
-        let order = self.order();
-        // The nearest chosen things that each thing needs, by way of things that are not chosen.
-        let mut nearest: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.ids.len()];
-        for &at in &order {
-            let mut found = BTreeSet::new();
-            for &parent in &self.parents[at] {
-                if chosen.contains(&self.ids[parent]) {
-                    found.insert(parent);
-                } else {
-                    found.extend(nearest[parent].iter().copied());
-                }
-            }
-            nearest[at] = found;
-        }
-        let things = self
-            .ids
-            .iter()
-            .enumerate()
-            .filter(|(_, id)| chosen.contains(*id))
-            .map(|(at, id)| {
-                (
-                    id.clone(),
-                    nearest[at]
-                        .iter()
-                        .map(|parent| self.ids[*parent].clone())
-                        .collect(),
-                )
-            });
-        Self::from_edges(things)
-    }
-
-    /// Makes everything that needs a tested thing wait for its tests too, as `build` does.
-    ///
-    /// A test of several things holds back only what comes after all of them, and never what the test
-    /// itself waits for.
-    #[must_use]
-    pub fn with_test_edges(&self, is_test: impl Fn(&UniqueId) -> bool) -> Self {
-        let mut needs: Vec<BTreeSet<usize>> = self
-            .parents
-            .iter()
-            .map(|all| all.iter().copied().collect())
-            .collect();
-        let ancestors = self.all_ancestors();
-        for (test, id) in self.ids.iter().enumerate() {
-            if !is_test(id) {
-                continue;
-            }
-            let tested: &Vec<usize> = &self.parents[test];
-            for &parent in tested {
-                for &child in &self.children[parent] {
-                    // What the test itself waits for cannot wait for the test.
-                    if is_test(&self.ids[child]) || child == test || ancestors[test].has(child) {
-                        continue;
-                    }
-                    let all_above = tested.iter().all(|other| {
-                        *other == parent
-                            || self.parents[child].contains(other)
-                            || ancestors[child].has(*other)
-                    });
-                    if all_above {
-                        needs[child].insert(test);
-                    }
-                }
-            }
-        }
-        let mut graph = self.clone();
-        graph.parents = needs
-            .into_iter()
-            .map(|all| all.into_iter().collect())
-            .collect();
-        graph.link_children();
-        graph
-    }
-
-    fn all_ancestors(&self) -> Vec<Bits> {
-        let mut all: Vec<Bits> = vec![Bits::default(); self.ids.len()];
-        for at in self.order() {
-            let mut found = Bits::of(self.ids.len());
-            for &parent in &self.parents[at] {
-                found.set(parent);
-                found.join(&all[parent]);
-            }
-            all[at] = found;
-        }
-        all
-    }
-
     /// Returns places in an order in which everything comes after what it needs; among equals the order
     /// of parsing decides.
     fn order(&self) -> Vec<usize> {
@@ -243,55 +149,6 @@ impl Graph {
             .map(|at| self.ids[at].clone())
             .collect()
     }
-
-    /// Returns ids by level: the first need nothing, each next only what came before.
-    pub fn levels(&self) -> Vec<Vec<UniqueId>> {
-        let mut level = vec![0usize; self.ids.len()];
-        let mut levels: Vec<Vec<UniqueId>> = Vec::new();
-        for at in self.order() {
-            level[at] = self.parents[at]
-                .iter()
-                .map(|parent| level[*parent] + 1)
-                .max()
-                .unwrap_or(0);
-            if levels.len() <= level[at] {
-                levels.resize(level[at] + 1, Vec::new());
-            }
-            levels[level[at]].push(self.ids[at].clone());
-        }
-        levels
-    }
-}
-
-/// A set of places, one bit for each: projects have thousands, and every thing has such a set.
-#[derive(Debug, Clone, Default)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn of(count: usize) -> Self {
-        Self(vec![0; count.div_ceil(64)])
-    }
-
-    fn set(&mut self, at: usize) {
-        self.0[at / 64] |= 1 << (at % 64);
-    }
-
-    fn has(&self, at: usize) -> bool {
-        self.0
-            .get(at / 64)
-            .is_some_and(|word| word >> (at % 64) & 1 == 1)
-    }
-
-    fn join(&mut self, other: &Self) {
-        for (word, more) in self.0.iter_mut().zip(&other.0) {
-            *word |= more;
-        }
-    }
-}
-
-/// Says whether an id is a test's, of data or of a unit.
-pub fn is_test(id: &UniqueId) -> bool {
-    matches!(id.kind(), Some(ResourceKind::Test | ResourceKind::UnitTest))
 }
 
 #[cfg(test)]
@@ -312,17 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn ways_over_what_is_left_out_remain() {
+    fn what_is_needed_comes_first() {
         let all = graph(&[
             ("model.a", &[]),
             ("model.b", &["model.a"]),
             ("model.c", &["model.b"]),
         ]);
-        let some = all.subset(&set(&["model.a", "model.c"]));
-        assert_eq!(
-            some.parents_of(&"model.c".into()).collect::<Vec<_>>(),
-            [&UniqueId::from("model.a")]
-        );
         assert_eq!(
             all.ancestors(&set(&["model.c"]), Some(1)),
             set(&["model.b"])
@@ -331,22 +183,10 @@ mod tests {
             all.descendants(&set(&["model.a"]), None),
             set(&["model.b", "model.c"])
         );
-        assert_eq!(all.levels().len(), 3);
-    }
-
-    #[test]
-    fn tests_hold_back_what_comes_after_and_nothing_else() {
-        let all = graph(&[
-            ("model.a", &[]),
-            ("model.b", &["model.a"]),
-            ("test.a", &["model.a"]),
-            ("test.ab", &["model.a", "model.b"]),
-        ])
-        .with_test_edges(is_test);
-        let needs: Vec<_> = all.parents_of(&"model.b".into()).collect();
+        let sorted: Vec<UniqueId> = all.sorted();
         assert_eq!(
-            needs,
-            [&UniqueId::from("model.a"), &UniqueId::from("test.a")]
+            sorted,
+            ["model.a", "model.b", "model.c"].map(UniqueId::from)
         );
     }
 }

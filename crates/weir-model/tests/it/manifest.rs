@@ -1,10 +1,10 @@
 //! The shape of what other tools read.
 
 use serde_json::json;
-use weir_model::artifact::{
-    CatalogColumn, CatalogTable, NodeResult, catalog_json, manifest_json, run_results_json,
-    semantic_manifest_json,
-};
+use weir_model::artifact::{catalog_json, manifest_json, run_results_json, semantic_manifest_json};
+use weir_model::node::ResourceKind;
+use weir_model::run::{CatalogTable, NodeResult, Provenance, Report, Status};
+use weir_model::warehouse::{ColumnInfo, RelationInfo, RelationKind, RelationName};
 
 use crate::fixture::Fixture;
 
@@ -83,37 +83,58 @@ fn the_same_files_give_the_same_manifest() {
 #[test]
 fn results_and_catalog_have_their_keys() {
     let parsed = Fixture::new("").file("models/a.sql", "select 1").parse();
+    let now = chrono::DateTime::UNIX_EPOCH;
     let result = NodeResult {
-        id: Some("model.shop.a".into()),
-        status: "success".into(),
-        ..NodeResult::default()
+        id: "model.shop.a".into(),
+        kind: ResourceKind::Model,
+        status: Status::Success,
+        message: None,
+        error: None,
+        failures: None,
+        response: serde_json::Map::new(),
+        timing: Vec::new(),
+        thread: "Thread-1".into(),
+        seconds: 1.0,
+        compiled_code: None,
+        compiled_path: None,
+        relation_name: None,
+        batches: None,
+        provenance: Provenance::default(),
+    };
+    let report = Report {
+        results: vec![result],
+        started_at: now,
+        seconds: 1.5,
+        cancelled: false,
     };
     let args = serde_json::Map::new();
-    let json = run_results_json(
-        &parsed.manifest,
-        &[result],
-        1.5,
-        &args,
-        "2024-01-01T00:00:00Z",
-    );
+    let json = run_results_json(&parsed.manifest, &report, &args, "2024-01-01T00:00:00Z");
+    assert_eq!(json["elapsed_time"], 1.5);
     assert_eq!(json["results"][0]["unique_id"], "model.shop.a");
     assert_eq!(
         json["metadata"]["dbt_schema_version"],
         "https://schemas.getdbt.com/dbt/run-results/v6.json"
     );
     let table = CatalogTable {
-        id: Some("model.shop.a".into()),
-        kind: "VIEW".into(),
-        schema: "main".into(),
-        name: "a".into(),
-        columns: vec![CatalogColumn {
+        id: "model.shop.a".into(),
+        relation: RelationInfo {
+            name: RelationName {
+                database: None,
+                schema: "main".into(),
+                name: "a".into(),
+            },
+            kind: RelationKind::View,
+        },
+        columns: vec![ColumnInfo {
             name: "id".into(),
             data_type: "bigint".into(),
-            comment: None,
+            char_size: None,
+            numeric_precision: None,
+            numeric_scale: None,
         }],
-        ..CatalogTable::default()
     };
-    let json = catalog_json(&parsed.manifest, &[table], &[], "2024-01-01T00:00:00Z");
+    let json = catalog_json(&parsed.manifest, &[table], "2024-01-01T00:00:00Z");
+    assert_eq!(json["nodes"]["model.shop.a"]["metadata"]["type"], "VIEW");
     assert_eq!(json["nodes"]["model.shop.a"]["columns"]["id"]["index"], 1);
     assert!(semantic_manifest_json(&parsed.manifest)["metrics"].is_array());
 }

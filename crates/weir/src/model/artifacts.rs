@@ -51,14 +51,7 @@ pub(crate) async fn docs(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), F
         let tables = runner
             .catalog()
             .map_err(|error| super::opened::wrong(&[error], ui))?;
-        let manifest = opened.manifest();
-        let at = now();
-        let catalog = json!({
-            "metadata": metadata(opened, "catalog/v1", &at),
-            "nodes": named(&tables, |id| manifest.nodes.contains_key(id)),
-            "sources": named(&tables, |id| manifest.sources.contains_key(id)),
-            "errors": Value::Null,
-        });
+        let catalog = artifact::catalog_json(&opened.manifest(), &tables, &now());
         write_manifest(opened)?;
         write(opened, "catalog.json", &catalog)?;
         ui.status(format!(
@@ -71,26 +64,8 @@ pub(crate) async fn docs(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), F
     .await
 }
 
-fn named(
-    tables: &[weir_model::run::CatalogTable],
-    is_one: impl Fn(&weir_model::node::UniqueId) -> bool,
-) -> Value {
-    let tables = tables.iter().filter(|table| is_one(&table.id));
-    let entries = tables.map(|table| (table.id.as_str().to_owned(), table.to_json()));
-    Value::Object(entries.collect())
-}
-
-fn metadata(opened: &Opened, schema: &str, at: &str) -> Value {
-    json!({
-        "dbt_schema_version": format!("https://schemas.getdbt.com/dbt/{schema}.json"),
-        "dbt_version": weir_model::DBT_VERSION,
-        "generated_at": at,
-        "invocation_id": opened.parsed.shared.invocation.id,
-        "env": {},
-    })
-}
-
-fn now() -> String {
+/// Returns this moment as artifacts write it.
+pub(crate) fn now() -> String {
     chrono::Utc::now()
         .format("%Y-%m-%dT%H:%M:%S%.6fZ")
         .to_string()
@@ -114,12 +89,7 @@ pub(crate) fn write_results(
     args.insert("select".into(), json!(nodes.select.select));
     args.insert("exclude".into(), json!(nodes.select.exclude));
     args.insert("full_refresh".into(), json!(nodes.run.full_refresh));
-    let results = json!({
-        "metadata": metadata(opened, "run-results/v6", &now()),
-        "results": report.results_json(),
-        "elapsed_time": report.seconds,
-        "args": args,
-    });
+    let results = artifact::run_results_json(&opened.manifest(), report, &args, &now());
     write(opened, "run_results.json", &results)
 }
 

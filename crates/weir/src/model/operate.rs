@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::runtime::Handle;
+use weir_model::artifact;
 use weir_model::context::{Cancellation, Flags};
 use weir_model::project::{DepsOptions, install};
 use weir_model::run::{FreshnessStatus, PerModel, Runner, RunnerParts};
 
 use super::arguments::{RunArgs, SelectArgs};
+use super::artifacts;
 use super::command::{Nodes, Operation, Project};
 use super::opened::{Opened, open, wrong};
 use super::run::{cancellable, flags, options};
@@ -75,6 +77,7 @@ pub(crate) async fn freshness(nodes: Nodes, global: &Global, ui: &Ui) -> Result<
     let chosen = nodes.select.clone();
     let stale = with_runner("freshness", nodes, global, ui, move |opened, runner, ui| {
         let selected = select(opened, &chosen, None, ui)?;
+        let began = std::time::Instant::now();
         let results = runner.freshness(&selected);
         let mut stale = 0;
         for result in &results {
@@ -96,13 +99,10 @@ pub(crate) async fn freshness(nodes: Nodes, global: &Global, ui: &Ui) -> Result<
                 ui.detail(error.report());
             }
         }
-        let sources = json!({
-            "metadata": { "dbt_schema_version": "https://schemas.getdbt.com/dbt/sources/v3.json",
-                "dbt_version": weir_model::DBT_VERSION,
-                "invocation_id": opened.parsed.shared.invocation.id },
-            "results": results.iter().map(|result| result.to_json()).collect::<Vec<_>>(),
-        });
-        super::artifacts::write(opened, "sources.json", &sources)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let at = artifacts::now();
+        let sources = artifact::sources_json(&opened.manifest(), &results, seconds, &at);
+        artifacts::write(opened, "sources.json", &sources)?;
         Ok(stale)
     })
     .await?;
