@@ -11,7 +11,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use futures::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tracing::error;
 use weir_access::{Action, Object};
 use weir_catalog::Catalog;
@@ -19,6 +19,7 @@ use weir_lake::Lake;
 
 use crate::access_statements;
 use crate::caller::Caller;
+use crate::catalog;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::frugal::Frugal;
 use crate::functions;
@@ -97,6 +98,19 @@ pub(crate) struct Parts {
     pub(crate) queue: Queue,
     pub(crate) idle: Arc<Idle>,
     pub(crate) transactions: Transactions,
+    /// Held for writing while a publication changes what is seen.
+    pub(crate) publishing: RwLock<()>,
+}
+
+impl Parts {
+    /// Returns all tables and views as they are now.
+    pub(crate) async fn instant(&self) -> catalog::Instant {
+        let _whole = self.publishing.read().await;
+        catalog::Instant {
+            view: self.lake.view(),
+            views: self.catalog.views(),
+        }
+    }
 }
 
 impl Engine {
@@ -126,6 +140,7 @@ impl Engine {
             queue,
             idle,
             transactions: Transactions::default(),
+            publishing: RwLock::default(),
         });
         Ok(Self {
             inner: Arc::new(Inner { parts, threads }),
@@ -285,8 +300,8 @@ impl Engine {
         let parts = self.inner.parts.clone();
         let planning = self.inner.threads.plan(move || async move {
             let _place = place;
-            let view = parts.lake.view();
-            AssertUnwindSafe(plan::describe(&parts, &request, view))
+            let instant = parts.instant().await;
+            AssertUnwindSafe(plan::describe(&parts, &request, instant))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|panic| Err(panicked(&panic)))
@@ -411,8 +426,8 @@ impl Engine {
                 return Ok(Begun::Writing { id, outcome });
             }
             // The instant is chosen as late as possible: waiting must not make answers older.
-            let view = parts.lake.view();
-            let planned = AssertUnwindSafe(plan::plan(&parts, &request, read, view))
+            let instant = parts.instant().await;
+            let planned = AssertUnwindSafe(plan::plan(&parts, &request, read, instant))
                 .catch_unwind()
                 .await;
             let planned = planned.unwrap_or_else(|panic| Err(panicked(&panic)));

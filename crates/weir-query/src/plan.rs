@@ -20,7 +20,7 @@ use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
 use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView, TableView};
 
-use crate::catalog::{Asker, Pinned, Scope, Target, own_schema};
+use crate::catalog::{Asker, Instant, Pinned, Scope, Target, own_schema};
 use crate::constants;
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
@@ -64,14 +64,14 @@ pub(crate) async fn plan(
     parts: &Parts,
     request: &QueryRequest,
     read: Read,
-    view: Arc<LakeView>,
+    instant: Instant,
 ) -> Result<Planned, QueryError> {
     let params = params::bind(&request.params)?;
     let Logical {
         plan,
         mut state,
         scope,
-    } = logical(parts, request, read, &params, view).await?;
+    } = logical(parts, request, read, &params, instant).await?;
     let fail = |error| translate(error, &scope);
     let plan = with_params(plan, params, &scope)?;
     let plan = presentable(plan).map_err(fail)?;
@@ -114,14 +114,14 @@ pub(crate) async fn physical(
 pub(crate) async fn describe(
     parts: &Arc<Parts>,
     request: &QueryRequest,
-    view: Arc<LakeView>,
+    instant: Instant,
 ) -> Result<Description, QueryError> {
     let params = params::bind(&request.params)?;
     let read = read(parts, request)?;
     if write::writes(&read.statement) {
         return Box::pin(write::describe(parts, request, read)).await;
     }
-    let Logical { plan, scope, .. } = logical(parts, request, read, &params, view).await?;
+    let Logical { plan, scope, .. } = logical(parts, request, read, &params, instant).await?;
     let fail = |error| translate(error, &scope);
     let parameters = parameter_types(&plan, &params, &scope)?;
     // What is still open answers as text would.
@@ -204,11 +204,11 @@ pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryE
     })
 }
 
-/// Returns what names mean in a statement, as of `view`; `target` is the table it writes.
+/// Returns what names mean in a statement, as of `instant`; `target` is the table it writes.
 pub(crate) async fn scope(
     parts: &Parts,
     request: &QueryRequest,
-    view: Arc<LakeView>,
+    mut instant: Instant,
     (clauses, past): (&[Clause], &[PastTable]),
     params: &[ScalarValue],
     target: Option<Target>,
@@ -217,12 +217,19 @@ pub(crate) async fn scope(
         caller: request.caller.clone(),
         settings: request.settings.clone(),
     };
-    let view = match &request.transaction {
-        Some(transaction) => transaction.over(&view),
-        None => view,
-    };
-    let past = resolve(parts, request, &view, clauses, past.to_vec(), params).await?;
-    let mut pinned = Pinned::new(parts, asker, past, view)?;
+    if let Some(transaction) = &request.transaction {
+        instant.view = transaction.over(&instant.view);
+    }
+    let past = resolve(
+        parts,
+        request,
+        &instant.view,
+        clauses,
+        past.to_vec(),
+        params,
+    )
+    .await?;
+    let mut pinned = Pinned::new(parts, asker, past, instant)?;
     pinned.target = target;
     pinned.transaction = request.transaction.clone();
     Ok(Scope::new(pinned))
@@ -234,14 +241,14 @@ async fn logical(
     request: &QueryRequest,
     read: Read,
     params: &[ScalarValue],
-    view: Arc<LakeView>,
+    instant: Instant,
 ) -> Result<Logical, QueryError> {
     let Read {
         statement,
         clauses,
         past,
     } = read;
-    let scope = scope(parts, request, view, (&clauses, &past), params, None).await?;
+    let scope = scope(parts, request, instant, (&clauses, &past), params, None).await?;
     let state = scope.state();
     let plan = question(&state, &scope, statement).await?;
     Ok(Logical { plan, state, scope })
@@ -262,9 +269,9 @@ pub(crate) async fn unrun(
         caller: request.caller.clone(),
         settings: request.settings.clone(),
     };
-    let view = parts.lake.view();
-    let past = resolve(parts, request, &view, &read.clauses, read.past, &[]).await?;
-    let mut pinned = Pinned::new(parts, asker, past, view)?;
+    let instant = parts.instant().await;
+    let past = resolve(parts, request, &instant.view, &read.clauses, read.past, &[]).await?;
+    let mut pinned = Pinned::new(parts, asker, past, instant)?;
     pinned.planned = Some(planned);
     let scope = Scope::new(pinned);
     let plan = question(&scope.state(), &scope, read.statement).await?;

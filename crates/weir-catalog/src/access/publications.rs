@@ -56,7 +56,7 @@ pub struct PublicationView {
 pub struct Build {
     pub schema: String,
     pub name: String,
-    /// In the words of whoever built it.
+    /// In the words of whoever built it; null forgets it.
     pub build: Value,
 }
 
@@ -182,6 +182,14 @@ impl Catalog {
                 .map_err(&failed)?;
         }
         for build in builds {
+            if build.build.is_null() {
+                let sql = "DELETE FROM builds WHERE schema = ?1 AND name = ?2";
+                let values = [build.schema.as_str(), build.name.as_str()];
+                execute(&mut change.tx, sql, &values)
+                    .await
+                    .map_err(&failed)?;
+                continue;
+            }
             let sql =
                 "INSERT INTO builds (schema, name, publication, build) VALUES (?1, ?2, ?3, ?4)
                        ON CONFLICT (schema, name) DO UPDATE SET

@@ -164,14 +164,11 @@ impl Publishing {
         }
     }
 
-    /// Commits, table by table; when one fails, those before are taken back.
-    pub async fn commit(&mut self, run_id: &str) -> Result<(), LakeError> {
+    /// Commits, table by table, until one fails; [`Publishing::revert`] takes those before back.
+    pub async fn commit(&mut self) -> Result<(), LakeError> {
         fail_point!("publish-begin");
         for at in 0..self.changes.len() {
-            if let Err(error) = self.changes[at].make().await {
-                self.revert(run_id).await;
-                return Err(error);
-            }
+            self.changes[at].make().await?;
             self.done = at + 1;
             fail_point!("publish-table-done");
         }
@@ -179,15 +176,18 @@ impl Publishing {
         Ok(())
     }
 
-    /// Takes back what [`Publishing::commit`] did.
-    pub async fn revert(&mut self, run_id: &str) {
+    /// Takes back what [`Publishing::commit`] did; returns whether all of it.
+    pub async fn revert(&mut self, run_id: &str) -> bool {
+        let mut whole = true;
         for change in self.changes[..self.done].iter_mut().rev() {
             if let Err(error) = change.take_back(run_id).await {
+                whole = false;
                 error!(table = %change.log.name, cause = %chain(&error),
                     "a publication that failed cannot be taken back; the next start tries again");
             }
         }
         self.done = 0;
+        whole
     }
 
     /// Lets readers see the new versions, all at one instant.
@@ -286,8 +286,10 @@ impl Lake {
             ..Receipt::default()
         };
         let mut restore = self.restore(&changed, &receipt).await?;
-        restore.commit(&receipt.run_id).await?;
+        let done = restore.commit().await;
+        // Each of them is as it was or as it is again; the next start does the rest.
         restore.show();
+        done?;
         Ok(())
     }
 }

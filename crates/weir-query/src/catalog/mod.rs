@@ -43,6 +43,12 @@ const MAX_VIEW_DEPTH: usize = 128;
 /// The most nodes the plan of one view may have, everything it names included.
 const MAX_VIEW_NODES: usize = 5_000;
 
+/// All tables and views as they are together. A publication changes both at once.
+pub(crate) struct Instant {
+    pub(crate) view: Arc<LakeView>,
+    pub(crate) views: Arc<[View]>,
+}
+
 /// Who asks, and with which settings.
 pub(crate) struct Asker {
     pub(crate) caller: Caller,
@@ -62,6 +68,8 @@ pub(crate) struct Pinned {
     pub(crate) access: Arc<Access>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) view: Arc<LakeView>,
+    /// The views of that instant.
+    views: Arc<[View]>,
     /// Past snapshots by schema and the name given to them in the statement.
     pub(crate) past: HashMap<(String, String), Arc<TableView>>,
     /// The table a statement writes.
@@ -84,8 +92,9 @@ impl Pinned {
         parts: &Parts,
         asker: Asker,
         past: HashMap<(String, String), Arc<TableView>>,
-        view: Arc<LakeView>,
+        instant: Instant,
     ) -> Result<Self, QueryError> {
+        let Instant { view, views } = instant;
         let catalog = parts.catalog.clone();
         let guard = Arc::new(Guard::new(catalog.clone(), asker.caller.clone())?);
         Ok(Self {
@@ -99,6 +108,7 @@ impl Pinned {
             guard,
             catalog,
             view,
+            views,
             past,
             target: None,
             transaction: None,
@@ -342,10 +352,10 @@ impl Scope {
 
     /// Returns all views, as they are in the transaction under way.
     pub(crate) fn views(&self) -> Arc<[View]> {
-        let views = self.pinned.catalog.views();
+        let views = &self.pinned.views;
         match &self.pinned.transaction {
-            Some(transaction) => transaction.views_over(&views),
-            None => views,
+            Some(transaction) => transaction.views_over(views),
+            None => views.clone(),
         }
     }
 
@@ -355,8 +365,7 @@ impl Scope {
         if let Some(here) = transaction.and_then(|t| t.view(schema, name)) {
             return here;
         }
-        let views = self.pinned.catalog.views();
-        let mut views = views.iter();
+        let mut views = self.pinned.views.iter();
         views
             .find(|view| view.schema == schema && view.name == name)
             .cloned()

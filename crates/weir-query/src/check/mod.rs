@@ -8,6 +8,7 @@ mod lineage;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -22,6 +23,7 @@ use crate::engine::{Engine, Parts, QueryRequest};
 use crate::error::{Position, QueryError, QueryErrorKind};
 use crate::functions::plain_name;
 use crate::settings::Settings;
+use crate::stream::timed_out;
 use crate::types::type_name;
 use crate::{functions, plan};
 
@@ -137,11 +139,15 @@ impl Engine {
         }
         let place = self.admit(&caller).await?;
         let parts = self.shared_parts();
+        let (began, timeout) = (Instant::now(), parts.options.timeout);
         self.plan_aside(move || async move {
             let _place = place;
             let planned = Arc::new(Planned::default());
             let mut outcomes = Vec::with_capacity(candidates.len());
             for candidate in candidates {
+                if began.elapsed() >= timeout {
+                    return Err(timed_out(timeout));
+                }
                 let request = QueryRequest {
                     settings: settings.clone(),
                     read_only: true,

@@ -24,8 +24,13 @@ use crate::error::{QueryError, QueryErrorKind};
 pub(crate) use publish::take_back_cut_off;
 pub use publish::{BuildNote, PublishRequest, Published};
 
-/// As many transactions may be open at a time.
+/// As many transactions may be open at a time, and of one user.
 const MAX_OPEN: usize = 64;
+const MAX_OF_ONE_USER: usize = 8;
+
+/// A transaction older than this is given up, used or not: its files belong to nothing until it is
+/// published, and such files are deleted after a day.
+const LIFETIME: Duration = Duration::from_secs(20 * 3_600);
 
 /// A transaction nobody uses for so long is given up.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -46,7 +51,16 @@ struct Inner {
     deferred: Mutex<Vec<QueryRequest>>,
     /// Held for reading by statements, for writing by the end.
     running: Arc<RwLock<bool>>,
+    begun: Instant,
     used: Mutex<Instant>,
+}
+
+impl Inner {
+    /// Whether nobody is going to publish it.
+    fn is_abandoned(&self) -> bool {
+        let in_use = self.running.try_write().is_err();
+        self.begun.elapsed() >= LIFETIME || (!in_use && self.used.lock().elapsed() >= IDLE)
+    }
 }
 
 impl fmt::Debug for Transaction {
@@ -65,6 +79,25 @@ impl Engine {
     /// Begins a transaction for `caller`, who alone may use it.
     pub fn begin(&self, caller: Caller) -> Result<Transaction, QueryError> {
         let parts = self.parts();
+        let mut open = parts.transactions.open.lock();
+        open.retain(|_, transaction| !transaction.inner.is_abandoned());
+        let of = |other: &&Transaction| {
+            let other = other.inner.caller.identity();
+            other.is_user_of(caller.identity())
+        };
+        let own = open.values().filter(of).count();
+        if own >= MAX_OF_ONE_USER || open.len() >= MAX_OPEN {
+            let open = if own >= MAX_OF_ONE_USER {
+                own
+            } else {
+                open.len()
+            };
+            return Err(QueryError::new(
+                QueryErrorKind::Busy,
+                format!("{open} transactions are open already"),
+            )
+            .hint("publish or discard one of them; those nobody uses end after an hour"));
+        }
         let transaction = Transaction {
             inner: Arc::new(Inner {
                 id: uuid::Uuid::now_v7().to_string(),
@@ -73,18 +106,10 @@ impl Engine {
                 views: Mutex::default(),
                 deferred: Mutex::default(),
                 running: Arc::new(RwLock::new(false)),
+                begun: Instant::now(),
                 used: Mutex::new(Instant::now()),
             }),
         };
-        let mut open = parts.transactions.open.lock();
-        open.retain(|_, transaction| transaction.inner.used.lock().elapsed() < IDLE);
-        if open.len() >= MAX_OPEN {
-            return Err(QueryError::new(
-                QueryErrorKind::Busy,
-                format!("{MAX_OPEN} transactions are open already"),
-            )
-            .hint("publish or discard one of them"));
-        }
         open.insert(transaction.inner.id.clone(), transaction.clone());
         Ok(transaction)
     }
@@ -94,7 +119,7 @@ impl Engine {
         let open = self.parts().transactions.open.lock();
         let found = open.get(id).filter(|transaction| {
             let of = transaction.inner.caller.identity();
-            of.is_user_of(caller.identity())
+            of.is_user_of(caller.identity()) && !transaction.inner.is_abandoned()
         });
         let transaction = found.cloned().ok_or_else(gone)?;
         *transaction.inner.used.lock() = Instant::now();
@@ -119,13 +144,21 @@ impl Engine {
 fn gone() -> QueryError {
     QueryError::new(QueryErrorKind::Invalid, "there is no such open transaction")
         .with_sqlstate("25P01")
-        .hint("it was published or discarded, lay idle for an hour, or the server was restarted")
+        .hint("it was published or discarded, lay idle for an hour, took a day, or the server was restarted")
 }
 
 /// Keeps a transaction from ending while a statement of it runs.
 #[derive(Debug)]
 pub(crate) struct InUse {
+    transaction: Transaction,
     _guard: tokio::sync::OwnedRwLockReadGuard<bool>,
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        // However long the statement took, the hour begins now.
+        *self.transaction.inner.used.lock() = Instant::now();
+    }
 }
 
 impl Transaction {
@@ -140,7 +173,10 @@ impl Transaction {
         *self.inner.used.lock() = Instant::now();
         match *guard {
             true => Err(gone()),
-            false => Ok(InUse { _guard: guard }),
+            false => Ok(InUse {
+                transaction: self.clone(),
+                _guard: guard,
+            }),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Published {
     pub id: String,
     pub tables: Vec<PublicationTable>,
     pub views: Vec<PublicationView>,
+    /// Statements about rights that failed once everything was visible, and why.
+    pub refused: Vec<String>,
 }
 
 impl Engine {
@@ -57,7 +59,6 @@ impl Engine {
         self.forget(transaction);
         // Not on behalf of a connection that may go away: half of it would be neither.
         let (engine, transaction) = (self.clone(), transaction.clone());
-        // Where it fails, files stay until the vacuum: some may belong to a commit by then.
         let work = async move { engine.publish_all(&transaction, request).await };
         self.executor()
             .spawn(work)
@@ -73,7 +74,14 @@ impl Engine {
         let (lake, catalog) = (&self.parts().lake, &self.parts().catalog);
         let inner = &transaction.inner;
         let id = inner.id.clone();
-        let mut publishing = lake.publish(&inner.stage, &id).await.map_err(conflict)?;
+        let mut publishing = match lake.publish(&inner.stage, &id).await {
+            Ok(publishing) => publishing,
+            Err(error) => {
+                // From here on files may belong to a commit, and are for the vacuum to judge.
+                inner.stage.discard().await;
+                return Err(conflict(error));
+            }
+        };
         let dropped = |name: &TableName| inner.stage.over(&lake.view()).table(name).is_none();
         let mut publication = Publication::new(&id, Value::Object(request.about.clone()));
         publication.tables = tables(&publishing, dropped);
@@ -81,15 +89,35 @@ impl Engine {
         publishing.describe(|name, receipt| describe(name, receipt, &request));
         let builds: Vec<Build> = request.builds.into_iter().map(Build::from).collect();
         let (tables, views) = (publication.tables.clone(), publication.views.clone());
-        commit(catalog, &inner.caller, publishing, &publication, &builds).await?;
-        let deferred = std::mem::take(&mut *inner.deferred.lock());
+        self.commit(&inner.caller, publishing, &publication, &builds)
+            .await?;
+        let refused = self.grant_deferred(transaction).await;
+        Ok(Published {
+            id,
+            tables,
+            views,
+            refused,
+        })
+    }
+
+    /// Does what statements about rights asked for; returns what was refused, which undoes nothing.
+    async fn grant_deferred(&self, transaction: &Transaction) -> Vec<String> {
+        let (lake, catalog) = (&self.parts().lake, &self.parts().catalog);
+        let deferred = std::mem::take(&mut *transaction.inner.deferred.lock());
+        let mut refused = Vec::new();
         for request in deferred {
-            let statement = access_statements::read(&request.sql, &self.parts().options)?;
-            if let Some(statement) = statement {
-                access_statements::execute(statement, catalog, lake, &request).await?;
+            let done = match access_statements::read(&request.sql, &self.parts().options) {
+                Ok(Some(statement)) => {
+                    access_statements::execute(statement, catalog, lake, &request).await
+                }
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                refused.push(format!("{}: {error}", request.sql.trim()));
             }
         }
-        Ok(Published { id, tables, views })
+        refused
     }
 
     /// Gives the tables and views of a publication back what they were before it.
@@ -127,7 +155,7 @@ impl Engine {
             let name = TableName::new(&table.schema, &table.name)
                 .map_err(|error| QueryError::new(QueryErrorKind::Invalid, error.to_string()))?;
             let now = view.table(&name).and_then(|view| view.version);
-            if now != table.after && !force {
+            if !force && is_changed(lake, &name, now, table.after).await? {
                 return Err(changed_since(&name.to_string()));
             }
             targets.push((name, table.before));
@@ -174,9 +202,71 @@ impl Engine {
             });
         let forgotten: Vec<Build> = forgotten.collect();
         let id = new.id.clone();
-        commit(catalog, caller, publishing, &new, &forgotten).await?;
-        Ok(Published { id, tables, views })
+        self.commit(caller, publishing, &new, &forgotten).await?;
+        Ok(Published {
+            id,
+            tables,
+            views,
+            refused: Vec::new(),
+        })
     }
+
+    /// Commits the tables, then the views and the rest, then shows all of it.
+    async fn commit(
+        &self,
+        caller: &Caller,
+        mut publishing: Publishing,
+        publication: &Publication,
+        builds: &[Build],
+    ) -> Result<(), QueryError> {
+        let catalog = &self.parts().catalog;
+        let (id, actor) = (&publication.id, caller.actor());
+        catalog
+            .begin_publication(&actor, publication)
+            .await
+            .map_err(catalog_error)?;
+        if let Err(error) = publishing.commit().await {
+            take_back(catalog, &mut publishing, id).await;
+            return Err(conflict(error));
+        }
+        // Nobody plans between the change of the views and that of the tables.
+        let _whole = self.parts().publishing.write().await;
+        if let Err(error) = catalog.end_publication(&actor, publication, builds).await {
+            // The answer may have been lost after the work was done.
+            let written = catalog.publication(id).await.ok().flatten();
+            if written.is_none_or(|written| written.state != "published") {
+                take_back(catalog, &mut publishing, id).await;
+                return Err(catalog_error(error));
+            }
+            warn!(publication = id, %error, "published, although the catalog's answer was an error");
+        }
+        publishing.show();
+        Ok(())
+    }
+}
+
+/// Tells whether rows of a table were changed after a version; joining files and the vacuum change
+/// none.
+async fn is_changed(
+    lake: &Lake,
+    name: &TableName,
+    now: Option<u64>,
+    then: Option<u64>,
+) -> Result<bool, QueryError> {
+    let (Some(now), Some(then)) = (now, then) else {
+        return Ok(now != then);
+    };
+    let since = usize::try_from(now.saturating_sub(then)).unwrap_or(usize::MAX);
+    let commits = lake.commits(name, since).await.map_err(lake_error)?;
+    let keeps_rows = |writer: &str| matches!(writer, "compact" | "vacuum");
+    Ok(now < then
+        || commits
+            .iter()
+            .filter(|commit| commit.version > then)
+            .any(|commit| {
+                let receipt = commit.receipt.as_ref();
+                !receipt.is_some_and(|receipt| keeps_rows(&receipt.writer))
+            }))
 }
 
 /// Takes back the publications that a process ending in the middle left half done.
@@ -202,30 +292,11 @@ pub(crate) async fn take_back_cut_off(lake: &Lake, catalog: &Catalog) -> Result<
     Ok(())
 }
 
-/// Commits the tables, then the views and the rest, then shows all of it.
-async fn commit(
-    catalog: &Catalog,
-    caller: &Caller,
-    mut publishing: Publishing,
-    publication: &Publication,
-    builds: &[Build],
-) -> Result<(), QueryError> {
-    let (id, actor) = (&publication.id, caller.actor());
-    catalog
-        .begin_publication(&actor, publication)
-        .await
-        .map_err(catalog_error)?;
-    if let Err(error) = publishing.commit(id).await {
+/// Takes back what was committed; what cannot be is left for the next start.
+async fn take_back(catalog: &Catalog, publishing: &mut Publishing, id: &str) {
+    if publishing.revert(id).await {
         abandon(catalog, id).await;
-        return Err(conflict(error));
     }
-    if let Err(error) = catalog.end_publication(&actor, publication, builds).await {
-        publishing.revert(id).await;
-        abandon(catalog, id).await;
-        return Err(catalog_error(error));
-    }
-    publishing.show();
-    Ok(())
 }
 
 async fn abandon(catalog: &Catalog, id: &str) {

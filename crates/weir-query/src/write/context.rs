@@ -14,12 +14,10 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use weir_catalog::View;
 use weir_core::TableName;
-use weir_lake::{
-    Input, LakeError, LakeErrorKind, LakeView, Receipt, RowSink, TableView, TableWriter,
-};
+use weir_lake::{Input, LakeError, LakeErrorKind, Receipt, RowSink, TableView, TableWriter};
 
 use super::{Gate, names};
-use crate::catalog::{Kind, Scope, Target};
+use crate::catalog::{Instant, Kind, Scope, Target};
 use crate::engine::{Parts, QueryRequest, given_up, task_context};
 use crate::error::{QueryError, QueryErrorKind, translate};
 use crate::memory::Share;
@@ -84,16 +82,16 @@ impl Context {
         Ok((context, statement))
     }
 
-    /// Returns the names of the statement as of `view`.
+    /// Returns the names of the statement as of `instant`.
     pub(super) async fn scope(
         &self,
-        view: Arc<LakeView>,
+        instant: Instant,
         target: Option<Target>,
     ) -> Result<Scope, QueryError> {
         plan::scope(
             &self.parts,
             &self.request,
-            view,
+            instant,
             (&self.clauses, &self.past),
             &self.params,
             target,
@@ -103,13 +101,13 @@ impl Context {
 
     /// Returns the names of the statement as of now, `table` being the one it changes.
     pub(super) async fn changing(&self, table: &Arc<TableView>) -> Result<Scope, QueryError> {
-        self.scope(self.parts.lake.view(), Some(target(table)))
+        self.scope(self.parts.instant().await, Some(target(table)))
             .await
     }
 
     /// Returns the names of the statement as of now.
     pub(super) async fn now(&self) -> Result<Scope, QueryError> {
-        self.scope(self.parts.lake.view(), None).await
+        self.scope(self.parts.instant().await, None).await
     }
 
     /// Plans a question; its parameters have their values.
@@ -135,7 +133,7 @@ impl Context {
         changed: Option<&Arc<TableView>>,
     ) -> Result<Vec<Option<DataType>>, QueryError> {
         let scope = self
-            .scope(self.parts.lake.view(), changed.map(target))
+            .scope(self.parts.instant().await, changed.map(target))
             .await?;
         let plan = self.open_plan(&scope, query).await?;
         plan::parameter_types(&plan, &self.params, &scope)

@@ -236,6 +236,57 @@ async fn grants_in_a_transaction_wait_for_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_fails_leaves_what_was_published() {
+    let fixture = Fixture::new().await;
+    let t = fixture.engine.begin(caller()).unwrap();
+    run(&fixture, &t, "CREATE TABLE main.t AS SELECT 1 AS a").await;
+    run(&fixture, &t, "GRANT SELECT ON main.t TO nobody").await;
+    let published = fixture.engine.publish(&t, PublishRequest::default());
+    let refused = published.await.unwrap().refused;
+    assert!(
+        refused.len() == 1 && refused[0].contains("nobody"),
+        "{refused:?}"
+    );
+    // Rows and all: their files belong to the commit.
+    assert_eq!(fixture.value("SELECT sum(a) FROM main.t").await, "1");
+    fixture.rows("INSERT INTO main.t VALUES (2)").await.unwrap();
+    assert_eq!(fixture.value("SELECT sum(a) FROM main.t").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joining_files_is_no_change_that_keeps_from_rolling_back() {
+    let fixture = Fixture::new().await;
+    let t = fixture.engine.begin(caller()).unwrap();
+    run(&fixture, &t, "CREATE TABLE main.t AS SELECT 1 AS a").await;
+    let first = publish(&fixture, &t).await;
+    let t = fixture.engine.begin(caller()).unwrap();
+    run(&fixture, &t, "INSERT INTO main.t VALUES (2)").await;
+    let second = publish(&fixture, &t).await;
+    let name = weir_core::TableName::new("main", "t").unwrap();
+    assert!(!fixture.lake.compact(Some(&name)).await.unwrap().is_empty());
+    fixture
+        .engine
+        .roll_back(&caller(), &second, false)
+        .await
+        .unwrap();
+    assert_eq!(fixture.value("SELECT sum(a) FROM main.t").await, "1");
+    let refused = fixture.engine.roll_back(&caller(), &first, false).await;
+    assert_eq!(refused.unwrap_err().kind(), QueryErrorKind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_user_cannot_hold_all_transactions() {
+    let fixture = Fixture::new().await;
+    let open: Vec<Transaction> = (0..8)
+        .map(|_| fixture.engine.begin(caller()).unwrap())
+        .collect();
+    let refused = fixture.engine.begin(caller());
+    assert_eq!(refused.unwrap_err().kind(), QueryErrorKind::Busy);
+    fixture.engine.discard(&open[0]).await;
+    fixture.engine.begin(caller()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_project_is_checked_before_any_of_it_runs() {
     let fixture = Fixture::filled().await;
     let candidate = |name: &str, sql: &str| Candidate {

@@ -122,6 +122,9 @@ struct Visible {
     id: String,
     tables: Vec<PublicationTable>,
     views: Vec<PublicationView>,
+    /// Statements about rights that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<String>,
 }
 
 impl From<Published> for Visible {
@@ -130,6 +133,7 @@ impl From<Published> for Visible {
             id: published.id,
             tables: published.tables,
             views: published.views,
+            refused: published.refused,
         }
     }
 }

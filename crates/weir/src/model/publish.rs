@@ -32,6 +32,8 @@ pub(crate) enum Outcome {
     Published {
         id: String,
         relations: usize,
+        /// Grants that failed, and why.
+        refused: Vec<String>,
     },
     Discarded,
 }
@@ -156,9 +158,12 @@ impl Publication for AtOnce {
                 })
             })
             .collect();
+        let refused = named("refused");
+        let refused = refused.iter().filter_map(Value::as_str);
         *self.outcome.lock() = Outcome::Published {
             id,
             relations: relations.len(),
+            refused: refused.map(str::to_owned).collect(),
         };
         Ok(relations)
     }

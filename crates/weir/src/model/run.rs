@@ -179,7 +179,7 @@ impl Work<'_> {
         let outcome = at_once.map(AtOnce::outcome).unwrap_or_default();
         if self.ui.is_json() {
             let (published, relations) = match &outcome {
-                Outcome::Published { id, relations } => (Some(id.as_str()), Some(*relations)),
+                Outcome::Published { id, relations, .. } => (Some(id.as_str()), Some(*relations)),
                 _ => (None, None),
             };
             self.ui.answer_json(&json!({
@@ -190,11 +190,20 @@ impl Work<'_> {
             }));
         } else if !self.nodes.project.quiet || !report.succeeded() {
             self.ui.status(format!("{}.", summary(report)));
-            if let Outcome::Published { id, relations } = &outcome {
+            if let Outcome::Published { id, relations, .. } = &outcome {
                 self.ui.status(format!(
                     "Published {relations} tables and views together, as {id}."
                 ));
             }
+        }
+        if let Outcome::Published { refused, .. } = &outcome
+            && !refused.is_empty()
+        {
+            return Err(Failure::new(format!(
+                "everything was published, but grants were refused: {}",
+                refused.join("; ")
+            ))
+            .with_hint("make the users or roles they name, and build again"));
         }
         if report.succeeded() {
             return Ok(());

@@ -335,3 +335,46 @@ fn mistakes_say_file_line_and_what_to_do() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("dbt_project.yml"));
 }
+
+#[test]
+fn a_process_that_ends_while_it_publishes_leaves_everything_as_it_was() {
+    let project = Project::shop();
+    project.write(
+        "models/totals.sql",
+        "{{ config(materialized='table') }} select sum(amount) as total from {{ ref('orders') }}\n",
+    );
+    project.succeeds(&["build"]);
+    for point in [
+        "publish-begin",
+        "publish-table-done",
+        "1*off->publish-table-done",
+        "publish-committed",
+    ] {
+        let (actions, point) = match point.split_once("->") {
+            Some((first, point)) => (format!("{first}->panic"), point),
+            None => ("panic".to_owned(), point),
+        };
+        project.write("seeds/raw_orders.csv", "id,customer,amount\n1,eve,7\n");
+        let output = command()
+            .args(["build"])
+            .current_dir(&project.folder)
+            .env("HOME", &project.folder)
+            .env("WEIR_FAILPOINTS", format!("{point}={actions}"))
+            .output()
+            .unwrap();
+        assert_ne!(output.status.code(), Some(0), "{point}");
+        // The next start takes back what was committed.
+        let rows = project.rows(
+            "select (select count(*) from {{ ref('raw_orders') }}), total from {{ ref('totals') }}",
+        );
+        assert_eq!(rows, serde_json::json!([[3, 60.75]]), "{point} {actions}");
+        let customers =
+            project.rows("select count(*) from {{ ref('customers') }} where customer = 'eve'");
+        assert_eq!(customers[0][0], 0, "{point} {actions}");
+    }
+    project.succeeds(&["build"]);
+    assert_eq!(
+        project.rows("select total from {{ ref('totals') }}")[0][0],
+        7.0
+    );
+}
