@@ -8,6 +8,7 @@ import base64
 import http.client
 import itertools
 import json
+import multiprocessing
 import os
 import statistics
 import tempfile
@@ -16,6 +17,7 @@ import time
 
 from server import Weir, note, options, progress
 
+LANES = 4
 RATE = 100  # requests a second, of ten events each
 SECONDS = 10 if options.quick else 30
 AT_A_TIME = 12
@@ -48,37 +50,53 @@ HOSTILE = [
 
 
 class Events:
-    """Sends batches at a steady rate; a request's time counts from when it was due."""
+    """Sends batches at a steady rate; a request's time counts from when it was due.
+
+    A process of its own, so that the clients of the queries do not hold its interpreter.
+    """
 
     def __init__(self, weir):
-        self.weir, self.late, self.refused, self.stopped = weir, [], 0, False
-        self.threads = [threading.Thread(target=self.send, args=(n,)) for n in range(4)]
-        for thread in self.threads:
-            thread.start()
+        self.end, theirs = multiprocessing.Pipe()
+        self.process = multiprocessing.get_context("fork").Process(target=send_events, args=(weir.port, weir.key, theirs))
+        self.process.start()
 
-    def send(self, lane):
-        key = base64.b64encode(f"{self.weir.key}:".encode()).decode()
-        headers = {"authorization": f"Basic {key}", "content-type": "application/json"}
-        connection = http.client.HTTPConnection("127.0.0.1", self.weir.port, timeout=60)
-        due, step = time.perf_counter(), len(range(4)) / RATE
+    def stop(self):
+        self.end.send("stop")
+        late, self.refused = self.end.recv()
+        self.process.join()
+        return sorted(late)
+
+
+def send_events(port, key, end):
+    late, refused, stopped = [], [], threading.Event()
+
+    def send(lane):
+        authorization = base64.b64encode(f"{key}:".encode()).decode()
+        headers = {"authorization": f"Basic {authorization}", "content-type": "application/json"}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        due, step = time.perf_counter(), LANES / RATE
         for request in itertools.count():
-            if self.stopped:
+            if stopped.is_set():
                 return
             due += step
             time.sleep(max(0, due - time.perf_counter()))
             events = [{"type": "track", "event": "Order Completed", "anonymousId": "someone", "properties": {"revenue": 12.5},
-                       "messageId": f"{id(self)}-{lane}-{request}-{n}"} for n in range(10)]
+                       "messageId": f"{os.getpid()}-{lane}-{request}-{n}"} for n in range(10)]
             connection.request("POST", "/v1/batch", json.dumps({"batch": events}), headers)
             answer = connection.getresponse()
             answer.read()
-            self.refused += answer.status != 200
-            self.late.append(time.perf_counter() - due)
+            if answer.status != 200:
+                refused.append(answer.status)
+            late.append(time.perf_counter() - due)
 
-    def stop(self):
-        self.stopped = True
-        for thread in self.threads:
-            thread.join()
-        return sorted(self.late)
+    threads = [threading.Thread(target=send, args=(lane,)) for lane in range(LANES)]
+    for thread in threads:
+        thread.start()
+    end.recv()
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    end.send((late, len(refused)))
 
 
 def ask(weir, sql, door, ends):
@@ -134,7 +152,8 @@ def hostile(weir):
     progress("hostile: intake alone")
     events = Events(weir)
     time.sleep(SECONDS)
-    before, refused = events.stop(), events.refused
+    before = events.stop()
+    refused = events.refused
     progress("hostile: with queries")
     weir.forget_peak()
     events, ends = Events(weir), []
@@ -154,7 +173,8 @@ def hostile(weir):
         runner.start()
     for runner in runners:
         runner.join()
-    during, refused = events.stop(), refused + events.refused
+    during = events.stop()
+    refused += events.refused
     peak = weir.memory("VmHWM")
     cancels = [cancelled(weir) for _ in range(5)]
     time.sleep(1)

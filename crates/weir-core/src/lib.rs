@@ -4,6 +4,7 @@
 
 pub mod config;
 mod name;
+pub mod priority;
 mod seq;
 mod spelling;
 

@@ -54,8 +54,8 @@ impl Housekeeper {
         let thread = std::thread::Builder::new()
             .name("weir-tidy".into())
             .spawn(move || {
-                // Threads have priorities of their own on Linux: reading and intake go first.
-                let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+                // Reading and intake go first.
+                weir_core::priority::yield_to_others();
                 runtime.block_on(async move {
                     let mut keeper = Keeper {
                         root,

@@ -31,7 +31,7 @@ impl QueryThreads {
             .thread_name("weir-query")
             .on_thread_start(move || {
                 if nice {
-                    lower_priority();
+                    weir_core::priority::yield_to_others();
                 }
             })
             .enable_all()
@@ -76,13 +76,3 @@ impl Drop for QueryThreads {
         }
     }
 }
-
-/// Lowers the priority of the calling thread, so that threads that acknowledge events go first.
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    // On Linux a nice value belongs to the thread. Failing to lower it is no reason to stop.
-    let _ = rustix::process::nice(10);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}

@@ -29,6 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     memory::configure();
+    weir_core::priority::short_turns();
     let arguments = Arguments::parse();
     let ui = Ui::new(arguments.global.json);
     // A panic is our bug and has its own exit code; the panic's own message is on stderr already.

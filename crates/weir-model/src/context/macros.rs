@@ -176,6 +176,14 @@ impl MacroTable {
         })
     }
 
+    /// Returns the macros that are not the library's, each with its package.
+    pub(crate) fn of_projects(&self) -> impl Iterator<Item = (&str, &MacroDef)> {
+        let packages = self.packages.iter();
+        packages
+            .filter(|(package, _)| &***package != LIBRARY_PACKAGE)
+            .flat_map(|(package, macros)| macros.values().map(|found| (&**package, found)))
+    }
+
     /// Returns the names that could be meant, for hints.
     pub(crate) fn names(&self, package: &str) -> Vec<String> {
         let own = [package, &*self.root, LIBRARY_PACKAGE];

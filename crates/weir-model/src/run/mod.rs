@@ -6,6 +6,7 @@
 mod batches;
 mod catalog;
 mod csv;
+mod earlier;
 mod foresee;
 mod freshness;
 mod hooks;
@@ -23,6 +24,7 @@ mod unit;
 
 pub use batches::BatchSize;
 pub use catalog::CatalogTable;
+pub use earlier::{Earlier, EarlierBuild};
 pub use freshness::{FreshnessResult, FreshnessStatus};
 pub use observer::{Observer, PerModel, Publication};
 pub use operation::Shown;

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use weir_jinja::{Args, Interpreter, Value};
 
+use super::earlier::code_of;
 use super::result::{NodeResult, Provenance, Status, Timing};
 use super::runner::{Command, Runner, seconds_between};
 use crate::compile::{Compiled, Compiler, Purpose, StageParts, failure};
@@ -64,7 +65,7 @@ impl<'r> Executor<'r> {
         }
         match node.kind {
             ResourceKind::Test => self.data_test(node, session, result),
-            ResourceKind::Seed => self.built(node, None, session, result),
+            ResourceKind::Seed => self.seeded(node, session, result),
             ResourceKind::Model if is_microbatch(node) => self.microbatch(node, session, result),
             _ => self.compiled_and_built(node, session, result),
         }
@@ -113,6 +114,7 @@ impl<'r> Executor<'r> {
         result.provenance = Provenance {
             sql_hash: Some(crate::hash::sha256_hex(compiled.sql.as_bytes())),
             reads: compiled.reads.clone(),
+            code: Some(code_of(&node, compiled.sql.as_bytes(), &self.runner.macros)),
         };
         Ok(compiled)
     }
@@ -129,9 +131,43 @@ impl<'r> Executor<'r> {
             Purpose::Compile,
         );
         match self.compile(parts, session, &mut result) {
-            Ok(compiled) => self.built(node, Some(compiled.sql), session, result),
+            Ok(compiled) => match self.needs_building(node, &mut result) {
+                true => self.built(node, Some(compiled.sql), session, result),
+                false => result.as_before(),
+            },
             Err(error) => result.failed(error, &shown(node)),
         }
+    }
+
+    fn seeded(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        mut result: NodeResult,
+    ) -> NodeResult {
+        let code = match super::seed::contents(self.runner.shared(), node) {
+            Ok(bytes) => code_of(node, &bytes, &self.runner.macros),
+            Err(error) => return result.failed(error, &shown(node)),
+        };
+        result.provenance.code = Some(code);
+        match self.needs_building(node, &mut result) {
+            true => self.built(node, None, session, result),
+            false => result.as_before(),
+        }
+    }
+
+    /// Decides whether what was built before does, and notes why not.
+    fn needs_building(&self, node: &Arc<Node>, result: &mut NodeResult) -> bool {
+        let Provenance { code, reads, .. } = &result.provenance;
+        let code = code.as_deref().unwrap_or_default();
+        let manifest = self.runner.manifest();
+        let why = self
+            .runner
+            .reuse
+            .of_node(&manifest, node, code, reads)
+            .err();
+        result.reason = why.clone().filter(|why| !why.is_empty());
+        why.is_some()
     }
 
     /// Builds by the node's materialization.

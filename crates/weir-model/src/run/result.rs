@@ -72,6 +72,9 @@ pub struct Provenance {
     pub sql_hash: Option<String>,
     /// What it referred to, in order.
     pub reads: Vec<UniqueId>,
+    /// A hash of everything it was made of besides the rows it read: its SQL or file, its
+    /// configuration, the macros that built it.
+    pub code: Option<String>,
 }
 
 /// How running one node ended.
@@ -99,6 +102,10 @@ pub struct NodeResult {
     /// `successful` and `failed`: starts and ends of batches.
     pub batches: Option<Json>,
     pub provenance: Provenance,
+    /// Whether it was not built or tested again, as nothing can have changed.
+    pub reused: bool,
+    /// Why it was built, where what was built before is known.
+    pub reason: Option<String>,
 }
 
 impl NodeResult {
@@ -120,7 +127,17 @@ impl NodeResult {
             relation_name: node.relation_name.clone(),
             batches: None,
             provenance: Provenance::default(),
+            reused: false,
+            reason: None,
         }
+    }
+
+    /// Returns the same as not done again.
+    pub(crate) fn as_before(mut self) -> Self {
+        self.reused = true;
+        self.message = Some("unchanged".to_owned());
+        self.response.insert("_message".into(), "unchanged".into());
+        self
     }
 
     /// Returns the same as failed by `error`.
@@ -213,6 +230,14 @@ impl Report {
         self.results
             .iter()
             .filter(|result| result.status == status)
+            .count()
+    }
+
+    /// Counts what was not built or tested again.
+    pub fn reused(&self, status: Status) -> usize {
+        let results = self.results.iter();
+        results
+            .filter(|result| result.reused && result.status == status)
             .count()
     }
 

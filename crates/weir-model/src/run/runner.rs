@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use weir_jinja::{Args, Interpreter};
 
+use super::earlier::{Earlier, Reuse, building_macros};
 use super::node::{Executor, described};
 use super::observer::{Observer, Publication};
 use super::plan::{Plan, is_run};
@@ -97,6 +98,8 @@ pub struct RunOptions {
     pub target_dir: Option<PathBuf>,
     /// Batches of microbatch models that are to run again, by model; all others run as a whole.
     pub batches: HashMap<UniqueId, Vec<Span>>,
+    /// What was built before; none to build everything.
+    pub earlier: Option<Arc<Earlier>>,
 }
 
 impl Default for RunOptions {
@@ -112,6 +115,7 @@ impl Default for RunOptions {
             favor_state: false,
             target_dir: None,
             batches: HashMap::new(),
+            earlier: None,
         }
     }
 }
@@ -138,6 +142,9 @@ pub struct Runner {
     pub(super) sessions: SessionParts,
     /// For what no node's thread does: schemas, hooks, operations.
     pub(super) main: Arc<Session>,
+    pub(super) reuse: Reuse,
+    /// See [`building_macros`].
+    pub(super) macros: String,
 }
 
 impl Runner {
@@ -174,11 +181,15 @@ impl Runner {
             cancellation: Arc::clone(&parts.cancellation),
         };
         let main = Arc::new(Session::new(sessions.clone(), "MainThread"));
+        let reuse = Reuse::new(parts.options.earlier.clone());
+        let macros = building_macros(&parts.shared.macros);
         Self {
             parts,
             compiler,
             sessions,
             main,
+            reuse,
+            macros,
         }
     }
 

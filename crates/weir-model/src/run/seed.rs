@@ -12,21 +12,8 @@ use crate::warehouse::{Cell, Table, TableColumn};
 ///
 /// Columns whose type is given stay text, so that nothing is lost before the warehouse reads them.
 pub(crate) fn read(shared: &Shared, node: &Node) -> Result<Table, ModelError> {
-    let root = match &node.detail {
-        NodeDetail::Seed { root_path, .. } => std::path::PathBuf::from(root_path),
-        _ => shared.project.root().root.clone(),
-    };
     let place = Place::file(node.original_path.as_str());
-    let path = root.join(&node.original_path);
-    let bytes = std::fs::read(&path).map_err(|error| {
-        ModelError::new(
-            ModelErrorKind::File,
-            format!("cannot read {}", node.original_path),
-        )
-        .at(place.clone())
-        .caused_by(error)
-        .hint("check that the file is there and may be read")
-    })?;
+    let bytes = contents(shared, node)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
             .iter()
@@ -60,6 +47,23 @@ pub(crate) fn read(shared: &Shared, node: &Node) -> Result<Table, ModelError> {
         ModelError::new(ModelErrorKind::File, what)
             .at(place)
             .hint("every row needs as many values as the header has names")
+    })
+}
+
+/// Reads a seed's file.
+pub(super) fn contents(shared: &Shared, node: &Node) -> Result<Vec<u8>, ModelError> {
+    let root = match &node.detail {
+        NodeDetail::Seed { root_path, .. } => std::path::PathBuf::from(root_path),
+        _ => shared.project.root().root.clone(),
+    };
+    std::fs::read(root.join(&node.original_path)).map_err(|error| {
+        ModelError::new(
+            ModelErrorKind::File,
+            format!("cannot read {}", node.original_path),
+        )
+        .at(Place::file(node.original_path.as_str()))
+        .caused_by(error)
+        .hint("check that the file is there and may be read")
     })
 }
 

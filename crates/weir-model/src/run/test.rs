@@ -3,7 +3,7 @@ use std::sync::Arc;
 use weir_jinja::Value;
 
 use super::node::{Executor, shown};
-use super::result::{NodeResult, Status, Timing};
+use super::result::{NodeResult, Provenance, Status, Timing};
 use crate::compile::{Purpose, StageParts};
 use crate::context::{AgateTable, Session};
 use crate::error::{ModelError, ModelErrorKind};
@@ -34,6 +34,19 @@ impl Executor<'_> {
             Ok(compiled) => compiled,
             Err(error) => return result.failed(error, &shown(node)),
         };
+        let Provenance { code, reads, .. } = &result.provenance;
+        let code = code.as_deref().unwrap_or_default();
+        let stores = self.runner.shared().flags.store_failures;
+        if !node.config.store_failures().unwrap_or(stores)
+            && self
+                .runner
+                .reuse
+                .of_test(&self.runner.manifest(), &node.id, code, reads)
+        {
+            result.status = Status::Pass;
+            result.failures = Some(0);
+            return result.as_before();
+        }
         let mut parts = StageParts::new(
             Arc::clone(&self.runner.compiler),
             Arc::clone(node),

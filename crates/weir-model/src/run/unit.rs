@@ -35,6 +35,8 @@ pub(super) fn blank(id: &UniqueId, status: Status) -> NodeResult {
         relation_name: None,
         batches: None,
         provenance: Provenance::default(),
+        reused: false,
+        reason: None,
     }
 }
 

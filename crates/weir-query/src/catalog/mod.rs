@@ -491,8 +491,7 @@ impl Scope {
                 let tables = tables.map(|(name, view)| (name.clone(), view.clone()));
                 Some(builtin::event_fate(&tables.collect()))
             }
-            (_, builtin::USERS) => builtin::users(self.tables(), schema),
-            _ => None,
+            _ => users_view(self.tables(), schema, name),
         }
     }
 
@@ -575,6 +574,18 @@ impl Scope {
             ));
         }
         Ok(Arc::new(ViewTable::new(plan, Some(sql.to_owned()))))
+    }
+}
+
+/// Returns the query behind `schema.name`, if that is the view of a source's users.
+pub(crate) fn users_view(
+    tables: &BTreeMap<TableName, Arc<TableView>>,
+    schema: &str,
+    name: &str,
+) -> Option<String> {
+    match name {
+        builtin::USERS => builtin::users(tables, schema),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! it, while nothing has been written.
 
 mod lineage;
+mod varying;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Checked {
     pub reads: Vec<String>,
     /// Where each column comes from.
     pub lineage: Vec<ColumnLineage>,
+    /// Functions in it that may answer otherwise the next time, like `now` and `random`.
+    pub varies: Vec<String>,
 }
 
 /// A column a query would give.
@@ -191,6 +194,7 @@ async fn one(
     distinct(&columns)?;
     let lineage = lineage::of(&presentable);
     let reads: BTreeSet<String> = lineage::relations(&presentable);
+    let varies = varying::functions(&presentable);
     let named = |field: &Arc<Field>| {
         let name = plain_name(field.name());
         CheckedColumn {
@@ -203,6 +207,7 @@ async fn one(
         columns: columns.fields().iter().map(named).collect(),
         reads: reads.into_iter().collect(),
         lineage,
+        varies: varies.into_iter().collect(),
     };
     let fields = columns.fields().iter().map(|field| {
         let name = plain_name(field.name());

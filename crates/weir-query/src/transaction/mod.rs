@@ -5,6 +5,7 @@
 //! `GRANT`s wait for the end.
 
 mod publish;
+mod standing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -23,6 +24,8 @@ use crate::error::{QueryError, QueryErrorKind};
 
 pub(crate) use publish::take_back_cut_off;
 pub use publish::{BuildNote, PublishRequest, Published};
+pub use standing::StandingBuild;
+use standing::{States, states};
 
 /// As many transactions may be open at a time, and of one user.
 const MAX_OPEN: usize = 64;
@@ -45,6 +48,8 @@ struct Inner {
     id: String,
     caller: Caller,
     stage: Arc<Stage>,
+    /// All tables as they were at the beginning, before anything was read here.
+    before: States,
     /// Views as they are here; none for those dropped.
     views: Mutex<BTreeMap<(String, String), Option<View>>>,
     /// `GRANT`s and the like, for when what they name is there.
@@ -103,6 +108,7 @@ impl Engine {
                 id: uuid::Uuid::now_v7().to_string(),
                 caller,
                 stage: Arc::new(parts.lake.stage()),
+                before: states(&parts.lake.view()),
                 views: Mutex::default(),
                 deferred: Mutex::default(),
                 running: Arc::new(RwLock::new(false)),

@@ -6,6 +6,7 @@ use weir_catalog::{Build, Catalog, Publication, PublicationTable, PublicationVie
 use weir_core::TableName;
 use weir_lake::{Lake, LakeError, Publishing, Receipt};
 
+use super::standing::{Known, complete};
 use super::{Transaction, gone};
 use crate::access_statements;
 use crate::caller::Caller;
@@ -29,6 +30,9 @@ pub struct BuildNote {
     pub name: String,
     /// Goes into the receipt of the table's commit, and is kept for whoever builds it next.
     pub build: Value,
+    /// What it was built from, as schemas and names: `inputs` and `state`, the states of these and of
+    /// the relation itself, are added to an object. None where the note is to be kept as it is.
+    pub reads: Option<Vec<(String, String)>>,
 }
 
 /// What became visible.
@@ -73,6 +77,10 @@ impl Engine {
     ) -> Result<Published, QueryError> {
         let (lake, catalog) = (&self.parts().lake, &self.parts().catalog);
         let inner = &transaction.inner;
+        if let Err(error) = self.may_note(transaction, &request.builds) {
+            inner.stage.discard().await;
+            return Err(error);
+        }
         let id = inner.id.clone();
         let mut publishing = match lake.publish(&inner.stage, &id).await {
             Ok(publishing) => publishing,
@@ -87,10 +95,28 @@ impl Engine {
         publication.tables = tables(&publishing, dropped);
         publication.views = views(transaction, catalog);
         publishing.describe(|name, receipt| describe(name, receipt, &request));
-        let builds: Vec<Build> = request.builds.into_iter().map(Build::from).collect();
         let (tables, views) = (publication.tables.clone(), publication.views.clone());
-        self.commit(&inner.caller, publishing, &publication, &builds)
-            .await?;
+        let published = tables.iter().filter_map(|table| {
+            let name = format!("{}.{}", table.schema, table.name);
+            Some((name, table.after?))
+        });
+        let known = Known {
+            before: &inner.before,
+            published: &published.collect(),
+        };
+        let seen = (
+            &inner.stage.over(&lake.view()),
+            &transaction.views_over(&catalog.views()),
+        );
+        let builds = complete(
+            request.builds,
+            (&self.parts().options, seen.0, seen.1),
+            &known,
+        );
+        if !(tables.is_empty() && views.is_empty() && builds.is_empty()) {
+            self.commit(&inner.caller, publishing, &publication, &builds)
+                .await?;
+        }
         let refused = self.grant_deferred(transaction).await;
         Ok(Published {
             id,
@@ -98,6 +124,22 @@ impl Engine {
             views,
             refused,
         })
+    }
+
+    /// Refuses notes about relations that the caller neither made here nor may write.
+    fn may_note(&self, transaction: &Transaction, notes: &[BuildNote]) -> Result<(), QueryError> {
+        let access = self.parts().catalog.access();
+        for BuildNote { schema, name, .. } in notes {
+            let object = weir_access::Object::Table {
+                schema,
+                table: name,
+            };
+            if !transaction.made(schema, name) {
+                let (caller, action) = (&transaction.inner.caller, weir_access::Action::Insert);
+                crate::secured::permit(&access, caller, action, &object)?;
+            }
+        }
+        Ok(())
     }
 
     /// Does what statements about rights asked for; returns what was refused, which undoes nothing.
@@ -247,7 +289,7 @@ impl Engine {
 
 /// Tells whether rows of a table were changed after a version; joining files and the vacuum change
 /// none.
-async fn is_changed(
+pub(super) async fn is_changed(
     lake: &Lake,
     name: &TableName,
     now: Option<u64>,
@@ -352,16 +394,6 @@ fn describe(name: &TableName, receipt: &mut Receipt, request: &PublishRequest) {
     if let Some(built) = built {
         receipt.writer = "model".into();
         receipt.details.insert("build".into(), built.build.clone());
-    }
-}
-
-impl From<BuildNote> for Build {
-    fn from(note: BuildNote) -> Self {
-        Self {
-            schema: note.schema,
-            name: note.name,
-            build: note.build,
-        }
     }
 }
 

@@ -8,7 +8,9 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use weir_catalog::{Build, Catalog, Publication, PublicationTable, PublicationView};
-use weir_query::{BuildNote, Candidate, CheckOutcome, Engine, PublishRequest, Published, Settings};
+use weir_query::{
+    BuildNote, Candidate, CheckOutcome, Engine, PublishRequest, Published, Settings, StandingBuild,
+};
 
 use super::failure::Failure;
 use crate::auth::SignedIn;
@@ -115,6 +117,15 @@ struct PublishedBuild {
     schema: String,
     name: String,
     build: Value,
+    /// What it was built from; its state then is kept with the note.
+    reads: Option<Vec<Relation>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Relation {
+    schema: String,
+    name: String,
 }
 
 #[derive(Serialize)]
@@ -150,6 +161,10 @@ async fn publish(
         schema: built.schema,
         name: built.name,
         build: built.build,
+        reads: built.reads.map(|reads| {
+            let names = reads.into_iter();
+            names.map(|read| (read.schema, read.name)).collect()
+        }),
     });
     let request = PublishRequest {
         about,
@@ -184,13 +199,35 @@ async fn check(
 
 #[derive(Serialize)]
 struct Builds {
-    builds: Vec<Build>,
+    builds: Vec<Standing>,
+}
+
+/// What a table or view was last built from, and what has changed since.
+#[derive(Serialize)]
+struct Standing {
+    #[serde(flatten)]
+    build: Build,
+    /// Whether the table or view is as it was built.
+    intact: bool,
+    /// What it read and has changed since, as `schema.name`.
+    changed: Vec<String>,
 }
 
 async fn builds(State(rooms): State<Rooms>, who: SignedIn) -> Answer<Builds> {
-    let mut builds = rooms.catalog.builds().await.map_err(ApiError::from)?;
-    builds.retain(|build| may_read(&rooms, &who, &build.schema, &build.name));
-    Ok(Json(Builds { builds }))
+    let found = rooms.engine.builds().await?;
+    let readable = |found: &StandingBuild| {
+        let build = &found.build;
+        may_read(&rooms, &who, &build.schema, &build.name)
+    };
+    let builds = found.into_iter().filter(readable);
+    let builds = builds.map(|found| Standing {
+        build: found.build,
+        intact: found.intact,
+        changed: found.changed,
+    });
+    Ok(Json(Builds {
+        builds: builds.collect(),
+    }))
 }
 
 fn may_read(rooms: &Rooms, who: &SignedIn, schema: &str, table: &str) -> bool {

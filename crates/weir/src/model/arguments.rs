@@ -133,6 +133,9 @@ pub(crate) struct RunArgs {
     /// Make each model visible when it is built, without waiting for tests
     #[arg(long)]
     pub(crate) publish_each: bool,
+    /// Build and test everything that is selected, whether or not anything has changed
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Do not check all queries before the first one runs
     #[arg(long)]
     pub(crate) no_check: bool,

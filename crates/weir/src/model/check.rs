@@ -25,17 +25,16 @@ use crate::ui::Ui;
 pub(crate) struct Checked {
     /// What is wrong, by model, in the order in which they would be built.
     pub(crate) errors: Vec<ModelError>,
-    /// What each model would give, as the server tells it.
-    pub(crate) models: Vec<(UniqueId, Value)>,
+    /// What each node would give, as the server tells it.
+    pub(crate) planned: Vec<(UniqueId, Value)>,
 }
 
-/// Plans the selected models; returns what is wrong with them.
-pub(crate) async fn check(
-    opened: &Arc<Opened>,
-    weir: &WeirWarehouse,
-    selected: &[UniqueId],
-) -> Result<Vec<ModelError>, Failure> {
-    Ok(plan(opened, weir, selected).await?.errors)
+impl Checked {
+    /// Returns what the models would give.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &(UniqueId, Value)> {
+        let planned = self.planned.iter();
+        planned.filter(|(id, _)| id.kind() == Some(ResourceKind::Model))
+    }
 }
 
 /// Plans the selected models, each over what those before it would give.
@@ -49,7 +48,7 @@ pub(crate) async fn plan(
     if models.is_empty() {
         return Ok(Checked {
             errors: Vec::new(),
-            models: Vec::new(),
+            planned: Vec::new(),
         });
     }
     let compiled = compile(opened, weir, models).await?;
@@ -75,7 +74,7 @@ pub(crate) async fn plan(
         .await;
     let answer = answer.explain(|| "the server cannot check the models".into())?;
     let outcomes = answer["outcomes"].as_array().cloned().unwrap_or_default();
-    let mut models = Vec::new();
+    let mut planned = Vec::new();
     for ((id, sql), outcome) in queries.iter().zip(outcomes) {
         if outcome["failed"].is_object() {
             let failed = &outcome["failed"];
@@ -86,11 +85,9 @@ pub(crate) async fn plan(
             continue;
         }
         errors.extend(broken_contract(&manifest, id, &outcome["ok"]));
-        if id.kind() == Some(ResourceKind::Model) {
-            models.push((id.clone(), outcome["ok"].clone()));
-        }
+        planned.push((id.clone(), outcome["ok"].clone()));
     }
-    Ok(Checked { errors, models })
+    Ok(Checked { errors, planned })
 }
 
 /// Returns what is selected and has columns, each after what it reads.
@@ -236,7 +233,7 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
     if !checked.errors.is_empty() {
         return Err(wrong(&checked.errors, ui));
     }
-    let count = checked.models.len();
+    let count = checked.models().count();
     let took = began.elapsed().as_secs_f64();
     match ui.is_json() {
         true => ui.answer_json(&json!({ "models": count, "errors": 0, "seconds": took })),
@@ -249,7 +246,7 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
 
 /// Writes columns, types and where each column comes from to `target/lineage.json`.
 fn write_lineage(opened: &Opened, checked: &Checked) -> Result<(), Failure> {
-    let models = checked.models.iter();
+    let models = checked.models();
     let models: serde_json::Map<String, Value> = models
         .map(|(id, checked)| (id.as_str().to_owned(), checked.clone()))
         .collect();

@@ -7,6 +7,7 @@ mod arguments;
 mod artifacts;
 mod check;
 mod command;
+mod earlier;
 mod inspect;
 mod opened;
 mod operate;

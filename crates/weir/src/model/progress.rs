@@ -82,11 +82,13 @@ fn remark(result: &NodeResult) -> String {
         .response
         .get("rows_affected")
         .and_then(serde_json::Value::as_i64);
-    match (result.status, result.failures, affected) {
-        (Status::Fail | Status::Warn, Some(failures), _) => format!("{failures} rows"),
-        (Status::Success, _, Some(rows)) if rows >= 0 => format!("{rows} rows"),
-        _ => String::new(),
-    }
+    let count = match (result.status, result.failures, affected) {
+        (Status::Fail | Status::Warn, Some(failures), _) => Some(format!("{failures} rows")),
+        (Status::Success, _, Some(rows)) if rows >= 0 => Some(format!("{rows} rows")),
+        _ => None,
+    };
+    let parts: Vec<String> = count.into_iter().chain(result.reason.clone()).collect();
+    parts.join("; ")
 }
 
 impl Observer for Progress {
@@ -112,11 +114,13 @@ impl Observer for Progress {
                 "seconds": result.seconds,
                 "failures": result.failures,
                 "message": result.message,
+                "reused": result.reused,
+                "reason": result.reason,
             }));
             return;
         }
         let is_bad = result.status.is_failure() || result.status == Status::Warn;
-        if self.quiet && !is_bad {
+        if (self.quiet && !is_bad) || result.reused {
             return;
         }
         self.bar.suspend(|| {
@@ -142,9 +146,27 @@ impl Observer for Progress {
 
 /// Says how a run went, in one line, and names what failed.
 pub(crate) fn summary(report: &Report) -> String {
+    let (unchanged, as_before) = (report.reused(Status::Success), report.reused(Status::Pass));
+    let new = |status| report.count(status) - report.reused(status);
     let parts: Vec<String> = [
-        (Status::Success, "built"),
-        (Status::Pass, "tests passed"),
+        (new(Status::Success), "built"),
+        (unchanged, "unchanged"),
+        (new(Status::Pass), "tests passed"),
+        (as_before, "tests as before"),
+    ]
+    .into_iter()
+    .chain(others(report))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, word)| format!("{count} {word}"))
+    .collect();
+    match parts.is_empty() {
+        true => "Nothing to do".to_owned(),
+        false => format!("{} in {:.2}s", parts.join(", "), report.seconds),
+    }
+}
+
+fn others(report: &Report) -> impl Iterator<Item = (usize, &'static str)> {
+    [
         (Status::Warn, "warned"),
         (Status::Fail, "tests failed"),
         (Status::Error, "with errors"),
@@ -155,11 +177,4 @@ pub(crate) fn summary(report: &Report) -> String {
     ]
     .into_iter()
     .map(|(status, word)| (report.count(status), word))
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{count} {word}"))
-    .collect();
-    match parts.is_empty() {
-        true => "Nothing to do".to_owned(),
-        false => format!("{} in {:.2}s", parts.join(", "), report.seconds),
-    }
 }

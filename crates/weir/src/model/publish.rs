@@ -7,10 +7,11 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use weir_model::node::Manifest;
-use weir_model::run::{NodeResult, Publication, Report, Status};
+use weir_model::run::{Publication, Report};
 use weir_model::warehouse::{RelationName, WarehouseError};
 use weir_model::{ModelError, ModelErrorKind};
 
+use super::earlier::Notes;
 use super::warehouse::WeirWarehouse;
 
 /// One transaction for a whole run.
@@ -20,6 +21,7 @@ pub(crate) struct AtOnce {
     runtime: Handle,
     manifest: Arc<Manifest>,
     about: Map<String, Value>,
+    notes: Arc<Notes>,
     outcome: Mutex<Outcome>,
 }
 
@@ -44,12 +46,14 @@ impl AtOnce {
         runtime: Handle,
         manifest: Arc<Manifest>,
         about: Map<String, Value>,
+        notes: Arc<Notes>,
     ) -> Self {
         Self {
             warehouse,
             runtime,
             manifest,
             about,
+            notes,
             outcome: Mutex::default(),
         }
     }
@@ -62,50 +66,6 @@ impl AtOnce {
     fn call(&self, method: Method, path: &str, body: Value) -> Result<Value, ModelError> {
         let call = self.warehouse.call(method, path, body);
         self.runtime.block_on(call).map_err(failed)
-    }
-
-    /// Returns what each relation was built from.
-    fn builds(&self, report: &Report) -> Vec<Value> {
-        let built = report
-            .results
-            .iter()
-            .filter(|result| result.status == Status::Success);
-        built
-            .filter_map(|result| self.build(result, report))
-            .collect()
-    }
-
-    fn build(&self, result: &NodeResult, report: &Report) -> Option<Value> {
-        let node = self.manifest.nodes.get(&result.id)?;
-        result.relation_name.as_ref()?;
-        let reads: Vec<&str> = result
-            .provenance
-            .reads
-            .iter()
-            .map(|id| id.as_str())
-            .collect();
-        let tests: Map<String, Value> = report
-            .results
-            .iter()
-            .filter(|test| matches!(test.status, Status::Pass | Status::Warn))
-            .filter(|test| test.provenance.reads.contains(&result.id))
-            .map(|test| {
-                (
-                    test.id.as_str().to_owned(),
-                    Value::from(test.status.as_str()),
-                )
-            })
-            .collect();
-        Some(json!({
-            "schema": node.schema,
-            "name": node.alias,
-            "build": {
-                "node": result.id.as_str(),
-                "sql_hash": result.provenance.sql_hash,
-                "reads": reads,
-                "tests": tests,
-            },
-        }))
     }
 }
 
@@ -136,7 +96,8 @@ impl Publication for AtOnce {
             }
             return Ok(Vec::new());
         }
-        let body = json!({ "about": self.about, "builds": self.builds(report) });
+        let body =
+            json!({ "about": self.about, "builds": self.notes.of_run(&self.manifest, report) });
         let path = format!("/api/v1/transactions/{id}/publish");
         let published = match self.call(Method::POST, &path, body) {
             Ok(published) => published,

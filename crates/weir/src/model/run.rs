@@ -12,7 +12,9 @@ use weir_model::run::{Command, PerModel, Publication, Report, RunOptions, Runner
 use weir_model::warehouse::{RelationName, Warehouse};
 
 use super::arguments::{RunArgs, SelectArgs};
+use super::check::Checked;
 use super::command::Nodes;
+use super::earlier::Notes;
 use super::opened::{Opened, open, wrong};
 use super::progress::{Progress, summary};
 use super::publish::{AtOnce, Outcome};
@@ -121,27 +123,31 @@ impl Work<'_> {
             self.command,
             Command::Build | Command::Run | Command::Seed | Command::Snapshot
         );
-        if changes
-            && !run.no_check
-            && let Some(weir) = &self.weir
-        {
-            let is_built = |id: &&UniqueId| id.kind().is_some_and(|kind| self.command.takes(kind));
-            let built: Vec<UniqueId> = selected.iter().filter(is_built).cloned().collect();
-            let failed = check::check(opened, weir, &built).await?;
-            if !failed.is_empty() {
-                return Err(wrong(&failed, ui)
-                    .with_hint("nothing was built; --no-check builds what can be built"));
+        let mut options = options(self.nodes, opened, self.previous.as_ref(), &selected)?;
+        let mut at_once = None;
+        if let Some(weir) = self.weir.as_ref().filter(|_| changes) {
+            let checked = match run.no_check {
+                true => None,
+                false => Some(self.check(weir, &selected).await?),
+            };
+            if !run.publish_each {
+                let is_whole = !run.empty && run.sample.is_none();
+                let notes = Notes::read(&manifest, weir, checked.as_ref(), is_whole).await?;
+                let is_usual = is_whole
+                    && !run.force
+                    && !run.full_refresh
+                    && run.event_time_start.is_none()
+                    && run.event_time_end.is_none();
+                options.earlier = is_usual.then(|| Arc::new(notes.earlier()));
+                at_once = Some(Arc::new(AtOnce::new(
+                    weir.clone(),
+                    Handle::current(),
+                    manifest.clone(),
+                    about(opened, word(self.command)),
+                    Arc::new(notes),
+                )));
             }
         }
-        let at_once = match &self.weir {
-            Some(weir) if changes && !run.publish_each => Some(Arc::new(AtOnce::new(
-                weir.clone(),
-                Handle::current(),
-                manifest.clone(),
-                about(opened, word(self.command)),
-            ))),
-            _ => None,
-        };
         let publication: Arc<dyn Publication> = match &at_once {
             Some(at_once) => at_once.clone(),
             None => Arc::new(PerModel),
@@ -161,7 +167,7 @@ impl Work<'_> {
             observer: progress.clone(),
             publication,
             cancellation: cancellation.clone(),
-            options: options(self.nodes, opened, self.previous.as_ref(), &selected)?,
+            options,
         });
         let command = self.command;
         let report = cancellable(&cancellation, move || runner.run(command, &selected)).await;
@@ -172,6 +178,18 @@ impl Work<'_> {
         }
         artifacts::write_results(opened, &report, self.nodes)?;
         self.conclude(&report, at_once.as_deref())
+    }
+
+    /// Plans all that is to be built, before any of it is.
+    async fn check(&self, weir: &WeirWarehouse, selected: &[UniqueId]) -> Result<Checked, Failure> {
+        let is_built = |id: &&UniqueId| id.kind().is_some_and(|kind| self.command.takes(kind));
+        let built: Vec<UniqueId> = selected.iter().filter(is_built).cloned().collect();
+        let checked = check::plan(self.opened, weir, &built).await?;
+        if checked.errors.is_empty() {
+            return Ok(checked);
+        }
+        Err(wrong(&checked.errors, self.ui)
+            .with_hint("nothing was built; --no-check builds what can be built"))
     }
 
     /// Says how it went.
@@ -190,10 +208,14 @@ impl Work<'_> {
             }));
         } else if !self.nodes.project.quiet || !report.succeeded() {
             self.ui.status(format!("{}.", summary(report)));
-            if let Outcome::Published { id, relations, .. } = &outcome {
-                self.ui.status(format!(
+            match &outcome {
+                Outcome::Published { relations: 0, .. } => {
+                    self.ui.status("Nothing was to be published.");
+                }
+                Outcome::Published { id, relations, .. } => self.ui.status(format!(
                     "Published {relations} tables and views together, as {id}."
-                ));
+                )),
+                _ => {}
             }
         }
         if let Outcome::Published { refused, .. } = &outcome
@@ -322,6 +344,7 @@ pub(crate) fn options(
         favor_state: nodes.select.favor_state,
         target_dir: Some(opened.target_dir()),
         batches: HashMap::new(),
+        earlier: None,
     })
 }
 
