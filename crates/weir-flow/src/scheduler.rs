@@ -293,6 +293,10 @@ impl Scheduler {
         }
         let backfill = self.store.backfill(id).await?;
         let steps = project.steps(&backfill.assets, backfill.priority);
+        if steps.len() < backfill.assets.len() {
+            let why = "some of its assets are no longer in the project";
+            return self.store.cancel_backfill(id, why, now).await;
+        }
         let openings: Vec<Opening> = waiting
             .into_iter()
             .map(|(ordinal, partition)| Opening {

@@ -13,7 +13,10 @@ use crate::error::FlowError;
 pub fn parse_zone(name: &str) -> Result<Tz, FlowError> {
     name.parse().map_err(|_| {
         let error = FlowError::invalid(format!("there is no time zone `{name}`"));
-        let names: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+        let names: Vec<&str> = chrono_tz::TZ_VARIANTS
+            .iter()
+            .map(|zone| zone.name())
+            .collect();
         // People remember the city and forget the continent.
         let city = |zone: &&str| zone.rsplit('/').next().map(str::to_owned);
         let cities: Vec<String> = names.iter().filter_map(city).collect();

@@ -29,7 +29,9 @@ async fn ten_thousand_idle_assets_cost_a_handful_of_statements() {
     let store = SqliteStore::open(&path, Durability::Process).await.unwrap();
     let flow = Flow::new(Arc::new(store), Arc::new(SystemClock));
     let names: Vec<String> = (0..10_000).map(|n| format!("asset{n}")).collect();
-    let assets = names.iter().map(|name| Asset::new(name.as_str(), AssetKind::Model));
+    let assets = names
+        .iter()
+        .map(|name| Asset::new(name.as_str(), AssetKind::Model));
     let schedules = names.iter().enumerate().map(|(n, name)| Schedule {
         name: name.as_str().into(),
         target: Target::only([name.as_str()]),
@@ -63,7 +65,10 @@ async fn ten_thousand_idle_assets_cost_a_handful_of_statements() {
         executor.beat().await.unwrap();
     }
     let counted = statements.0.load(Ordering::SeqCst);
-    println!("{counted} statements and {:?} in 100 ticks", started.elapsed());
+    println!(
+        "{counted} statements and {:?} in 100 ticks",
+        started.elapsed()
+    );
     assert_eq!(counted, 700);
 }
 

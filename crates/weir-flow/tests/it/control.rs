@@ -28,7 +28,10 @@ async fn cancelling_stops_what_runs_and_drops_what_waits() {
     let reason = world.flow.store().run(run).await.unwrap().reason;
     assert_eq!(reason.as_deref(), Some("cancelled by ann"));
     let error = world.flow.cancel(run, "ann").await.unwrap_err();
-    assert_eq!(error.to_string(), format!("run {run} has ended already: it was cancelled"));
+    assert_eq!(
+        error.to_string(),
+        format!("run {run} has ended already: it was cancelled")
+    );
     let error = world.flow.cancel(RunId(99), "ann").await.unwrap_err();
     assert_eq!(error.kind(), FlowErrorKind::NotFound);
 }
@@ -79,8 +82,14 @@ async fn a_pause_stops_claims_and_the_end_of_it_drains_or_skips() {
 #[tokio::test]
 async fn what_fails_while_its_schedule_rests_waits_for_the_end_of_the_pause() {
     let hourly = schedule("hourly", "a", cron("0 * * * *", "UTC"));
-    let mut world = World::new("2025-06-01T00:30:00Z", project(graph([model("a", &[])]), [hourly])).await;
-    world.hands.will("a", [Act::Wait, Act::Fail(ErrorClass::Transient, "busy")]);
+    let mut world = World::new(
+        "2025-06-01T00:30:00Z",
+        project(graph([model("a", &[])]), [hourly]),
+    )
+    .await;
+    world
+        .hands
+        .will("a", [Act::Wait, Act::Fail(ErrorClass::Transient, "busy")]);
     world.clock.set(at("2025-06-01T01:00:00Z"));
     world.begin().await;
     let name = ScheduleName::new("hourly");
@@ -103,17 +112,41 @@ async fn what_fails_while_its_schedule_rests_waits_for_the_end_of_the_pause() {
 async fn a_call_with_the_same_id_makes_one_run() {
     let hook = schedule("hook", "a", Trigger::Webhook);
     let hand = schedule("hand", "a", Trigger::Manual);
-    let world = World::new("2025-06-01T00:00:00Z", project(graph([model("a", &[])]), [hook, hand])).await;
+    let world = World::new(
+        "2025-06-01T00:00:00Z",
+        project(graph([model("a", &[])]), [hook, hand]),
+    )
+    .await;
     let hook = ScheduleName::new("hook");
     let call = |id: &str| Cause::Webhook(id.to_owned());
-    let first = world.flow.trigger(&hook, call("x1"), Some("x1")).await.unwrap();
-    let again = world.flow.trigger(&hook, call("x1"), Some("x1")).await.unwrap();
-    let other = world.flow.trigger(&hook, call("x2"), Some("x2")).await.unwrap();
+    let first = world
+        .flow
+        .trigger(&hook, call("x1"), Some("x1"))
+        .await
+        .unwrap();
+    let again = world
+        .flow
+        .trigger(&hook, call("x1"), Some("x1"))
+        .await
+        .unwrap();
+    let other = world
+        .flow
+        .trigger(&hook, call("x2"), Some("x2"))
+        .await
+        .unwrap();
     assert_eq!(first, again);
     assert_ne!(first, other);
-    let error = world.flow.trigger(&"hand".into(), call("x"), None).await.unwrap_err();
+    let error = world
+        .flow
+        .trigger(&"hand".into(), call("x"), None)
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "schedule `hand` takes no calls");
-    let error = world.flow.trigger(&"hoook".into(), call("x"), None).await.unwrap_err();
+    let error = world
+        .flow
+        .trigger(&"hoook".into(), call("x"), None)
+        .await
+        .unwrap_err();
     assert_eq!(error.hint(), Some("did you mean `hook`?"));
 }
 
@@ -122,7 +155,10 @@ async fn definitions_that_cannot_be_are_refused() {
     let pools = |size| [("heavy".into(), size)];
     let in_pool = graph([model("a", &[]).in_pool("haevy")]);
     let error = Project::new(in_pool, [], pools(2)).unwrap_err();
-    assert_eq!(error.to_string(), "asset `a` is in pool `haevy`, which does not exist");
+    assert_eq!(
+        error.to_string(),
+        "asset `a` is in pool `haevy`, which does not exist"
+    );
     assert_eq!(error.hint(), Some("did you mean `heavy`?"));
     assert!(Project::new(graph([]), [], pools(0)).is_err());
     let lost = schedule("s", "orders", Trigger::Manual);
@@ -151,6 +187,9 @@ async fn history_outlives_schedules_and_a_changed_one_is_planned_anew() {
     world.flow.apply(project(graph(), [])).await.unwrap();
     world.clock.set(at("2025-06-03T00:00:00Z"));
     assert!(world.work().await.is_empty());
-    let filter = RunFilter { schedule: Some("s".into()), ..RunFilter::default() };
+    let filter = RunFilter {
+        schedule: Some("s".into()),
+        ..RunFilter::default()
+    };
     assert_eq!(world.flow.store().runs(&filter).await.unwrap().len(), 2);
 }

@@ -41,7 +41,9 @@ async fn versions_are_taken_together_and_once() {
 #[tokio::test]
 async fn what_failed_or_came_during_a_pause_is_taken_with_the_next() {
     let mut world = World::new("2025-06-01T00:00:00Z", following(Batch::Together)).await;
-    world.hands.will("a", [Act::Fail(ErrorClass::Permanent, "no")]);
+    world
+        .hands
+        .will("a", [Act::Fail(ErrorClass::Permanent, "no")]);
     world.shelf.set("raw.events", 0);
     steady(&mut world).await;
     // It is not tried for ever.
@@ -55,17 +57,27 @@ async fn what_failed_or_came_during_a_pause_is_taken_with_the_next() {
     steady(&mut world).await;
     assert_eq!(world.hands.tables.contents()["a"], ["raw.events:-1..1"]);
     // What a later run has taken is not taken again.
-    let error = world.flow.rerun(RunId(1), &Rerun::All, "ann").await.unwrap_err();
+    let error = world
+        .flow
+        .rerun(RunId(1), &Rerun::All, "ann")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), FlowErrorKind::Conflict);
 }
 
 #[tokio::test]
 async fn a_rerun_takes_the_versions_of_the_run_and_moves_the_cursor() {
     let mut world = World::new("2025-06-01T00:00:00Z", following(Batch::Together)).await;
-    world.hands.will("a", [Act::Fail(ErrorClass::Permanent, "no")]);
+    world
+        .hands
+        .will("a", [Act::Fail(ErrorClass::Permanent, "no")]);
     world.shelf.set("raw.events", 5);
     steady(&mut world).await;
-    world.flow.rerun(RunId(1), &Rerun::FromFailed, "ann").await.unwrap();
+    world
+        .flow
+        .rerun(RunId(1), &Rerun::FromFailed, "ann")
+        .await
+        .unwrap();
     steady(&mut world).await;
     let cursors = world.flow.store().cursors(&"follow".into()).await.unwrap();
     assert_eq!(cursors[&TableId::new("raw.events")], 5);
@@ -82,10 +94,15 @@ async fn each_version_gets_its_run_within_a_bound() {
         ["raw.events:-1..7", "raw.events:7..8", "raw.events:8..9"]
     );
     // One that fails is taken with the one after it.
-    world.hands.will("a", [Act::Fail(ErrorClass::Permanent, "no")]);
+    world
+        .hands
+        .will("a", [Act::Fail(ErrorClass::Permanent, "no")]);
     world.shelf.set("raw.events", 11);
     steady(&mut world).await;
-    assert_eq!(world.hands.tables.contents()["a"][3..], ["raw.events:9..11"]);
+    assert_eq!(
+        world.hands.tables.contents()["a"][3..],
+        ["raw.events:9..11"]
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use crate::world::*;
 
 fn narrow(ids: impl IntoIterator<Item = (String, i32)>) -> Project {
     let assets = ids.into_iter().map(|(id, priority)| {
-        Asset::new(id.as_str(), AssetKind::Model).in_pool("narrow").with_priority(priority)
+        Asset::new(id.as_str(), AssetKind::Model)
+            .in_pool("narrow")
+            .with_priority(priority)
     });
     Project::new(graph(assets), [], [("narrow".into(), 1)]).unwrap()
 }
@@ -47,7 +49,10 @@ async fn a_big_run_does_not_hold_up_a_small_one() {
 #[tokio::test]
 async fn priority_goes_first_and_starves_nobody() {
     let urgent: Vec<String> = (0..2_000).map(|n| format!("urgent{n}")).collect();
-    let all = urgent.iter().map(|id| (id.clone(), 1)).chain([("low".to_owned(), 0)]);
+    let all = urgent
+        .iter()
+        .map(|id| (id.clone(), 1))
+        .chain([("low".to_owned(), 0)]);
     let mut world = World::new("2025-06-01T00:00:00Z", narrow(all)).await;
     run(&world, &["low".to_owned()]).await;
     run(&world, &urgent[..1]).await;
@@ -66,8 +71,14 @@ async fn priority_goes_first_and_starves_nobody() {
 
 #[tokio::test]
 async fn one_part_of_an_asset_is_worked_on_once_at_a_time() {
-    let mut world = World::new("2025-06-01T00:00:00Z", project(graph([model("a", &[])]), [])).await;
-    world.hands.will("a", [Act::Fail(ErrorClass::Transient, "busy")]);
+    let mut world = World::new(
+        "2025-06-01T00:00:00Z",
+        project(graph([model("a", &[])]), []),
+    )
+    .await;
+    world
+        .hands
+        .will("a", [Act::Fail(ErrorClass::Transient, "busy")]);
     let first = run(&world, &["a".to_owned()]).await;
     let second = run(&world, &["a".to_owned()]).await;
     world.begin().await;

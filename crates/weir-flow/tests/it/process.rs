@@ -29,8 +29,16 @@ async fn kill_9_changes_nothing() {
         let mut minute = 5;
         for boot in 0..4 {
             let place = (seed * 13 + boot * 7) % (transitions / 6);
-            let when = if (seed + boot) % 2 == 0 { "after" } else { "before" };
-            let place = if boot == 3 { "never".to_owned() } else { place.to_string() };
+            let when = if (seed + boot) % 2 == 0 {
+                "after"
+            } else {
+                "before"
+            };
+            let place = if boot == 3 {
+                "never".to_owned()
+            } else {
+                place.to_string()
+            };
             let folder = folder.path().display();
             // Time goes on while nothing runs.
             let order = format!("{folder}|{place}|{when}|{boot}|2025-06-01T00:{minute:02}:00Z");

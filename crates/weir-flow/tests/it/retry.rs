@@ -26,7 +26,9 @@ async fn until_ended(world: &mut World, run: RunId) {
 #[tokio::test]
 async fn transient_failures_are_tried_again_with_the_same_publication_number() {
     let (mut world, run) = one(model("a", &[])).await;
-    world.hands.will("a", vec![Act::Fail(ErrorClass::Transient, "busy"); 2]);
+    world
+        .hands
+        .will("a", vec![Act::Fail(ErrorClass::Transient, "busy"); 2]);
     until_ended(&mut world, run).await;
     assert_eq!(world.state(run).await, State::Succeeded);
     let steps = world.flow.store().steps(run).await.unwrap();
@@ -63,11 +65,27 @@ async fn a_panic_is_a_failure_for_good() {
 #[tokio::test]
 async fn what_takes_too_long_or_is_silent_is_stopped() {
     let never = RetryPolicy::never();
-    let bound = |run, silence| Timeouts { run, silence, queue: None };
+    let bound = |run, silence| Timeouts {
+        run,
+        silence,
+        queue: None,
+    };
     let cases = [
-        (bound(Some(SECOND * 60), None), Act::Wait, "took longer than 60s"),
-        (bound(Some(SECOND * 60), None), Act::Hang, "took longer than 60s"),
-        (bound(None, Some(SECOND * 30)), Act::Wait, "said nothing for 30s"),
+        (
+            bound(Some(SECOND * 60), None),
+            Act::Wait,
+            "took longer than 60s",
+        ),
+        (
+            bound(Some(SECOND * 60), None),
+            Act::Hang,
+            "took longer than 60s",
+        ),
+        (
+            bound(None, Some(SECOND * 30)),
+            Act::Wait,
+            "said nothing for 30s",
+        ),
     ];
     for (timeouts, act, why) in cases {
         let asset = model("a", &[]).with_timeouts(timeouts).with_retry(never);
@@ -88,10 +106,15 @@ async fn what_takes_too_long_or_is_silent_is_stopped() {
 
 #[tokio::test]
 async fn what_waits_too_long_for_a_slot_is_given_up() {
-    let timeouts = Timeouts { queue: Some(SECOND * 60), ..Timeouts::default() };
+    let timeouts = Timeouts {
+        queue: Some(SECOND * 60),
+        ..Timeouts::default()
+    };
     let assets = [
         model("holds", &[]).in_pool("narrow"),
-        model("waits", &[]).in_pool("narrow").with_timeouts(timeouts),
+        model("waits", &[])
+            .in_pool("narrow")
+            .with_timeouts(timeouts),
         model("needs", &["waits"]),
     ];
     let project = Project::new(graph(assets), [], [("narrow".into(), 1)]).unwrap();
@@ -114,7 +137,10 @@ async fn what_waits_too_long_for_a_slot_is_given_up() {
         State::Failed => step.reason.clone(),
         _ => None,
     });
-    assert_eq!(reason.unwrap(), "waited too long for a slot in pool `narrow`");
+    assert_eq!(
+        reason.unwrap(),
+        "waited too long for a slot in pool `narrow`"
+    );
 }
 
 #[tokio::test]

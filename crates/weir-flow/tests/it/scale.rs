@@ -26,10 +26,16 @@ async fn measure(what: &str, assets: Vec<Asset>, durability: Durability) {
     let count = ids.len();
     let project = Project::new(graph(assets), [], [("wide".into(), 1_000)]).unwrap();
     flow.apply(project).await.unwrap();
-    let options = ExecutorOptions { slots: 256, ..options("one") };
+    let options = ExecutorOptions {
+        slots: 256,
+        ..options("one")
+    };
     let mut executor = flow.executor(Arc::new(Nothing), options);
     let started = Instant::now();
-    let run = flow.run_assets(&Target::only(ids), None, "ann").await.unwrap();
+    let run = flow
+        .run_assets(&Target::only(ids), None, "ann")
+        .await
+        .unwrap();
     let mut commits = 0;
     loop {
         let worked = executor.turn().await.unwrap();
@@ -61,8 +67,12 @@ async fn steps_share_commits() {
         measure("chain of 100", chain.collect(), durability).await;
         let layers = (0..1_000).map(|n: i32| {
             let layer = n / 100;
-            let before = (layer > 0).then(|| (0..100).map(|k| format!("l{}", (layer - 1) * 100 + k)));
-            wide(format!("l{n}"), before.into_iter().flatten().step_by(10).collect())
+            let before =
+                (layer > 0).then(|| (0..100).map(|k| format!("l{}", (layer - 1) * 100 + k)));
+            wide(
+                format!("l{n}"),
+                before.into_iter().flatten().step_by(10).collect(),
+            )
         });
         measure("10 layers of 100", layers.collect(), durability).await;
     }

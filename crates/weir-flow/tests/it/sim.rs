@@ -21,7 +21,11 @@ async fn a_run_goes_through_its_graph_in_order() {
     assert_eq!(run.cause, Cause::Cron);
     assert_eq!(run.scheduled_at, Some(at("2025-06-01T02:00:00Z")));
     let steps = world.flow.store().steps(run.id).await.unwrap();
-    assert!(steps.iter().all(|step| step.sequence == Some(1) && step.attempts == 1));
+    assert!(
+        steps
+            .iter()
+            .all(|step| step.sequence == Some(1) && step.attempts == 1)
+    );
     let attempts = world.flow.store().attempts(steps[0].id).await.unwrap();
     assert_eq!(attempts[0].published.as_deref(), Some("a@1"));
     // The same instant does not come again.
@@ -31,7 +35,9 @@ async fn a_run_goes_through_its_graph_in_order() {
 #[tokio::test]
 async fn what_failed_stops_what_needs_it_and_nothing_else() {
     let mut world = World::new("2025-06-01T00:00:00Z", project(diamond(), [])).await;
-    world.hands.will("b", [Act::Fail(ErrorClass::Permanent, "no such column")]);
+    world
+        .hands
+        .will("b", [Act::Fail(ErrorClass::Permanent, "no such column")]);
     let target = Target::with_descendants(["a"]);
     let run = world.flow.run_assets(&target, None, "ann").await.unwrap();
     assert_eq!(world.work().await, [(run, State::Failed)]);
@@ -45,13 +51,21 @@ async fn what_failed_stops_what_needs_it_and_nothing_else() {
     let steps = world.flow.store().steps(run).await.unwrap();
     assert_eq!(steps[3].reason.as_deref(), Some("needs `b`, which failed"));
 
-    let again = world.flow.rerun(run, &Rerun::FromFailed, "ann").await.unwrap();
+    let again = world
+        .flow
+        .rerun(run, &Rerun::FromFailed, "ann")
+        .await
+        .unwrap();
     assert_eq!(world.work().await, [(again, State::Succeeded)]);
     let begun = world.hands.begun();
     assert_eq!(&begun[3..], ["b", "d"]);
     let states = world.states(again).await;
     assert_eq!((states["a"], states["c"]), (State::Skipped, State::Skipped));
-    let error = world.flow.rerun(again, &Rerun::FromFailed, "ann").await.unwrap_err();
+    let error = world
+        .flow
+        .rerun(again, &Rerun::FromFailed, "ann")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), FlowErrorKind::Conflict);
 
     let subtree = Rerun::Subtree(vec!["c".into()]);
@@ -71,7 +85,11 @@ async fn a_freshness_deadline_is_kept_and_a_breach_is_told_once() {
             lead: SECOND * 600,
         },
     );
-    let mut world = World::new("2025-06-01T00:00:00Z", project(graph([model("a", &[])]), [fresh])).await;
+    let mut world = World::new(
+        "2025-06-01T00:00:00Z",
+        project(graph([model("a", &[])]), [fresh]),
+    )
+    .await;
     for _ in 0..24 * 60 {
         world.work().await;
         world.turn(60);
@@ -92,8 +110,14 @@ async fn a_freshness_deadline_is_kept_and_a_breach_is_told_once() {
         let of_key = alerts.iter().rev().filter(|alert| alert.key == key);
         of_key.map(|alert| alert.kind).collect()
     };
-    assert_eq!(of("freshness:fresh"), [AlertKind::Raised, AlertKind::Recovered]);
-    assert_eq!(of("schedule:fresh"), [AlertKind::Raised, AlertKind::Recovered]);
+    assert_eq!(
+        of("freshness:fresh"),
+        [AlertKind::Raised, AlertKind::Recovered]
+    );
+    assert_eq!(
+        of("schedule:fresh"),
+        [AlertKind::Raised, AlertKind::Recovered]
+    );
 }
 
 #[tokio::test]
@@ -115,11 +139,25 @@ async fn missed_instants_are_caught_up_as_the_policy_says() {
     world.clock.set(at("2025-06-01T12:30:00Z"));
     world.work().await;
     let tables = &world.hands.tables;
-    assert_eq!([tables.count("skip"), tables.count("latest"), tables.count("all")], [0, 1, 5]);
+    assert_eq!(
+        [
+            tables.count("skip"),
+            tables.count("latest"),
+            tables.count("all")
+        ],
+        [0, 1, 5]
+    );
     world.clock.set(at("2025-06-01T13:00:10Z"));
     world.work().await;
     let tables = &world.hands.tables;
-    assert_eq!([tables.count("skip"), tables.count("latest"), tables.count("all")], [1, 2, 6]);
+    assert_eq!(
+        [
+            tables.count("skip"),
+            tables.count("latest"),
+            tables.count("all")
+        ],
+        [1, 2, 6]
+    );
     let contents = tables.contents();
     assert_eq!(contents["latest"][0], "2025-06-01 12:00:00 UTC");
 }
@@ -143,8 +181,14 @@ impl Alerts for Mailbox {
 #[tokio::test]
 async fn alerts_come_once_per_incident_and_survive_a_receiver_that_is_down() {
     let often = schedule("often", "a", cron("* * * * *", "UTC"));
-    let mut world = World::new("2025-06-01T00:00:00Z", project(graph([model("a", &[])]), [often])).await;
-    world.hands.will("a", vec![Act::Fail(ErrorClass::Permanent, "no"); 5]);
+    let mut world = World::new(
+        "2025-06-01T00:00:00Z",
+        project(graph([model("a", &[])]), [often]),
+    )
+    .await;
+    world
+        .hands
+        .will("a", vec![Act::Fail(ErrorClass::Permanent, "no"); 5]);
     let mailbox = Mailbox::default();
     mailbox.0.lock().0 = 3;
     for _ in 0..20 {
@@ -158,4 +202,15 @@ async fn alerts_come_once_per_incident_and_survive_a_receiver_that_is_down() {
     assert_eq!(alerts[1].text, "run 1 failed: `a`: no");
     assert_eq!(alerts[0].text, "run 6 succeeded");
     assert_eq!(mailbox.0.lock().1, [1, 2]);
+}
+
+#[tokio::test]
+async fn what_need_not_be_done_lets_others_go_on() {
+    let mut world = World::new("2025-06-01T00:00:00Z", project(diamond(), [])).await;
+    world.hands.will("a", [Act::Skip]);
+    let target = Target::with_descendants(["a"]);
+    let run = world.flow.run_assets(&target, None, "ann").await.unwrap();
+    assert_eq!(world.work().await, [(run, State::Succeeded)]);
+    assert_eq!(world.states(run).await["a"], State::Skipped);
+    assert_eq!(world.hands.tables.contents().len(), 3);
 }

@@ -44,7 +44,10 @@ impl Worker for Gauge {
 }
 
 async fn work(mut scheduler: Scheduler, mut executor: Executor, runs: usize, flow: Flow) {
-    let open = RunFilter { most: 10_000, ..RunFilter::default() };
+    let open = RunFilter {
+        most: 10_000,
+        ..RunFilter::default()
+    };
     loop {
         scheduler.tick().await.unwrap();
         executor.turn().await.unwrap();
@@ -68,10 +71,14 @@ async fn two_processes_run_each_instant_once_and_keep_to_the_pool() {
     let assets = names.iter().map(|name| model(name, &[]).in_pool("narrow"));
     let schedules = names.iter().map(|name| Schedule {
         max_open_runs: 1_000,
-        ..schedule(name, name, Trigger::Cron {
-            cron: Cron::parse("* * * * *", "UTC").unwrap(),
-            missed: MissedTicks::All { max: 100 },
-        })
+        ..schedule(
+            name,
+            name,
+            Trigger::Cron {
+                cron: Cron::parse("* * * * *", "UTC").unwrap(),
+                missed: MissedTicks::All { max: 100 },
+            },
+        )
     });
     let project = Project::new(graph(assets), schedules, [("narrow".into(), 3)]).unwrap();
     let gauge = Arc::new(Gauge::default());

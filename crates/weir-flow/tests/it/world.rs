@@ -128,8 +128,6 @@ pub(crate) struct Hands {
     pub(crate) script: Mutex<HashMap<String, VecDeque<Act>>>,
     /// Attempts that began, by asset.
     pub(crate) begun: Mutex<Vec<String>>,
-    /// How many run now, and the most that ever did, by kind of count.
-    pub(crate) running: Mutex<(usize, usize)>,
 }
 
 impl Hands {
@@ -212,7 +210,9 @@ impl Versions for Shelf {
         let changed = shelf.1.iter().filter(|(_, (_, when))| *when > mark);
         Ok(Changes {
             mark: shelf.0,
-            tables: changed.map(|(t, (version, _))| (t.clone(), *version)).collect(),
+            tables: changed
+                .map(|(t, (version, _))| (t.clone(), *version))
+                .collect(),
         })
     }
 }
@@ -292,7 +292,10 @@ impl World {
 
     /// Ticks and works until attempts at all of these have begun.
     pub(crate) async fn begin_until(&mut self, assets: &[&str]) {
-        while !assets.iter().all(|asset| self.hands.begun().iter().any(|begun| begun == asset)) {
+        while !assets
+            .iter()
+            .all(|asset| self.hands.begun().iter().any(|begun| begun == asset))
+        {
             self.begin().await;
         }
     }
@@ -304,7 +307,9 @@ impl World {
     pub(crate) async fn states(&self, run: RunId) -> BTreeMap<String, State> {
         let steps = self.flow.store().steps(run).await.unwrap();
         let states = steps.into_iter();
-        states.map(|step| (step.asset.to_string(), step.state)).collect()
+        states
+            .map(|step| (step.asset.to_string(), step.state))
+            .collect()
     }
 
     pub(crate) async fn state(&self, run: RunId) -> State {

@@ -139,7 +139,10 @@ fn every_instant_of_a_year_is_as_the_oracle_says() {
     let mut compared = 0;
     for (number, only) in YEARS {
         let (from, to) = year(number);
-        for name in ZONES.iter().filter(|name| only.is_empty() || **name == only) {
+        for name in ZONES
+            .iter()
+            .filter(|name| only.is_empty() || **name == only)
+        {
             let zone = parse_zone(name).unwrap();
             for pattern in PATTERNS {
                 let cron = Cron::parse(pattern, name).unwrap();
@@ -164,7 +167,10 @@ async fn a_scheduler_opens_each_instant_of_a_year_once() {
         for pattern in patterns {
             let name = format!("{pattern} {zone}");
             let naive = Naive::new(pattern);
-            expected.insert(name.clone(), naive.instants(parse_zone(zone).unwrap(), from, to));
+            expected.insert(
+                name.clone(),
+                naive.instants(parse_zone(zone).unwrap(), from, to),
+            );
             let cron = Cron::parse(pattern, zone).unwrap();
             let missed = MissedTicks::All { max: 1_000 };
             schedules.push(Schedule {
@@ -189,7 +195,10 @@ async fn a_scheduler_opens_each_instant_of_a_year_once() {
         one.unwrap();
         two.unwrap();
     }
-    let filter = RunFilter { most: u32::MAX, ..RunFilter::default() };
+    let filter = RunFilter {
+        most: u32::MAX,
+        ..RunFilter::default()
+    };
     let mut opened: BTreeMap<String, Vec<DateTime<Utc>>> = BTreeMap::new();
     for run in world.flow.store().runs(&filter).await.unwrap() {
         let of_schedule = opened.entry(run.schedule.unwrap().to_string()).or_default();
