@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, NaiveDateTime, Timelike, Utc};
 use chrono_tz::Tz;
@@ -28,7 +29,7 @@ pub const TZDATA_VERSION: &str = chrono_tz::IANA_TZDB_VERSION;
 pub struct Cron {
     text: String,
     zone: Tz,
-    pattern: croner::Cron,
+    pattern: Arc<croner::Cron>,
     rhythm: bool,
 }
 
@@ -60,7 +61,7 @@ impl Cron {
             rhythm: is_rhythm(&text),
             text,
             zone,
-            pattern,
+            pattern: Arc::new(pattern),
         };
         let start = DateTime::UNIX_EPOCH.naive_utc();
         match cron.pattern.find_next_occurrence(&start, true) {

@@ -309,9 +309,9 @@ impl Flow {
     pub fn preview(&self, request: &BackfillRequest) -> Result<BackfillPreview, FlowError> {
         let project = self.project();
         let assets = request.target.resolve(project.graph())?;
-        let mut divided = assets.iter().filter_map(|id| project.graph().get(id));
+        let divided = assets.iter().filter_map(|id| project.graph().get(id));
         let mut partitioning = None;
-        while let Some(asset) = divided.next() {
+        for asset in divided {
             match (&asset.partitioning, &partitioning) {
                 (None, _) => {
                     return Err(FlowError::invalid(format!(

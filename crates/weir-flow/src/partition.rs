@@ -27,7 +27,6 @@ pub enum Partitioning {
 /// The length of a part of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the words say it")]
 pub enum Span {
     Hour,
     Day,

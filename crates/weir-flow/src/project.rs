@@ -9,7 +9,7 @@ use crate::error::FlowError;
 use crate::graph::Graph;
 use crate::id::{AssetId, PoolName, ScheduleName, TableId};
 use crate::schedule::{Schedule, Trigger};
-use crate::store::{Definitions, NewStep};
+use crate::store::{DefinedSchedule, Definitions, NewStep};
 
 /// The pool of assets that name none.
 pub const DEFAULT_POOL: &str = "default";
@@ -140,7 +140,11 @@ impl Project {
                 .values()
                 .map(|schedule| {
                     let (next_at, deadline_at) = first(schedule);
-                    (schedule.clone(), next_at, deadline_at)
+                    DefinedSchedule {
+                        schedule: schedule.clone(),
+                        next_at,
+                        deadline_at,
+                    }
                 })
                 .collect(),
         }

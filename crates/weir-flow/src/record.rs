@@ -77,7 +77,6 @@ impl Cause {
 ///
 /// When `to` is the smaller, the table was made anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "said above")]
 pub struct InputRange {
     pub table: TableId,
     pub from: i64,
@@ -198,7 +197,6 @@ pub struct Backfill {
 
 /// How many partitions of a backfill are where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the words say it")]
 pub struct BackfillProgress {
     pub total: u64,
     pub waiting: u64,

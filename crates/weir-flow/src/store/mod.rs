@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use self::request::{
-    AttemptEnd, Beat, BeatAnswer, Claim, Claimed, Definitions, Due, Expired, Finish, Finished,
-    LogFlush, NewBackfill, NewStep, OpenTick, Opened, Opening, Plan, Planned, Resume, RunFilter,
-    Turn, Turned,
+    AttemptEnd, Beat, BeatAnswer, Claim, Claimed, DefinedSchedule, Definitions, Due, Expired,
+    Finish, Finished, LogFlush, NewBackfill, NewStep, OpenTick, Opened, Opening, Plan, Planned,
+    Resume, RunFilter, Turn, Turned,
 };
 pub use self::sqlite::{Durability, SqliteStore};
 use crate::error::FlowError;

@@ -18,9 +18,19 @@ use crate::state::State;
 pub struct Definitions {
     /// Pools and their sizes.
     pub pools: Vec<(PoolName, u32)>,
-    /// Schedules; for those that are new or changed, when the clock asks for them first and when
-    /// their target's age is looked at first.
-    pub schedules: Vec<(Schedule, Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
+    /// Schedules.
+    pub schedules: Vec<DefinedSchedule>,
+}
+
+/// A schedule as the project defines it. The times count if it is new or its trigger has changed.
+#[derive(Clone, Debug)]
+pub struct DefinedSchedule {
+    /// What the project says.
+    pub schedule: Schedule,
+    /// When the clock asks for it first.
+    pub next_at: Option<DateTime<Utc>>,
+    /// When its target is looked at for its age first.
+    pub deadline_at: Option<DateTime<Utc>>,
 }
 
 /// What the clock asks for.

@@ -9,6 +9,7 @@ mod pool;
 mod process;
 mod retry;
 mod scale;
+mod service;
 mod sim;
 mod two;
 mod world;

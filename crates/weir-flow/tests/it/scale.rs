@@ -17,6 +17,10 @@ impl Worker for Nothing {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures are for whoever asks with --nocapture"
+)]
 async fn measure(what: &str, assets: Vec<Asset>, durability: Durability) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flow.db");

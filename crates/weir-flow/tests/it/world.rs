@@ -192,7 +192,10 @@ impl Worker for Hands {
 
 /// Versions that a test sets.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf(Mutex<(u64, BTreeMap<TableId, (i64, u64)>)>);
+pub(crate) struct Shelf(Mutex<Marked>);
+
+/// The latest mark, and of each table its version and the mark of that.
+type Marked = (u64, BTreeMap<TableId, (i64, u64)>);
 
 impl Shelf {
     pub(crate) fn set(&self, table: &str, version: i64) {

@@ -1,5 +1,6 @@
 //! A turn of an executor: how attempts ended, and which begin.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -161,7 +162,7 @@ async fn claim_some(
     candidates.sort_by_key(|candidate| (candidate.turn, candidate.step));
     let mut taken = HashSet::new();
     let mut claimed = Vec::new();
-    let mut of_run: HashMap<i64, Run> = HashMap::new();
+    let mut of_run: HashMap<RunId, Run> = HashMap::new();
     for candidate in candidates {
         if claimed.len() >= claim.most as usize {
             break;
@@ -170,12 +171,9 @@ async fn claim_some(
         if !taken.insert((candidate.asset.clone(), candidate.partition.clone())) {
             continue;
         }
-        if !of_run.contains_key(&candidate.run.0) {
-            let run = begin_run(tx, candidate.run, now).await?;
-            of_run.insert(candidate.run.0, run);
-        }
-        let Some(run) = of_run.get(&candidate.run.0) else {
-            continue;
+        let run = match of_run.entry(candidate.run) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(begin_run(tx, candidate.run, now).await?),
         };
         claimed.push(claim_one(tx, claim, candidate, run, now).await?);
     }

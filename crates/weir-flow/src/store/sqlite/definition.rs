@@ -9,8 +9,7 @@ use super::{Trouble, Tx, micros, time};
 use crate::error::{FlowError, FlowErrorKind};
 use crate::id::ScheduleName;
 use crate::record::ScheduleRecord;
-use crate::schedule::Schedule;
-use crate::store::{Definitions, Resume};
+use crate::store::{DefinedSchedule, Definitions, Resume};
 
 pub(super) async fn define(
     tx: &mut Tx,
@@ -27,13 +26,13 @@ pub(super) async fn define(
         .execute(&mut **tx)
         .await?;
     }
-    for (schedule, next_at, deadline_at) in &definitions.schedules {
-        put_schedule(tx, schedule, (*next_at, *deadline_at), now).await?;
+    for defined in &definitions.schedules {
+        put_schedule(tx, defined, now).await?;
     }
     let names: Vec<&str> = definitions
         .schedules
         .iter()
-        .map(|(schedule, ..)| schedule.name.as_str())
+        .map(|defined| defined.schedule.name.as_str())
         .collect();
     let names = serde_json::to_string(&names).unwrap_or_else(|_| "[]".to_owned());
     sqlx::query(
@@ -51,10 +50,14 @@ pub(super) async fn define(
 /// caught up with.
 async fn put_schedule(
     tx: &mut Tx,
-    schedule: &Schedule,
-    (next_at, deadline_at): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    defined: &DefinedSchedule,
     now: DateTime<Utc>,
 ) -> Result<(), Trouble> {
+    let DefinedSchedule {
+        schedule,
+        next_at,
+        deadline_at,
+    } = defined;
     let definition = serde_json::to_string(schedule).map_err(|error| {
         FlowError::invalid(format!("cannot write schedule `{}`", schedule.name)).because(error)
     })?;
