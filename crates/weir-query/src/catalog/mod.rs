@@ -76,6 +76,8 @@ pub(crate) struct Pinned {
     pub(crate) target: Option<Target>,
     /// The transaction the statement is part of.
     pub(crate) transaction: Option<Transaction>,
+    /// Whether only columns matter, and not what lies below views made in the transaction under way.
+    columns_only: bool,
     /// Relations that are yet to be made, where queries are only checked.
     pub(crate) planned: Option<Arc<Planned>>,
     used: Mutex<BTreeMap<String, PinnedVersion>>,
@@ -112,6 +114,7 @@ impl Pinned {
             past,
             target: None,
             transaction: None,
+            columns_only: false,
             planned: None,
             used: Mutex::default(),
         })
@@ -170,6 +173,14 @@ impl Scope {
             subject: Subject::Caller,
             depth: 0,
         }
+    }
+
+    /// Returns the same for a plan that is not going to be run.
+    pub(crate) fn columns_only(mut self) -> Self {
+        if let Some(pinned) = Arc::get_mut(&mut self.pinned) {
+            pinned.columns_only = true;
+        }
+        self
     }
 
     /// Returns a session that sees these names.
@@ -434,6 +445,12 @@ impl Scope {
         }
         if let Some(table) = self.stored(schema, name).cloned() {
             return Ok(self.permit(schema, name)?.map(|()| self.read(&table)));
+        }
+        if self.pinned.columns_only
+            && let Some(transaction) = &self.pinned.transaction
+            && let Some(made) = transaction.columns_of(self, schema, name)
+        {
+            return Ok(Some(self.secured(format!("{schema}.{name}"), made)));
         }
         let Some(sql) = self.definition(schema, name) else {
             return Ok(None);

@@ -28,6 +28,7 @@ use crate::stream::timed_out;
 use crate::types::type_name;
 use crate::{functions, plan};
 
+pub(crate) use lineage::relations;
 pub use lineage::{ColumnLineage, SourceColumn};
 
 /// The most queries of one check.
@@ -193,7 +194,7 @@ async fn one(
     let columns = functions::unmarked(&columns).unwrap_or(columns);
     distinct(&columns)?;
     let lineage = lineage::of(&presentable);
-    let reads: BTreeSet<String> = lineage::relations(&presentable);
+    let reads: BTreeSet<String> = relations(&presentable);
     let varies = varying::functions(&presentable);
     let named = |field: &Arc<Field>| {
         let name = plain_name(field.name());

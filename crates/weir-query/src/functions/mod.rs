@@ -7,6 +7,7 @@
 mod aggregates;
 mod arithmetic;
 mod bounded;
+mod coalesce;
 mod dates;
 mod intervals;
 mod json;
@@ -56,6 +57,9 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()>
     for function in families.into_iter().flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(
+        coalesce::Coalesce::default(),
+    )))?;
     bounded::register(state, value_bytes)?;
     aggregates::register(state)
 }
