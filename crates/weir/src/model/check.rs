@@ -365,6 +365,9 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
     }
     let count = checked.models().count();
     let took = began.elapsed().as_secs_f64();
+    if nodes.project.quiet && !ui.is_json() {
+        return Ok(());
+    }
     match ui.is_json() {
         true => ui.answer_json(&json!({ "models": count, "errors": 0, "seconds": took })),
         false => ui.status(format!(
