@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     OrderByOptions, TimezoneInfo, Value,
 };
 
-use super::{call, cast, function_of, last, number, take, text, unsupported};
+use super::{call, cast, function_of, last, number, paths, take, text, unsupported};
 use crate::error::QueryError;
 use crate::functions::aggregates::MODE;
 use crate::functions::json;
@@ -176,26 +176,10 @@ fn json_args(function: &mut Function) {
 }
 
 /// `x -> 'a' -> 0` as text that is JSON.
-fn json_text(expr: Expr) -> Expr {
-    let (mut path, mut base) = (Vec::new(), expr);
-    loop {
-        base = match base {
-            Expr::BinaryOp {
-                left,
-                op: BinaryOperator::Arrow,
-                right,
-            } => {
-                path.push(*right);
-                *left
-            }
-            Expr::Nested(inner) => *inner,
-            base if path.is_empty() => return base,
-            base => {
-                path.push(base);
-                path.reverse();
-                return call("json_get_json", path);
-            }
-        };
+fn json_text(mut expr: Expr) -> Expr {
+    match paths::steps(&mut expr) {
+        Some(path) => Expr::Function(function_of("json_get_json", path)),
+        None => expr,
     }
 }
 
