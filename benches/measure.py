@@ -12,13 +12,14 @@ from beside import beside_queries
 from hostile import hostile
 from intake import freshness, intake, peak_rate, sustained
 from memory import memory
+from models import models
 from process import process
 from queries import queries
 from server import CLEAN, PROFILES, Weir, note, options, progress
 from tpch import tpch
 from wire import wire
 
-SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "memory", "process"]
+SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "memory", "process"]
 
 
 def main():
@@ -52,6 +53,8 @@ def main():
             beside_queries(weir, peak or peak_rate(weir))
         if "tpch" in wanted:
             tpch(weir)
+        if "models" in wanted:
+            models(weir)
         if "memory" in wanted:
             memory(weir)
         if "process" in wanted:

@@ -97,6 +97,8 @@ impl TableName {
             } else if part.starts_with(['.', '_']) && part.trim_start_matches(['.', '_']).is_empty()
             {
                 "has a part without a letter or digit"
+            } else if part == "_delta_log" {
+                "has a part that is where a table's log lies"
             } else if part
                 .chars()
                 .any(|c| c == '/' || c == '\\' || c == '%' || c.is_control())

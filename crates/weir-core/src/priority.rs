@@ -37,13 +37,13 @@ mod linux {
         period: u64,
     }
 
-    /// Sets how the calling thread is scheduled; one that was made to wait more stays so.
-    pub(super) fn set(policy: libc::c_int, nice: i32, runtime: u64) {
+    /// Sets how the calling thread is scheduled, `nicer` than it is.
+    pub(super) fn set(policy: libc::c_int, nicer: i32, runtime: u64) {
         let attributes = Attributes {
             size: size_of::<Attributes>() as u32,
             policy: policy.unsigned_abs(),
             flags: 0,
-            nice: nice.max(now()),
+            nice: (now() + nicer).min(19),
             priority: 0,
             runtime,
             deadline: 0,
@@ -58,7 +58,7 @@ mod linux {
 
     /// Returns the nice value of the calling thread.
     fn now() -> i32 {
-        // SAFETY: it takes no pointers. What it returns on failure, -1, is harmless here.
+        // SAFETY: it takes no pointers. It fails for threads that are not there only.
         unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
     }
 }

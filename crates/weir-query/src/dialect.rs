@@ -1,5 +1,6 @@
 use std::any::TypeId;
 
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -62,6 +63,27 @@ impl Dialect for WeirDialect {
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         self.0.get_next_precedence(parser)
+    }
+
+    /// Reads `a IS [NOT] DISTINCT FROM b`, whose right side the parser would take for all that follows,
+    /// `AND`s and `OR`s included.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        let (is, not, distinct, from) =
+            (Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM);
+        let make = if parser.parse_keywords(&[is, distinct, from]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[is, not, distinct, from]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return self.0.parse_infix(parser, left, precedence);
+        };
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| make(Box::new(left.clone()), Box::new(right))))
     }
 
     fn prec_value(&self, precedence: Precedence) -> u8 {

@@ -45,6 +45,29 @@ pub(crate) struct Serving {
 impl House {
     /// Opens catalog, lake and engine.
     pub(crate) async fn open(project: Project, config: Config, ui: &Ui) -> Result<House, Failure> {
+        let options = engine_options(&project, &config);
+        Self::open_with(project, config, options, ui).await
+    }
+
+    /// Opens a project for one command: nobody sends events, so that queries need not wait for them.
+    pub(crate) async fn open_for_command(
+        project: Project,
+        config: Config,
+        ui: &Ui,
+    ) -> Result<House, Failure> {
+        let options = EngineOptions {
+            yield_to_intake: false,
+            ..engine_options(&project, &config)
+        };
+        Self::open_with(project, config, options, ui).await
+    }
+
+    async fn open_with(
+        project: Project,
+        config: Config,
+        options: EngineOptions,
+        ui: &Ui,
+    ) -> Result<House, Failure> {
         let catalog = project.open_catalog().await?;
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
@@ -56,12 +79,8 @@ impl House {
         let lake = Lake::open(lake_options, event_apply(&applied))
             .await
             .explain_hinted(|| "cannot open the lake".into())?;
-        let engine = Engine::new(
-            lake.clone(),
-            catalog.clone(),
-            engine_options(&project, &config),
-        )
-        .explain(|| "cannot start the query engine".into())?;
+        let engine = Engine::new(lake.clone(), catalog.clone(), options)
+            .explain(|| "cannot start the query engine".into())?;
         if let Err(error) = engine.recover().await {
             tracing::error!(%error, "a publication that was cut off is not taken back; the next start tries again");
         }

@@ -19,11 +19,14 @@ pub(crate) const TABLES: [&str; 11] = [
     "accounts",
 ];
 
+/// Where every table keeps its log.
+const LOG: &str = "_delta_log";
+
 /// Returns the name of the table events called `event` lie in, `None` when nothing of the name
 /// can be spelt.
 pub(crate) fn table_name(event: &str) -> Option<String> {
     let name = safe_name(event)?;
-    Some(if TABLES.contains(&name.as_str()) {
+    Some(if TABLES.contains(&name.as_str()) || name == LOG {
         format!("_{name}")
     } else {
         name
@@ -275,6 +278,7 @@ mod tests {
         assert_eq!(table_name("Users").as_deref(), Some("_users"));
         assert_eq!(table_name("tracks").as_deref(), Some("_tracks"));
         assert_eq!(table_name("Group").as_deref(), Some("_group"));
+        assert_eq!(table_name("_delta_log").as_deref(), Some("__delta_log"));
     }
 
     proptest! {

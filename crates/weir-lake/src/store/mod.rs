@@ -60,7 +60,10 @@ impl LakeRoot {
 
     /// Returns the place of a table: its path in the store and its URL.
     pub(crate) fn table(&self, name: &TableName) -> (Path, Url) {
-        let path = self.prefix.clone().join(name.schema()).join(name.table());
+        // As written, and not percent-encoded: readers decode the URL, and must come to the same path.
+        let written = format!("{}/{}/{}", self.prefix, name.schema(), name.table());
+        let path = Path::parse(&written)
+            .unwrap_or_else(|_| self.prefix.clone().join(name.schema()).join(name.table()));
         let mut url = self.url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments

@@ -92,6 +92,24 @@ fn copy_dir(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tables_may_have_names_of_any_letters() {
+    let dir = tempdir().unwrap();
+    let names = ["заказ", "価格_変更", "a?b#c*d", "q\"uote", "two words", "ä"];
+    let lake = open(dir.path()).await;
+    for name in names {
+        replace(&lake, name, &[1], "1").await.unwrap();
+        replace(&lake, name, &[1, 2], "2").await.unwrap();
+    }
+    lake.close().await.unwrap();
+    let lake = open(dir.path()).await;
+    for name in names {
+        assert_eq!(values(&lake, name).await, Some(vec![1, 2]), "{name}");
+    }
+    lake.close().await.unwrap();
+    assert!(weir_core::TableName::new("main", "_delta_log").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_statements_wrote_is_there_after_a_restart() {
     let dir = tempdir().unwrap();
     let lake = open(dir.path()).await;

@@ -174,6 +174,29 @@
   {% do return(get_incremental_merge_sql(arg_dict) if arg_dict['unique_key'] else weir__replace_batch_sql(arg_dict)) %}
 {%- endmacro %}
 
+{# Partitions that get rows lose those they had; without partitions, the table does. #}
+{% macro weir__get_incremental_insert_overwrite_sql(arg_dict) -%}
+  {%- set target = arg_dict['target_relation'] -%}
+  {%- set source = arg_dict['temp_relation'] -%}
+  {%- set by = config.get('partition_by') -%}
+  {%- set fields = [] -%}
+  {%- for field in ([by] if by is string or by is mapping else by) or [] -%}
+    {%- do fields.append(field['field'] if field is mapping else field) -%}
+  {%- endfor -%}
+  delete from {{ target }} as DBT_INTERNAL_DEST
+  {%- if fields %}
+  where exists (
+    select 1 from {{ source }} as DBT_INTERNAL_SOURCE where
+    {%- for field in fields %}
+    DBT_INTERNAL_DEST.{{ field }} is not distinct from DBT_INTERNAL_SOURCE.{{ field }}{{ ' and' if not loop.last }}
+    {%- endfor %}
+  )
+  {%- else %}
+  where true
+  {%- endif %};
+  {{ get_insert_into_sql(target, source, arg_dict['dest_columns']) }}
+{%- endmacro %}
+
 {# Without a key a batch replaces all rows of its time. #}
 {% macro weir__replace_batch_sql(arg_dict) -%}
   {%- set time = config.get('event_time') -%}
@@ -182,17 +205,24 @@
   {{ get_insert_into_sql(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['dest_columns']) }}
 {%- endmacro %}
 
-{# Keys are compared by a join: a row of several keys is no value here. #}
+{# Predicates speak of the target alone, so the source stays in a subquery. A row of several keys is no value here. #}
 {% macro weir__get_delete_insert_merge_sql(target, source, unique_key, dest_columns, incremental_predicates) -%}
   {%- set names = get_quoted_csv(dest_columns | map(attribute='name')) -%}
   {%- if unique_key -%}
-    {%- set conditions = [] -%}
-    {%- for key in ([unique_key] if unique_key is string else unique_key) -%}
-      {%- do conditions.append('DBT_INTERNAL_DEST.' ~ key ~ ' = DBT_INTERNAL_SOURCE.' ~ key) -%}
-    {%- endfor -%}
+    {%- set keys = [unique_key] if unique_key is string else unique_key -%}
     delete from {{ target }} as DBT_INTERNAL_DEST
-    using {{ source }} as DBT_INTERNAL_SOURCE
-    where {{ (conditions + (incremental_predicates or [])) | join(' and ') }};
+    where {% if keys | length == 1 -%}
+      ({{ keys[0] }}) in (select {{ keys[0] }} from {{ source }} as DBT_INTERNAL_SOURCE)
+    {%- else -%}
+      {%- set conditions = [] -%}
+      {%- for key in keys -%}
+        {%- do conditions.append('DBT_INTERNAL_DEST.' ~ key ~ ' = DBT_INTERNAL_SOURCE.' ~ key) -%}
+      {%- endfor -%}
+      exists (select 1 from {{ source }} as DBT_INTERNAL_SOURCE where {{ conditions | join(' and ') }})
+    {%- endif -%}
+    {%- for predicate in incremental_predicates or [] %}
+      and {{ predicate }}
+    {%- endfor %};
   {%- endif %}
   insert into {{ target }} ({{ names }})
   select {{ names }}

@@ -62,25 +62,105 @@ pub fn manifest_json(manifest: &Manifest) -> Json {
             .collect();
         groups.insert(group.name.clone(), json!(members));
     }
-    json!({
-        "metadata": metadata,
-        "nodes": map(manifest.nodes.iter().map(|(id, node)| (id, node_json(node))).collect()),
-        "sources": map(manifest.sources.iter().map(|(id, source)| (id, source_json(source))).collect()),
-        "macros": map(manifest.macros.iter().map(|(id, found)| (id, macro_json(found))).collect()),
-        "docs": map(manifest.docs.iter().map(|(id, doc)| (id, doc_json(doc))).collect()),
-        "exposures": map(manifest.exposures.iter().map(|(id, one)| (id, exposure_json(one))).collect()),
-        "metrics": map(manifest.metrics.iter().map(|(id, one)| (id, metric_json(one))).collect()),
-        "groups": map(manifest.groups.iter().map(|(id, one)| (id, group_json(one))).collect()),
-        "selectors": manifest.selectors,
-        "disabled": map(disabled),
-        "parent_map": edges(&manifest.parent_map),
-        "child_map": edges(&manifest.child_map),
-        "group_map": groups,
-        "saved_queries": map(manifest.saved_queries.iter().map(|(id, one)| (id, saved_query_json(one))).collect()),
-        "semantic_models": map(manifest.semantic_models.iter().map(|(id, one)| (id, semantic_model_json(one))).collect()),
-        "unit_tests": map(manifest.unit_tests.iter().map(|(id, one)| (id, unit_test_json(one))).collect()),
-        "functions": map(manifest.functions.iter().map(|(id, one)| (id, function_json(one))).collect()),
-    })
+    // Moved into place: `json!` would copy all of it once more.
+    let parts: [(&str, Json); 17] = [
+        ("metadata", metadata.into()),
+        (
+            "nodes",
+            map(manifest
+                .nodes
+                .iter()
+                .map(|(id, node)| (id, node_json(node)))
+                .collect()),
+        ),
+        (
+            "sources",
+            map(manifest
+                .sources
+                .iter()
+                .map(|(id, source)| (id, source_json(source)))
+                .collect()),
+        ),
+        (
+            "macros",
+            map(manifest
+                .macros
+                .iter()
+                .map(|(id, found)| (id, macro_json(found)))
+                .collect()),
+        ),
+        (
+            "docs",
+            map(manifest
+                .docs
+                .iter()
+                .map(|(id, doc)| (id, doc_json(doc)))
+                .collect()),
+        ),
+        (
+            "exposures",
+            map(manifest
+                .exposures
+                .iter()
+                .map(|(id, one)| (id, exposure_json(one)))
+                .collect()),
+        ),
+        (
+            "metrics",
+            map(manifest
+                .metrics
+                .iter()
+                .map(|(id, one)| (id, metric_json(one)))
+                .collect()),
+        ),
+        (
+            "groups",
+            map(manifest
+                .groups
+                .iter()
+                .map(|(id, one)| (id, group_json(one)))
+                .collect()),
+        ),
+        ("selectors", manifest.selectors.clone().into()),
+        ("disabled", map(disabled)),
+        ("parent_map", edges(&manifest.parent_map)),
+        ("child_map", edges(&manifest.child_map)),
+        ("group_map", groups.into()),
+        (
+            "saved_queries",
+            map(manifest
+                .saved_queries
+                .iter()
+                .map(|(id, one)| (id, saved_query_json(one)))
+                .collect()),
+        ),
+        (
+            "semantic_models",
+            map(manifest
+                .semantic_models
+                .iter()
+                .map(|(id, one)| (id, semantic_model_json(one)))
+                .collect()),
+        ),
+        (
+            "unit_tests",
+            map(manifest
+                .unit_tests
+                .iter()
+                .map(|(id, one)| (id, unit_test_json(one)))
+                .collect()),
+        ),
+        (
+            "functions",
+            map(manifest
+                .functions
+                .iter()
+                .map(|(id, one)| (id, function_json(one)))
+                .collect()),
+        ),
+    ];
+    let parts = parts.into_iter();
+    parts.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn edges(map: &std::collections::HashMap<UniqueId, Vec<UniqueId>>) -> Json {

@@ -176,6 +176,13 @@ impl MacroTable {
         })
     }
 
+    /// Says whether a project or package has a materialization of its own by that name.
+    pub(crate) fn builds_by_itself(&self, materialized: &str) -> bool {
+        let prefix = format!("materialization_{materialized}_");
+        self.of_projects()
+            .any(|(_, found)| found.name().starts_with(&prefix))
+    }
+
     /// Returns the macros that are not the library's, each with its package.
     pub(crate) fn of_projects(&self) -> impl Iterator<Item = (&str, &MacroDef)> {
         let packages = self.packages.iter();

@@ -26,6 +26,8 @@ pub struct LoadOptions {
     pub profile: Option<String>,
     /// The output instead of the profile's.
     pub target: Option<String>,
+    /// Whether everything is built in this Weir, whatever the output's type.
+    pub here: bool,
     pub threads: Option<usize>,
     /// Variables of the command line.
     pub vars: JsonMap,
@@ -46,6 +48,7 @@ impl LoadOptions {
             profiles_dir: None,
             profile: None,
             target: None,
+            here: false,
             threads: None,
             vars: JsonMap::new(),
             target_path: None,

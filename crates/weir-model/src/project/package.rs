@@ -203,6 +203,21 @@ pub struct Target {
     pub threads: usize,
     /// Every key of the output, secrets included: never show it whole.
     pub fields: JsonMap,
-    /// Says whether no profile was found and this Weir is meant.
-    pub is_default: bool,
+    /// The targets whose relations everybody reads; the others are environments of people.
+    pub production: Vec<String>,
+}
+
+impl Target {
+    /// Says whether what is built here is for everybody.
+    pub fn is_production(&self) -> bool {
+        self.production.contains(&self.name)
+    }
+
+    /// Returns the environment `name` beside this target: the same place, in a schema of that name.
+    pub(super) fn environment(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        name.clone_into(&mut self.schema);
+        self.fields.insert("schema".to_owned(), name.into());
+        self
+    }
 }

@@ -14,19 +14,30 @@ use crate::error::{ModelError, ModelErrorKind, Place, excerpt};
 use crate::node::JsonMap;
 use crate::yaml::{Yaml, read};
 
+/// Targets of these names are for everybody.
+const PRODUCTION: [&str; 3] = ["default", "prod", "production"];
+
 /// The target of a project without profiles: this Weir.
-pub(super) fn default_target(profile: &str, threads: Option<usize>) -> Target {
+pub(super) fn default_target(profile: &str, options: &LoadOptions) -> Target {
     let mut fields = JsonMap::new();
     fields.insert("type".to_owned(), "weir".into());
-    Target {
+    let target = Target {
         profile_name: profile.to_owned(),
         name: "default".to_owned(),
         kind: "weir".to_owned(),
         database: Some("weir".to_owned()),
         schema: "main".to_owned(),
-        threads: threads.unwrap_or(4),
+        threads: options.threads.unwrap_or(4),
         fields,
-        is_default: true,
+        production: PRODUCTION.map(str::to_owned).to_vec(),
+    };
+    match options.target.as_deref() {
+        None => target,
+        Some(name) if PRODUCTION.contains(&name) => Target {
+            name: name.to_owned(),
+            ..target
+        },
+        Some(name) => target.environment(name),
     }
 }
 
@@ -38,7 +49,7 @@ pub(super) fn target(
 ) -> Result<Target, Vec<ModelError>> {
     let profile = options.profile.as_deref().or(named).unwrap_or("default");
     let Some(path) = find(options)? else {
-        return Ok(default_target(profile, options.threads));
+        return Ok(default_target(profile, options));
     };
     let shown = shown_path(options, &path);
     let text = std::fs::read_to_string(&path).map_err(|error| {
@@ -117,30 +128,53 @@ impl Reader<'_> {
                 format!("there is no profile `{profile}`; this Weir is the target"),
             );
             warnings.push(warning.hint(self.known(root, profile)));
-            return Ok(default_target(profile, self.options.threads));
+            return Ok(default_target(profile, self.options));
         };
         let environment = &self.options.environment;
-        // Only what is chosen is rendered: other outputs may need variables that nobody set.
-        let chosen = match (&self.options.target, found.get("target")) {
-            (Some(target), _) => target.clone(),
-            (None, Some(target)) => {
-                let mut target = target.clone();
-                self.render(&mut target, environment)?;
-                target.scalar_text().unwrap_or_default()
-            }
-            (None, None) => "default".to_owned(),
-        };
         let outputs = found.get("outputs").unwrap_or(found);
-        let Some(output) = outputs.get(&chosen) else {
-            let error = self.error(
-                found,
-                format!("profile `{profile}` has no output `{chosen}`"),
-            );
-            return Err(vec![error.hint(self.known(outputs, &chosen))]);
+        // Only what is chosen is rendered: other outputs may need variables that nobody set.
+        let usual = || -> Result<String, Vec<ModelError>> {
+            match found.get("target") {
+                Some(target) => {
+                    let mut target = target.clone();
+                    self.render(&mut target, environment)?;
+                    Ok(target.scalar_text().unwrap_or_default())
+                }
+                None => Ok("default".to_owned()),
+            }
         };
-        let mut output = output.clone();
-        self.render(&mut output, environment)?;
-        self.read(&output, profile, &chosen)
+        let named = self.options.target.as_ref();
+        let is_output = |name: &&String| outputs.get(name).is_some();
+        let chosen = match named.filter(is_output) {
+            Some(name) => name.clone(),
+            None => usual()?,
+        };
+        let output = outputs.get(&chosen).map(|output| {
+            let mut output = output.clone();
+            self.render(&mut output, environment)?;
+            self.read(&output, profile, &chosen)
+        });
+        let missing = |name: &str| {
+            let error = self.error(found, format!("profile `{profile}` has no output `{name}`"));
+            vec![error.hint(self.known(outputs, name))]
+        };
+        let mut target = output.ok_or_else(|| missing(named.unwrap_or(&chosen)))??;
+        let known = PRODUCTION.iter().filter(|name| outputs.get(name).is_some());
+        target.production = known.map(|name| (*name).to_owned()).collect();
+        if target.production.is_empty() {
+            target.production = vec![usual()?];
+        }
+        match named {
+            Some(name) if *name != chosen => {
+                // On a server of their own people's schemas are for its outputs to say.
+                let is_ours = target.kind != "postgres" || self.options.here;
+                match is_ours {
+                    true => Ok(target.environment(name)),
+                    false => Err(missing(name)),
+                }
+            }
+            _ => Ok(target),
+        }
     }
 
     fn read(&self, output: &Yaml, profile: &str, name: &str) -> Result<Target, Vec<ModelError>> {
@@ -191,7 +225,7 @@ impl Reader<'_> {
             threads: threads.unwrap_or(if kind == "weir" { 4 } else { 1 }).max(1),
             kind,
             fields,
-            is_default: false,
+            production: Vec::new(),
         })
     }
 

@@ -10,6 +10,17 @@ use crate::context::MacroTable;
 use crate::library::LIBRARY_PACKAGE;
 use crate::node::{Manifest, Node, ResourceKind, UniqueId};
 
+/// Materializations that do nothing but make a relation, or look at one.
+const KNOWN: [&str; 7] = [
+    "view",
+    "table",
+    "incremental",
+    "materialized_view",
+    "seed",
+    "snapshot",
+    "test",
+];
+
 /// What is known of earlier builds. Nodes that are not in it are built.
 #[derive(Clone, Debug, Default)]
 pub struct Earlier {
@@ -35,14 +46,20 @@ pub struct EarlierBuild {
 #[derive(Debug, Default)]
 pub(super) struct Reuse {
     earlier: Option<Arc<Earlier>>,
+    /// Materializations that are Weir's own in this project.
+    usual: HashSet<&'static str>,
     /// Nodes whose rows may be others after this run.
     touched: Mutex<HashSet<UniqueId>>,
 }
 
 impl Reuse {
-    pub(super) fn new(earlier: Option<Arc<Earlier>>) -> Self {
+    pub(super) fn new(earlier: Option<Arc<Earlier>>, macros: &MacroTable) -> Self {
+        let usual = KNOWN.into_iter();
         Self {
             earlier,
+            usual: usual
+                .filter(|name| !macros.builds_by_itself(name))
+                .collect(),
             touched: Mutex::default(),
         }
     }
@@ -64,6 +81,11 @@ impl Reuse {
         decided
     }
 
+    /// Takes a node for one that will have other rows.
+    pub(super) fn touch(&self, id: &UniqueId) {
+        self.touched.lock().insert(id.clone());
+    }
+
     fn decide(
         &self,
         manifest: &Manifest,
@@ -81,7 +103,7 @@ impl Reuse {
         if !build.intact {
             return Err("it was changed by something else".to_owned());
         }
-        if !is_known(node) {
+        if !self.usual.contains(materialized(node)) {
             return Err("its materialization may do anything".to_owned());
         }
         if has_hooks(node) {
@@ -105,7 +127,9 @@ impl Reuse {
             return Some(format!("{} changed", named(manifest, parent)));
         }
         let build = earlier.builds.get(&node.id)?;
+        // Of a view only what this run does counts: what changed before, its readers know themselves.
         match build.changed.as_slice() {
+            _ if is_view(node) => {}
             [] => {}
             [one] => return Some(format!("{one} changed")),
             [one, rest @ ..] => return Some(format!("{one} and {} more changed", rest.len())),
@@ -128,7 +152,11 @@ impl Reuse {
         code: &str,
         reads: &[UniqueId],
     ) -> bool {
-        let Some(earlier) = &self.earlier else {
+        let Some(earlier) = self
+            .earlier
+            .as_ref()
+            .filter(|_| self.usual.contains("test"))
+        else {
             return false;
         };
         let below = stored(manifest, reads);
@@ -174,14 +202,11 @@ fn is_view(node: &Node) -> bool {
     node.kind == ResourceKind::Model && node.config.materialized() == "view"
 }
 
-/// Whether building the node does nothing but make its relation.
-fn is_known(node: &Node) -> bool {
+fn materialized(node: &Node) -> &str {
     match node.kind {
-        ResourceKind::Seed | ResourceKind::Snapshot => true,
-        _ => matches!(
-            node.config.materialized(),
-            "view" | "table" | "incremental" | "materialized_view"
-        ),
+        ResourceKind::Seed => "seed",
+        ResourceKind::Snapshot => "snapshot",
+        _ => node.config.materialized(),
     }
 }
 

@@ -39,7 +39,7 @@ impl Runner {
             })
             .collect();
         hooks.sort_by_key(|(root, index, _)| (*root, *index));
-        let extra = if kind == "on-run-end" {
+        let extra = if kind == "on-run-end" && !hooks.is_empty() {
             self.outcome_names(nodes)
         } else {
             Vec::new()

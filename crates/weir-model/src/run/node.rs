@@ -3,6 +3,7 @@ use std::sync::Arc;
 use weir_jinja::{Args, Interpreter, Value};
 
 use super::earlier::code_of;
+use super::fused::Fused;
 use super::result::{NodeResult, Provenance, Status, Timing};
 use super::runner::{Command, Runner, seconds_between};
 use crate::compile::{Compiled, Compiler, Purpose, StageParts, failure};
@@ -15,6 +16,7 @@ use crate::node::{JsonMap, Manifest, Node, ResourceKind, UniqueId};
 pub(super) struct Executor<'r> {
     pub(super) runner: &'r Runner,
     command: Command,
+    pub(super) fused: Fused,
 }
 
 /// How building a node ended: what the warehouse said.
@@ -25,8 +27,12 @@ pub(super) struct Built {
 }
 
 impl<'r> Executor<'r> {
-    pub(super) fn new(runner: &'r Runner, command: Command) -> Self {
-        Self { runner, command }
+    pub(super) fn new(runner: &'r Runner, command: Command, fused: Fused) -> Self {
+        Self {
+            runner,
+            command,
+            fused,
+        }
     }
 
     /// Runs a node and says how it ended. The session is as before: no transaction stays open.
@@ -154,6 +160,24 @@ impl<'r> Executor<'r> {
             true => self.built(node, None, session, result),
             false => result.as_before(),
         }
+    }
+
+    /// Says whether a node would be built, having compiled it.
+    pub(super) fn decided(
+        &self,
+        node: &Arc<Node>,
+        session: &Arc<Session>,
+        result: &mut NodeResult,
+    ) -> Result<bool, ModelError> {
+        if node.kind == ResourceKind::Seed {
+            let bytes = super::seed::contents(self.runner.shared(), node)?;
+            result.provenance.code = Some(code_of(node, &bytes, &self.runner.macros));
+        } else {
+            let (compiler, node) = (Arc::clone(&self.runner.compiler), Arc::clone(node));
+            let parts = StageParts::new(compiler, node, Purpose::Compile);
+            self.compile(parts, session, result)?;
+        }
+        Ok(self.needs_building(node, result))
     }
 
     /// Decides whether what was built before does, and notes why not.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use weir_jinja::{Args, Interpreter};
 
 use super::earlier::{Earlier, Reuse, building_macros};
+use super::fused::Fused;
 use super::node::{Executor, described};
 use super::observer::{Observer, Publication};
 use super::plan::{Plan, is_run};
@@ -181,7 +182,7 @@ impl Runner {
             cancellation: Arc::clone(&parts.cancellation),
         };
         let main = Arc::new(Session::new(sessions.clone(), "MainThread"));
-        let reuse = Reuse::new(parts.options.earlier.clone());
+        let reuse = Reuse::new(parts.options.earlier.clone(), &parts.shared.macros);
         let macros = building_macros(&parts.shared.macros);
         Self {
             parts,
@@ -278,7 +279,7 @@ impl Runner {
     fn execute(&self, command: Command, plan: &Plan, begun: bool) -> Vec<NodeResult> {
         let pool = Pool {
             runner: self,
-            executor: Executor::new(self, command),
+            executor: Executor::new(self, command, Fused::of(self, &plan.order)),
             sessions: (0..self.parts.options.threads.max(1))
                 .map(|_| Mutex::new(None))
                 .collect(),

@@ -100,6 +100,8 @@ fn results_and_catalog_have_their_keys() {
         relation_name: None,
         batches: None,
         provenance: Provenance::default(),
+        reused: false,
+        reason: None,
     };
     let report = Report {
         results: vec![result],

@@ -8,7 +8,8 @@ mod provider;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
@@ -76,9 +77,13 @@ pub(crate) struct Pinned {
     pub(crate) target: Option<Target>,
     /// The transaction the statement is part of.
     pub(crate) transaction: Option<Transaction>,
+    /// Whether only columns matter, and not what lies below views made in the transaction under way.
+    columns_only: bool,
     /// Relations that are yet to be made, where queries are only checked.
     pub(crate) planned: Option<Arc<Planned>>,
     used: Mutex<BTreeMap<String, PinnedVersion>>,
+    /// How many views are being planned, one inside the other.
+    views_deep: AtomicUsize,
 }
 
 /// The table a statement writes, under the name it has in the question made of the statement.
@@ -112,8 +117,10 @@ impl Pinned {
             past,
             target: None,
             transaction: None,
+            columns_only: false,
             planned: None,
             used: Mutex::default(),
+            views_deep: AtomicUsize::new(0),
         })
     }
 
@@ -130,6 +137,25 @@ pub(crate) struct Scope {
     /// With whose rights names are read here.
     subject: Subject,
     depth: usize,
+    /// The session that sees these names, inside views: making one takes longer than planning a view.
+    session: Arc<OnceLock<Weak<SessionState>>>,
+}
+
+/// One view being planned, for as long as it is.
+struct Level<'a>(&'a AtomicUsize);
+
+impl<'a> Level<'a> {
+    /// Enters one more level; none if there are too many.
+    fn enter(deep: &'a AtomicUsize) -> Option<Self> {
+        let level = Self(deep);
+        (deep.fetch_add(1, Ordering::Relaxed) < MAX_VIEW_DEPTH).then_some(level)
+    }
+}
+
+impl Drop for Level<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Scope {
@@ -169,7 +195,16 @@ impl Scope {
             pinned: Arc::new(pinned),
             subject: Subject::Caller,
             depth: 0,
+            session: Arc::default(),
         }
+    }
+
+    /// Returns the same for a plan that is not going to be run.
+    pub(crate) fn columns_only(mut self) -> Self {
+        if let Some(pinned) = Arc::get_mut(&mut self.pinned) {
+            pinned.columns_only = true;
+        }
+        self
     }
 
     /// Returns a session that sees these names.
@@ -435,6 +470,12 @@ impl Scope {
         if let Some(table) = self.stored(schema, name).cloned() {
             return Ok(self.permit(schema, name)?.map(|()| self.read(&table)));
         }
+        if self.pinned.columns_only
+            && let Some(transaction) = &self.pinned.transaction
+            && let Some(made) = transaction.columns_of(self, schema, name)
+        {
+            return Ok(Some(self.secured(format!("{schema}.{name}"), made)));
+        }
         let Some(sql) = self.definition(schema, name) else {
             return Ok(None);
         };
@@ -516,6 +557,25 @@ impl Scope {
             .insert(table.name.to_string(), version);
     }
 
+    /// Returns the names as a view sees them that reads as `subject`, and a session for them.
+    fn inside(&self, subject: Subject) -> (Scope, Arc<SessionState>) {
+        let is_same = self.depth > 0 && self.subject == subject;
+        let known = self.session.get().filter(|_| is_same);
+        if let Some(session) = known.and_then(Weak::upgrade) {
+            return (self.clone(), session);
+        }
+        let inside = Scope {
+            pinned: self.pinned.clone(),
+            subject,
+            depth: self.depth + 1,
+            session: Arc::default(),
+        };
+        let session = Arc::new(inside.state());
+        // The session holds the scope, which therefore must not hold the session.
+        let _ = inside.session.set(Arc::downgrade(&session));
+        (inside, session)
+    }
+
     async fn plan_view(
         &self,
         schema: &str,
@@ -526,16 +586,13 @@ impl Scope {
             let message = format!("view `{schema}.{name}`: {why}");
             DataFusionError::External(Box::new(QueryError::new(QueryErrorKind::Invalid, message)))
         };
-        if self.depth >= MAX_VIEW_DEPTH {
+        let pinned = self.pinned.clone();
+        let Some(_level) = Level::enter(&pinned.views_deep) else {
             return Err(fail(
                 "views name each other in a circle, or too deeply".to_owned(),
             ));
-        }
-        let inside = Scope {
-            pinned: self.pinned.clone(),
-            subject: self.subject_inside(schema, name),
-            depth: self.depth + 1,
         };
+        let (inside, session) = self.inside(self.subject_inside(schema, name));
         let statement = crate::guard::tokens(sql, &self.pinned.options)
             .and_then(crate::statement::parse)
             .and_then(|mut statement| {
@@ -548,8 +605,7 @@ impl Scope {
             Statement::Statement(sql) if matches!(**sql, Sql::Query(_)) => {}
             _ => return Err(fail("its text is not a SELECT".to_owned())),
         }
-        let plan = inside
-            .state()
+        let plan = session
             .statement_to_plan(statement)
             .await
             .map_err(|error| match translate(error, &inside) {

@@ -51,7 +51,7 @@ pub(super) fn of(plan: &LogicalPlan) -> Vec<ColumnLineage> {
 }
 
 /// Returns the tables and views a plan names, those of subqueries included.
-pub(super) fn relations(plan: &LogicalPlan) -> BTreeSet<String> {
+pub(crate) fn relations(plan: &LogicalPlan) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     // An error could come from the closure only, which makes none.
     let _ = plan.apply_with_subqueries(|node| {

@@ -28,7 +28,11 @@ use crate::stream::timed_out;
 use crate::types::type_name;
 use crate::{functions, plan};
 
+pub(crate) use lineage::relations;
 pub use lineage::{ColumnLineage, SourceColumn};
+
+/// A check may take as many times as long as one query.
+const CHECK_TIMES: u32 = 10;
 
 /// The most queries of one check.
 const MAX_QUERIES: usize = 20_000;
@@ -142,7 +146,8 @@ impl Engine {
         }
         let place = self.admit(&caller).await?;
         let parts = self.shared_parts();
-        let (began, timeout) = (Instant::now(), parts.options.timeout);
+        // One of many queries, each of which might take so long.
+        let (began, timeout) = (Instant::now(), parts.options.timeout * CHECK_TIMES);
         self.plan_aside(move || async move {
             let _place = place;
             let planned = Arc::new(Planned::default());
@@ -193,7 +198,7 @@ async fn one(
     let columns = functions::unmarked(&columns).unwrap_or(columns);
     distinct(&columns)?;
     let lineage = lineage::of(&presentable);
-    let reads: BTreeSet<String> = lineage::relations(&presentable);
+    let reads: BTreeSet<String> = relations(&presentable);
     let varies = varying::functions(&presentable);
     let named = |field: &Arc<Field>| {
         let name = plain_name(field.name());

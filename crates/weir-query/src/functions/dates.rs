@@ -257,7 +257,7 @@ fn unknown(zone: &str) -> datafusion::common::DataFusionError {
     value_error("22023", format!("there is no time zone `{zone}`"))
 }
 
-fn shown_in(utc: &NaiveDateTime, zone: &str) -> Result<NaiveDateTime> {
+pub(super) fn shown_in(utc: &NaiveDateTime, zone: &str) -> Result<NaiveDateTime> {
     let zone = zone_named(zone).map_err(|_| unknown(zone))?;
     let offset = zone.offset_from_utc_datetime(utc).fix();
     utc.checked_add_offset(offset)

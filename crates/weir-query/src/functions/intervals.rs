@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDateTime};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, IntervalMonthDayNanoArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray,
+};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use datafusion::common::{Result, exec_err};
 
@@ -17,7 +21,13 @@ use super::types::{interval, local};
 pub(super) const MULTIPLY_INTERVAL: &str = "weir_multiply_interval";
 pub(super) const DIVIDE_INTERVAL: &str = "weir_divide_interval";
 
+/// How long an interval is, in nanoseconds.
+pub(super) const LENGTH: &str = "weir_interval_length";
+/// The difference of two moments as an interval.
+pub(super) const OF_DURATION: &str = "weir_interval_of_duration";
+
 const DAY_NANOS: f64 = 86_400e9;
+const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 
 pub(super) fn functions() -> Vec<Native> {
     let of_interval = |_: &[DataType]| Ok(interval());
@@ -32,6 +42,18 @@ pub(super) fn functions() -> Vec<Native> {
                 divisor => Ok(1.0 / divisor),
             })
         }),
+        Native::new(
+            LENGTH,
+            |_| Ok(vec![interval()]),
+            |_| Ok(DataType::Decimal128(38, 0)),
+            length,
+        ),
+        Native::new(
+            OF_DURATION,
+            |types| Ok(types.to_vec()),
+            of_interval,
+            of_duration,
+        ),
         Native::new("age", two_moments, of_interval, age),
         Native::new("make_interval", seven_parts, of_interval, make),
     ]
@@ -49,6 +71,42 @@ fn scaled(call: &Call, factor: fn(f64) -> Result<f64>) -> Result<ArrayRef> {
     });
     let array: IntervalMonthDayNanoArray = scaled.collect::<Result<_>>()?;
     Ok(Arc::new(array))
+}
+
+/// As Postgres compares: a month has 30 days, and a day 24 hours.
+fn length(call: &Call) -> Result<ArrayRef> {
+    let spans = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
+    let lengths = spans.iter().map(|span| {
+        let span = span?;
+        let days = i128::from(span.months) * 30 + i128::from(span.days);
+        Some(days * NANOS_PER_DAY + i128::from(span.nanoseconds))
+    });
+    let lengths: Decimal128Array = lengths.collect();
+    Ok(Arc::new(lengths.with_precision_and_scale(38, 0)?))
+}
+
+/// Whole days, and what is left of one.
+fn of_duration(call: &Call) -> Result<ArrayRef> {
+    let nanos_each = match call.args[0].data_type() {
+        DataType::Duration(TimeUnit::Second) => 1_000_000_000,
+        DataType::Duration(TimeUnit::Millisecond) => 1_000_000,
+        DataType::Duration(TimeUnit::Microsecond) => 1_000,
+        DataType::Duration(TimeUnit::Nanosecond) => 1,
+        kind => return exec_err!("{kind} is not a difference of moments"),
+    };
+    let counts = cast(&call.args[0], &DataType::Int64)?;
+    let spans = counts.as_primitive::<Int64Type>().iter().map(|count| {
+        let Some(count) = count else {
+            return Ok(None);
+        };
+        let nanos = i128::from(count) * nanos_each;
+        let days = i32::try_from(nanos / NANOS_PER_DAY)
+            .map_err(|_| value_error("22008", "interval out of range"))?;
+        let rest = (nanos % NANOS_PER_DAY) as i64;
+        Ok(Some(IntervalMonthDayNano::new(0, days, rest)))
+    });
+    let spans: IntervalMonthDayNanoArray = spans.collect::<Result<_>>()?;
+    Ok(Arc::new(spans))
 }
 
 fn times(span: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano> {

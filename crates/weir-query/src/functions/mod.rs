@@ -7,6 +7,7 @@
 mod aggregates;
 mod arithmetic;
 mod bounded;
+mod coalesce;
 mod dates;
 mod intervals;
 mod json;
@@ -15,6 +16,7 @@ mod measure;
 mod misc;
 mod native;
 mod operators;
+mod parts;
 pub(crate) mod rewrite;
 mod semantics;
 mod template;
@@ -43,12 +45,13 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()>
     state.register_udf(Arc::new(
         strftime.as_ref().clone().with_aliases(["strftime"]),
     ))?;
-    let families: [Vec<Native>; 8] = [
+    let families: [Vec<Native>; 9] = [
         arithmetic::functions(),
         dates::functions(),
         intervals::functions(),
         json::functions(),
         misc::functions(),
+        parts::functions(),
         template::functions(),
         text::functions(),
         time::functions(),
@@ -56,6 +59,9 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()>
     for function in families.into_iter().flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    state.register_udf(Arc::new(ScalarUDF::new_from_impl(
+        coalesce::Coalesce::default(),
+    )))?;
     bounded::register(state, value_bytes)?;
     aggregates::register(state)
 }

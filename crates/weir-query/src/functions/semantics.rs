@@ -10,7 +10,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion, Tr
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::expr::{BinaryExpr, Cast};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Cast, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, cast};
@@ -18,9 +18,10 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::{ADD, DIVIDE, MULTIPLY, ROUND_EVEN, SUBTRACT};
 use super::bounded::CONCAT;
+use super::intervals::{LENGTH, OF_DURATION};
 use super::text::AS_TEXT;
 use super::time::parser;
-use super::types::is_text;
+use super::types::{interval, is_text};
 use crate::error::{QueryError, QueryErrorKind};
 
 /// The rule; it runs after the engine's own.
@@ -33,6 +34,8 @@ pub(crate) struct PostgresSemantics {
     round_even: Arc<ScalarUDF>,
     as_text: Arc<ScalarUDF>,
     concat: Arc<ScalarUDF>,
+    interval_length: Arc<ScalarUDF>,
+    interval_of_duration: Arc<ScalarUDF>,
 }
 
 impl PostgresSemantics {
@@ -45,6 +48,8 @@ impl PostgresSemantics {
             round_even: state.udf(ROUND_EVEN)?,
             as_text: state.udf(AS_TEXT)?,
             concat: state.udf(CONCAT)?,
+            interval_length: state.udf(LENGTH)?,
+            interval_of_duration: state.udf(OF_DURATION)?,
         })
     }
 
@@ -61,6 +66,9 @@ impl PostgresSemantics {
                 }
                 if op == Operator::StringConcat {
                     return self.concat(left, right, schema);
+                }
+                if compares(op) {
+                    return self.compared(*left, op, *right, schema);
                 }
                 let function = match op {
                     Operator::Plus => &self.add,
@@ -86,6 +94,22 @@ impl PostgresSemantics {
                     false => Transformed::no(binary(left, op, right)),
                 })
             }
+            Expr::Between(between) if is_interval(&between.expr.get_type(schema)?) => {
+                let length = |expr: Box<Expr>| Box::new(self.length(*expr));
+                Ok(Transformed::yes(Expr::Between(Between {
+                    expr: length(between.expr),
+                    negated: between.negated,
+                    low: length(between.low),
+                    high: length(between.high),
+                })))
+            }
+            Expr::InList(list) if is_interval(&list.expr.get_type(schema)?) => {
+                Ok(Transformed::yes(Expr::InList(InList {
+                    expr: Box::new(self.length(*list.expr)),
+                    list: list.list.into_iter().map(|one| self.length(one)).collect(),
+                    negated: list.negated,
+                })))
+            }
             Expr::Cast(Cast { expr, field }) => {
                 let (from, to) = (expr.get_type(schema)?, field.data_type());
                 if let Some(new) = self.cast(&expr, &from, to)? {
@@ -103,6 +127,27 @@ impl PostgresSemantics {
             }
             expr => Ok(Transformed::no(expr)),
         }
+    }
+
+    /// Compares intervals by how long they are; the engine compares their months first, then days.
+    fn compared(
+        &self,
+        left: Expr,
+        op: Operator,
+        right: Expr,
+        schema: &datafusion::common::DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        let ours = is_interval(&left.get_type(schema)?) && is_interval(&right.get_type(schema)?);
+        let (left, right) = match ours {
+            true => (self.length(left), self.length(right)),
+            false => (left, right),
+        };
+        let compared = binary(Box::new(left), op, Box::new(right));
+        Ok(Transformed::new_transformed(compared, ours))
+    }
+
+    fn length(&self, span: Expr) -> Expr {
+        self.interval_length.call(vec![span])
     }
 
     /// Puts a function with bounds in place of `||`, where both sides are of one kind of text.
@@ -161,6 +206,9 @@ impl PostgresSemantics {
                     to => cast(text, to.clone()),
                 })
             }
+            (DataType::Duration(_), to) if is_interval(to) => {
+                Some(self.interval_of_duration.call(vec![value()]))
+            }
             (
                 from,
                 DataType::Timestamp(..)
@@ -172,6 +220,24 @@ impl PostgresSemantics {
             _ => None,
         })
     }
+}
+
+fn compares(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+fn is_interval(kind: &DataType) -> bool {
+    *kind == interval()
 }
 
 fn binary(left: Box<Expr>, op: Operator, right: Box<Expr>) -> Expr {

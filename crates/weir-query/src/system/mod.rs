@@ -3,6 +3,7 @@
 mod access;
 mod activity;
 pub(crate) mod information;
+mod models;
 pub(crate) mod pg_catalog;
 mod publications;
 mod state;
@@ -22,12 +23,13 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 15] = [
+pub(crate) const TABLES: [&str; 17] = [
     "audit",
     "builds",
     "commits",
     "grants",
     "lake",
+    "lineage",
     "publications",
     "queries",
     "query_users",
@@ -37,6 +39,7 @@ pub(crate) const TABLES: [&str; 15] = [
     "tables",
     "tokens",
     "users",
+    "views",
     "write_keys",
 ];
 
@@ -49,6 +52,8 @@ pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>>
         "tokens" => access::tokens(scope),
         "users" => access::users(scope),
         "builds" => publications::builds(scope),
+        "lineage" => models::lineage(scope),
+        "views" => models::views(scope),
         "publications" => publications::publications(scope),
         "commits" => state::commits(scope),
         "lake" => state::lake(scope),

@@ -4,6 +4,7 @@
 //! New schemas are not part of it: they appear at once. Rights are asked for as everywhere, and
 //! `GRANT`s wait for the end.
 
+mod made;
 mod publish;
 mod standing;
 
@@ -52,6 +53,8 @@ struct Inner {
     before: States,
     /// Views as they are here; none for those dropped.
     views: Mutex<BTreeMap<(String, String), Option<View>>>,
+    /// The columns of these, as far as they are known.
+    made: Mutex<HashMap<(String, String), made::Made>>,
     /// `GRANT`s and the like, for when what they name is there.
     deferred: Mutex<Vec<QueryRequest>>,
     /// Held for reading by statements, for writing by the end.
@@ -110,6 +113,7 @@ impl Engine {
                 stage: Arc::new(parts.lake.stage()),
                 before: states(&parts.lake.view()),
                 views: Mutex::default(),
+                made: Mutex::default(),
                 deferred: Mutex::default(),
                 running: Arc::new(RwLock::new(false)),
                 begun: Instant::now(),

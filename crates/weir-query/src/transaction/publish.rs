@@ -393,7 +393,12 @@ fn describe(name: &TableName, receipt: &mut Receipt, request: &PublishRequest) {
         .find(|built| built.schema == name.schema() && built.name == name.table());
     if let Some(built) = built {
         receipt.writer = "model".into();
-        receipt.details.insert("build".into(), built.build.clone());
+        let mut build = built.build.clone();
+        // Where columns come from is asked of `weir.builds`; a log is no place for it.
+        if let Some(build) = build.as_object_mut() {
+            build.remove("lineage");
+        }
+        receipt.details.insert("build".into(), build);
     }
 }
 

@@ -81,6 +81,8 @@ struct Relations<'a> {
     options: &'a EngineOptions,
     tables: &'a LakeView,
     views: HashMap<(&'a str, &'a str), &'a View>,
+    /// By view, the state of its query.
+    queries: HashMap<(String, String), String>,
     /// By view, what it reads, whatever lies in between included.
     below: HashMap<(String, String), BTreeSet<(String, String)>>,
 }
@@ -94,6 +96,7 @@ impl<'a> Relations<'a> {
             options,
             tables,
             views: by_name.collect(),
+            queries: HashMap::new(),
             below: HashMap::new(),
         }
     }
@@ -108,6 +111,16 @@ impl<'a> Relations<'a> {
             Some(view) => Some(view.sql.clone()),
             None => users_view(&self.tables.tables, schema, name),
         }
+    }
+
+    /// Returns the state of a view's query.
+    fn query_state(&mut self, view: &(String, String)) -> Option<String> {
+        if let Some(known) = self.queries.get(view) {
+            return Some(known.clone());
+        }
+        let state = view_state(&self.definition(&view.0, &view.1)?);
+        self.queries.insert(view.clone(), state.clone());
+        Some(state)
     }
 
     /// Adds a relation and everything below it.
@@ -162,7 +175,8 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn state(&self, relations: &Relations<'_>, (schema, name): &(String, String)) -> String {
+    fn state(&self, relations: &mut Relations<'_>, relation: &(String, String)) -> String {
+        let (schema, name) = relation;
         let full = full(schema, name);
         if let Some(version) = self.published.get(&full) {
             return version_state(*version);
@@ -171,10 +185,8 @@ impl Known<'_> {
             let before = self.before.get(&full);
             return before.cloned().unwrap_or_else(|| UNKNOWN.to_owned());
         }
-        match relations.definition(schema, name) {
-            Some(sql) => view_state(&sql),
-            None => UNKNOWN.to_owned(),
-        }
+        let state = relations.query_state(relation);
+        state.unwrap_or_else(|| UNKNOWN.to_owned())
     }
 }
 
@@ -196,12 +208,12 @@ pub(super) fn complete(
             let inputs: Map<String, Value> = all
                 .iter()
                 .map(|input| {
-                    let state = known.state(&relations, input);
+                    let state = known.state(&mut relations, input);
                     (full(&input.0, &input.1), state.into())
                 })
                 .collect();
             build.insert("inputs".into(), inputs.into());
-            build.insert("state".into(), known.state(&relations, &own).into());
+            build.insert("state".into(), known.state(&mut relations, &own).into());
         }
         let (schema, name) = own;
         builds.push(Build {
@@ -219,7 +231,7 @@ impl Engine {
         let parts = self.parts();
         let builds = parts.catalog.builds().await.map_err(catalog_error)?;
         let instant = parts.instant().await;
-        let relations = Relations::new(&parts.options, &instant.view, &instant.views);
+        let mut relations = Relations::new(&parts.options, &instant.view, &instant.views);
         let (before, published) = (states(&instant.view), HashMap::new());
         let now = Known {
             before: &before,
@@ -234,7 +246,7 @@ impl Engine {
             let own = (build.schema.clone(), build.name.clone());
             let then = build.build["state"].as_str().unwrap_or(UNKNOWN);
             let intact = same
-                .is_same(&own, then, &now.state(&relations, &own))
+                .is_same(&own, then, &now.state(&mut relations, &own))
                 .await?;
             let mut changed = Vec::new();
             let inputs = build.build["inputs"].as_object();
@@ -248,7 +260,7 @@ impl Engine {
                 };
                 let (then, now) = (
                     then.as_str().unwrap_or(UNKNOWN),
-                    now.state(&relations, &relation),
+                    now.state(&mut relations, &relation),
                 );
                 if !same.is_same(&relation, then, &now).await? {
                     changed.push(input.clone());

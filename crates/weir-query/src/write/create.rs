@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::logical_expr::LogicalPlan;
@@ -301,7 +302,7 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
     if !context.params.is_empty() {
         return Err(invalid("a view takes no parameters"));
     }
-    let scope = context.now().await?;
+    let scope = context.now().await?.columns_only();
     let (schema, name) = names::new(context, &scope, &create.name)?;
     names::table_name(&schema, &name)?;
     authorize(context, Action::Create, &Object::Schema(&schema))?;
@@ -338,8 +339,14 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
         sql: query.to_string(),
         ..View::default()
     };
+    let sql = view.sql.clone();
     context.put_view(view).await?;
     context.created(&schema, &name).await?;
+    if let Some(transaction) = &context.request.transaction {
+        let relations = crate::check::relations(&plan);
+        let columns = Arc::new(plan.schema().as_arrow().clone());
+        transaction.remember(&scope, (&schema, &name, &sql), columns, relations);
+    }
     Ok(done)
 }
 

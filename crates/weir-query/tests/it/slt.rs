@@ -181,3 +181,13 @@ async fn writes_of_weir() {
 async fn expressions() {
     run_on_both("pg_compat_expressions.slt").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times() {
+    run_on_both("pg_compat_times.slt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sets() {
+    run_on_both("pg_compat_sets.slt").await;
+}

@@ -88,7 +88,17 @@ pub(crate) fn write_results(
     args.insert("which".into(), json!(opened.parsed.shared.flags.which));
     args.insert("select".into(), json!(nodes.select.select));
     args.insert("exclude".into(), json!(nodes.select.exclude));
-    args.insert("full_refresh".into(), json!(nodes.run.full_refresh));
+    let run = &nodes.run;
+    args.insert("full_refresh".into(), json!(run.full_refresh));
+    args.insert("store_failures".into(), json!(run.store_failures));
+    args.insert("fail_fast".into(), json!(run.fail_fast));
+    args.insert("empty".into(), json!(run.empty));
+    args.insert("sample".into(), json!(run.sample));
+    args.insert("event_time_start".into(), json!(run.event_time_start));
+    args.insert("event_time_end".into(), json!(run.event_time_end));
+    args.insert("publish_each".into(), json!(run.publish_each));
+    args.insert("target".into(), json!(nodes.project.target));
+    args.insert("vars".into(), json!(nodes.project.vars));
     let results = artifact::run_results_json(&opened.manifest(), report, &args, &now());
     write(opened, "run_results.json", &results)
 }

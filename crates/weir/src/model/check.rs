@@ -1,6 +1,6 @@
 //! Planning all models against the real tables before any of them runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use reqwest::Method;
@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use weir_model::context::Cancellation;
 use weir_model::graph::Graph;
-use weir_model::node::{Manifest, ResourceKind, UniqueId};
-use weir_model::run::{PerModel, RunOptions, Runner, RunnerParts};
+use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
+use weir_model::run::{Earlier, Outlook, PerModel, RunOptions, Runner, RunnerParts};
+use weir_model::warehouse::RelationName;
 use weir_model::{ModelError, ModelErrorKind};
 
 use super::command::Nodes;
+use super::environment::Environment;
 use super::opened::{Opened, open, wrong};
 use super::run::{cancellable, flags};
 use super::selection::{select, state_of};
@@ -37,11 +39,14 @@ impl Checked {
     }
 }
 
-/// Plans the selected models, each over what those before it would give.
+/// Plans the selected models, each over what those before it would give; where earlier builds are
+/// known, only what is not as it was then, and what rests on it.
 pub(crate) async fn plan(
     opened: &Arc<Opened>,
     weir: &WeirWarehouse,
     selected: &[UniqueId],
+    deferred: &HashMap<UniqueId, RelationName>,
+    earlier: Option<Arc<Earlier>>,
 ) -> Result<Checked, Failure> {
     let manifest = opened.manifest();
     let models = in_order(&manifest, selected);
@@ -51,7 +56,7 @@ pub(crate) async fn plan(
             planned: Vec::new(),
         });
     }
-    let compiled = compile(opened, weir, models).await?;
+    let compiled = compile(opened, weir, models, deferred.clone(), earlier).await?;
     let mut errors = Vec::new();
     let mut queries = Vec::new();
     for (id, sql) in compiled {
@@ -62,20 +67,33 @@ pub(crate) async fn plan(
             Err(error) => errors.push(error),
         }
     }
-    let body: Vec<Value> = queries
+    let mut body: Vec<Value> = queries
         .iter()
         .filter_map(|(id, sql)| {
             let node = manifest.nodes.get(id)?;
             Some(json!({ "schema": node.schema, "name": node.alias, "sql": &**sql }))
         })
         .collect();
+    let promised: Vec<&UniqueId> = queries
+        .iter()
+        .filter(|(id, _)| {
+            let promise = manifest.nodes.get(id).and_then(|node| promise(node));
+            body.extend(promise.iter().cloned());
+            promise.is_some()
+        })
+        .map(|(id, _)| id)
+        .collect();
     let answer = weir
         .call(Method::POST, "/api/v1/check", json!({ "queries": body }))
         .await;
     let answer = answer.explain(|| "the server cannot check the models".into())?;
     let outcomes = answer["outcomes"].as_array().cloned().unwrap_or_default();
+    let promises: HashMap<&UniqueId, &Value> = promised
+        .into_iter()
+        .zip(outcomes.iter().skip(queries.len()))
+        .collect();
     let mut planned = Vec::new();
-    for ((id, sql), outcome) in queries.iter().zip(outcomes) {
+    for ((id, sql), outcome) in queries.iter().zip(&outcomes) {
         if outcome["failed"].is_object() {
             let failed = &outcome["failed"];
             // One cause is told once.
@@ -84,7 +102,8 @@ pub(crate) async fn plan(
             }
             continue;
         }
-        errors.extend(broken_contract(&manifest, id, &outcome["ok"]));
+        let promise = promises.get(id).copied();
+        errors.extend(broken_contract(&manifest, id, &outcome["ok"], promise));
         planned.push((id.clone(), outcome["ok"].clone()));
     }
     Ok(Checked { errors, planned })
@@ -116,7 +135,10 @@ async fn compile(
     opened: &Arc<Opened>,
     weir: &WeirWarehouse,
     models: Vec<UniqueId>,
+    deferred: HashMap<UniqueId, RelationName>,
+    earlier: Option<Arc<Earlier>>,
 ) -> Result<Compiled, Failure> {
+    let favor_state = !deferred.is_empty();
     let cancellation = Arc::new(Cancellation::default());
     let runner = Runner::new(RunnerParts {
         shared: opened.parsed.shared.clone(),
@@ -125,16 +147,67 @@ async fn compile(
         observer: Arc::new(()),
         publication: Arc::new(PerModel),
         cancellation: cancellation.clone(),
-        options: RunOptions::default(),
+        options: RunOptions {
+            defer: deferred,
+            favor_state,
+            earlier: earlier.clone(),
+            ..RunOptions::default()
+        },
     });
+    let manifest = opened.manifest();
     cancellable(&cancellation, move || {
+        let mut compiled: HashMap<UniqueId, Arc<str>> = HashMap::new();
+        let mut models = models;
+        if earlier.is_some() {
+            let outlooks = runner.outlook(&models);
+            models = changing(&manifest, &outlooks);
+            let sql = outlooks.into_iter().filter_map(|outlook| {
+                let is_model = outlook.id.kind() == Some(ResourceKind::Model);
+                Some((outlook.id, outlook.sql.filter(|_| is_model)?))
+            });
+            compiled = sql.collect();
+        }
         let compiled = models.into_iter().map(|id| {
-            let sql = runner.foreseen(&id);
+            let sql = match compiled.remove(&id) {
+                Some(sql) => Ok(sql),
+                None => runner.foreseen(&id),
+            };
             (id, sql)
         });
         compiled.collect()
     })
     .await
+}
+
+/// Returns what would be built, and what rests on that: its columns may be others then.
+fn changing(manifest: &Manifest, outlooks: &[Outlook]) -> Vec<UniqueId> {
+    let mut changing: Vec<UniqueId> = Vec::new();
+    let mut known: HashSet<&UniqueId> = HashSet::new();
+    for outlook in outlooks {
+        let parents = stored_parents(manifest, &outlook.id);
+        if outlook.reason.is_some() || parents.iter().any(|parent| known.contains(parent)) {
+            known.insert(&outlook.id);
+            changing.push(outlook.id.clone());
+        }
+    }
+    changing
+}
+
+/// Returns what a node reads, by way of ephemeral models too.
+fn stored_parents<'m>(manifest: &'m Manifest, id: &UniqueId) -> Vec<&'m UniqueId> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<&UniqueId> = manifest
+        .nodes
+        .get(id)
+        .map(|node| node.depends_on.nodes.iter().collect())
+        .unwrap_or_default();
+    while let Some(id) = waiting.pop() {
+        match manifest.nodes.get(id) {
+            Some(node) if node.is_ephemeral() => waiting.extend(&node.depends_on.nodes),
+            _ => found.push(id),
+        }
+    }
+    found
 }
 
 /// Says what is wrong with a model's query, with the place in its compiled SQL.
@@ -167,17 +240,42 @@ fn mistake(manifest: &Manifest, id: &UniqueId, sql: &str, failed: &Value) -> Mod
     }
 }
 
+/// Returns a query that gives what a contract promises, so that types are read as the engine reads them.
+fn promise(node: &Node) -> Option<Value> {
+    let columns = node.columns.values();
+    let columns: Option<Vec<String>> = columns
+        .map(|column| {
+            let data_type = column.data_type.as_ref()?;
+            let name = column.name.replace('"', "\"\"");
+            Some(format!("cast(null as {data_type}) as \"{name}\""))
+        })
+        .collect();
+    let columns = columns.filter(|columns| node.contract.enforced && !columns.is_empty())?;
+    let sql = format!("select {}", columns.join(", "));
+    Some(json!({ "schema": "weir_promises", "name": node.id.as_str(), "sql": sql }))
+}
+
+/// Returns the columns that a query would give, with their types.
+fn columns_of(checked: &Value) -> HashMap<&str, &str> {
+    let columns = checked["columns"].as_array().into_iter().flatten();
+    columns
+        .filter_map(|column| Some((column["name"].as_str()?, column["data_type"].as_str()?)))
+        .collect()
+}
+
 /// Says in what a model's columns differ from what its contract promises.
-fn broken_contract(manifest: &Manifest, id: &UniqueId, checked: &Value) -> Option<ModelError> {
+fn broken_contract(
+    manifest: &Manifest,
+    id: &UniqueId,
+    checked: &Value,
+    promised: Option<&Value>,
+) -> Option<ModelError> {
     let node = manifest
         .nodes
         .get(id)
         .filter(|node| node.contract.enforced)?;
-    let given: HashMap<&str, &str> = checked["columns"]
-        .as_array()?
-        .iter()
-        .filter_map(|column| Some((column["name"].as_str()?, column["data_type"].as_str()?)))
-        .collect();
+    let given = columns_of(checked);
+    let promised = promised.unwrap_or(&Value::Null);
     let missing: Vec<&str> = node
         .columns
         .keys()
@@ -203,6 +301,22 @@ fn broken_contract(manifest: &Manifest, id: &UniqueId, checked: &Value) -> Optio
             unpromised.join(", ")
         ));
     }
+    if let Some(message) = promised["failed"]["message"].as_str() {
+        parts.push(format!("its contract names a type that is none: {message}"));
+    }
+    let mut retyped: Vec<String> = columns_of(&promised["ok"])
+        .into_iter()
+        .filter_map(|(name, promised)| {
+            let given = given
+                .get(name)
+                .filter(|given| !is_same_type(given, promised))?;
+            Some(format!(
+                "`{name}` is {given} and its contract promises {promised}"
+            ))
+        })
+        .collect();
+    retyped.sort_unstable();
+    parts.extend(retyped);
     if parts.is_empty() {
         return None;
     }
@@ -213,6 +327,18 @@ fn broken_contract(manifest: &Manifest, id: &UniqueId, checked: &Value) -> Optio
     .of(id.as_str())
     .at(weir_model::Place::file(node.original_path.clone()));
     Some(error.hint("change the query, or the columns in the model's properties"))
+}
+
+/// Whether values of one type fit the other: measures, as in `numeric(10,2)`, are for the table.
+fn is_same_type(given: &str, promised: &str) -> bool {
+    let plain = |kind: &str| {
+        let kind = kind.split('(').next().unwrap_or_default().trim();
+        match kind {
+            "varchar" | "character varying" | "char" | "character" => "text".to_owned(),
+            kind => kind.to_owned(),
+        }
+    };
+    plain(given) == plain(promised)
 }
 
 /// `weir check`.
@@ -226,7 +352,11 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
             .with_hint("--here checks them as if they were built here"));
     };
     let began = std::time::Instant::now();
-    let checked = plan(&opened, &weir, &selected).await;
+    let environment = Environment::of(&opened, &weir, &nodes.select, selected).await?;
+    let Environment {
+        selected, deferred, ..
+    } = environment;
+    let checked = plan(&opened, &weir, &selected, &deferred, None).await;
     server.leave().await?;
     let checked = checked?;
     write_lineage(&opened, &checked)?;
@@ -235,6 +365,9 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
     }
     let count = checked.models().count();
     let took = began.elapsed().as_secs_f64();
+    if nodes.project.quiet && !ui.is_json() {
+        return Ok(());
+    }
     match ui.is_json() {
         true => ui.answer_json(&json!({ "models": count, "errors": 0, "seconds": took })),
         false => ui.status(format!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Subcommand;
 
 use super::arguments::{ProjectArgs, RunArgs, SelectArgs};
-use super::{artifacts, check, inspect, operate, publications, run};
+use super::{artifacts, check, inspect, operate, plan, publications, run};
 use crate::command::Global;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -27,6 +27,12 @@ pub(crate) enum ModelCommand {
     Compile(Compile),
     /// Plan every model against the real tables, without running any
     Check(Nodes),
+    /// Say what a build would rebuild and why, which columns change, and what reads them
+    Plan(Planning),
+    /// Build where nobody sees it, and say which rows would differ
+    Diff(Nodes),
+    /// Run again what failed the last time, and what was skipped because of it
+    Retry(Again),
     /// Show the rows of a model or of a query
     Show(Show),
     /// List nodes
@@ -79,6 +85,27 @@ pub(crate) struct Nodes {
 pub(crate) struct Project {
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Planning {
+    #[command(flatten)]
+    pub(crate) nodes: Nodes,
+    /// Build where nobody sees it, and say which rows would differ
+    #[arg(long)]
+    pub(crate) diff: bool,
+}
+
+/// A command about an earlier run.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Again {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    /// The folder of the earlier run's run_results.json; the target folder when none is named
+    #[arg(long, env = "DBT_STATE", value_name = "DIR")]
+    pub(crate) state: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -205,6 +232,7 @@ impl ModelCommand {
             | Self::Seed(nodes)
             | Self::Snapshot(nodes)
             | Self::Clone(nodes) => Some(&mut nodes.run),
+            Self::Retry(again) => Some(&mut again.run),
             _ => None,
         }
     }
@@ -220,6 +248,12 @@ impl ModelCommand {
             Self::Clone(nodes) => run::run(Command::Clone, nodes, global, ui).await,
             Self::Compile(compile) => inspect::compile(compile, global, ui).await,
             Self::Check(nodes) => check::run(nodes, global, ui).await,
+            Self::Plan(planning) => plan::run(planning, global, ui).await,
+            Self::Diff(nodes) => {
+                let diff = true;
+                plan::run(Planning { nodes, diff }, global, ui).await
+            }
+            Self::Retry(again) => run::again(again, global, ui).await,
             Self::Show(show) => inspect::show(show, global, ui).await,
             Self::Ls(list) => inspect::list(&list, ui),
             Self::Parse(project) => artifacts::parse(&project, ui),

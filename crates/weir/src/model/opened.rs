@@ -10,7 +10,7 @@ use weir_model::ModelError;
 use weir_model::context::{Flags, Invocation, LogLine, LogSink, SystemClock, environment};
 use weir_model::node::Manifest;
 use weir_model::parse::{ParseOptions, Parsed, parse};
-use weir_model::project::{LoadOptions, Project, Target, load};
+use weir_model::project::{LoadOptions, Project, load};
 use weir_model::warehouse::postgres::{Postgres, PostgresOptions};
 use weir_model::warehouse::{Dialect, Warehouse};
 
@@ -94,11 +94,6 @@ pub(crate) fn open(args: &ProjectArgs, flags: Flags, ui: &Ui) -> Result<Opened, 
     let (environment, env) = (options.environment.clone(), options.env.clone());
     let loaded = load(&options).map_err(|errors| wrong(&errors, ui))?;
     let mut project = Arc::unwrap_or_clone(loaded.project);
-    if project.target.is_default
-        && let Some(name) = &args.target
-    {
-        as_environment(&mut project.target, name);
-    }
     let is_here = args.here || project.target.kind != "postgres";
     if is_here {
         // There is one database here, whatever the profile calls that of the warehouse it is for.
@@ -153,6 +148,7 @@ pub(crate) fn load_options(args: &ProjectArgs, ui: &Ui) -> Result<LoadOptions, F
     options.profiles_dir.clone_from(&args.profiles_dir);
     options.profile.clone_from(&args.profile);
     options.target.clone_from(&args.target);
+    options.here = args.here;
     options.threads = args.threads;
     let variables = std::env::vars_os();
     let variables = variables
@@ -167,17 +163,6 @@ pub(crate) fn load_options(args: &ProjectArgs, ui: &Ui) -> Result<LoadOptions, F
         options.vars = weir_model::project::vars_of(vars).map_err(|error| wrong(&[error], ui))?;
     }
     Ok(options)
-}
-
-/// Builds under a name of its own what has no profile: `--target dev_anna` goes to the schema
-/// `dev_anna`.
-fn as_environment(target: &mut Target, name: &str) {
-    name.clone_into(&mut target.name);
-    if name == "default" || name == "prod" {
-        return;
-    }
-    name.clone_into(&mut target.schema);
-    target.fields.insert("schema".into(), Value::from(name));
 }
 
 /// Finds the folder of the project: the one that was named, or the next one upwards.

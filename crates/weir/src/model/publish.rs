@@ -130,7 +130,7 @@ impl Publication for AtOnce {
     }
 }
 
-fn failed(error: WarehouseError) -> ModelError {
+pub(super) fn failed(error: WarehouseError) -> ModelError {
     let hint = error.hint.clone();
     let made = ModelError::new(ModelErrorKind::Warehouse, error.message.clone()).caused_by(error);
     match hint {

@@ -8,13 +8,16 @@ use tokio::runtime::Handle;
 use weir_model::artifact::PreviousState;
 use weir_model::context::{Cancellation, Flags};
 use weir_model::node::UniqueId;
-use weir_model::run::{Command, PerModel, Publication, Report, RunOptions, Runner, RunnerParts};
+use weir_model::run::{
+    Command, Earlier, PerModel, Publication, Report, Retry, RunOptions, Runner, RunnerParts, Span,
+};
 use weir_model::warehouse::{RelationName, Warehouse};
 
 use super::arguments::{RunArgs, SelectArgs};
 use super::check::Checked;
-use super::command::Nodes;
+use super::command::{Again, Nodes};
 use super::earlier::Notes;
+use super::environment::Environment;
 use super::opened::{Opened, open, wrong};
 use super::progress::{Progress, summary};
 use super::publish::{AtOnce, Outcome};
@@ -85,8 +88,133 @@ pub(crate) async fn run(
     let opened = Arc::new(open(&nodes.project, flags(word(command), &nodes), ui)?);
     let previous = state_of(&nodes.select, &opened)?;
     let selected = select(&opened, &nodes.select, previous.as_ref(), ui)?;
+    carry_out(
+        command,
+        nodes,
+        (opened, selected),
+        previous,
+        HashMap::new(),
+        (global, ui),
+    )
+    .await
+}
+
+/// `weir retry`.
+pub(crate) async fn again(again: Again, global: &Global, ui: &Ui) -> Result<(), Failure> {
+    let mut nodes = Nodes {
+        project: again.project,
+        select: SelectArgs {
+            indirect_selection: "eager".into(),
+            ..SelectArgs::default()
+        },
+        run: again.run,
+    };
+    let flags_then = flags("retry", &nodes);
+    let opened = open(&nodes.project, flags_then, ui)?;
+    let folder = match &again.state {
+        Some(folder) => opened.folder.join(folder),
+        None => opened.target_dir(),
+    };
+    let path = folder.join("run_results.json");
+    let text =
+        std::fs::read_to_string(&path).explain(|| format!("cannot read `{}`", path.display()));
+    let text =
+        text.map_err(|failure| failure.with_hint("there is nothing to run again before a run"))?;
+    let results: Value = serde_json::from_str(&text)
+        .explain(|| format!("`{}` is not the result of a run", path.display()))?;
+    as_then(&mut nodes, &results["args"]);
+    let retry = Retry::of(&results, &opened.manifest()).map_err(|error| wrong(&[error], ui))?;
+    let command = match retry.which.as_str() {
+        "build" => Command::Build,
+        "run" => Command::Run,
+        "test" => Command::Test,
+        "seed" => Command::Seed,
+        "snapshot" => Command::Snapshot,
+        "compile" => Command::Compile,
+        "clone" => Command::Clone,
+        other => return Err(Failure::new(format!("`{other}` cannot be run again"))),
+    };
+    if retry.selected.is_empty() {
+        ui.status("Nothing failed the last time.");
+        return Ok(());
+    }
+    // With what that run was told, as far as this command was told nothing else.
+    let opened = Arc::new(open(&nodes.project, flags(word(command), &nodes), ui)?);
+    let publishes = matches!(
+        command,
+        Command::Build | Command::Run | Command::Seed | Command::Snapshot
+    );
+    let selected = match opened.is_here && publishes && !nodes.run.publish_each {
+        // What was built then was never published.
+        true => attempted(&results, &opened),
+        false => retry.selected,
+    };
+    carry_out(
+        command,
+        nodes,
+        (opened, selected),
+        None,
+        retry.batches,
+        (global, ui),
+    )
+    .await
+}
+
+/// Takes over what a run was told.
+fn as_then(nodes: &mut Nodes, args: &Value) {
+    let flag = |key: &str| args[key] == true;
+    let text = |key: &str| args[key].as_str().map(str::to_owned);
+    let (project, run) = (&mut nodes.project, &mut nodes.run);
+    project.target = project.target.take().or_else(|| text("target"));
+    project.vars = project.vars.take().or_else(|| text("vars"));
+    run.full_refresh |= flag("full_refresh");
+    run.store_failures |= flag("store_failures");
+    run.fail_fast |= flag("fail_fast");
+    run.empty |= flag("empty");
+    run.publish_each |= flag("publish_each");
+    run.sample = run.sample.take().or_else(|| text("sample"));
+    let start = run.event_time_start.take();
+    run.event_time_start = start.or_else(|| text("event_time_start"));
+    let end = run.event_time_end.take();
+    run.event_time_end = end.or_else(|| text("event_time_end"));
+}
+
+/// Returns all that a run was to do and is still in the project.
+fn attempted(results: &Value, opened: &Opened) -> Vec<UniqueId> {
+    let manifest = opened.manifest();
+    let all = results["results"].as_array().into_iter().flatten();
+    let ids = all.filter_map(|result| result["unique_id"].as_str().map(UniqueId::from));
+    ids.filter(|id| manifest.nodes.contains_key(id) || manifest.unit_tests.contains_key(id))
+        .filter(|id| !id.as_str().starts_with("operation."))
+        .collect()
+}
+
+/// Does a command's work on the selected nodes.
+async fn carry_out(
+    command: Command,
+    nodes: Nodes,
+    (opened, selected): (Arc<Opened>, Vec<UniqueId>),
+    previous: Option<PreviousState>,
+    batches: HashMap<UniqueId, Vec<Span>>,
+    (global, ui): (&Global, &Ui),
+) -> Result<(), Failure> {
     let (warehouse, weir) = opened.warehouse(global, ui).await?;
     let (server, weir) = weir.unzip();
+    let environment = match &weir {
+        Some(weir) => Environment::of(&opened, weir, &nodes.select, selected).await?,
+        None => Environment {
+            selected,
+            ..Environment::default()
+        },
+    };
+    if environment.unchanged > 0 && !nodes.project.quiet {
+        ui.status(format!(
+            "{} of the selected are as they are in production, and read from there; \
+             --no-defer builds them.",
+            environment.unchanged
+        ));
+    }
+    let selected = environment.selected;
     let work = Work {
         command,
         nodes: &nodes,
@@ -94,6 +222,8 @@ pub(crate) async fn run(
         warehouse,
         weir,
         previous,
+        deferred: environment.deferred,
+        batches,
         ui,
     };
     let done = work.run(selected).await;
@@ -111,6 +241,10 @@ struct Work<'a> {
     /// This Weir, where models are built in it.
     weir: Option<WeirWarehouse>,
     previous: Option<PreviousState>,
+    /// What is read from production in the place of relations of this environment.
+    deferred: HashMap<UniqueId, RelationName>,
+    /// Batches of microbatch models, where only some are to run.
+    batches: HashMap<UniqueId, Vec<Span>>,
     ui: &'a Ui,
 }
 
@@ -124,20 +258,26 @@ impl Work<'_> {
             Command::Build | Command::Run | Command::Seed | Command::Snapshot
         );
         let mut options = options(self.nodes, opened, self.previous.as_ref(), &selected)?;
+        options.batches.clone_from(&self.batches);
+        if !self.deferred.is_empty() {
+            options.defer.clone_from(&self.deferred);
+            options.favor_state = true;
+        }
         let mut at_once = None;
         if let Some(weir) = self.weir.as_ref().filter(|_| changes) {
-            let checked = match run.no_check {
-                true => None,
-                false => Some(self.check(weir, &selected).await?),
-            };
+            let is_whole = !run.empty && run.sample.is_none();
+            let is_usual = is_whole
+                && !run.publish_each
+                && !run.force
+                && !run.full_refresh
+                && run.event_time_start.is_none()
+                && run.event_time_end.is_none();
+            let mut notes = Notes::read(opened, weir, &self.deferred, is_whole).await?;
+            if !run.no_check {
+                let earlier = is_usual.then(|| Arc::new(notes.earlier()));
+                notes.learn(&self.check(weir, &selected, earlier).await?);
+            }
             if !run.publish_each {
-                let is_whole = !run.empty && run.sample.is_none();
-                let notes = Notes::read(&manifest, weir, checked.as_ref(), is_whole).await?;
-                let is_usual = is_whole
-                    && !run.force
-                    && !run.full_refresh
-                    && run.event_time_start.is_none()
-                    && run.event_time_end.is_none();
                 options.earlier = is_usual.then(|| Arc::new(notes.earlier()));
                 at_once = Some(Arc::new(AtOnce::new(
                     weir.clone(),
@@ -181,10 +321,15 @@ impl Work<'_> {
     }
 
     /// Plans all that is to be built, before any of it is.
-    async fn check(&self, weir: &WeirWarehouse, selected: &[UniqueId]) -> Result<Checked, Failure> {
+    async fn check(
+        &self,
+        weir: &WeirWarehouse,
+        selected: &[UniqueId],
+        earlier: Option<Arc<Earlier>>,
+    ) -> Result<Checked, Failure> {
         let is_built = |id: &&UniqueId| id.kind().is_some_and(|kind| self.command.takes(kind));
         let built: Vec<UniqueId> = selected.iter().filter(is_built).cloned().collect();
-        let checked = check::plan(self.opened, weir, &built).await?;
+        let checked = check::plan(self.opened, weir, &built, &self.deferred, earlier).await?;
         if checked.errors.is_empty() {
             return Ok(checked);
         }

@@ -108,6 +108,16 @@ impl WeirWarehouse {
         serde_json::from_slice(&bytes).map_err(unreadable)
     }
 
+    /// Returns the transaction all statements are part of.
+    pub(crate) fn transaction(&self) -> Option<String> {
+        self.transaction.read().clone()
+    }
+
+    /// Returns the rows of a query.
+    pub(crate) async fn ask(&self, sql: &str) -> Result<Vec<Vec<Value>>> {
+        Ok(self.statement(sql, Vec::new()).await?.rows)
+    }
+
     async fn statement(&self, sql: &str, params: Vec<Value>) -> Result<Rows> {
         let mut body = json!({ "sql": sql, "params": params, "format": "json" });
         if let Some(id) = self.transaction.read().clone() {

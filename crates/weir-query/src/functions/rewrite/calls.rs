@@ -1,14 +1,16 @@
 //! Calls of functions that go by another name, take their arguments otherwise, or are made of others.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, Value,
+    BinaryOperator, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, OrderByExpr,
+    OrderByOptions, TimezoneInfo, Value,
 };
 
-use super::{call, cast, function_of, last, number, take, text, unsupported};
+use super::{call, cast, function_of, last, number, paths, take, text, unsupported};
 use crate::error::QueryError;
 use crate::functions::aggregates::MODE;
 use crate::functions::json;
+use crate::functions::parts::PART;
 
 /// Returns the function that makes a list of a JSON array's elements.
 pub(super) fn elements(name: &str) -> Option<&'static str> {
@@ -64,6 +66,7 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
     let name = last(&function.name);
     if let Some(list) = elements(&name) {
         rename(function, list);
+        json_args(function);
         let list = Expr::Function(function.clone());
         return Ok(Some(call("unnest", vec![list])));
     }
@@ -75,6 +78,19 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
                 "timestampadd" => rename(function, "date_add"),
                 _ => {}
             }
+        }
+        "date_part" | "datepart" => return Ok(date_part(function)),
+        "array_remove" => rename(function, "array_remove_all"),
+        "ceiling" => rename(function, "ceil"),
+        "clock_timestamp" | "statement_timestamp" | "transaction_timestamp" => {
+            rename(function, "now");
+        }
+        "localtimestamp" => {
+            let kind = DataType::Timestamp(None, TimezoneInfo::None);
+            return Ok(Some(cast(call("now", Vec::new()), kind)));
+        }
+        "json_typeof" | "jsonb_typeof" | json::ELEMENTS | json::ELEMENTS_TEXT => {
+            json_args(function);
         }
         "make_interval" => in_places(
             function,
@@ -101,6 +117,70 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
         _ => {}
     }
     Ok(None)
+}
+
+/// `extract(hour FROM x)`: a numeric, of which a part is a fraction.
+pub(super) fn extract(expr: &mut Expr) -> Option<Expr> {
+    let Expr::Extract {
+        field, expr: at, ..
+    } = expr
+    else {
+        return None;
+    };
+    let name = match field {
+        DateTimeField::Custom(name) => name.value.to_ascii_lowercase(),
+        DateTimeField::Week(_) | DateTimeField::IsoWeek => "week".to_owned(),
+        field => field.to_string().to_ascii_lowercase(),
+    };
+    let scale = match name.trim_end_matches('s') {
+        "second" | "epoch" => 6,
+        "millisecond" => 3,
+        "nanosecond" | "date" | "time" | "julian" => return None,
+        name if name.starts_with("timezone") => return None,
+        _ => 0,
+    };
+    let part = match name.as_str() {
+        // The engine finds files by years it extracts itself.
+        "year" => take(expr),
+        name => call(PART, vec![text(name), take(at)]),
+    };
+    let digits = ExactNumberInfo::PrecisionAndScale(20, scale);
+    Some(cast(part, DataType::Numeric(digits)))
+}
+
+/// `date_part('hour', x)`: the same as a double.
+fn date_part(function: &mut Function) -> Option<Expr> {
+    let field = match args_of(function)?.first() {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(field)))) => &field.value,
+        _ => &Value::Null,
+    };
+    match field {
+        Value::SingleQuotedString(field) if field.eq_ignore_ascii_case("year") => {
+            let year = Expr::Function(function.clone());
+            Some(cast(year, DataType::DoublePrecision))
+        }
+        _ => {
+            rename(function, PART);
+            None
+        }
+    }
+}
+
+/// Takes JSON out of arguments as text, which is what functions of JSON read.
+fn json_args(function: &mut Function) {
+    for arg in args_of(function).into_iter().flatten() {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+            *arg = json_text(take(arg));
+        }
+    }
+}
+
+/// `x -> 'a' -> 0` as text that is JSON.
+fn json_text(mut expr: Expr) -> Expr {
+    match paths::steps(&mut expr) {
+        Some(path) => Expr::Function(function_of("json_get_json", path)),
+        None => expr,
+    }
 }
 
 /// `datediff(day, a, b)`: the unit may be written as a word.

@@ -4,6 +4,8 @@ mod calls;
 mod exists;
 mod paths;
 mod scalar;
+mod series;
+mod using;
 
 use std::ops::ControlFlow;
 
@@ -15,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
-use calls::{elements, of_function};
+use calls::{elements, extract, of_function};
 
 use super::labels::label;
 use super::{json, misc};
@@ -84,8 +86,10 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
+        using::written_out(select);
         label(select, false);
         exists::counted(select);
+        series::unnested(select);
         ControlFlow::Continue(())
     }
 
@@ -194,6 +198,7 @@ fn cast(expr: Expr, data_type: DataType) -> Expr {
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
     Ok(match expr {
         Expr::Function(function) => of_function(function)?,
+        Expr::Extract { .. } => extract(expr),
         Expr::AtTimeZone {
             timestamp,
             time_zone,

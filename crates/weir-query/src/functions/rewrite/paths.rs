@@ -52,7 +52,7 @@ pub(super) fn joined(expr: &mut Expr) {
 }
 
 /// Takes apart what stands before a step, where it is steps itself.
-fn steps(expr: &mut Expr) -> Option<Vec<FunctionArg>> {
+pub(super) fn steps(expr: &mut Expr) -> Option<Vec<FunctionArg>> {
     let argument = |expr: &mut Expr| {
         let expr = std::mem::replace(expr, Expr::value(Value::Null));
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))

@@ -1,117 +1,17 @@
 //! dbt projects through the commands: built, checked, published together, rolled back.
 
-use std::path::{Path, PathBuf};
-use std::process::Output;
+mod compare;
+mod generated;
+mod project;
+mod told;
+mod unchanged;
+
+use std::path::Path;
 
 use serde_json::Value;
 
+use self::project::Project;
 use crate::env::{command, stderr, stdout};
-
-/// A dbt project in a folder of its own, in no Weir project.
-struct Project {
-    _dir: tempfile::TempDir,
-    folder: PathBuf,
-}
-
-impl Project {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("shop");
-        let project = Self { _dir: dir, folder };
-        project.write(
-            "dbt_project.yml",
-            "name: shop\nversion: '1.0'\nprofile: shop\n",
-        );
-        for (name, text) in files {
-            project.write(name, text);
-        }
-        project
-    }
-
-    /// A shop with a seed, a view, a table and tests that pass.
-    fn shop() -> Self {
-        Self::new(&[
-            (
-                "seeds/raw_orders.csv",
-                "id,customer,amount\n1,ada,10.5\n2,bob,20\n3,ada,30.25\n",
-            ),
-            (
-                "models/orders.sql",
-                "select id, customer, amount from {{ ref('raw_orders') }}\n",
-            ),
-            (
-                "models/customers.sql",
-                "{{ config(materialized='table') }}\n\
-                 select customer, sum(amount) as total, count(*) as orders\n\
-                 from {{ ref('orders') }} group by 1\n",
-            ),
-            (
-                "models/schema.yml",
-                "models:\n  - name: orders\n    columns:\n      - name: id\n        tests: [unique, not_null]\n  \
-                 - name: customers\n    columns:\n      - name: customer\n        data_tests: [unique]\n",
-            ),
-        ])
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.folder.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn weir(&self, arguments: &[&str]) -> Output {
-        command()
-            .args(arguments)
-            .current_dir(&self.folder)
-            // No profile of whoever runs the tests.
-            .env("HOME", &self.folder)
-            .env_remove("WEIR_PROJECT")
-            .output()
-            .unwrap()
-    }
-
-    #[track_caller]
-    fn succeeds(&self, arguments: &[&str]) -> Output {
-        let output = self.weir(arguments);
-        let both = format!("{}{}", stdout(&output), stderr(&output));
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {both}");
-        output
-    }
-
-    #[track_caller]
-    fn fails(&self, arguments: &[&str]) -> String {
-        let output = self.weir(arguments);
-        let both = format!("{}{}", stdout(&output), stderr(&output));
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {both}");
-        both
-    }
-
-    /// Returns the rows of a query as JSON.
-    #[track_caller]
-    fn rows(&self, sql: &str) -> Value {
-        let output = self.succeeds(&[
-            "show", "--json", "--quiet", "--limit", "-1", "--inline", sql,
-        ]);
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        answer["rows"].clone()
-    }
-
-    fn artifact(&self, name: &str) -> Value {
-        let text = std::fs::read_to_string(self.folder.join("target").join(name)).unwrap();
-        serde_json::from_str(&text).unwrap()
-    }
-
-    fn statuses(&self) -> Vec<(String, String)> {
-        let results = self.artifact("run_results.json");
-        let results = results["results"].as_array().unwrap().iter();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let mut all: Vec<_> = results
-            .map(|r| (text(&r["unique_id"]), text(&r["status"])))
-            .collect();
-        all.sort();
-        all
-    }
-}
 
 fn is_clean(folder: &Path) -> bool {
     let ignored = std::fs::read_to_string(folder.join(".weir/.gitignore"));
@@ -293,6 +193,43 @@ fn incremental_models_and_snapshots_go_on_where_they_were() {
     assert_eq!(
         project.rows("select amount from {{ ref('totals') }} where id = 1")[0][0],
         99.0
+    );
+}
+
+#[test]
+fn insert_overwrite_replaces_the_partitions_that_come() {
+    let project = Project::new(&[
+        ("seeds/sold.csv", "day,n\n2024-01-01,1\n2024-01-02,2\n,7\n"),
+        (
+            "models/by_day.sql",
+            "{{ config(materialized='incremental', incremental_strategy='insert_overwrite', partition_by={'field': 'day'}) }}\n\
+             select day, n from {{ ref('sold') }}\n",
+        ),
+        (
+            "models/whole.sql",
+            "{{ config(materialized='incremental', incremental_strategy='insert_overwrite') }}\n\
+             select day, n from {{ ref('sold') }}\n",
+        ),
+    ]);
+    project.succeeds(&["build"]);
+    project.write(
+        "seeds/sold.csv",
+        "day,n\n2024-01-02,20\n2024-01-02,21\n2024-01-03,3\n,8\n",
+    );
+    project.succeeds(&["build"]);
+
+    let rows = "select day::text, n from {{ ref('by_day') }} order by 1, 2";
+    let expected = serde_json::json!([
+        ["2024-01-01", 1],
+        ["2024-01-02", 20],
+        ["2024-01-02", 21],
+        ["2024-01-03", 3],
+        [null, 8]
+    ]);
+    assert_eq!(project.rows(rows), expected);
+    assert_eq!(
+        project.rows("select count(*) from {{ ref('whole') }}")[0][0],
+        4
     );
 }
 

@@ -1,0 +1,26 @@
+{{ config(materialized='table') }}
+select
+    id, stage,
+    amount::int as whole,
+    amount::numeric(10, 1) as one_digit,
+    round(amount::numeric / 3, 3) as a_third,
+    amount / 3 as third,
+    (amount * 100)::bigint % 7 as remainder,
+    id / 2 as half,
+    id / 2.0 as half_exact,
+    mod(id, 2) as odd,
+    abs(amount) as absolute, sign(amount) as sign, ceil(amount) as up, floor(amount) as down, trunc(amount::numeric, 1) as cut,
+    power(id, 2) as squared, sqrt(id) as root, ln(id) as logarithm, exp(stage) as exponential,
+    greatest(id, stage, 2) as most, least(id, null, stage) as least,
+    case when amount between 5 and 10 then 'middle' when amount > 10 then 'high' else 'low' end as band,
+    width_bucket(amount, 0, 20, 4) as bucket,
+    nullif(id, 1) as but_one,
+    (amount > 5)::int as big,
+    amount::text as as_text,
+    to_char(amount::numeric, 'FM999,990.00') as shown,
+    coalesce(nullif(amount, 0)::text, 'nothing') as filled,
+    id::numeric * 1.10 as raised,
+    sum(id::numeric * 0.1) over (order by id, stage) as total,
+    1e3::float8 + id as thousand,
+    round(1.005 * id, 2) as rounded, round(-0.5 * id) as half_rounded
+from {{ ref('events') }}
