@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::error::{FlowError, FlowErrorKind};
 use crate::id::{RunId, ScheduleName, TableId};
-use crate::project::Project;
+use crate::project::{Project, age};
 use crate::record::{Cause, InputRange};
 use crate::schedule::{Batch, Schedule, Trigger};
 use crate::scheduler::of_schedule;
@@ -64,7 +64,11 @@ impl Following {
                 // The next range may wait already.
                 Some(Opened::Run(run)) => {
                     runs.push(run);
-                    self.waiting.insert(name, now + RECHECK);
+                    let rest = match &schedule.trigger {
+                        Trigger::Inputs { at_most_every, .. } => age(*at_most_every),
+                        _ => RECHECK,
+                    };
+                    self.waiting.insert(name, now + rest.max(RECHECK));
                 }
                 Some(_) => {
                     self.waiting.insert(name, now + RECHECK);
@@ -111,7 +115,7 @@ impl Following {
         schedule: &Schedule,
         now: DateTime<Utc>,
     ) -> Result<Option<Opened>, FlowError> {
-        let Trigger::Inputs { tables, batch } = &schedule.trigger else {
+        let Trigger::Inputs { tables, batch, .. } = &schedule.trigger else {
             return Ok(None);
         };
         if !tables.iter().any(|table| self.versions.contains_key(table)) {

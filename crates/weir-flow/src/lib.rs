@@ -57,7 +57,7 @@ pub use partition::{PartitionRange, Partitioning, Span, TimePartition};
 pub use project::{DEFAULT_POOL, Project};
 pub use record::{
     Alert, AlertKind, AttemptRecord, Backfill, BackfillProgress, Cause, InputRange, LogLine, Run,
-    ScheduleRecord, Step,
+    ScheduleRecord, Step, TableState,
 };
 pub use retry::{ErrorClass, RetryPolicy, Timeouts};
 pub use schedule::{Batch, MissedTicks, Schedule, Target, Trigger};

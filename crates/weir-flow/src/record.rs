@@ -217,6 +217,17 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// What a table was like when somebody looked, and the number it has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableState {
+    /// Which table.
+    pub table: TableId,
+    /// Grows with each change; what cursors are compared with.
+    pub version: i64,
+    /// Whatever tells one state from the next, in the words of whoever looks.
+    pub state: String,
+}
+
 /// Something people should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {

@@ -113,6 +113,10 @@ pub enum Trigger {
         /// Whether versions are taken together.
         #[serde(default)]
         batch: Batch,
+        /// How long after one run the next may come at the earliest; what changes meanwhile is taken
+        /// then. A process that is restarted begins anew to count.
+        #[serde(default)]
+        at_most_every: Duration,
     },
     /// The age of what is there: runs so that the target never gets older than this.
     Freshness {

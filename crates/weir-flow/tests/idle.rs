@@ -43,6 +43,7 @@ async fn ten_thousand_idle_assets_cost_a_handful_of_statements() {
             _ => Trigger::Inputs {
                 tables: vec![TableId::new(format!("raw{n}"))],
                 batch: Batch::Together,
+                at_most_every: std::time::Duration::ZERO,
             },
         },
         priority: 0,

@@ -17,7 +17,9 @@ pub use self::request::{
 pub use self::sqlite::{Durability, SqliteStore};
 use crate::error::FlowError;
 use crate::id::{AssetId, AttemptId, BackfillId, RunId, ScheduleName, StepId, TableId};
-use crate::record::{Alert, AttemptRecord, Backfill, LogLine, Run, ScheduleRecord, Step};
+use crate::record::{
+    Alert, AttemptRecord, Backfill, LogLine, Run, ScheduleRecord, Step, TableState,
+};
 
 /// Keeps schedules, runs, leases and cursors.
 ///
@@ -169,6 +171,14 @@ pub trait Store: Send + Sync + Debug {
     /// Lists alerts, the newest first.
     async fn alerts(&self, most: u32) -> Result<Vec<Alert>, FlowError>;
 
+    // --- versions ---
+
+    /// Returns what is remembered of tables: see [`TableState`].
+    async fn table_states(&self) -> Result<Vec<TableState>, FlowError>;
+
+    /// Remembers how tables are, in the place of what was remembered of them.
+    async fn put_table_states(&self, states: &[TableState]) -> Result<(), FlowError>;
+
     // --- history ---
 
     /// Returns a run.
@@ -190,4 +200,20 @@ pub trait Store: Send + Sync + Debug {
         from: u64,
         most: u32,
     ) -> Result<Vec<LogLine>, FlowError>;
+
+    /// Lists the steps of several runs, by run, inputs first.
+    async fn steps_of(&self, runs: &[RunId]) -> Result<Vec<Step>, FlowError>;
+
+    /// Lists the attempts at all steps of several runs, oldest first, each with its run.
+    async fn attempts_of(&self, runs: &[RunId]) -> Result<Vec<(RunId, AttemptRecord)>, FlowError>;
+
+    /// Returns lines of the logs of several attempts, by attempt, at most `most`.
+    async fn logs_of(
+        &self,
+        attempts: &[AttemptId],
+        most: u32,
+    ) -> Result<Vec<(AttemptId, LogLine)>, FlowError>;
+
+    /// Forgets the logs of attempts that ended before `before`; returns how many lines went.
+    async fn forget_logs(&self, before: DateTime<Utc>) -> Result<u64, FlowError>;
 }

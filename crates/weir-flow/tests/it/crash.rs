@@ -130,6 +130,10 @@ mortal! {
         fn steps(run: RunId) -> Vec<Step>;
         fn attempts(step: StepId) -> Vec<AttemptRecord>;
         fn log(attempt: AttemptId, from: u64, most: u32) -> Vec<LogLine>;
+        fn table_states() -> Vec<TableState>;
+        fn steps_of(runs: &[RunId]) -> Vec<Step>;
+        fn attempts_of(runs: &[RunId]) -> Vec<(RunId, AttemptRecord)>;
+        fn logs_of(attempts: &[AttemptId], most: u32) -> Vec<(AttemptId, LogLine)>;
     }
     writes {
         fn define(definitions: &Definitions, now: Time) -> ();
@@ -147,6 +151,8 @@ mortal! {
         fn cancel_backfill(backfill: BackfillId, reason: &str, now: Time) -> ();
         fn continue_backfill(backfill: BackfillId, most: u32, now: Time) -> Places;
         fn incident(key: &str, problem: Option<&str>, now: Time) -> bool;
+        fn put_table_states(states: &[TableState]) -> ();
+        fn forget_logs(before: Time) -> u64;
         fn alert_tried(alert: i64, again_at: Option<Time>, now: Time) -> ();
     }
 }
@@ -262,6 +268,7 @@ fn everything() -> Project {
     let inputs = Trigger::Inputs {
         tables: vec!["raw".into()],
         batch: Batch::Each { max: 100 },
+        at_most_every: std::time::Duration::ZERO,
     };
     let schedules = [
         schedule("clock", "base", clock),

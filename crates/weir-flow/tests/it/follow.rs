@@ -8,6 +8,7 @@ fn following(batch: Batch) -> Project {
     let trigger = Trigger::Inputs {
         tables: vec!["raw.events".into(), "raw.users".into()],
         batch,
+        at_most_every: std::time::Duration::ZERO,
     };
     project(graph([model("a", &[])]), [schedule("follow", "a", trigger)])
 }

@@ -7,18 +7,23 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Row, SqliteExecutor};
 
 use super::control::no_run;
-use super::{Trouble, time};
+use super::{Trouble, Tx, json_list, time};
 use crate::asset::AssetKind;
 use crate::id::{
     AssetId, AttemptId, BackfillId, PartitionKey, PoolName, RunId, ScheduleName, StepId, TableId,
 };
-use crate::record::{Alert, AlertKind, AttemptRecord, Cause, InputRange, LogLine, Run, Step};
+use crate::record::{
+    Alert, AlertKind, AttemptRecord, Cause, InputRange, LogLine, Run, Step, TableState,
+};
 use crate::retry::ErrorClass;
 use crate::state::State;
 use crate::store::RunFilter;
 
 const RUN: &str = "SELECT id, schedule, cause, detail, scheduled_at, partition, backfill_id,
     rerun_of, state, reason, held, created_at, started_at, ended_at FROM runs";
+
+const ATTEMPT: &str = "SELECT id, step_id, run_id, number, state, class, reason, node,
+    lease_until, published, started_at, ended_at FROM attempts";
 
 pub(super) async fn run(pool: &SqlitePool, id: RunId) -> Result<Run, Trouble> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("{RUN} WHERE id = ?1")))
@@ -93,12 +98,16 @@ pub(super) async fn inputs_of<'e>(
 }
 
 pub(super) async fn steps(pool: &SqlitePool, run: RunId) -> Result<Vec<Step>, Trouble> {
+    steps_of(pool, &[run]).await
+}
+
+pub(super) async fn steps_of(pool: &SqlitePool, runs: &[RunId]) -> Result<Vec<Step>, Trouble> {
     let rows = sqlx::query(
         "SELECT id, run_id, asset, kind, pool, priority, state, reason, waits_for, not_before,
              attempts, sequence, started_at, ended_at
-         FROM steps WHERE run_id = ?1 ORDER BY id",
+         FROM steps WHERE run_id IN (SELECT value FROM json_each(?1)) ORDER BY run_id, id",
     )
-    .bind(run.0)
+    .bind(json_list(runs.iter().map(|run| run.0)))
     .fetch_all(pool)
     .await?;
     rows.iter().map(decode_step).collect()
@@ -134,33 +143,104 @@ pub(super) async fn attempts(
     pool: &SqlitePool,
     step: StepId,
 ) -> Result<Vec<AttemptRecord>, Trouble> {
-    let rows = sqlx::query(
-        "SELECT id, step_id, number, state, class, reason, node, lease_until, published,
-             started_at, ended_at
-         FROM attempts WHERE step_id = ?1 ORDER BY id",
-    )
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "{ATTEMPT} WHERE step_id = ?1 ORDER BY id"
+    )))
     .bind(step.0)
     .fetch_all(pool)
     .await?;
+    rows.iter().map(decode_attempt).collect()
+}
+
+fn decode_attempt(row: &SqliteRow) -> Result<AttemptRecord, Trouble> {
+    let class: Option<&str> = row.try_get("class")?;
+    let number: i64 = row.try_get("number")?;
+    Ok(AttemptRecord {
+        id: AttemptId(row.try_get("id")?),
+        step: StepId(row.try_get("step_id")?),
+        number: u32::try_from(number).unwrap_or(u32::MAX),
+        state: state(row)?,
+        class: class.and_then(ErrorClass::parse),
+        reason: row.try_get("reason")?,
+        node: row.try_get("node")?,
+        lease_until: time(row.try_get("lease_until")?),
+        published: row.try_get("published")?,
+        started_at: time(row.try_get("started_at")?),
+        ended_at: at(row, "ended_at")?,
+    })
+}
+
+/// Lists the attempts of several runs, each with its run.
+pub(super) async fn attempts_of(
+    pool: &SqlitePool,
+    runs: &[RunId],
+) -> Result<Vec<(RunId, AttemptRecord)>, Trouble> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "{ATTEMPT} WHERE step_id IN (SELECT id FROM steps
+             WHERE run_id IN (SELECT value FROM json_each(?1))) ORDER BY id"
+    )))
+    .bind(json_list(runs.iter().map(|run| run.0)))
+    .fetch_all(pool)
+    .await?;
     rows.iter()
-        .map(|row| {
-            let class: Option<&str> = row.try_get("class")?;
-            let number: i64 = row.try_get("number")?;
-            Ok(AttemptRecord {
-                id: AttemptId(row.try_get("id")?),
-                step: StepId(row.try_get("step_id")?),
-                number: u32::try_from(number).unwrap_or(u32::MAX),
-                state: state(row)?,
-                class: class.and_then(ErrorClass::parse),
-                reason: row.try_get("reason")?,
-                node: row.try_get("node")?,
-                lease_until: time(row.try_get("lease_until")?),
-                published: row.try_get("published")?,
-                started_at: time(row.try_get("started_at")?),
-                ended_at: at(row, "ended_at")?,
-            })
-        })
+        .map(|row| Ok((RunId(row.try_get("run_id")?), decode_attempt(row)?)))
         .collect()
+}
+
+pub(super) async fn logs_of(
+    pool: &SqlitePool,
+    attempts: &[AttemptId],
+    most: u32,
+) -> Result<Vec<(AttemptId, LogLine)>, Trouble> {
+    let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
+        "SELECT attempt_id, number, at, line FROM attempt_logs
+         WHERE attempt_id IN (SELECT value FROM json_each(?1))
+         ORDER BY attempt_id, number LIMIT ?2",
+    )
+    .bind(json_list(attempts.iter().map(|attempt| attempt.0)))
+    .bind(i64::from(most))
+    .fetch_all(pool)
+    .await?;
+    let lines = rows.into_iter().map(|(attempt, number, at, text)| {
+        let number = u64::try_from(number).unwrap_or(0);
+        let at = time(at);
+        (AttemptId(attempt), LogLine { number, at, text })
+    });
+    Ok(lines.collect())
+}
+
+pub(super) async fn table_states(pool: &SqlitePool) -> Result<Vec<TableState>, Trouble> {
+    let rows: Vec<(String, i64, String)> =
+        sqlx::query_as("SELECT table_name, version, state FROM table_states ORDER BY table_name")
+            .fetch_all(pool)
+            .await?;
+    let states = rows.into_iter().map(|(table, version, state)| TableState {
+        table: TableId::new(table),
+        version,
+        state,
+    });
+    Ok(states.collect())
+}
+
+pub(super) async fn put_table_states(tx: &mut Tx, states: &[TableState]) -> Result<(), Trouble> {
+    for TableState {
+        table,
+        version,
+        state,
+    } in states
+    {
+        sqlx::query(
+            "INSERT INTO table_states (table_name, version, state) VALUES (?1, ?2, ?3)
+             ON CONFLICT (table_name) DO UPDATE SET
+                 version = excluded.version, state = excluded.state",
+        )
+        .bind(table.as_str())
+        .bind(version)
+        .bind(state)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn log(

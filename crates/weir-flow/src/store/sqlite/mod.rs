@@ -17,6 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use fail::fail_point;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -25,7 +26,10 @@ use sqlx::{Sqlite, Transaction};
 use crate::error::{FlowError, FlowErrorKind};
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001_flow.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/0001_flow.sql"),
+    include_str!("../../../migrations/0002_tables.sql"),
+];
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,8 +144,10 @@ impl SqliteStore {
 async fn settle<T>(tx: Tx, action: &str, done: Result<T, Trouble>) -> Result<T, FlowError> {
     match done {
         Ok(value) => {
+            fail_point!(&crash_point(action, ""));
             let committed = tx.commit().await;
             committed.map_err(|error| FlowError::database(action, error))?;
+            fail_point!(&crash_point(action, "-done"));
             Ok(value)
         }
         Err(trouble) => {
@@ -150,6 +156,12 @@ async fn settle<T>(tx: Tx, action: &str, done: Result<T, Trouble>) -> Result<T, 
             Err(trouble.of(action))
         }
     }
+}
+
+/// Names the point before or after a commit: `flow-open-runs`, `flow-open-runs-done`.
+#[allow(dead_code, reason = "crash points are there in test builds only")]
+fn crash_point(action: &str, suffix: &str) -> String {
+    format!("flow-{}{suffix}", action.replace(' ', "-"))
 }
 
 /// What goes wrong within a transaction: the database, or what was asked.

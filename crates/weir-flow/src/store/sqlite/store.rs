@@ -13,7 +13,9 @@ use crate::error::FlowError;
 use crate::id::{
     AssetId, AttemptId, BackfillId, PartitionKey, RunId, ScheduleName, StepId, TableId,
 };
-use crate::record::{Alert, AttemptRecord, Backfill, LogLine, Run, ScheduleRecord, Step};
+use crate::record::{
+    Alert, AttemptRecord, Backfill, LogLine, Run, ScheduleRecord, Step, TableState,
+};
 use crate::store::{
     Beat, BeatAnswer, Definitions, Due, NewBackfill, Opening, Plan, Planned, Resume, RunFilter,
     Store, Turn, Turned,
@@ -283,5 +285,48 @@ impl Store for SqliteStore {
     ) -> Result<Vec<LogLine>, FlowError> {
         let found = history::log(&self.pool, attempt, from, most).await;
         found.map_err(|trouble| trouble.of("read a log"))
+    }
+
+    async fn table_states(&self) -> Result<Vec<TableState>, FlowError> {
+        let found = history::table_states(&self.pool).await;
+        found.map_err(|trouble| trouble.of("read the states of tables"))
+    }
+
+    async fn put_table_states(&self, states: &[TableState]) -> Result<(), FlowError> {
+        let action = "remember the states of tables";
+        let mut tx = self.begin(action).await?;
+        let done = history::put_table_states(&mut tx, states).await;
+        settle(tx, action, done).await
+    }
+
+    async fn steps_of(&self, runs: &[RunId]) -> Result<Vec<Step>, FlowError> {
+        let found = history::steps_of(&self.pool, runs).await;
+        found.map_err(|trouble| trouble.of("list steps"))
+    }
+
+    async fn attempts_of(&self, runs: &[RunId]) -> Result<Vec<(RunId, AttemptRecord)>, FlowError> {
+        let found = history::attempts_of(&self.pool, runs).await;
+        found.map_err(|trouble| trouble.of("list attempts"))
+    }
+
+    async fn logs_of(
+        &self,
+        attempts: &[AttemptId],
+        most: u32,
+    ) -> Result<Vec<(AttemptId, LogLine)>, FlowError> {
+        let found = history::logs_of(&self.pool, attempts, most).await;
+        found.map_err(|trouble| trouble.of("read logs"))
+    }
+
+    async fn forget_logs(&self, before: DateTime<Utc>) -> Result<u64, FlowError> {
+        let done = sqlx::query(
+            "DELETE FROM attempt_logs WHERE attempt_id IN
+                 (SELECT id FROM attempts WHERE ended_at < ?1)",
+        )
+        .bind(micros(before))
+        .execute(&self.pool)
+        .await;
+        let done = done.map_err(|error| FlowError::database("forget old logs", error))?;
+        Ok(done.rows_affected())
     }
 }
