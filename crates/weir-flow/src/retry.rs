@@ -53,6 +53,9 @@ pub struct RetryPolicy {
     pub resource: u32,
     /// How often in all, when processes went away: a bound for what ends them.
     pub lost: u32,
+    /// How often in all, when it will not work until somebody changes something: more than once where
+    /// that may be data that comes late.
+    pub permanent: u32,
     /// The longest wait before the second attempt.
     pub first_wait: Duration,
     /// The longest wait before any.
@@ -65,6 +68,7 @@ impl Default for RetryPolicy {
             transient: 3,
             resource: 2,
             lost: 5,
+            permanent: 1,
             first_wait: Duration::from_secs(10),
             longest_wait: Duration::from_secs(600),
         }
@@ -78,6 +82,7 @@ impl RetryPolicy {
             transient: 1,
             resource: 1,
             lost: 1,
+            permanent: 1,
             ..Self::default()
         }
     }
@@ -97,7 +102,7 @@ impl RetryPolicy {
         let tries = match class {
             ErrorClass::Transient => self.transient,
             ErrorClass::Resource => self.resource,
-            ErrorClass::Permanent => 1,
+            ErrorClass::Permanent => self.permanent,
             ErrorClass::Lost => self.lost,
         };
         if failures >= tries {

@@ -177,6 +177,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .asking(&[("limit", "integer", "How many at most")]),
     user(
+        "get",
+        "/api/v1/publications/by-token",
+        "publishedByToken",
+        None,
+        Json(200, "PublishedByToken"),
+        "Returns what was published by a token; null when nothing was",
+    )
+    .asking(&[
+        ("app", "string", "What is published"),
+        ("sequence", "integer", "The number of the publication"),
+    ]),
+    user(
         "post",
         "/api/v1/publications/{id}/rollback",
         "rollBackPublication",
