@@ -76,6 +76,11 @@ impl House {
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
         apply_access(&project, &catalog, ui).await?;
+        let flow = FlowRoom::open(&project).await?;
+        let options = EngineOptions {
+            runs: Some(flow.records()),
+            ..options
+        };
         let applied = ApplyCounts::default();
         let mut lake_options = project.lake_options(&config);
         // A server is worth having without its store: what comes meanwhile waits in the log.
@@ -98,9 +103,9 @@ impl House {
             applied,
             live,
             engine,
+            runs: flow.runs(),
             logins: Default::default(),
         };
-        let flow = FlowRoom::open(&project).await?;
         Ok(House {
             project,
             config,

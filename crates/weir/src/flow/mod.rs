@@ -6,9 +6,11 @@
 mod alerts;
 mod assets;
 mod code;
+mod desk;
 mod file;
 mod mail;
 mod plan;
+mod records;
 mod room;
 mod said;
 mod versions;

@@ -10,6 +10,7 @@ use weir_lake::Lake;
 
 use super::alerts::Receivers;
 use super::code::{Codes, Looked};
+use super::records::Records;
 use super::versions::LakeVersions;
 use super::worker::Models;
 use crate::client::Client;
@@ -30,8 +31,8 @@ const SLOTS: u32 = 8;
 /// Schedules and runs of one project.
 #[derive(Clone, Debug)]
 pub(crate) struct FlowRoom {
-    pub(super) flow: Flow,
-    pub(super) codes: Arc<Codes>,
+    flow: Flow,
+    codes: Arc<Codes>,
     store: SqliteStore,
 }
 
@@ -59,7 +60,20 @@ impl FlowRoom {
         })
     }
 
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
+    /// Returns the room as the doors see it.
+    pub(crate) fn runs(&self) -> weir_serve::Runs {
+        weir_serve::Runs {
+            flow: self.flow.clone(),
+            desk: self.codes.clone(),
+        }
+    }
+
+    /// Returns what system tables show.
+    pub(crate) fn records(&self) -> Arc<dyn weir_query::RunRecords> {
+        Arc::new(Records(self.store()))
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.store.clone())
     }
 
@@ -109,6 +123,8 @@ impl FlowRoom {
             threads.handle().clone(),
         ));
         let options = ExecutorOptions {
+            // Logs are kept with each: whoever looks sees them a second later.
+            beat: Duration::from_secs(1),
             slots: self.codes.now().map_or(SLOTS, |code| code.slots).min(SLOTS),
             ..ExecutorOptions::default()
         };
