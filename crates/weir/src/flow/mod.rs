@@ -8,6 +8,7 @@ mod assets;
 mod code;
 mod desk;
 mod file;
+mod follow;
 mod mail;
 mod plan;
 mod records;
@@ -16,4 +17,5 @@ mod said;
 mod versions;
 mod worker;
 
+pub(crate) use follow::{Follower, ago, run_line, seconds, step_rows};
 pub(crate) use room::{FlowRoom, Working};

@@ -129,18 +129,25 @@ impl FlowRoom {
             ..ExecutorOptions::default()
         };
         let executor = self.flow.executor(worker, options);
-        let versions = Arc::new(LakeVersions::new(lake, store));
+        let versions = Arc::new(LakeVersions::new(lake.clone(), store));
         let scheduler = self.flow.scheduler(versions, rand::random());
         let alerts = Arc::new(Receivers::new(self.codes.clone())?);
         let (flow, stop) = (self.flow.clone(), shutdown.clone());
-        let ticking =
-            threads.spawn(async move { flow.run_scheduler(scheduler, alerts, TICK, stop).await });
-        let (flow, stop) = (self.flow.clone(), shutdown.clone());
-        let executing = threads.spawn(async move { flow.run_executor(executor, LOOK, stop).await });
+        let running = threads.spawn(async move {
+            // Until the log is read again rows are missing, and what is built would lack them.
+            tokio::select! {
+                () = lake.recovered() => {}
+                () = stop.cancelled() => return,
+            }
+            tokio::join!(
+                flow.run_scheduler(scheduler, alerts, TICK, stop.clone()),
+                flow.run_executor(executor, LOOK, stop.clone()),
+            );
+        });
         let following = threads.spawn(follow_files(self.clone(), shutdown.clone()));
         Ok(Working {
             shutdown,
-            loops: vec![ticking, executing, following],
+            loops: vec![running, following],
             threads,
         })
     }
