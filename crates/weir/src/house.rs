@@ -223,7 +223,8 @@ impl Serving {
         } = &self.house;
         flow.look().await;
         let client = Client::new(project, config)?;
-        self.working = Some(flow.work(services.lake.clone(), client)?);
+        let lake = services.lake.clone();
+        self.working = Some(flow.work(lake, &services.catalog, client).await?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 mod crash;
 mod shop;
+mod told;
 
 use serde_json::json;
 use weir_testkit::{Context, Result, ensure, until};
@@ -475,5 +476,48 @@ async fn runs_are_for_whoever_may_operate() -> Result<()> {
         let (_, answer) = shop.ask("POST", "/api/v1/query", sql).await?;
         ensure!(answer["rows"][0][0].as_i64() > Some(0), "{table}: {answer}");
     }
+    shop.weir.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_published_once() -> Result<()> {
+    let mut shop = Shop::started(BY_HAND).await?;
+    let publish = async |table: &str, sequence: u64| -> Result<(u16, serde_json::Value)> {
+        let (_, begun) = shop.ask("POST", "/api/v1/transactions", json!({})).await?;
+        let id = begun["id"].as_str().context("a transaction")?.to_owned();
+        let sql = format!("create or replace table main.{table} as select {sequence} as n");
+        let query = json!({"sql": sql, "transaction": id});
+        let (status, answer) = shop.ask("POST", "/api/v1/query", query).await?;
+        ensure!(status == 200, "{answer}");
+        let token = json!({"token": {"app": "a", "sequence": sequence}});
+        shop.ask("POST", &format!("/api/v1/transactions/{id}/publish"), token)
+            .await
+    };
+    let (status, first) = publish("one", 7).await?;
+    ensure!(status == 200 && first["adopted"] == false, "{first}");
+    let (status, again) = publish("one", 7).await?;
+    ensure!(
+        status == 200 && again["adopted"] == true && again["id"] == first["id"],
+        "{again}"
+    );
+    let (status, stale) = publish("one", 6).await?;
+    ensure!(status == 409, "{status} {stale}");
+    ensure!(
+        shop.weir.count("select n from main.one").await? == 7,
+        "a stale number was published"
+    );
+    let (status, next) = publish("one", 8).await?;
+    ensure!(status == 200 && next["adopted"] == false, "{next}");
+    let path = "/api/v1/publications/by-token?app=a&sequence=8";
+    let (status, found) = shop.ask("GET", path, null()).await?;
+    ensure!(status == 200 && found["id"] == next["id"], "{found}");
+    let (status, none) = shop
+        .ask(
+            "GET",
+            "/api/v1/publications/by-token?app=b&sequence=1",
+            null(),
+        )
+        .await?;
+    ensure!(status == 200 && none.is_null(), "{none}");
     shop.weir.stop().await
 }
