@@ -37,6 +37,8 @@ pub(crate) struct House {
 pub(crate) struct Serving {
     house: House,
     url: String,
+    /// By what its certificate is known, where there is one.
+    certificate_sha256: Option<String>,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
     postgres: Option<(SocketAddr, tokio::task::JoinHandle<()>)>,
@@ -152,6 +154,7 @@ impl House {
         write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
             .explain(|| format!("cannot write `{}`", path.display()))?;
         raise_open_file_limit();
+        let certificate_sha256 = running.certificate_sha256;
 
         let intake = tokio::runtime::Builder::new_multi_thread()
             .thread_name("weir-intake")
@@ -189,6 +192,7 @@ impl House {
         Ok(Serving {
             house: self,
             url,
+            certificate_sha256,
             shutdown,
             serving,
             postgres,
@@ -213,16 +217,28 @@ impl Serving {
         &self.house
     }
 
-    /// Starts to run what the project has scheduled.
-    pub(crate) async fn run_schedules(&mut self) -> Result<(), Failure> {
+    /// Starts to run what the project has scheduled. A server is worth having without.
+    pub(crate) async fn run_schedules(&mut self, ui: &Ui) {
+        if let Err(failure) = self.try_run_schedules().await {
+            tracing::error!(error = failure.text(), "nothing runs by schedules");
+            ui.warn(format!("nothing runs by schedules: {}", failure.text()));
+        }
+    }
+
+    async fn try_run_schedules(&mut self) -> Result<(), Failure> {
         let House {
             project,
-            config,
             services,
             flow,
+            ..
         } = &self.house;
         flow.look().await;
-        let client = Client::new(project, config)?;
+        // This very server, whatever the environment names for commands.
+        let path = project.token_path();
+        let token = std::fs::read_to_string(&path)
+            .explain(|| format!("cannot read `{}`", path.display()))?;
+        let certificate = self.certificate_sha256.as_deref();
+        let client = Client::at(self.url.clone(), certificate, token.trim().to_owned())?;
         let lake = services.lake.clone();
         self.working = Some(flow.work(lake, &services.catalog, client).await?);
         Ok(())

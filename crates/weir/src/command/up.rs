@@ -38,6 +38,8 @@ impl Args {
             certificate,
             postgres,
         )?;
+        // Whoever reads that it listens finds its schedules in force.
+        serving.run_schedules(ui).await;
         if ui.is_json() {
             ui.answer_json(&Started {
                 url: serving.url(),
@@ -52,7 +54,6 @@ impl Args {
             ui.status(format!("Owner's token: {}", project.token_path().display()));
             ui.status(format!("Lake: {lake}"));
         }
-        serving.run_schedules().await?;
         stop_signal().await?;
         ui.status("Stopping: answering what is under way, then committing.");
         serving.stop().await?;

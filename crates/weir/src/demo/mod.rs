@@ -53,7 +53,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         format: LogFormat::Text,
     });
     let (project, key, mut serving) = open(&options, ui).await?;
-    serving.run_schedules().await?;
+    serving.run_schedules(ui).await;
     ui.headed("Weir is running at", serving.url());
     ui.status(format!(
         "Moss & Ladder, a made-up plant shop, opens its books in {}.",

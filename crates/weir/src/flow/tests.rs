@@ -134,7 +134,7 @@ fn a_step_is_a_model_with_the_tests_that_judge_it() {
 
 #[test]
 fn what_a_schedule_follows_is_what_it_reads_and_does_not_build() {
-    let text = "schedules:\n  - name: live\n    on: inputs\n    select: +report\n  - name: own\n    on: inputs\n    select: report\n";
+    let text = "schedules:\n  - name: live\n    trigger: inputs\n    select: +report\n  - name: own\n    trigger: inputs\n    select: report\n";
     let plan = planned(text).unwrap();
     let tables = |name: &str| match &plan.project.schedule(&name.into()).unwrap().trigger {
         Trigger::Inputs { tables, .. } => {
@@ -156,7 +156,7 @@ fn what_a_schedule_follows_is_what_it_reads_and_does_not_build() {
 fn settings_of_steps_come_one_over_the_other() {
     let text = "pools: {heavy: 1}\ndefaults:\n  retries: {transient: 7}\n  timeout: {run: 1h}\n\
                 steps:\n  - select: tag:daily\n    pool: heavy\n    priority: 5\n    retries: {permanent: 2}\n\
-                schedules:\n  - name: x\n    on: manual\n    exclude: tag:daily\n";
+                schedules:\n  - name: x\n    trigger: manual\n    exclude: tag:daily\n";
     let plan = planned(text).unwrap();
     let asset = |id: &str| &plan.assets.assets[&AssetId::new(format!("model.shop.{id}"))];
     let (report, orders) = (asset("report"), asset("orders"));
@@ -188,7 +188,7 @@ fn settings_of_steps_come_one_over_the_other() {
 
 #[test]
 fn tests_that_are_not_selected_are_left_out() {
-    let text = "schedules:\n  - name: x\n    on: manual\n    select: orders\n    exclude: test_type:generic\n";
+    let text = "schedules:\n  - name: x\n    trigger: manual\n    select: orders\n    exclude: test_type:generic\n";
     let plan = planned(text).unwrap();
     let left_out = names(plan.left_out[&"x".into()].iter().map(UniqueId::as_str));
     assert!(
@@ -207,7 +207,7 @@ fn tests_that_are_not_selected_are_left_out() {
 
 #[test]
 fn every_mistake_of_the_file_is_told_at_once() {
-    let text = "schedules:\n  - name: a\n    cron: nonsense\n  - name: b\n    on: manul\n  - nme: c\n    on: manual\n";
+    let text = "schedules:\n  - name: a\n    cron: nonsense\n  - name: b\n    trigger: manul\n  - nme: c\n    trigger: manual\n";
     let errors = FlowFile::parse(text, &|_| None).unwrap_err();
     let places: Vec<u32> = errors
         .iter()

@@ -10,7 +10,7 @@ use weir_testkit::{Context, Result, ensure, until};
 
 use self::shop::{Shop, all, null, sorted, states};
 
-const BY_HAND: &str = "schedules:\n  - name: all\n    on: manual\n";
+const BY_HAND: &str = "schedules:\n  - name: all\n    trigger: manual\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_builds_tests_and_publishes_by_the_clock() -> Result<()> {
@@ -81,8 +81,7 @@ async fn a_schedule_builds_tests_and_publishes_by_the_clock() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_rows_set_off_what_reads_them() -> Result<()> {
-    let schedules =
-        "schedules:\n  - name: live\n    on: inputs\n    select: seen\n    at_most_every: 1s\n";
+    let schedules = "schedules:\n  - name: live\n    trigger: inputs\n    select: seen\n    at_most_every: 1s\n";
     let shop = Shop::new(schedules)?;
     shop.write(
         "models/sources.yml",
@@ -211,8 +210,7 @@ async fn what_failed_is_not_published_and_runs_again_alone() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_rest_and_go_on() -> Result<()> {
-    let schedules =
-        "schedules:\n  - name: often\n    cron: '* * * * * *'\n  - name: all\n    on: manual\n";
+    let schedules = "schedules:\n  - name: often\n    cron: '* * * * * *'\n  - name: all\n    trigger: manual\n";
     let mut shop = Shop::started(schedules).await?;
     let first = shop.next_run("often", None).await?;
     let (code, _, told) = shop.weir.run(&["schedule", "pause", "often"])?;
@@ -246,7 +244,7 @@ async fn schedules_rest_and_go_on() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_data_is_waited_for() -> Result<()> {
     let schedules = "steps:\n  - select: late\n    retries: {permanent: 200, first_wait: 100ms, longest_wait: 200ms}\n\
-                     schedules:\n  - name: late\n    on: manual\n    select: late\n";
+                     schedules:\n  - name: late\n    trigger: manual\n    select: late\n";
     let shop = Shop::new(schedules)?;
     shop.write(
         "models/sources.yml",
@@ -289,8 +287,8 @@ async fn late_data_is_waited_for() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_show_the_token_of_their_schedule() -> Result<()> {
-    let schedules = "schedules:\n  - name: hook\n    on: webhook\n    token: ${env:HOOK_TOKEN}\n    select: tag:daily\n  \
-                     - name: all\n    on: manual\n";
+    let schedules = "schedules:\n  - name: hook\n    trigger: webhook\n    token: ${env:HOOK_TOKEN}\n    select: tag:daily\n  \
+                     - name: all\n    trigger: manual\n";
     let mut shop = Shop::new(schedules)?;
     shop.weir
         .set("HOOK_TOKEN", "0123456789abcdef0123456789abcdef");
@@ -363,27 +361,27 @@ async fn mistakes_are_told_with_their_place_and_keep_what_was_in_force() -> Resu
             &["schedules.yml:3:11"],
         ),
         (
-            "schedules:\n  - name: x\n    on: manual\n    select: ordrs\n",
+            "schedules:\n  - name: x\n    trigger: manual\n    select: ordrs\n",
             &["schedules.yml:4:13", "ordrs"],
         ),
         (
-            "schedules:\n  - name: x\n    on: manual\n  - name: x\n    on: manual\n",
+            "schedules:\n  - name: x\n    trigger: manual\n  - name: x\n    trigger: manual\n",
             &["schedules.yml:4:5", "two schedules `x`"],
         ),
         (
-            "schedules:\n  - name: x\n    on: inputs\n    select: customers\n    tables: [customers]\n",
+            "schedules:\n  - name: x\n    trigger: inputs\n    select: customers\n    tables: [customers]\n",
             &["schedules.yml:5:14", "for ever"],
         ),
         (
-            "schedules:\n  - name: a\n    on: inputs\n    select: customers\n    tables: [history]\n  - name: b\n    on: inputs\n    select: history\n    tables: [customers]\n",
+            "schedules:\n  - name: a\n    trigger: inputs\n    select: customers\n    tables: [history]\n  - name: b\n    trigger: inputs\n    select: history\n    tables: [customers]\n",
             &["schedules set each other off for ever: a follows b follows a"],
         ),
         (
-            "schedules:\n  - name: x\n    on: webhook\n    token: very-secret-very-secret\n",
+            "schedules:\n  - name: x\n    trigger: webhook\n    token: very-secret-very-secret\n",
             &["schedules.yml:4:12", "secrets are not written in files"],
         ),
         (
-            "schedules:\n  - name: x\n    on: webhook\n    token: ${env:NOT_THERE_AT_ALL}\n",
+            "schedules:\n  - name: x\n    trigger: webhook\n    token: ${env:NOT_THERE_AT_ALL}\n",
             &["NOT_THERE_AT_ALL"],
         ),
         (
@@ -420,7 +418,7 @@ async fn mistakes_are_told_with_their_place_and_keep_what_was_in_force() -> Resu
     // And a good file is taken over again, without a restart.
     shop.write(
         "schedules.yml",
-        "schedules:\n  - name: other\n    on: manual\n    select: +customers\n",
+        "schedules:\n  - name: other\n    trigger: manual\n    select: +customers\n",
     )?;
     let run = until(|| async {
         let (status, answer) = shop

@@ -112,7 +112,7 @@ async fn failures_are_told_once_and_so_is_the_recovery() -> Result<()> {
     let schedules = format!(
         "alerts:\n  team: {{webhook: \"{hook}\", token: \"${{env:HOOK}}\"}}\n  \
            ada:\n    email: {{to: ada@example.com, from: weir@example.com, server: \"{server}\", encryption: none}}\n\
-         schedules:\n  - name: all\n    on: manual\n  - name: quiet\n    on: manual\n    alerts: false\n"
+         schedules:\n  - name: all\n    trigger: manual\n  - name: quiet\n    trigger: manual\n    alerts: false\n"
     );
     let mut shop = Shop::new(&schedules)?;
     shop.weir.set("HOOK", "a-secret-of-the-receiver");
