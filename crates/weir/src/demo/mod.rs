@@ -86,6 +86,12 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
             };
         }
         ui.status("\nEvents keep flowing until you press Ctrl-C.\n");
+        let payouts = async {
+            if let Err(failure) = payouts.await {
+                ui.warn(failure.text());
+            }
+            Ok(())
+        };
         tokio::try_join!(company.live(ui), follower.watch(None), payouts).map(drop)
     };
     let done = tokio::select! {
