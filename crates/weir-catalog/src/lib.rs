@@ -19,8 +19,8 @@ mod token;
 mod view;
 
 pub use access::{
-    Actor, AuditLine, Build, NewToken, NewUser, Publication, PublicationTable, PublicationView,
-    Upserted,
+    Actor, AuditLine, Build, NewToken, NewUser, Publication, PublicationTable, PublicationToken,
+    PublicationView, Upserted,
 };
 pub use access_file::{AccessFile, AccessFileError};
 pub use catalog::Catalog;

@@ -20,6 +20,7 @@ mod postgres;
 mod process;
 mod query;
 mod routes;
+mod runs;
 mod server;
 mod tail;
 mod tls;
@@ -35,6 +36,7 @@ use weir_lake::Lake;
 use weir_query::Engine;
 
 pub use postgres::{PostgresOptions, serve_postgres};
+pub use runs::{Desk, Runs};
 pub use server::serve;
 pub use tls::{Certificate, TlsError, fingerprint};
 
@@ -59,6 +61,8 @@ pub struct Services {
     pub live: LiveEvents,
     /// What answers queries.
     pub engine: Engine,
+    /// What runs when, and how it went.
+    pub runs: Runs,
     /// Slows guessing down, at all doors together.
     pub logins: Arc<LoginLimiter>,
 }

@@ -13,7 +13,7 @@ use crate::auth::{Door, permitted, signed_in};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::server::ClientAddress;
-use crate::{Services, admin, health, openapi, query, tail};
+use crate::{Services, admin, health, openapi, query, runs, tail};
 
 /// Every route but the intake's.
 pub(crate) fn router(
@@ -36,7 +36,9 @@ pub(crate) fn router(
             services.engine.clone(),
             services.catalog.clone(),
         ))
+        .merge(runs::router(services.runs.clone()).layer(may(Action::Operate)))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));
+    let calls = runs::calls(services.runs.clone(), door.clone());
     let metrics_page = Router::new()
         .route("/metrics", get(metrics_page))
         .with_state((services.clone(), metrics.clone(), door));
@@ -46,6 +48,7 @@ pub(crate) fn router(
         .with_state(services.clone())
         .merge(known)
         .merge(metrics_page)
+        .merge(calls)
         .merge(openapi::router())
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)

@@ -11,6 +11,7 @@ use crate::project::Project;
 use crate::tls::pinned;
 
 /// A running server, as a command sees it.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,

@@ -13,8 +13,9 @@ use weir_lake::Lake;
 use weir_query::{Engine, EngineOptions};
 use weir_serve::{Certificate, ServeOptions, Services};
 
-use crate::client::{Running, local_url};
+use crate::client::{Client, Running, local_url};
 use crate::failure::{Explain, ExplainHinted, Failure};
+use crate::flow::{FlowRoom, Working};
 use crate::postgres::Door;
 use crate::project::{Project, write_private};
 use crate::ui::Ui;
@@ -29,6 +30,7 @@ pub(crate) struct House {
     project: Project,
     config: Config,
     services: Services,
+    flow: FlowRoom,
 }
 
 /// A server that accepts connections.
@@ -40,6 +42,8 @@ pub(crate) struct Serving {
     postgres: Option<(SocketAddr, tokio::task::JoinHandle<()>)>,
     /// Events have a runtime of their own, so that nothing else delays their answers.
     intake: Runtime,
+    /// What runs by schedules, where anything does.
+    working: Option<Working>,
 }
 
 impl House {
@@ -72,6 +76,11 @@ impl House {
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
         apply_access(&project, &catalog, ui).await?;
+        let flow = FlowRoom::open(&project).await?;
+        let options = EngineOptions {
+            runs: Some(flow.records()),
+            ..options
+        };
         let applied = ApplyCounts::default();
         let mut lake_options = project.lake_options(&config);
         // A server is worth having without its store: what comes meanwhile waits in the log.
@@ -94,12 +103,14 @@ impl House {
             applied,
             live,
             engine,
+            runs: flow.runs(),
             logins: Default::default(),
         };
         Ok(House {
             project,
             config,
             services,
+            flow,
         })
     }
 
@@ -182,6 +193,7 @@ impl House {
             serving,
             postgres,
             intake,
+            working: None,
         })
     }
 }
@@ -201,8 +213,26 @@ impl Serving {
         &self.house
     }
 
+    /// Starts to run what the project has scheduled.
+    pub(crate) async fn run_schedules(&mut self) -> Result<(), Failure> {
+        let House {
+            project,
+            config,
+            services,
+            flow,
+        } = &self.house;
+        flow.look().await;
+        let client = Client::new(project, config)?;
+        self.working = Some(flow.work(services.lake.clone(), client)?);
+        Ok(())
+    }
+
     /// Stops accepting, lets requests end, commits what is in memory.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
+        // What runs asks this server, so it stops first.
+        if let Some(working) = self.working {
+            working.stop().await;
+        }
         self.shutdown.cancel();
         let _ = self.serving.await;
         if let Some((_, serving)) = self.postgres {
@@ -211,6 +241,7 @@ impl Serving {
         self.intake.shutdown_background();
         let closed = self.house.services.lake.close().await;
         self.house.services.catalog.close().await;
+        self.house.flow.close().await;
         let _ = std::fs::remove_file(self.house.project.server_path());
         closed.explain_hinted(|| {
             "the lake did not commit everything; it is in the log and will be at the next start"

@@ -26,6 +26,7 @@ pub(super) fn document() -> Value {
         ("queries", "SQL in, rows out"),
         ("sources", "Where events come from, and what may send them"),
         ("lake", "Files and memory"),
+        ("runs", "What runs when, and how it went"),
         ("users", "Who may do what"),
         ("server", "Health and metrics"),
         ("events", "The protocols of Segment and RudderStack"),

@@ -33,7 +33,7 @@ impl Args {
         let listener = bind(config.server.listen)?;
         let postgres = postgres::open(&project, &config)?;
         let lake = project.lake_url(&config);
-        let serving = House::open(project.clone(), config, ui).await?.serve(
+        let mut serving = House::open(project.clone(), config, ui).await?.serve(
             listener,
             certificate,
             postgres,
@@ -52,6 +52,7 @@ impl Args {
             ui.status(format!("Owner's token: {}", project.token_path().display()));
             ui.status(format!("Lake: {lake}"));
         }
+        serving.run_schedules().await?;
         stop_signal().await?;
         ui.status("Stopping: answering what is under way, then committing.");
         serving.stop().await?;

@@ -78,6 +78,19 @@ pub(crate) fn flags(which: &str, nodes: &Nodes) -> Flags {
     }
 }
 
+/// Returns what templates see when a schedule builds: nobody has typed anything.
+pub(crate) fn flags_of_runs() -> Flags {
+    let nodes = Nodes {
+        project: Default::default(),
+        select: SelectArgs {
+            indirect_selection: "eager".into(),
+            ..SelectArgs::default()
+        },
+        run: RunArgs::default(),
+    };
+    flags(word(Command::Build), &nodes)
+}
+
 /// Runs what a command does with the selected nodes.
 pub(crate) async fn run(
     command: Command,
@@ -426,7 +439,7 @@ fn about(opened: &Opened, command: &str) -> Map<String, Value> {
 }
 
 /// Returns the commit of the project's code, and whether files differ from it.
-fn git_commit(folder: &std::path::Path) -> Option<String> {
+pub(crate) fn git_commit(folder: &std::path::Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let done = std::process::Command::new("git")
             .arg("-C")
