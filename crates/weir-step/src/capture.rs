@@ -58,6 +58,8 @@ struct Splitter {
     /// Bytes of the current line that were not kept.
     cut: usize,
     tail: VecDeque<u8>,
+    /// Whether something before the tail was dropped.
+    wrapped: bool,
 }
 
 impl<'a> Capture<'a> {
@@ -87,11 +89,12 @@ impl<'a> Capture<'a> {
         self.log.alive();
         let longest = LINE_BYTES + self.scrubber.longest();
         while !bytes.is_empty() {
-            if self.room == 0 {
+            let splitter = &mut self.streams[stream as usize];
+            // A line that has begun is ended first: a secret may be across the border.
+            if self.room == 0 && splitter.line.is_empty() && splitter.cut == 0 {
                 return self.pass(stream, bytes);
             }
             let end = memchr::memchr(b'\n', bytes);
-            let splitter = &mut self.streams[stream as usize];
             let part = &bytes[..end.unwrap_or(bytes.len())];
             let fits = longest.saturating_sub(splitter.line.len()).min(part.len());
             splitter.line.extend_from_slice(&part[..fits]);
@@ -120,12 +123,11 @@ impl<'a> Capture<'a> {
                 self.end_line(stream);
             }
         }
-        let tails: Vec<Vec<u8>> = self
+        let kept: usize = self
             .streams
-            .iter_mut()
-            .map(|s| Vec::from(std::mem::take(&mut s.tail)))
-            .collect();
-        let kept: usize = tails.iter().map(Vec::len).sum();
+            .iter()
+            .map(|splitter| splitter.tail.len())
+            .sum();
         let lost = self.past_bytes.saturating_sub(kept as u64);
         if lost > 0 {
             let lines = self.past_lines;
@@ -133,19 +135,20 @@ impl<'a> Capture<'a> {
                 "weir: about {lost} bytes of {lines} lines are left out here; the step may keep more with `limits.log`"
             ));
         }
-        for tail in tails {
+        for number in 0..self.streams.len() {
+            let splitter = &mut self.streams[number];
+            let tail = Vec::from(std::mem::take(&mut splitter.tail));
             // A line that is not whole may begin within a secret.
-            let from = match (lost > 0, memchr::memchr(b'\n', &tail)) {
+            let from = match (splitter.wrapped, memchr::memchr(b'\n', &tail)) {
                 (false, _) => 0,
                 (true, Some(end)) => end + 1,
                 (true, None) => self.scrubber.longest().min(tail.len()),
             };
-            for line in tail[from..]
-                .split(|&byte| byte == b'\n')
-                .filter(|line| !line.is_empty())
-            {
-                let line = self.scrubber.scrub(text(line));
-                self.put(&shorten(&line, 0));
+            for line in tail[from..].split(|&byte| byte == b'\n') {
+                if !line.is_empty() {
+                    let line = self.scrubber.scrub(text(line));
+                    self.put(&shorten(&line, 0));
+                }
             }
         }
         self.kept
@@ -164,11 +167,12 @@ impl<'a> Capture<'a> {
     fn pass(&mut self, stream: Stream, bytes: &[u8]) {
         self.past_bytes += bytes.len() as u64;
         self.past_lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        let tail = &mut self.streams[stream as usize].tail;
+        let splitter = &mut self.streams[stream as usize];
+        let over = (splitter.tail.len() + bytes.len()).saturating_sub(self.tail_room);
+        splitter.wrapped |= over > 0;
         let bytes = &bytes[bytes.len().saturating_sub(self.tail_room)..];
-        let over = (tail.len() + bytes.len()).saturating_sub(self.tail_room);
-        tail.drain(..over.min(tail.len()));
-        tail.extend(bytes);
+        splitter.tail.drain(..over.min(splitter.tail.len()));
+        splitter.tail.extend(bytes);
     }
 
     fn put(&mut self, line: &str) {
