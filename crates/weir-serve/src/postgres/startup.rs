@@ -74,6 +74,7 @@ async fn begin(mut wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, 
             GSS if !encrypted => wire.raw(b"N").await?,
             CANCEL => {
                 cancel(packet, &door.cancels);
+                wire.close().await;
                 return Err(Refused::Cancelled);
             }
             version if version >> 16 == 3 => {
@@ -132,7 +133,10 @@ async fn encrypt(mut wire: Wire, tls: &TlsAcceptor) -> Result<Wire, Broken> {
 async fn tell(mut wire: Wire, failure: Failure) -> Refused {
     wire.error(failure.response("FATAL"));
     match wire.flush().await {
-        Ok(()) => Refused::Told,
+        Ok(()) => {
+            wire.close().await;
+            Refused::Told
+        }
         Err(broken) => broken.into(),
     }
 }
