@@ -60,6 +60,11 @@ impl ApiError {
         )
     }
 
+    /// Whether it says that nobody was let in.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     pub(crate) fn too_many_attempts(seconds: u64) -> Self {
         let message = "too many wrong tokens or passwords";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)

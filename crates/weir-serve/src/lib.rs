@@ -7,8 +7,10 @@
 //! they say into HTTP.
 
 mod admin;
+mod app;
 mod auth;
 mod body;
+mod documents;
 mod error;
 mod health;
 mod intake;
@@ -19,8 +21,10 @@ mod peer;
 mod postgres;
 mod process;
 mod query;
+mod results;
 mod routes;
 mod server;
+mod session;
 mod tail;
 mod tls;
 
@@ -36,6 +40,7 @@ use weir_query::Engine;
 
 pub use postgres::{PostgresOptions, serve_postgres};
 pub use server::serve;
+pub use session::Setup;
 pub use tls::{Certificate, TlsError, fingerprint};
 
 /// What the fuzzers call: the decoders of foreign bytes, without a socket around them.
@@ -61,6 +66,8 @@ pub struct Services {
     pub engine: Engine,
     /// Slows guessing down, at all doors together.
     pub logins: Arc<LoginLimiter>,
+    /// The link by which the first owner comes in.
+    pub setup: Setup,
 }
 
 /// How the listener behaves.

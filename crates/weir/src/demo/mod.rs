@@ -67,6 +67,9 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let models = models::build_all(&project, ui).await?;
         show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
         show_models(&models, ui);
+        if let Some(link) = serving.setup_link() {
+            ui.headed("Look at it in a browser:", link);
+        }
         if options.once {
             return Ok(());
         }
