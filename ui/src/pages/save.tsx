@@ -42,7 +42,7 @@ export function SaveQuestion({ sheet, onClose }: { sheet: Sheet; onClose(): void
           <textarea className="input" value={description} onChange={(event) => setDescription(event.target.value)} />
         </Field>
         <Field label={w.questions.sharing} hint={w.questions.sharingHint}>
-          <Choice value={sharing} options={SHARINGS} onChange={setSharing} />
+          <Choice<Sharing> value={sharing} options={SHARINGS} onChange={setSharing} />
         </Field>
         {error !== null && <Trouble error={error} />}
         <div className="row">
