@@ -104,10 +104,14 @@ fn list(root: &Path, folder: &Path, table: &mut String) -> io::Result<()> {
             list(root, &path, table)?;
             continue;
         }
+        // What ci/ui.sh notes for itself.
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let is_form = path
             .extension()
             .is_some_and(|end| end == "br" || end == "gz");
-        if let (false, Ok(name)) = (is_form, path.strip_prefix(root)) {
+        if let (false, Ok(name)) = (is_form || hidden, path.strip_prefix(root)) {
             entry(&path, &name.to_string_lossy().replace('\\', "/"), table);
         }
     }
