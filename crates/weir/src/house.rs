@@ -105,6 +105,7 @@ impl House {
             engine,
             runs: flow.runs(),
             logins: Default::default(),
+            setup: Default::default(),
         };
         Ok(House {
             project,
@@ -207,6 +208,16 @@ impl Serving {
     /// Returns where clients of PostgreSQL connect, if they can.
     pub(crate) fn postgres(&self) -> Option<SocketAddr> {
         self.postgres.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Returns the link by which the first owner sets a password; none when one can sign in.
+    pub(crate) fn setup_link(&self) -> Option<String> {
+        let services = &self.house.services;
+        let secret = services.setup.offer(&services.catalog)?;
+        let public = self.house.config.server.public_url.as_deref();
+        let url = public.unwrap_or(&self.url).trim_end_matches('/');
+        // After `#`: browsers keep that to themselves, so that no log has it.
+        Some(format!("{url}/setup#{secret}"))
     }
 
     pub(crate) fn house(&self) -> &House {

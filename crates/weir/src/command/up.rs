@@ -22,6 +22,9 @@ struct Started<'a> {
     url: &'a str,
     pid: u32,
     postgres: Option<SocketAddr>,
+    /// Where the first owner sets a password; none when one can sign in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup: Option<String>,
 }
 
 impl Args {
@@ -38,16 +41,21 @@ impl Args {
             certificate,
             postgres,
         )?;
+        let setup = serving.setup_link();
         if ui.is_json() {
             ui.answer_json(&Started {
                 url: serving.url(),
                 pid: std::process::id(),
                 postgres: serving.postgres(),
+                setup,
             });
         } else {
             ui.headed("Listening on", serving.url());
             if let Some(address) = serving.postgres() {
                 ui.headed("Postgres at", postgres::psql_line(address, "owner"));
+            }
+            if let Some(link) = setup {
+                ui.headed("Sign in for the first time at", link);
             }
             ui.status(format!("Owner's token: {}", project.token_path().display()));
             ui.status(format!("Lake: {lake}"));

@@ -75,6 +75,9 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let mut follower = Follower::new(client.clone(), ui);
         let late = Sender::new(serving.url(), &key)?;
         let payouts = schedules::pay_out_late(&client, &late);
+        if let Some(link) = serving.setup_link() {
+            ui.headed("Look at it in a browser:", link);
+        }
         if options.once {
             // Whatever fails and recovers meanwhile is shown.
             return tokio::select! {
