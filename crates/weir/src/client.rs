@@ -58,6 +58,19 @@ impl Client {
         })
     }
 
+    /// Returns a client for a server whose address, certificate and token are known.
+    pub(crate) fn at(
+        url: String,
+        certificate_sha256: Option<&str>,
+        token: String,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            http: http_client(certificate_sha256)?,
+            url,
+            token,
+        })
+    }
+
     /// Returns the server's address.
     pub(crate) fn url(&self) -> &str {
         &self.url

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weir_catalog::{Actor, Catalog, Upserted};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
@@ -37,6 +38,8 @@ pub(crate) struct House {
 pub(crate) struct Serving {
     house: House,
     url: String,
+    /// By what its certificate is known, where there is one.
+    certificate_sha256: Option<String>,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
     postgres: Option<(SocketAddr, tokio::task::JoinHandle<()>)>,
@@ -153,6 +156,7 @@ impl House {
         write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
             .explain(|| format!("cannot write `{}`", path.display()))?;
         raise_open_file_limit();
+        let certificate_sha256 = running.certificate_sha256;
 
         let intake = tokio::runtime::Builder::new_multi_thread()
             .thread_name("weir-intake")
@@ -190,6 +194,7 @@ impl House {
         Ok(Serving {
             house: self,
             url,
+            certificate_sha256,
             shutdown,
             serving,
             postgres,
@@ -224,17 +229,30 @@ impl Serving {
         &self.house
     }
 
-    /// Starts to run what the project has scheduled.
-    pub(crate) async fn run_schedules(&mut self) -> Result<(), Failure> {
+    /// Starts to run what the project has scheduled. A server is worth having without.
+    pub(crate) async fn run_schedules(&mut self, ui: &Ui) {
+        if let Err(failure) = self.try_run_schedules().await {
+            tracing::error!(error = failure.text(), "nothing runs by schedules");
+            ui.warn(format!("nothing runs by schedules: {}", failure.text()));
+        }
+    }
+
+    async fn try_run_schedules(&mut self) -> Result<(), Failure> {
         let House {
             project,
-            config,
             services,
             flow,
+            ..
         } = &self.house;
         flow.look().await;
-        let client = Client::new(project, config)?;
-        self.working = Some(flow.work(services.lake.clone(), client)?);
+        // This very server, whatever the environment names for commands.
+        let path = project.token_path();
+        let token = std::fs::read_to_string(&path)
+            .explain(|| format!("cannot read `{}`", path.display()))?;
+        let certificate = self.certificate_sha256.as_deref();
+        let client = Client::at(self.url.clone(), certificate, token.trim().to_owned())?;
+        let lake = services.lake.clone();
+        self.working = Some(flow.work(lake, &services.catalog, client).await?);
         Ok(())
     }
 
@@ -290,25 +308,37 @@ pub(crate) fn bind_as(address: SocketAddr, key: &str) -> Result<TcpListener, Fai
     })
 }
 
-/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
-pub(crate) async fn stop_signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, from the moment on at which they no longer just end the process.
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
-    tokio::spawn(async move {
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        // What was acknowledged is in the log; the next start takes it from there.
-        std::process::exit(1);
-    });
-    Ok(())
+    }
+
+    /// Waits for one of them; a second one ends the process at once.
+    pub(crate) async fn wait(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            // What was acknowledged is in the log; the next start takes it from there.
+            std::process::exit(1);
+        });
+    }
 }
 
 /// Makes the owner's token if there is none that anybody knows.

@@ -296,6 +296,7 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let mut connection = options.connect().await.unwrap();
     for sql in [
         "DROP TABLE publications",
+        "DROP TABLE publish_tokens",
         "DROP TABLE builds",
         "DROP TABLE token_uses",
         "DROP TRIGGER token_uses_gone",

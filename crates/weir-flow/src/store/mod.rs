@@ -171,6 +171,15 @@ pub trait Store: Send + Sync + Debug {
     /// Lists alerts, the newest first.
     async fn alerts(&self, most: u32) -> Result<Vec<Alert>, FlowError>;
 
+    // --- publications ---
+
+    /// Returns what the store is known by: the numbers of its publications count under this name only.
+    async fn identity(&self) -> Result<String, FlowError>;
+
+    /// Gives publications of these assets greater numbers than these, after an older copy of the store
+    /// was put back.
+    async fn raise_sequences(&self, published: &[(AssetId, u64)]) -> Result<(), FlowError>;
+
     // --- versions ---
 
     /// Returns what is remembered of tables: see [`TableState`].

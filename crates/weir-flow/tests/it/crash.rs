@@ -130,6 +130,7 @@ mortal! {
         fn steps(run: RunId) -> Vec<Step>;
         fn attempts(step: StepId) -> Vec<AttemptRecord>;
         fn log(attempt: AttemptId, from: u64, most: u32) -> Vec<LogLine>;
+        fn identity() -> String;
         fn table_states() -> Vec<TableState>;
         fn steps_of(runs: &[RunId]) -> Vec<Step>;
         fn attempts_of(runs: &[RunId]) -> Vec<(RunId, AttemptRecord)>;
@@ -151,6 +152,7 @@ mortal! {
         fn cancel_backfill(backfill: BackfillId, reason: &str, now: Time) -> ();
         fn continue_backfill(backfill: BackfillId, most: u32, now: Time) -> Places;
         fn incident(key: &str, problem: Option<&str>, now: Time) -> bool;
+        fn raise_sequences(published: &[(AssetId, u64)]) -> ();
         fn put_table_states(states: &[TableState]) -> ();
         fn forget_logs(before: Time) -> u64;
         fn alert_tried(alert: i64, again_at: Option<Time>, now: Time) -> ();

@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::command::create_project;
 use crate::failure::{Explain, Failure};
 use crate::flow::Follower;
-use crate::house::{House, Serving, bind, stop_signal};
+use crate::house::{House, Serving, StopSignals, bind};
 use crate::postgres;
 use crate::project::{CONFIG_FILE, Project};
 use crate::ui::Ui;
@@ -53,7 +53,8 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         format: LogFormat::Text,
     });
     let (project, key, mut serving) = open(&options, ui).await?;
-    serving.run_schedules().await?;
+    let stop = StopSignals::listen()?;
+    serving.run_schedules(ui).await;
     ui.headed("Weir is running at", serving.url());
     ui.status(format!(
         "Moss & Ladder, a made-up plant shop, opens its books in {}.",
@@ -89,11 +90,17 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
             };
         }
         ui.status("\nEvents keep flowing until you press Ctrl-C.\n");
+        let payouts = async {
+            if let Err(failure) = payouts.await {
+                ui.warn(failure.text());
+            }
+            Ok(())
+        };
         tokio::try_join!(company.live(ui), follower.watch(None), payouts).map(drop)
     };
     let done = tokio::select! {
         done = work => done,
-        stopped = stop_signal() => stopped,
+        () = stop.wait() => Ok(()),
     };
     ui.status("Stopping: committing what is in memory.");
     serving.stop().await?;

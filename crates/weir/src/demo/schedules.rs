@@ -43,11 +43,23 @@ pub(super) fn put(project: &Project, ui: &Ui) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sends the payment provider's export once a step has failed for the want of it, and returns when the
-/// step has recovered.
+/// Runs the payouts before their time, sends the payment provider's export once the step has failed
+/// for the want of it, and returns when the step has recovered.
 pub(super) async fn pay_out_late(client: &Client, sender: &Sender) -> Result<(), Failure> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let mut has_sent = false;
+    let path = "/api/v1/schedules/payouts/trigger";
+    // The server looks at its files every second.
+    while client
+        .send(client.request(Method::POST, path))
+        .await
+        .is_err()
+    {
+        if tokio::time::Instant::now() >= until {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
     while tokio::time::Instant::now() < until {
         tokio::time::sleep(LOOK).await;
         let request = client.request(Method::GET, "/api/v1/runs?schedule=payouts&limit=1");

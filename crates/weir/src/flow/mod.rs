@@ -17,5 +17,8 @@ mod said;
 mod versions;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use follow::{Follower, ago, run_line, seconds, step_rows};
 pub(crate) use room::{FlowRoom, Working};

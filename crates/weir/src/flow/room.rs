@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+use weir_catalog::Catalog;
 use weir_flow::{Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock};
 use weir_lake::Lake;
 
@@ -12,9 +13,9 @@ use super::alerts::Receivers;
 use super::code::{Codes, Looked};
 use super::records::Records;
 use super::versions::LakeVersions;
-use super::worker::Models;
+use super::worker::{Models, app_of};
 use crate::client::Client;
-use crate::failure::{Explain, Failure};
+use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::project::Project;
 
 /// How often the clock, the tables and the leases are looked at.
@@ -105,8 +106,37 @@ impl FlowRoom {
         }
     }
 
+    /// Sees to it that publications get greater numbers than those there are: the store may be an
+    /// older copy that was put back. Returns what the store is known by.
+    async fn number_on(&self, catalog: &Catalog) -> Result<String, Failure> {
+        let failed = |error: weir_flow::FlowError| {
+            let failure = Failure::new("cannot number publications").because(&error);
+            failure.with_hint_if(error.hint())
+        };
+        let identity = self.store.identity().await.map_err(failed)?;
+        let project = self.flow.project();
+        let mut published = Vec::new();
+        for asset in project.graph().assets() {
+            let app = app_of(&identity, asset.id.as_str());
+            let latest = catalog.published(&app).await;
+            let latest = latest.explain_hinted(|| "cannot read what was published".into())?;
+            published.extend(latest.map(|(sequence, _)| (asset.id.clone(), sequence)));
+        }
+        self.store
+            .raise_sequences(&published)
+            .await
+            .map_err(failed)?;
+        Ok(identity)
+    }
+
     /// Starts to keep the project fresh, on threads that leave the cores to whoever takes events.
-    pub(crate) fn work(&self, lake: Lake, client: Client) -> Result<Working, Failure> {
+    pub(crate) async fn work(
+        &self,
+        lake: Lake,
+        catalog: &Catalog,
+        client: Client,
+    ) -> Result<Working, Failure> {
+        let identity = self.number_on(catalog).await?;
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("weir-flow")
@@ -118,7 +148,7 @@ impl FlowRoom {
         let store = self.store();
         let worker = Arc::new(Models::new(
             self.codes.clone(),
-            store.clone(),
+            (store.clone(), identity),
             client,
             threads.handle().clone(),
         ));

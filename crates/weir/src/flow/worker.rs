@@ -28,6 +28,8 @@ use crate::model::{AtOnce, Notes, Opened, Published, WeirWarehouse, plan_nodes};
 pub(super) struct Models {
     codes: Arc<Codes>,
     store: Arc<dyn Store>,
+    /// What the store is known by.
+    identity: String,
     client: Client,
     /// Where templates are rendered and answers read, leaving cores to whoever takes events.
     threads: Handle,
@@ -92,13 +94,14 @@ type Refused = (ErrorClass, String);
 impl Models {
     pub(super) fn new(
         codes: Arc<Codes>,
-        store: Arc<dyn Store>,
+        (store, identity): (Arc<dyn Store>, String),
         client: Client,
         threads: Handle,
     ) -> Self {
         Self {
             codes,
             store,
+            identity,
             client,
             threads,
             runs: Mutex::default(),
@@ -149,6 +152,7 @@ impl Models {
             nodes,
             span,
             cancellation: cancellation.clone(),
+            app: app_of(&self.identity, &attempt.token().app),
         };
         // On threads of their own: what is rendered and read here must not delay others.
         let mut work = self.threads.spawn(work.run(self.threads.clone()));
@@ -175,7 +179,7 @@ impl Models {
     ) -> Result<Option<String>, Refused> {
         let token = attempt.token();
         let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("app", &token.app)
+            .append_pair("app", &app_of(&self.identity, &token.app))
             .append_pair("sequence", &token.sequence.to_string())
             .finish();
         let path = format!("/api/v1/publications/by-token?{query}");
@@ -239,6 +243,8 @@ struct Work {
     nodes: Vec<UniqueId>,
     span: Option<TimePartition>,
     cancellation: Arc<Cancellation>,
+    /// What is published, under the name of the store that numbers it.
+    app: String,
 }
 
 impl Work {
@@ -273,7 +279,7 @@ impl Work {
                 self.about(),
                 Arc::new(notes),
             )
-            .of_attempt(self.attempt.clone()),
+            .of_attempt(self.attempt.clone(), self.app.clone()),
         );
         let saying = Arc::new(Saying::new(
             self.attempt.clone(),
@@ -370,6 +376,11 @@ impl Work {
         }
         about
     }
+}
+
+/// Returns what the publications of an asset are numbered under.
+pub(super) fn app_of(identity: &str, asset: &str) -> String {
+    format!("{identity}/{asset}")
 }
 
 /// Decides whether something may work the next time.

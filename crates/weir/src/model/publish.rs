@@ -24,7 +24,7 @@ pub(crate) struct AtOnce {
     about: Map<String, Value>,
     notes: Arc<Notes>,
     /// On whose behalf, where somebody must be asked first.
-    attempt: Option<Arc<Attempt>>,
+    attempt: Option<(Arc<Attempt>, String)>,
     outcome: Mutex<Outcome>,
 }
 
@@ -65,19 +65,19 @@ impl AtOnce {
     }
 
     /// Publishes as an attempt at a step: once, however often it is tried, and only while the
-    /// attempt has its lease.
-    pub(crate) fn of_attempt(mut self, attempt: Arc<Attempt>) -> Self {
-        self.attempt = Some(attempt);
+    /// attempt has its lease. `app` is what is published, under the name of whoever numbers it.
+    pub(crate) fn of_attempt(mut self, attempt: Arc<Attempt>, app: String) -> Self {
+        self.attempt = Some((attempt, app));
         self
     }
 
     /// Asks the server to publish.
     fn publish(&self, path: &str, mut body: Value) -> Result<Value, ModelError> {
-        let Some(attempt) = &self.attempt else {
+        let Some((attempt, app)) = &self.attempt else {
             return self.call(Method::POST, path, body);
         };
         let publish = attempt.publish(async |token| {
-            body["token"] = json!({ "app": token.app, "sequence": token.sequence });
+            body["token"] = json!({ "app": app, "sequence": token.sequence });
             self.warehouse.call(Method::POST, path, body).await
         });
         self.runtime.block_on(publish).map_err(|error| match error {

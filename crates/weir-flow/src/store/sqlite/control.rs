@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::end::{Ending, end_run, end_step};
 use super::{Trouble, Tx, json_list, micros};
 use crate::error::{FlowError, FlowErrorKind};
-use crate::id::{RunId, StepId};
+use crate::id::{AssetId, RunId, StepId};
 use crate::state::State;
 
 pub(super) async fn cancel(
@@ -103,6 +103,24 @@ pub(super) async fn give_up_waiting(
             reason: Some(&reason),
         };
         end_step(tx, &ending, micros(now)).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn raise_sequences(
+    tx: &mut Tx,
+    published: &[(AssetId, u64)],
+) -> Result<(), Trouble> {
+    for (asset, sequence) in published {
+        sqlx::query(
+            "INSERT INTO asset_states (asset, partition, sequence) VALUES (?1, '', ?2)
+             ON CONFLICT (asset, partition) DO UPDATE SET
+                 sequence = max(asset_states.sequence, excluded.sequence)",
+        )
+        .bind(asset.as_str())
+        .bind(i64::try_from(*sequence).unwrap_or(i64::MAX))
+        .execute(&mut **tx)
+        .await?;
     }
     Ok(())
 }

@@ -26,9 +26,10 @@ use sqlx::{Sqlite, Transaction};
 use crate::error::{FlowError, FlowErrorKind};
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/0001_flow.sql"),
     include_str!("../../../migrations/0002_tables.sql"),
+    include_str!("../../../migrations/0003_identity.sql"),
 ];
 
 /// How long a statement waits for another process that writes.

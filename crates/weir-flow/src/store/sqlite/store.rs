@@ -287,6 +287,20 @@ impl Store for SqliteStore {
         found.map_err(|trouble| trouble.of("read a log"))
     }
 
+    async fn identity(&self) -> Result<String, FlowError> {
+        let found: Result<String, sqlx::Error> = sqlx::query_scalar("SELECT id FROM identity")
+            .fetch_one(&self.pool)
+            .await;
+        found.map_err(|error| FlowError::database("read what the store is known by", error))
+    }
+
+    async fn raise_sequences(&self, published: &[(AssetId, u64)]) -> Result<(), FlowError> {
+        let action = "go on with the numbers of publications";
+        let mut tx = self.begin(action).await?;
+        let done = control::raise_sequences(&mut tx, published).await;
+        settle(tx, action, done).await
+    }
+
     async fn table_states(&self) -> Result<Vec<TableState>, FlowError> {
         let found = history::table_states(&self.pool).await;
         found.map_err(|trouble| trouble.of("read the states of tables"))

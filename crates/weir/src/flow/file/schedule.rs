@@ -51,7 +51,7 @@ const KEYS: [&str; 16] = [
     "cron",
     "zone",
     "missed",
-    "on",
+    "trigger",
     "tables",
     "batch",
     "at_most_every",
@@ -117,7 +117,7 @@ fn trigger(
     name: &ScheduleName,
     place: Place,
 ) -> Option<FileTrigger> {
-    let told: Vec<&str> = ["cron", "on", "fresh_within"]
+    let told: Vec<&str> = ["cron", "trigger", "fresh_within"]
         .into_iter()
         .filter(|key| map.get(key).is_some())
         .collect();
@@ -129,20 +129,20 @@ fn trigger(
                 listed(&told)
             ),
         };
-        let hint = "write one of `cron: \"0 3 * * *\"`, `fresh_within: 2h`, `on: inputs`, `on: webhook` and `on: manual`";
+        let hint = "write one of `cron: \"0 3 * * *\"`, `fresh_within: 2h`, `trigger: inputs`, `trigger: webhook` and `trigger: manual`";
         reader.wrong(place, message, Some(hint.to_owned()));
         return None;
     }
     let word = match told[0] {
-        "on" => reader.text(map, "on")?,
+        "trigger" => reader.text(map, "trigger")?,
         other => other,
     };
     let own: &[&str] = match word {
         "cron" => &["cron", "zone", "missed"],
         "fresh_within" => &["fresh_within", "lead"],
-        "inputs" => &["on", "tables", "batch", "at_most_every"],
-        "webhook" => &["on", "token"],
-        "manual" => &["on"],
+        "inputs" => &["trigger", "tables", "batch", "at_most_every"],
+        "webhook" => &["trigger", "token"],
+        "manual" => &["trigger"],
         other => {
             let known = ["inputs", "webhook", "manual"];
             let hint = match weir_core::did_you_mean(other, &known) {
@@ -150,7 +150,7 @@ fn trigger(
                 None => format!("it is one of {}", listed(&known)),
             };
             reader.wrong(
-                at(map, "on"),
+                at(map, "trigger"),
                 format!("nothing runs on `{other}`"),
                 Some(hint),
             );
@@ -161,7 +161,7 @@ fn trigger(
         "cron",
         "zone",
         "missed",
-        "on",
+        "trigger",
         "tables",
         "batch",
         "at_most_every",

@@ -38,6 +38,10 @@ impl Reader<'_> {
             .filter(|entry| !keys.contains(&entry.key.as_str()))
         {
             let hint = match did_you_mean(&entry.key, keys) {
+                _ if entry.key == "true" => {
+                    "YAML reads `on`, `yes` and `true` as the same; a key is none of them"
+                        .to_owned()
+                }
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("{what} takes {}", listed(keys)),
             };

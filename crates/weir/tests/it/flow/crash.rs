@@ -41,7 +41,7 @@ const POINTS: [(&str, usize); 30] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_at_any_moment_of_a_run_changes_nothing_in_its_result() -> Result<()> {
-    let mut shop = Shop::new("schedules:\n  - name: all\n    on: manual\n")?;
+    let mut shop = Shop::new("schedules:\n  - name: all\n    trigger: manual\n")?;
     let mut reached = 0;
     let mut history = 0;
     for (at, (point, times)) in POINTS.into_iter().enumerate() {

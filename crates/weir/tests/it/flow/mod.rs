@@ -3,13 +3,14 @@
 
 mod crash;
 mod shop;
+mod told;
 
 use serde_json::json;
 use weir_testkit::{Context, Result, ensure, until};
 
 use self::shop::{Shop, all, null, sorted, states};
 
-const BY_HAND: &str = "schedules:\n  - name: all\n    on: manual\n";
+const BY_HAND: &str = "schedules:\n  - name: all\n    trigger: manual\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_builds_tests_and_publishes_by_the_clock() -> Result<()> {
@@ -80,8 +81,7 @@ async fn a_schedule_builds_tests_and_publishes_by_the_clock() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_rows_set_off_what_reads_them() -> Result<()> {
-    let schedules =
-        "schedules:\n  - name: live\n    on: inputs\n    select: seen\n    at_most_every: 1s\n";
+    let schedules = "schedules:\n  - name: live\n    trigger: inputs\n    select: seen\n    at_most_every: 1s\n";
     let shop = Shop::new(schedules)?;
     shop.write(
         "models/sources.yml",
@@ -210,8 +210,7 @@ async fn what_failed_is_not_published_and_runs_again_alone() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_rest_and_go_on() -> Result<()> {
-    let schedules =
-        "schedules:\n  - name: often\n    cron: '* * * * * *'\n  - name: all\n    on: manual\n";
+    let schedules = "schedules:\n  - name: often\n    cron: '* * * * * *'\n  - name: all\n    trigger: manual\n";
     let mut shop = Shop::started(schedules).await?;
     let first = shop.next_run("often", None).await?;
     let (code, _, told) = shop.weir.run(&["schedule", "pause", "often"])?;
@@ -245,7 +244,7 @@ async fn schedules_rest_and_go_on() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_data_is_waited_for() -> Result<()> {
     let schedules = "steps:\n  - select: late\n    retries: {permanent: 200, first_wait: 100ms, longest_wait: 200ms}\n\
-                     schedules:\n  - name: late\n    on: manual\n    select: late\n";
+                     schedules:\n  - name: late\n    trigger: manual\n    select: late\n";
     let shop = Shop::new(schedules)?;
     shop.write(
         "models/sources.yml",
@@ -288,8 +287,8 @@ async fn late_data_is_waited_for() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_show_the_token_of_their_schedule() -> Result<()> {
-    let schedules = "schedules:\n  - name: hook\n    on: webhook\n    token: ${env:HOOK_TOKEN}\n    select: tag:daily\n  \
-                     - name: all\n    on: manual\n";
+    let schedules = "schedules:\n  - name: hook\n    trigger: webhook\n    token: ${env:HOOK_TOKEN}\n    select: tag:daily\n  \
+                     - name: all\n    trigger: manual\n";
     let mut shop = Shop::new(schedules)?;
     shop.weir
         .set("HOOK_TOKEN", "0123456789abcdef0123456789abcdef");
@@ -362,27 +361,27 @@ async fn mistakes_are_told_with_their_place_and_keep_what_was_in_force() -> Resu
             &["schedules.yml:3:11"],
         ),
         (
-            "schedules:\n  - name: x\n    on: manual\n    select: ordrs\n",
+            "schedules:\n  - name: x\n    trigger: manual\n    select: ordrs\n",
             &["schedules.yml:4:13", "ordrs"],
         ),
         (
-            "schedules:\n  - name: x\n    on: manual\n  - name: x\n    on: manual\n",
+            "schedules:\n  - name: x\n    trigger: manual\n  - name: x\n    trigger: manual\n",
             &["schedules.yml:4:5", "two schedules `x`"],
         ),
         (
-            "schedules:\n  - name: x\n    on: inputs\n    select: customers\n    tables: [customers]\n",
+            "schedules:\n  - name: x\n    trigger: inputs\n    select: customers\n    tables: [customers]\n",
             &["schedules.yml:5:14", "for ever"],
         ),
         (
-            "schedules:\n  - name: a\n    on: inputs\n    select: customers\n    tables: [history]\n  - name: b\n    on: inputs\n    select: history\n    tables: [customers]\n",
+            "schedules:\n  - name: a\n    trigger: inputs\n    select: customers\n    tables: [history]\n  - name: b\n    trigger: inputs\n    select: history\n    tables: [customers]\n",
             &["schedules set each other off for ever: a follows b follows a"],
         ),
         (
-            "schedules:\n  - name: x\n    on: webhook\n    token: very-secret-very-secret\n",
+            "schedules:\n  - name: x\n    trigger: webhook\n    token: very-secret-very-secret\n",
             &["schedules.yml:4:12", "secrets are not written in files"],
         ),
         (
-            "schedules:\n  - name: x\n    on: webhook\n    token: ${env:NOT_THERE_AT_ALL}\n",
+            "schedules:\n  - name: x\n    trigger: webhook\n    token: ${env:NOT_THERE_AT_ALL}\n",
             &["NOT_THERE_AT_ALL"],
         ),
         (
@@ -419,7 +418,7 @@ async fn mistakes_are_told_with_their_place_and_keep_what_was_in_force() -> Resu
     // And a good file is taken over again, without a restart.
     shop.write(
         "schedules.yml",
-        "schedules:\n  - name: other\n    on: manual\n    select: +customers\n",
+        "schedules:\n  - name: other\n    trigger: manual\n    select: +customers\n",
     )?;
     let run = until(|| async {
         let (status, answer) = shop
@@ -475,5 +474,48 @@ async fn runs_are_for_whoever_may_operate() -> Result<()> {
         let (_, answer) = shop.ask("POST", "/api/v1/query", sql).await?;
         ensure!(answer["rows"][0][0].as_i64() > Some(0), "{table}: {answer}");
     }
+    shop.weir.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_published_once() -> Result<()> {
+    let mut shop = Shop::started(BY_HAND).await?;
+    let publish = async |table: &str, sequence: u64| -> Result<(u16, serde_json::Value)> {
+        let (_, begun) = shop.ask("POST", "/api/v1/transactions", json!({})).await?;
+        let id = begun["id"].as_str().context("a transaction")?.to_owned();
+        let sql = format!("create or replace table main.{table} as select {sequence} as n");
+        let query = json!({"sql": sql, "transaction": id});
+        let (status, answer) = shop.ask("POST", "/api/v1/query", query).await?;
+        ensure!(status == 200, "{answer}");
+        let token = json!({"token": {"app": "a", "sequence": sequence}});
+        shop.ask("POST", &format!("/api/v1/transactions/{id}/publish"), token)
+            .await
+    };
+    let (status, first) = publish("one", 7).await?;
+    ensure!(status == 200 && first["adopted"] == false, "{first}");
+    let (status, again) = publish("one", 7).await?;
+    ensure!(
+        status == 200 && again["adopted"] == true && again["id"] == first["id"],
+        "{again}"
+    );
+    let (status, stale) = publish("one", 6).await?;
+    ensure!(status == 409, "{status} {stale}");
+    ensure!(
+        shop.weir.count("select n from main.one").await? == 7,
+        "a stale number was published"
+    );
+    let (status, next) = publish("one", 8).await?;
+    ensure!(status == 200 && next["adopted"] == false, "{next}");
+    let path = "/api/v1/publications/by-token?app=a&sequence=8";
+    let (status, found) = shop.ask("GET", path, null()).await?;
+    ensure!(status == 200 && found["id"] == next["id"], "{found}");
+    let (status, none) = shop
+        .ask(
+            "GET",
+            "/api/v1/publications/by-token?app=b&sequence=1",
+            null(),
+        )
+        .await?;
+    ensure!(status == 200 && none.is_null(), "{none}");
     shop.weir.stop().await
 }
