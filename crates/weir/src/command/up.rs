@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Global;
 use crate::failure::Failure;
-use crate::house::{House, bind, StopSignals};
+use crate::house::{House, StopSignals, bind};
 use crate::log;
 use crate::postgres;
 use crate::tls;
