@@ -16,7 +16,7 @@ pub(super) fn input(written: WrittenInput) -> Result<Input, StepError> {
     } = written;
     let sources = |list: Vec<WrittenInput>, kind: &str| {
         all(list, |item| match input(item)? {
-            Input::Source(source) => Ok(source),
+            Input::Source(source) => Ok(*source),
             _ => Err(StepError::invalid(format!(
                 "a `{kind}` has something in it that is no fileset, folder or table"
             ))
@@ -120,7 +120,7 @@ pub(super) fn input(written: WrittenInput) -> Result<Input, StepError> {
     let glob = Glob::parse(&glob)?;
     let template =
         |text: Option<String>| text.map(|text| Template::parse(&text, &glob)).transpose();
-    Ok(Input::Source(Source {
+    Ok(Input::Source(Box::new(Source {
         join_on: template(written.join_on)?,
         group_by: template(written.group_by)?,
         outer_join: written.outer_join,
@@ -128,7 +128,7 @@ pub(super) fn input(written: WrittenInput) -> Result<Input, StepError> {
         name,
         origin,
         glob,
-    }))
+    })))
 }
 
 pub(super) fn outputs(
