@@ -45,7 +45,7 @@ pub use fileset::{
     Blob, Collected, CommitRecord, Committed, FilesetChange, FilesetEdit, FilesetRef, FilesetStore,
 };
 pub use glob::{Glob, Template};
-pub use job::{Job, JobReport, JobRequest, RunnerOptions, StepRunner};
+pub use job::{Job, JobReport, JobRequest, PlannedDatum, RunnerOptions, StepRunner};
 pub use keeper::{KEEPER_WORD, keep_if_asked};
 pub use ledger::{
     DatumDetails, DatumRecord, DatumRow, DatumState, KnownDatum, Ledger, SqliteLedger, WrittenDatum,

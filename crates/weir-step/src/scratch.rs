@@ -73,12 +73,13 @@ impl Scratch {
             pfs,
             root,
         };
-        for folder in [
-            &scratch.inputs,
-            &scratch.out,
-            &scratch.tmp,
-            &scratch.root.join("root"),
-        ] {
+        let mut folders = vec![
+            scratch.inputs.clone(),
+            scratch.out.clone(),
+            scratch.tmp.clone(),
+        ];
+        folders.extend(scratch.pfs.as_ref().map(|_| scratch.root.join("root")));
+        for folder in &folders {
             std::fs::create_dir_all(folder)
                 .map_err(|error| StepError::io("create the folder", folder, error))?;
         }

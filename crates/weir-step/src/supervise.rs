@@ -100,8 +100,8 @@ impl Supervise<'_> {
         };
         let mut ended = watched.follow(&mut write, capture).await;
         ended.elapsed = begun.elapsed();
-        let _ = child.kill().await;
         if !ended.reported {
+            let _ = child.kill().await;
             let mark = self.mark.to_owned();
             let left = tokio::task::spawn_blocking(move || end_marked(&mark)).await;
             capture.note(&format!(

@@ -9,7 +9,7 @@ use crate::glob::{Glob, Template};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Each place the glob finds is a datum.
-    Source(Source),
+    Source(Box<Source>),
     /// Each combination of datums of all.
     Cross(Vec<Input>),
     /// The datums of all, one by one.
@@ -74,7 +74,7 @@ impl Input {
     /// Returns every source in it, in the order they are written.
     pub fn sources(&self) -> Vec<&Source> {
         match self {
-            Self::Source(source) => vec![source],
+            Self::Source(source) => vec![source.as_ref()],
             Self::Cross(inputs) | Self::Union(inputs) => {
                 inputs.iter().flat_map(Self::sources).collect()
             }

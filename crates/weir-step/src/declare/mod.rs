@@ -1,5 +1,6 @@
 //! What a step is, and how a project says it.
 
+mod files;
 mod input;
 mod output;
 mod read;

@@ -31,11 +31,11 @@ pub(super) struct Staged {
 pub(super) async fn stage(
     inner: &Arc<Inner>,
     step: &Arc<Step>,
+    known: &[KnownDatum],
     live: HashSet<DatumKey>,
     gone: Vec<DatumKey>,
 ) -> Result<Option<Staged>, StepError> {
-    let known = inner.ledger.known(&step.name).await?;
-    let hash = made_of(step, &known, &live);
+    let hash = made_of(step, known, &live);
     let published = inner.ledger.published(&step.name).await?;
     if published.is_some_and(|(published, _)| published == hash) {
         return Ok(None);

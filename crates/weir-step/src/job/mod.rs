@@ -21,6 +21,7 @@ use crate::environment::Variables;
 use crate::error::{StepError, StepErrorKind};
 use crate::fileset::FilesetStore;
 use crate::ledger::Ledger;
+use crate::manifest::DatumKey;
 use crate::running::Running;
 use crate::scratch::remove_tree;
 use crate::warehouse::Warehouse;
@@ -79,6 +80,21 @@ pub struct Job {
     step: Arc<Step>,
     report: JobReport,
     staged: Option<Staged>,
+}
+
+/// A datum that a run would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedDatum {
+    /// Which it is.
+    pub key: DatumKey,
+    /// What people call it.
+    pub label: String,
+    /// The hash of its inputs.
+    pub fingerprint: [u8; 32],
+    /// The hash of the step.
+    pub code: [u8; 32],
+    /// Whether it need not be done again.
+    pub done: bool,
 }
 
 /// What a job did.
@@ -144,6 +160,22 @@ impl StepRunner {
     /// Returns where datums are kept.
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
         &self.inner.ledger
+    }
+
+    /// Returns the datums a run would have now, in order, without running anything.
+    ///
+    /// # Errors
+    /// When inputs cannot be read.
+    pub async fn plan(&self, request: &JobRequest) -> Result<Vec<PlannedDatum>, StepError> {
+        let planned = work::plan(&self.inner, request).await?;
+        let datums = planned.datums.iter().map(|datum| PlannedDatum {
+            key: datum.key,
+            label: datum.label(&planned.loaded),
+            fingerprint: datum.fingerprint,
+            code: planned.code,
+            done: planned.is_done(datum, request.step.reprocess),
+        });
+        Ok(datums.collect())
     }
 
     /// Runs what has to be run, and stages the result. Nothing is seen by others before

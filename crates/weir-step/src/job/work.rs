@@ -12,7 +12,7 @@ use super::{Inner, Job, JobReport, JobRequest, blocking, inputs, merge};
 use crate::code;
 use crate::container::Engine;
 use crate::datum::{Datum, Loaded, datums};
-use crate::declare::{Reprocess, RunnerKind};
+use crate::declare::{Compat, Reprocess, RunnerKind};
 use crate::environment::Environment;
 use crate::error::{StepError, StepErrorKind};
 use crate::ledger::{DatumRecord, DatumState, KnownDatum};
@@ -51,34 +51,71 @@ impl Drop for Work {
     }
 }
 
-pub(super) async fn run(inner: &Arc<Inner>, request: &JobRequest) -> Result<Job, StepError> {
+/// What a job has to do.
+pub(super) struct Planned {
+    environment: Environment,
+    engine: Option<Engine>,
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) datums: Vec<Datum>,
+    pub(super) known: Vec<KnownDatum>,
+    pub(super) code: [u8; 32],
+}
+
+/// Reads inputs and ledger; changes nothing but what is known of folders.
+pub(super) async fn plan(inner: &Arc<Inner>, request: &JobRequest) -> Result<Planned, StepError> {
     let step = &request.step;
     let environment = Environment::of(step, &inner.options.variables)?;
     let (engine, image) = engine(request, &environment).await?;
     let loaded = inputs::load(inner, request).await?;
     let (task, project) = (request.clone(), inner.options.project.clone());
-    let (loaded, all, code) = blocking(move || {
+    let cut = blocking(move || {
         let code = code::fingerprint(&task.step, &project, image.as_deref())?;
         let all = datums(&task.step.input, &loaded)?;
         Ok((loaded, all, code))
+    });
+    let (cut, known) = tokio::join!(cut, inner.ledger.known(&step.name));
+    let (loaded, datums, code) = cut?;
+    Ok(Planned {
+        environment,
+        engine,
+        loaded,
+        datums,
+        known: known?,
+        code,
     })
-    .await?;
-    let known = inner.ledger.known(&step.name).await?;
+}
+
+impl Planned {
+    pub(super) fn is_done(&self, datum: &Datum, reprocess: Reprocess) -> bool {
+        is_done(datum, &self.known, self.code, reprocess)
+    }
+}
+
+pub(super) async fn run(inner: &Arc<Inner>, request: &JobRequest) -> Result<Job, StepError> {
+    let step = &request.step;
+    let planned = plan(inner, request).await?;
     let mut report = JobReport {
-        datums: all.len(),
-        inputs: loaded
+        datums: planned.datums.len(),
+        inputs: planned
+            .loaded
             .iter()
             .map(|it| (it.source.origin.to_string(), it.version))
             .collect(),
         ..JobReport::default()
     };
-    let (todo, live): (Vec<Datum>, HashSet<DatumKey>) = {
-        let live = all.iter().map(|datum| datum.key).collect();
-        let todo = all
-            .into_iter()
-            .filter(|datum| !is_done(datum, &known, code, step.reprocess));
-        (todo.collect(), live)
-    };
+    let Planned {
+        environment,
+        engine,
+        loaded,
+        datums: all,
+        known,
+        code,
+    } = planned;
+    let live: HashSet<DatumKey> = all.iter().map(|datum| datum.key).collect();
+    let todo: Vec<Datum> = all
+        .into_iter()
+        .filter(|datum| !is_done(datum, &known, code, step.reprocess))
+        .collect();
     report.skipped = report.datums - todo.len();
     let gone: Vec<DatumKey> = known
         .iter()
@@ -87,29 +124,37 @@ pub(super) async fn run(inner: &Arc<Inner>, request: &JobRequest) -> Result<Job,
         .collect();
     report.gone = gone.len();
     fail::fail_point!("job-planned");
-    if !todo.is_empty() {
-        let folder = inner
-            .scratch
-            .join(uuid::Uuid::new_v4().simple().to_string());
-        let exports = inputs::export(inner, &loaded, &todo, &tables_folder(&folder)).await?;
-        let work = Work {
-            inner: inner.clone(),
-            request: request.clone(),
-            scrubber: Scrubber::new(environment.secrets.clone()),
-            // Containers see inputs as they are, and cannot write there.
-            links: sandboxed() || engine.is_some() && step.compat == crate::declare::Compat::Weir,
-            prefixed: report.datums > 1,
-            loaded,
-            exports,
-            environment,
-            engine,
-            code,
-            folder,
-        };
-        do_all(Arc::new(work), todo, &mut report).await?;
-        fail::fail_point!("job-done");
-    }
-    let staged = merge::stage(inner, step, live, gone).await?;
+    let known = match todo.is_empty() {
+        true => known,
+        false => {
+            let folder = inner
+                .scratch
+                .join(uuid::Uuid::new_v4().simple().to_string());
+            let exports = inputs::export(inner, &loaded, &todo, &tables_folder(&folder)).await?;
+            let work = Work {
+                inner: inner.clone(),
+                request: request.clone(),
+                scrubber: Scrubber::new(environment.secrets.clone()),
+                // Containers see inputs as they are, and cannot write there.
+                links: match (&engine, step.compat) {
+                    (None, _) => sandboxed(),
+                    (Some(_), Compat::Weir) => true,
+                    (Some(_), Compat::Pachyderm) => false,
+                },
+                prefixed: report.datums > 1,
+                loaded,
+                exports,
+                environment,
+                engine,
+                code,
+                folder,
+            };
+            do_all(Arc::new(work), todo, &mut report).await?;
+            fail::fail_point!("job-done");
+            inner.ledger.known(&step.name).await?
+        }
+    };
+    let staged = merge::stage(inner, step, &known, live, gone).await?;
     fail::fail_point!("job-staged");
     Ok(Job {
         step: step.clone(),

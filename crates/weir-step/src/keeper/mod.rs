@@ -100,8 +100,11 @@ fn watch_over(weir: &mut Weir, spec: &KeeperSpec, begun: init::Begun) -> std::io
     let mut started = false;
     let mut buffer = [0; 4096];
     loop {
+        // Something may have come together with the order to begin.
+        let waits = !weir.lines.buffer().is_empty();
+        let most = if waits { Duration::ZERO } else { LOOK_EVERY };
         let (from_weir, from_init) =
-            wait_readable(weir.socket.as_raw_fd(), report.as_raw_fd(), LOOK_EVERY)?;
+            wait_readable(weir.socket.as_raw_fd(), report.as_raw_fd(), most)?;
         if from_init {
             let read = report.read(&mut buffer)?;
             said.push_str(&String::from_utf8_lossy(&buffer[..read]));
@@ -131,7 +134,7 @@ fn watch_over(weir: &mut Weir, spec: &KeeperSpec, begun: init::Begun) -> std::io
                 return weir.say(&FromKeeper::Ended(ended));
             }
         }
-        if from_weir {
+        if from_weir || waits {
             let mut line = String::new();
             let alive = weir.lines.read_line(&mut line).is_ok_and(|read| read > 0);
             match serde_json::from_str(&line) {

@@ -173,7 +173,7 @@ async fn a_full_scratch_folder_ends_the_command() {
     );
     let error = world
         .fails(&step(
-            &format!("exec {}", &quick[..]),
+            &format!("exec {}", quick),
             "limits: {file_size: 5MB}",
         ))
         .await;

@@ -4,6 +4,7 @@ mod bad;
 mod collect;
 mod container;
 mod crash;
+mod declare;
 mod pachyderm;
 mod retail;
 mod scheduled;

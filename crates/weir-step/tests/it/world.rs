@@ -27,10 +27,13 @@ impl Lines {
     }
 }
 
+/// Names and texts of the files of a version.
+type Files = Vec<(String, String)>;
+
 /// Tables of CSV text by version.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    pub(crate) versions: Mutex<BTreeMap<String, Vec<Vec<(String, String)>>>>,
+    pub(crate) versions: Mutex<BTreeMap<String, Vec<Files>>>,
     published: Mutex<HashMap<String, u64>>,
     pub(crate) exported: Mutex<Vec<String>>,
 }
