@@ -1,9 +1,11 @@
 //! Tells people: Slack and the like, webhooks of any kind, mail.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::json;
 use weir_flow::{Alert, AlertKind, Alerts, BoxError, ScheduleName};
 
@@ -20,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Receivers {
     codes: Arc<Codes>,
     http: reqwest::Client,
+    /// Who has taken which alert that others have not: they are not told it again.
+    took: Mutex<HashSet<(i64, String)>>,
 }
 
 impl Receivers {
@@ -29,7 +33,11 @@ impl Receivers {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .explain(|| "cannot start an HTTP client".into())?;
-        Ok(Self { codes, http })
+        Ok(Self {
+            codes,
+            http,
+            took: Mutex::default(),
+        })
     }
 
     async fn tell(&self, receiver: &Receiver, alert: &Alert, name: &str) -> Result<(), BoxError> {
@@ -95,14 +103,23 @@ impl Alerts for Receivers {
             if told.is_some_and(|told| !told.contains(name)) {
                 continue;
             }
+            let taking = (alert.id, name.clone());
+            if self.took.lock().contains(&taking) {
+                continue;
+            }
             if let Err(error) = self.tell(receiver, alert, name).await {
                 tracing::warn!(receiver = name, error, "an alert was not taken");
                 failed = Some(error);
+            } else {
+                self.took.lock().insert(taking);
             }
         }
         match failed {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => {
+                self.took.lock().retain(|(id, _)| *id != alert.id);
+                Ok(())
+            }
         }
     }
 }

@@ -51,9 +51,13 @@ pub(super) async fn due(pool: &SqlitePool, now: DateTime<Utc>, most: u32) -> Res
     .bind(most)
     .fetch_all(pool)
     .await?;
+    // In order: that something is well again is told after that it was wrong.
     let alerts = sqlx::query(
-        "SELECT id, key, kind, text, run_id, created_at, tries FROM alerts
-         WHERE delivered_at IS NULL AND not_before <= ?1 ORDER BY not_before, id LIMIT ?2",
+        "SELECT id, key, kind, text, run_id, created_at, tries FROM alerts a
+         WHERE delivered_at IS NULL AND not_before <= ?1
+           AND NOT EXISTS (SELECT 1 FROM alerts e
+               WHERE e.delivered_at IS NULL AND e.key = a.key AND e.id < a.id)
+         ORDER BY not_before, id LIMIT ?2",
     )
     .bind(now)
     .bind(most)

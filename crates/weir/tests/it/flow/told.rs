@@ -116,7 +116,7 @@ async fn failures_are_told_once_and_so_is_the_recovery() -> Result<()> {
     );
     let mut shop = Shop::new(&schedules)?;
     shop.weir.set("HOOK", "a-secret-of-the-receiver");
-    let good = "id,customer,amount\n1,ada,10.5\n";
+    let good = "id,customer,amount\n1,ada,10\n";
     let bad = "id,customer,amount\n1,ada,1\n1,ada,2\n";
     shop.write("seeds/raw_orders.csv", bad)?;
     shop.weir.start().await?;
