@@ -33,7 +33,7 @@ const browser = await chromium.launchPersistentContext(profile, {
   timezoneId: "UTC",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
-browser.setDefaultTimeout(15_000);
+browser.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 15_000));
 const page = await browser.newPage();
 const strangers = [];
 page.on("request", (request) => {
@@ -74,12 +74,17 @@ async function look(name) {
 const button = (name) => page.getByRole("button", { name, exact: true });
 const heading = (name) => page.getByRole("heading", { name });
 
+let stopped = false;
+
+/** Does one thing after another; what rests on a step that failed is not tried. */
 async function step(name, work) {
+  if (stopped) return;
   const start = Date.now();
   try {
     await work();
   } catch (error) {
     failures.push(`${name}: ${String(error.message).split("\n").slice(0, 6).join(" / ")}`);
+    stopped = true;
     await page.screenshot({ path: join(artefacts, `failed-${name.replace(/\W+/g, "-")}.png`) }).catch(() => {});
   }
   timings[name] = Date.now() - start;

@@ -96,6 +96,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     else return;
     event.preventDefault();
   };
+  const drawn = items.some((line) => line.index === at.row) && columns.getVirtualItems().some((item) => item.index === at.column);
   const width = columns.getTotalSize();
   return (
     <>
@@ -105,7 +106,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
         aria-label={label}
         aria-rowcount={source.count + 1}
         aria-colcount={source.columns.length}
-        aria-activedescendant={shown > 0 ? `cell-${at.row}-${at.column}` : undefined}
+        aria-activedescendant={drawn ? `cell-${at.row}-${at.column}` : undefined}
         // biome-ignore lint: a grid is moved in by keys
         tabIndex={0}
         ref={box}
