@@ -72,7 +72,7 @@ async function look(name) {
 }
 
 const button = (name) => page.getByRole("button", { name, exact: true });
-const heading = (name) => page.getByRole("heading", { name });
+const heading = (name) => page.getByRole("heading", { name, exact: true });
 
 let stopped = false;
 
@@ -283,7 +283,7 @@ await step("make a dashboard", async () => {
   await page.getByLabel("event").fill("Order Completed");
   await page.keyboard.press("Enter");
   await page.getByText(/as of/).first().waitFor();
-  await page.locator(".tile .grid, .tile .chart svg").first().waitFor();
+  await page.locator(".tile .grid, .tile .chart svg, .tile .bignumber").first().waitFor();
   await look("dashboard");
   await button("YAML").click();
   const yaml = page.getByRole("textbox", { name: "YAML" });

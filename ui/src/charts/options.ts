@@ -49,7 +49,7 @@ const valueAxis = (look: Look) => ({ type: "value", ...axisLook(look), axisLabel
 function placesAxis(data: string[], look: Look): Option {
   const usual = axisLook(look);
   const few = data.length <= 12;
-  const label = few ? { ...usual.axisLabel, hideOverlap: false, interval: 0, width: Math.round(720 / Math.max(1, data.length)), overflow: "truncate" } : usual.axisLabel;
+  const label = few ? { ...usual.axisLabel, hideOverlap: false, interval: 0, width: Math.round(480 / Math.max(1, data.length)), overflow: "truncate" } : usual.axisLabel;
   return { type: "category", data, ...usual, axisLabel: label };
 }
 
