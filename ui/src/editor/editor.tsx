@@ -165,7 +165,9 @@ export default function Editor({ value, catalogue, functions, schema, onChange, 
     },
     clearMarks: () => {
       const made = view.current;
-      if (made) made.dispatch(setDiagnostics(made.state, []));
+      if (!made) return;
+      closeCompletion(made);
+      made.dispatch(setDiagnostics(made.state, []));
     },
     insert: (text) => {
       const made = view.current;
