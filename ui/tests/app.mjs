@@ -458,7 +458,8 @@ await step("a viewer", async () => {
   // Viewers read marts and main, and not what sources fill.
   await page.getByRole("alert").first().waitFor();
   await look("viewer-dashboard");
-  await page.getByRole("button", { name: "Edit" }).click();
+  // It cannot be pressed, and says why.
+  await page.getByRole("button", { name: "Edit" }).click({ force: true });
   await page.getByText("You may not change “Shop”.").waitFor();
   const frozen = await request("GET", `/api/v1/results/${result}`);
   expect("a frozen answer is checked for whoever opens it", frozen.status === 403, frozen);
