@@ -420,6 +420,8 @@ await step("requests of other pages", async () => {
   expect("no page frames ours", (await other.frames()[1]?.evaluate(() => document.querySelector("#root") !== null).catch(() => false)) !== true, framed);
   const posted = await Promise.all([other.waitForResponse((response) => response.url().includes("/api/v1/session")), other.evaluate(() => document.querySelector("#f").submit())]);
   expect("a form of another site signs nobody in", posted[0].status() >= 400, posted[0].status());
+  await other.waitForURL(/api\/v1\/session/);
+  await other.waitForLoadState();
   await other.goto(`http://127.0.0.1:${attacker.address().port}/`);
   const read = await other.evaluate(async (address) => {
     try {
