@@ -33,8 +33,11 @@ fn main() -> io::Result<()> {
 /// Returns the folder of the built application, building it when that is possible.
 fn find(ui: &Path, out: &Path) -> Option<PathBuf> {
     let dist = ui.join("dist");
-    if dist.join("index.html").exists() {
-        return Some(dist);
+    let to = out.join("ui");
+    // Copied: the next build of the application may begin before this one of the binary ends.
+    let _ = fs::remove_dir_all(&to);
+    if dist.join("index.html").exists() && copy(&dist, &to).is_ok() {
+        return Some(to);
     }
     if env::var("WEIR_UI").is_ok_and(|word| word == "none") || !ui.join("package.json").exists() {
         return None;
@@ -44,7 +47,6 @@ fn find(ui: &Path, out: &Path) -> Option<PathBuf> {
     }
     // Built aside: a build changes nothing among the sources.
     let work = out.join("ui-work");
-    let to = out.join("ui");
     let done = copy(ui, &work).is_ok()
         && npm(&work, &["ci", "--no-audit", "--no-fund", "--silent"])
         && npm(
@@ -119,7 +121,6 @@ fn list(root: &Path, folder: &Path, table: &mut String) -> io::Result<()> {
 }
 
 fn entry(path: &Path, name: &str, table: &mut String) {
-    println!("cargo::rerun-if-changed={}", path.display());
     let form = |end: &str| {
         let mut path = path.as_os_str().to_owned();
         path.push(end);

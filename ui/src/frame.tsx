@@ -93,7 +93,7 @@ export function Frame({ children }: { children: ReactNode }) {
         </button>
       </nav>
       <header className="bar">
-        <Button className="find" onClick={() => setFinding(true)} aria-label={w.palette.open}>
+        <Button className="find" onClick={() => setFinding(true)}>
           <span className="row">
             <Icon name="search" size={15} />
             <span className="word">{w.palette.open}</span>

@@ -109,7 +109,7 @@ export const words = {
     chart: "Chart",
     table: "Table",
     both: "Table and chart",
-    rows: (count: string) => `${count} rows`,
+    rows: (count: string) => (count === "1" ? "1 row" : `${count} rows`),
     oneRow: "1 row",
     took: (time: string) => `in ${time}`,
     cached: "from the store: nothing it reads has changed",

@@ -22,7 +22,6 @@ function base(look: Look): Option {
     color: look.dark ? PALETTE_DARK : PALETTE,
     animation: false,
     textStyle: { color: look.ink, fontFamily: "system-ui, sans-serif" },
-    aria: { enabled: true, decal: { show: false } },
     grid: { left: 8, right: 16, top: 36, bottom: 8, outerBoundsMode: "same", containLabel: true },
     legend: { type: "scroll", top: 4, textStyle: { color: look.quiet }, icon: "roundRect", itemWidth: 12, itemHeight: 8 },
     // As drawn text, not as HTML: what stands in it comes from the data.
@@ -46,6 +45,14 @@ const axisLook = (look: Look) => ({
 
 const valueAxis = (look: Look) => ({ type: "value", ...axisLook(look), axisLabel: { color: look.quiet, fontSize: 11, formatter: (value: number) => compact(value) } });
 
+/** Few places are all named, as far as there is room; of many, those that do not touch. */
+function placesAxis(data: string[], look: Look): Option {
+  const usual = axisLook(look);
+  const few = data.length <= 12;
+  const label = few ? { ...usual.axisLabel, hideOverlap: false, interval: 0, width: Math.round(480 / Math.max(1, data.length)), overflow: "truncate" } : usual.axisLabel;
+  return { type: "category", data, ...usual, axisLabel: label };
+}
+
 function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table(spec, columns, rows);
@@ -56,7 +63,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look):
     tooltip: { ...(base(look).tooltip as Option), trigger: "axis", axisPointer: { type: kind === "bar" ? "shadow" : "line" } },
     legend: { ...(base(look).legend as Option), show: many },
     grid: { left: 8, right: 20, top: many ? 36 : 14, bottom: 8, containLabel: true },
-    xAxis: { type: "category", data: places.map((place) => placeText(place, type)), boundaryGap: kind === "bar", ...axisLook(look) },
+    xAxis: { ...placesAxis(places.map((place) => placeText(place, type)), look), boundaryGap: kind === "bar" },
     yAxis: valueAxis(look),
     series: series.map((one) => ({
       name: one.name,

@@ -1,6 +1,6 @@
 /** The SQL editor. */
 
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeCompletion, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { PostgreSQL, schemaCompletionSource, keywordCompletionSource, sql } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
@@ -64,6 +64,7 @@ function language(catalogue: Catalogue, functions: string[], schema: string) {
   return [
     sql({ dialect: PostgreSQL }),
     autocompletion({
+      icons: false,
       override: [
         tables,
         keywordCompletionSource(PostgreSQL, false),
@@ -87,6 +88,11 @@ export default function Editor({ value, catalogue, functions, schema, onChange, 
     const parent = box.current;
     if (!parent) return;
     const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content;
+    const go = (at: EditorView) => {
+      closeCompletion(at);
+      calls.current.onRun();
+      return true;
+    };
     const made = new EditorView({
       parent,
       state: EditorState.create({
@@ -94,8 +100,8 @@ export default function Editor({ value, catalogue, functions, schema, onChange, 
         extensions: [
           nonce ? EditorView.cspNonce.of(nonce) : [],
           keymap.of([
-            { key: "Mod-Enter", run: () => (calls.current.onRun(), true) },
-            { key: "Shift-Enter", run: () => (calls.current.onRun(), true) },
+            { key: "Mod-Enter", run: go },
+            { key: "Shift-Enter", run: go },
           ]),
           lineNumbers(),
           history(),
@@ -159,7 +165,9 @@ export default function Editor({ value, catalogue, functions, schema, onChange, 
     },
     clearMarks: () => {
       const made = view.current;
-      if (made) made.dispatch(setDiagnostics(made.state, []));
+      if (!made) return;
+      closeCompletion(made);
+      made.dispatch(setDiagnostics(made.state, []));
     },
     insert: (text) => {
       const made = view.current;

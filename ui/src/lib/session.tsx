@@ -47,10 +47,11 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     refetchOnWindowFocus: true,
   });
   const known = useMemo<Known>(() => {
+    // Nothing that one person saw is shown to the next.
+    const forget = () => queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
     const begin = (session: Session) => {
       setOver(false);
-      // Nothing that one person saw is shown to the next.
-      queries.clear();
+      forget();
       queries.setQueryData(["session"], session);
     };
     return {
@@ -61,8 +62,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       signOut: async () => {
         await api("DELETE", "/api/v1/session");
         const last = data ?? { setup: false, version: "", user: null };
-        queries.clear();
         queries.setQueryData(["session"], { ...last, user: null });
+        forget();
       },
     };
   }, [data, error, over, queries]);

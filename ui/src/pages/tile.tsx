@@ -92,8 +92,9 @@ export function TileView({ tile, params, fresh, moving, editing }: Props) {
 function Asked({ tile, question, params, fresh, editing, title }: { tile: Tile; question: string; params: Record<string, string>; fresh: number; editing?: TileEditing; title: string }) {
   const saved = useDocument<QuestionBody>("questions", question);
   const names = saved.data?.body.parameters?.map((one) => one.name) ?? [];
-  // Only what the question takes: a filter of others is no reason to ask again.
-  const own = useMemo(() => Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name))), [params, names.join()]);
+  // Only what the question takes: a filter of others is no reason to ask again. An empty one leaves
+  // the question's own default.
+  const own = useMemo(() => Object.fromEntries(Object.entries(params).filter(([name, value]) => names.includes(name) && value !== "")), [params, names.join()]);
   const answer = useQuery({
     queryKey: ["tile", question, saved.data?.version, own, fresh],
     enabled: saved.data !== undefined,

@@ -1,6 +1,6 @@
 /** What every page is made of: buttons, fields, dialogs, menus, tabs, and the three states of not having data. */
 
-import { type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode, useCallback, useEffect, useId, useRef, useState } from "react";
+import { type ButtonHTMLAttributes, cloneElement, type InputHTMLAttributes, isValidElement, type ReactNode, useCallback, useEffect, useId, useRef, useState } from "react";
 import { ApiError } from "../lib/api";
 import { words as w } from "../words";
 import { toast } from "./toasts";
@@ -32,13 +32,22 @@ export function Button({ look, why, className, disabled, onClick, ...rest }: But
   );
 }
 
+/** An input with its name above it; a hint is read out after it, and is no part of the name. */
 export function Field({ label, hint, children }: { label: string; hint?: string; children: ReactNode }) {
+  const id = useId();
+  const inside = hint && isValidElement<{ "aria-describedby"?: string }>(children) ? cloneElement(children, { "aria-describedby": id }) : children;
   return (
-    <label className="field">
-      <span>{label}</span>
-      {children}
-      {hint && <span className="small">{hint}</span>}
-    </label>
+    <div className="field">
+      <label className="field">
+        <span>{label}</span>
+        {inside}
+      </label>
+      {hint && (
+        <span id={id} className="small">
+          {hint}
+        </span>
+      )}
+    </div>
   );
 }
 
@@ -46,9 +55,9 @@ export function Text(props: InputHTMLAttributes<HTMLInputElement>) {
   return <input autoComplete="off" spellCheck={false} {...props} className="input" />;
 }
 
-export function Choice<T extends string>({ value, options, onChange, label, disabled }: { value: T; options: readonly (readonly [T, string])[]; onChange(value: T): void; label?: string; disabled?: boolean }) {
+export function Choice<T extends string>({ value, options, onChange, label, disabled, "aria-describedby": described }: { value: T; options: readonly (readonly [T, string])[]; onChange(value: T): void; label?: string; disabled?: boolean; "aria-describedby"?: string }) {
   return (
-    <select className="input" aria-label={label} value={value} disabled={disabled} onChange={(event) => onChange(event.target.value as T)}>
+    <select className="input" aria-label={label} aria-describedby={described} value={value} disabled={disabled} onChange={(event) => onChange(event.target.value as T)}>
       {options.map(([name, text]) => (
         <option key={name} value={name}>
           {text}

@@ -21,7 +21,6 @@ export const inMemory = (columns: Column[], rows: Row[]): RowSource => ({ column
 
 const LINE = 28;
 const HEAD = 44;
-const NUMBER = 56;
 /** Browsers give up on elements that are higher; more rows than fit are reached by pages of the source. */
 const HIGHEST = 15_000_000;
 
@@ -31,7 +30,7 @@ function widths(source: RowSource): number[] {
   return source.columns.map((column, i) => {
     const longest = rows.reduce((most, row) => Math.max(most, cell(row[i], column.type).length), 0);
     const wanted = Math.max(column.name.length * 7.6, column.type.length * 6.2, Math.min(longest, 60) * 7.2);
-    return Math.round(Math.min(Math.max(wanted + 24, 64), 420));
+    return Math.round(Math.min(Math.max(wanted + 24, 88), 420));
   });
 }
 
@@ -40,6 +39,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
   const [at, setAt] = useState({ row: 0, column: 0 });
   const [whole, setWhole] = useState<{ text: string; name: string } | null>(null);
   const sizes = useMemo(() => widths(source), [source]);
+  const numberWidth = Math.max(48, count(source.count).length * 7 + 20);
   const shown = Math.min(source.count, Math.floor(HIGHEST / LINE));
   const lines = useVirtualizer({ count: shown, getScrollElement: () => box.current, estimateSize: () => LINE, overscan: 8, paddingStart: HEAD });
   const columns = useVirtualizer({
@@ -48,7 +48,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     getScrollElement: () => box.current,
     estimateSize: (i) => sizes[i] ?? 120,
     overscan: 3,
-    paddingStart: NUMBER,
+    paddingStart: numberWidth,
   });
   useEffect(() => columns.measure(), [sizes, columns]);
   const items = lines.getVirtualItems();
@@ -96,6 +96,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     else return;
     event.preventDefault();
   };
+  const drawn = items.some((line) => line.index === at.row) && columns.getVirtualItems().some((item) => item.index === at.column);
   const width = columns.getTotalSize();
   return (
     <>
@@ -105,7 +106,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
         aria-label={label}
         aria-rowcount={source.count + 1}
         aria-colcount={source.columns.length}
-        aria-activedescendant={shown > 0 ? `cell-${at.row}-${at.column}` : undefined}
+        aria-activedescendant={drawn ? `cell-${at.row}-${at.column}` : undefined}
         // biome-ignore lint: a grid is moved in by keys
         tabIndex={0}
         ref={box}
@@ -127,7 +128,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
             const row = source.row(line.index);
             return (
               <div key={line.key} className="line" role="row" aria-rowindex={line.index + 2} style={{ top: line.start, width }}>
-                <div className="cell nr" role="rowheader" style={{ left: 0, width: NUMBER }}>
+                <div className="cell nr" role="rowheader" style={{ left: 0, width: numberWidth }}>
                   {count(line.index + 1)}
                 </div>
                 {columns.getVirtualItems().map((item) => {

@@ -81,7 +81,8 @@ pub(super) async fn ask(
     // Of before the query is planned: what changes meanwhile makes another answer.
     let generation = rooms.catalog.generation();
     let mut result = rooms.engine.query(request).await?;
-    let params = Value::from(asked.params.clone()).to_string();
+    // With the question: each has a history of its own.
+    let params = format!("{:?} {}", asked.question, Value::from(asked.params.clone()));
     let identity = (!facts.varies).then(|| {
         answer_identity(&AnswerFacts {
             sql: &asked.sql,
