@@ -9,8 +9,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## Show this
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-build: ## Build the binary for daily use
+build: ## Build the binary for daily use, with the web application
 	@ci/prepare.sh build
+	@ci/ui.sh
 	@cargo build --workspace --bin weir --locked
 
 demo: build ## Start Weir with a made-up company; show queries and their answers

@@ -14,6 +14,10 @@ need() { # need PROGRAM PACKAGE
     command -v "$1" >/dev/null 2>&1 || packages+=("$2")
 }
 need cc build-essential
+if ! command -v npm >/dev/null 2>&1; then
+    need node nodejs
+    packages+=(npm)
+fi
 if [ "$what" = bench ]; then
     need nginx nginx-light
 fi

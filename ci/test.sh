@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 ci/prepare.sh test
 ci/absences.sh
+# Before the binary, which holds it.
+ci/ui.sh test
 
 # One selection for building and testing, so that nothing is compiled twice.
 if cargo nextest --version >/dev/null 2>&1; then

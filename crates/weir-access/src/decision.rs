@@ -111,6 +111,19 @@ impl<'a> Rights<'a> {
         }
     }
 
+    pub(crate) fn is_local(&self) -> bool {
+        self.local
+    }
+
+    pub(crate) fn user(&self) -> Option<&'a User> {
+        self.user
+    }
+
+    /// Whether the token, if one is used, may be used for that.
+    pub(crate) fn token_covers(&self, action: Action, object: &Object<'_>) -> bool {
+        self.token.is_none_or(|token| token.covers(action, object))
+    }
+
     /// Decides one question.
     pub fn decide(&self, action: Action, object: &Object<'_>) -> Decision {
         if let Some(reason) = self.impossible(action, object) {

@@ -9,6 +9,7 @@
 mod access;
 mod audit;
 mod decision;
+mod document;
 mod grant;
 mod identity;
 mod limiter;
@@ -24,6 +25,7 @@ mod user;
 pub use access::{Access, AccessParts, MAX_TOKENS};
 pub use audit::{AuditEntry, AuditRecord, TamperedAudit, first_hash};
 pub use decision::{Decision, Reason, Rights};
+pub use document::{DocumentAction, DocumentOwner};
 pub use grant::{Grant, GrantObject, PUBLIC};
 pub use identity::{Auth, Identity};
 pub use limiter::{LoginLimiter, LoginSource};

@@ -17,6 +17,7 @@ mod sqlite;
 mod state;
 mod token;
 mod view;
+mod web;
 
 pub use access::{
     Actor, AuditLine, Build, NewToken, NewUser, Publication, PublicationTable, PublicationToken,
@@ -30,3 +31,7 @@ pub use source::{ClockPolicy, IpPolicy, Source, SourceSettings};
 pub use source_file::{SourceFile, SourceFileError};
 pub use token::OwnerToken;
 pub use view::View;
+pub use web::{
+    Document, DocumentKind, DocumentVersion, NewDocument, NewStoredResult, SavedDocument,
+    SessionSecret, Sharing, StoredResult,
+};

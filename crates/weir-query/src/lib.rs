@@ -21,6 +21,7 @@ mod params;
 mod plan;
 mod queue;
 mod registry;
+mod results;
 mod run;
 mod secured;
 mod session;
@@ -45,6 +46,10 @@ pub use error::{Position, QueryError, QueryErrorKind};
 pub use options::EngineOptions;
 pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
+pub use results::{
+    AnswerFacts, NamedParameter, ParameterType, ResultStore, ResultWriter, StoredRowsStream,
+    answer_identity, bind_named,
+};
 pub use session::CATALOG;
 pub use settings::Settings;
 pub use stream::{Command, Description, PinnedVersion, QueryResult, QueryStream};

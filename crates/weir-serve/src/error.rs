@@ -60,8 +60,13 @@ impl ApiError {
         )
     }
 
+    /// Whether it says that nobody was let in.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     pub(crate) fn too_many_attempts(seconds: u64) -> Self {
-        let message = "too many wrong tokens or passwords";
+        let message = format!("too many wrong tokens or passwords: wait {seconds} s");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
             .with_retry_after(seconds)
     }

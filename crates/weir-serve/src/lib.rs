@@ -7,8 +7,10 @@
 //! they say into HTTP.
 
 mod admin;
+mod app;
 mod auth;
 mod body;
+mod documents;
 mod error;
 mod health;
 mod intake;
@@ -19,9 +21,11 @@ mod peer;
 mod postgres;
 mod process;
 mod query;
+mod results;
 mod routes;
 mod runs;
 mod server;
+mod session;
 mod tail;
 mod tls;
 
@@ -38,6 +42,7 @@ use weir_query::Engine;
 pub use postgres::{PostgresOptions, serve_postgres};
 pub use runs::{Desk, Runs};
 pub use server::serve;
+pub use session::Setup;
 pub use tls::{Certificate, TlsError, fingerprint};
 
 /// What the fuzzers call: the decoders of foreign bytes, without a socket around them.
@@ -65,6 +70,8 @@ pub struct Services {
     pub runs: Runs,
     /// Slows guessing down, at all doors together.
     pub logins: Arc<LoginLimiter>,
+    /// The link by which the first owner comes in.
+    pub setup: Setup,
 }
 
 /// How the listener behaves.

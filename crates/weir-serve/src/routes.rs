@@ -8,20 +8,25 @@ use axum::routing::get;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use tokio_util::sync::CancellationToken;
 use weir_access::Action;
+use weir_query::ResultStore;
 
 use crate::auth::{Door, permitted, signed_in};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::server::ClientAddress;
-use crate::{Services, admin, health, openapi, query, runs, tail};
+use crate::session::Cookies;
+use crate::{
+    Services, admin, app, documents, health, openapi, query, results, runs, session, tail,
+};
 
 /// Every route but the intake's.
 pub(crate) fn router(
     services: &Services,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
+    cookies: Cookies,
 ) -> Router {
-    let door = Door::new(services.catalog.clone(), services.logins.clone());
+    let door = Door::new(services.catalog.clone(), services.logins.clone(), cookies);
     let may =
         |action| middleware::from_fn_with_state((services.catalog.clone(), action), permitted);
     // Live events are events as they came.
@@ -37,11 +42,13 @@ pub(crate) fn router(
             services.catalog.clone(),
         ))
         .merge(runs::router(services.runs.clone()).layer(may(Action::Operate)))
+        .merge(documents::router(services.catalog.clone()))
+        .merge(results::router(kept(services)))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));
     let calls = runs::calls(services.runs.clone(), door.clone());
     let metrics_page = Router::new()
         .route("/metrics", get(metrics_page))
-        .with_state((services.clone(), metrics.clone(), door));
+        .with_state((services.clone(), metrics.clone(), door.clone()));
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -49,10 +56,24 @@ pub(crate) fn router(
         .merge(known)
         .merge(metrics_page)
         .merge(calls)
+        .merge(session::router(
+            services.catalog.clone(),
+            door,
+            services.setup.clone(),
+        ))
         .merge(openapi::router())
-        .fallback(no_such_route)
+        .fallback(app_page)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(metrics, observe))
+}
+
+/// Returns what the routes of kept answers work with.
+pub(crate) fn kept(services: &Services) -> results::Rooms {
+    results::Rooms {
+        engine: services.engine.clone(),
+        catalog: services.catalog.clone(),
+        store: Arc::new(ResultStore::of(&services.lake)),
+    }
 }
 
 /// Metrics are for this machine, and for whoever may operate the lake.
@@ -70,8 +91,9 @@ async fn metrics_page(
     Ok(([(header::CONTENT_TYPE, kind)], metrics.text(&services)))
 }
 
-async fn no_such_route(uri: Uri) -> ApiError {
-    ApiError::not_found(format!("there is nothing at `{}`", uri.path()))
+/// What no route answers is the web application's.
+async fn app_page(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    app::answer(&method, &uri, &headers)
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> ApiError {
@@ -97,5 +119,5 @@ async fn observe(
     metrics.request(route, response.status());
     let (status, ms) = (response.status().as_u16(), start.elapsed().as_millis());
     tracing::debug!(target: "weir::access", %method, route, status, ms, "answered");
-    response
+    app::guarded(response)
 }

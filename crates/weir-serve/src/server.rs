@@ -23,8 +23,9 @@ use tower::ServiceExt;
 use crate::body::timed;
 use crate::intake::Intake;
 use crate::peer::client_address;
+use crate::session::Cookies;
 use crate::tls::Certificate;
-use crate::{ServeOptions, Services, routes};
+use crate::{ServeOptions, Services, results, routes};
 
 /// How long a client may take to agree on encryption.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -81,13 +82,22 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: CancellationToken,
 ) {
+    let public = options.public_url.as_deref();
+    let cookies = Cookies {
+        secure: options.certificate.is_some()
+            || public.is_some_and(|url| url.starts_with("https://")),
+    };
     let intake = Intake::new(&services, &options);
     let house = Arc::new(House {
-        others: routes::router(&services, intake.metrics(), shutdown.clone()),
+        others: routes::router(&services, intake.metrics(), shutdown.clone(), cookies),
         intake,
         trusted_proxies: options.trusted_proxies,
         body_timeout: options.body_timeout,
     });
+    tokio::spawn(results::expire_until(
+        routes::kept(&services),
+        shutdown.clone(),
+    ));
     let tls = options.certificate.map(Certificate::acceptor);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

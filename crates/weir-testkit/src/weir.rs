@@ -17,6 +17,7 @@ pub struct Weir {
     /// The write key of source `app`.
     pub key: String,
     url: String,
+    setup: Option<String>,
     child: Option<Child>,
     http: reqwest::Client,
     // Removed last, and kept when the test fails.
@@ -56,6 +57,7 @@ impl Weir {
             environment: vec![("WEIR_SERVER_LISTEN".into(), "127.0.0.1:0".into())],
             key,
             url: String::new(),
+            setup: None,
             child: None,
             http: reqwest::Client::builder().timeout(PATIENCE).build()?,
             temporary: None,
@@ -83,6 +85,11 @@ impl Weir {
     /// Returns the server's address.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the link by which the first owner sets a password; none when one can sign in.
+    pub fn setup_link(&self) -> Option<String> {
+        self.setup.clone()
     }
 
     /// Returns the server's process id.
@@ -130,6 +137,7 @@ impl Weir {
             bail!("the server did not start ({status}): {}", self.log());
         };
         self.url = started["url"].as_str().context("no url")?.to_owned();
+        self.setup = started["setup"].as_str().map(str::to_owned);
         self.child = Some(child);
         Ok(())
     }

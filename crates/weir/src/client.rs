@@ -90,6 +90,14 @@ impl Client {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// Returns how many tables of the lake cannot be read, if a server says so.
+    pub(crate) async fn unreadable_tables(&self) -> Option<u64> {
+        let ready = self.http.get(format!("{}/health/ready", self.url));
+        let answer = ready.timeout(Duration::from_secs(2)).send().await.ok()?;
+        let answer: serde_json::Value = answer.json().await.ok()?;
+        answer.get("unreadable_tables")?.as_u64()
+    }
+
     /// Sends a request and returns its successful answer.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<reqwest::Response, Failure> {
         let answer = request

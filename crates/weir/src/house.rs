@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weir_catalog::{Actor, Catalog, Upserted};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
@@ -107,6 +108,7 @@ impl House {
             engine,
             runs: flow.runs(),
             logins: Default::default(),
+            setup: Default::default(),
         };
         Ok(House {
             project,
@@ -213,6 +215,16 @@ impl Serving {
         self.postgres.as_ref().map(|(address, _)| *address)
     }
 
+    /// Returns the link by which the first owner sets a password; none when one can sign in.
+    pub(crate) fn setup_link(&self) -> Option<String> {
+        let services = &self.house.services;
+        let secret = services.setup.offer(&services.catalog)?;
+        let public = self.house.config.server.public_url.as_deref();
+        let url = public.unwrap_or(&self.url).trim_end_matches('/');
+        // After `#`: browsers keep that to themselves, so that no log has it.
+        Some(format!("{url}/setup#{secret}"))
+    }
+
     pub(crate) fn house(&self) -> &House {
         &self.house
     }
@@ -296,25 +308,37 @@ pub(crate) fn bind_as(address: SocketAddr, key: &str) -> Result<TcpListener, Fai
     })
 }
 
-/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
-pub(crate) async fn stop_signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, from the moment on at which they no longer just end the process.
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
-    tokio::spawn(async move {
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        // What was acknowledged is in the log; the next start takes it from there.
-        std::process::exit(1);
-    });
-    Ok(())
+    }
+
+    /// Waits for one of them; a second one ends the process at once.
+    pub(crate) async fn wait(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            // What was acknowledged is in the log; the next start takes it from there.
+            std::process::exit(1);
+        });
+    }
 }
 
 /// Makes the owner's token if there is none that anybody knows.

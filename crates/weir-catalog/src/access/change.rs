@@ -11,9 +11,9 @@ use crate::catalog::Catalog;
 use crate::error::{CatalogError, CatalogErrorKind};
 
 /// A change of rights under way: one transaction, ended with its audit record or not at all.
-pub(super) struct Change<'a> {
-    pub(super) tx: Transaction<'static, Sqlite>,
-    pub(super) now: DateTime<Utc>,
+pub(crate) struct Change<'a> {
+    pub(crate) tx: Transaction<'static, Sqlite>,
+    pub(crate) now: DateTime<Utc>,
     catalog: &'a Catalog,
     by: &'a Actor,
     access: Arc<Access>,
@@ -22,7 +22,7 @@ pub(super) struct Change<'a> {
 
 impl Catalog {
     /// Begins a change that `by` was found to be allowed.
-    pub(super) async fn change<'a>(
+    pub(crate) async fn change<'a>(
         &'a self,
         by: &'a Actor,
         action: &'static str,
@@ -121,7 +121,7 @@ fn only_owners(what: &str) -> CatalogError {
 
 impl Change<'_> {
     /// Writes the audit record, makes both durable, and takes the change over into memory.
-    pub(super) async fn commit(
+    pub(crate) async fn commit(
         mut self,
         object: impl Into<String>,
         before: Option<Value>,
@@ -148,13 +148,13 @@ impl Change<'_> {
     }
 
     /// Turns an error of the database into one of this change.
-    pub(super) fn failed(&self) -> impl Fn(sqlx::Error) -> CatalogError + use<> {
+    pub(crate) fn failed(&self) -> impl Fn(sqlx::Error) -> CatalogError + use<> {
         let action = self.action;
         move |error| CatalogError::database(action, error)
     }
 
     /// Returns the moment of the change, for storing.
-    pub(super) fn micros(&self) -> i64 {
+    pub(crate) fn micros(&self) -> i64 {
         self.now.timestamp_micros()
     }
 }

@@ -14,6 +14,7 @@ mod users;
 
 pub use actor::Actor;
 pub use audit::AuditLine;
+pub(crate) use change::Change;
 pub(crate) use load::load;
 pub use publications::{Build, Publication, PublicationTable, PublicationToken, PublicationView};
 pub use sources::Upserted;

@@ -11,6 +11,9 @@ use crate::catalog::Catalog;
 use crate::error::{CatalogError, CatalogErrorKind};
 use crate::view::View;
 
+/// A schema, and a name in it.
+type NameIn<'a> = (&'a str, &'a str);
+
 /// Tables and views that became visible at one instant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Publication {
@@ -103,7 +106,7 @@ impl Publication {
     }
 
     /// Returns the names that stand for something only before, and those that do only after.
-    fn gone_and_new(&self) -> (Vec<(&str, &str)>, Vec<(&str, &str)>) {
+    fn gone_and_new(&self) -> (Vec<NameIn<'_>>, Vec<NameIn<'_>>) {
         // A table may take the place of a view, and the other way round.
         let mut states: std::collections::BTreeMap<(&str, &str), (bool, bool)> = Default::default();
         for (schema, name, before, after) in self.names() {

@@ -2,6 +2,7 @@
 
 mod flusher;
 mod open;
+mod side;
 mod start;
 mod status;
 

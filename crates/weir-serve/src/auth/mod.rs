@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::Utc;
 use http::request::Parts;
-use http::{HeaderMap, header};
-use weir_access::{Action, Identity, LoginLimiter, LoginSource, Object, Refusal};
+use http::{HeaderMap, Method, header};
+use weir_access::{Action, Auth, Identity, LoginLimiter, LoginSource, Object, Refusal};
 use weir_catalog::{Actor, Catalog};
 use weir_query::Caller;
 
@@ -23,6 +23,7 @@ use self::password::Passwords;
 pub(crate) use self::sign_ins::{Attempt, SignIns};
 use crate::error::ApiError;
 use crate::server::ClientAddress;
+use crate::session::{Cookies, from_own_page};
 
 /// What a token starts with, so that one may stand where a password is asked for.
 const TOKENS: [&str; 2] = ["weir_", "wo_"];
@@ -34,6 +35,7 @@ pub(crate) struct Door {
     logins: Arc<LoginLimiter>,
     passwords: Arc<Passwords>,
     sign_ins: SignIns,
+    cookies: Cookies,
 }
 
 /// Somebody who was let in, as handlers see them.
@@ -56,6 +58,10 @@ impl SignedIn {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
     }
 }
 
@@ -81,13 +87,72 @@ enum Shown<'a> {
 }
 
 impl Door {
-    pub(crate) fn new(catalog: Catalog, logins: Arc<LoginLimiter>) -> Self {
+    pub(crate) fn new(catalog: Catalog, logins: Arc<LoginLimiter>, cookies: Cookies) -> Self {
         Self {
             sign_ins: SignIns::new(catalog.clone(), "http"),
             catalog,
             logins,
             passwords: Arc::default(),
+            cookies,
         }
+    }
+
+    /// Returns how sessions' cookies are written.
+    pub(crate) fn cookies(&self) -> Cookies {
+        self.cookies
+    }
+
+    /// Lets somebody in by a password that a page of ours asked for.
+    pub(crate) async fn by_password(
+        &self,
+        address: IpAddr,
+        headers: &HeaderMap,
+        user: String,
+        password: String,
+    ) -> Result<SignedIn, ApiError> {
+        let shown = Shown::Password { user, password };
+        let who = self.admit(address, headers, shown).await?;
+        match who.identity.auth() {
+            Auth::Password => Ok(who),
+            // A token is no password here: it would become a session that its end does not end.
+            _ => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// Lets somebody in by their session.
+    pub(crate) async fn resume(
+        &self,
+        address: IpAddr,
+        method: &Method,
+        headers: &HeaderMap,
+        secret: &str,
+    ) -> Result<SignedIn, ApiError> {
+        from_own_page(method, headers, secret)?;
+        match self.catalog.session(secret, Utc::now()).await? {
+            Some(identity) => Ok(SignedIn { identity, address }),
+            None => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// Tells an address to wait that has shown too many wrong secrets.
+    pub(crate) fn wait(&self, address: IpAddr) -> Result<(), ApiError> {
+        let source = LoginSource {
+            address,
+            user: None,
+        };
+        match self.logins.wait(&source, Instant::now()) {
+            Some(wait) => Err(ApiError::too_many_attempts(wait.as_secs() + 1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a wrong secret of an address.
+    pub(crate) fn wrong(&self, address: IpAddr) {
+        let source = LoginSource {
+            address,
+            user: None,
+        };
+        self.logins.failed(&source, Instant::now());
     }
 
     /// Finds out who a request from `address` comes from.
@@ -96,7 +161,15 @@ impl Door {
         address: IpAddr,
         headers: &HeaderMap,
     ) -> Result<SignedIn, ApiError> {
-        let shown = shown(headers);
+        self.admit(address, headers, shown(headers)).await
+    }
+
+    async fn admit(
+        &self,
+        address: IpAddr,
+        headers: &HeaderMap,
+        shown: Shown<'_>,
+    ) -> Result<SignedIn, ApiError> {
         let user = match &shown {
             // Sending nothing is no guess.
             Shown::Nothing => return Err(ApiError::unauthorized()),
@@ -108,17 +181,22 @@ impl Door {
             Some(wait) => Err(ApiError::too_many_attempts(wait.as_secs() + 1)),
             None => Ok(()),
         };
-        wait()?;
+        // A token cannot be guessed, so whoever has one need not wait for those who guess passwords.
+        if !matches!(shown, Shown::Token(_)) {
+            wait()?;
+        }
         let proved = match &shown {
             Shown::Nothing => Err(Refusal::Unknown),
-            Shown::Token(token) => self.token(token).await,
+            Shown::Token(token) => self.token(token, wait().is_err()).await,
             Shown::Password { user, password } => {
                 same_site(headers)?;
                 self.password(user, password).await?
             }
         };
         // Asked again: many guesses at once must gain nothing.
-        wait()?;
+        if user.is_some() || proved.is_err() {
+            wait()?;
+        }
         let attempt = Attempt { address, user };
         match proved {
             Ok(identity) => {
@@ -135,10 +213,10 @@ impl Door {
         }
     }
 
-    async fn token(&self, token: &str) -> Result<Identity, Refusal> {
+    async fn token(&self, token: &str, waits: bool) -> Result<Identity, Refusal> {
         match self.catalog.access().authenticate_token(token, Utc::now()) {
             // Another process may have made it a moment ago.
-            Err(Refusal::Unknown) => {
+            Err(Refusal::Unknown) if !waits => {
                 self.catalog.refresh_for_stranger().await;
                 self.catalog.access().authenticate_token(token, Utc::now())
             }
@@ -152,7 +230,7 @@ impl Door {
         password: &str,
     ) -> Result<Result<Identity, Refusal>, ApiError> {
         if TOKENS.iter().any(|prefix| password.starts_with(prefix))
-            && let Ok(identity) = self.token(password).await
+            && let Ok(identity) = self.token(password, false).await
         {
             // The name must fit, or be the word that stands for none.
             let fits = user == "token" || user == identity.user();
@@ -226,7 +304,7 @@ fn shown(headers: &HeaderMap) -> Shown<'_> {
 
 /// Refuses a password that a browser sent along for another site's page: it does so by itself, and
 /// whoever typed it once did not mean that page.
-fn same_site(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(crate) fn same_site(headers: &HeaderMap) -> Result<(), ApiError> {
     let site = headers
         .get("sec-fetch-site")
         .and_then(|site| site.to_str().ok());
@@ -250,7 +328,19 @@ pub(crate) async fn signed_in(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match door.sign_in(address, request.headers()).await {
+    let headers = request.headers();
+    let session = match headers.contains_key(header::AUTHORIZATION) {
+        true => None,
+        false => door.cookies.secret(headers),
+    };
+    let known = match session {
+        Some(secret) => {
+            door.resume(address, request.method(), headers, secret)
+                .await
+        }
+        None => door.sign_in(address, headers).await,
+    };
+    match known {
         Ok(signed_in) => {
             request.extensions_mut().insert(signed_in);
             next.run(request).await

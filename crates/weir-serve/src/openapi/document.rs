@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::paths::{Answer, OPERATIONS, Operation, Who, tag};
+use super::paths::{Answer, Operation, Who, operations, tag};
 use crate::query::FORMATS;
 
 /// The schemas of bodies and answers.
@@ -9,7 +9,7 @@ const SCHEMAS: &str = include_str!("schemas.json");
 /// Returns the whole document.
 pub(super) fn document() -> Value {
     let mut paths = Map::new();
-    for operation in OPERATIONS {
+    for operation in operations() {
         let at = paths.entry(operation.path).or_insert_with(|| {
             // Pages of other sites may send events, and nothing else.
             let mut at = json!({ "x-weir-cors": operation.is_intake() });
@@ -24,6 +24,7 @@ pub(super) fn document() -> Value {
     let schemas: Value = serde_json::from_str(SCHEMAS).unwrap_or_default();
     let tags = [
         ("queries", "SQL in, rows out"),
+        ("documents", "Questions and dashboards"),
         ("sources", "Where events come from, and what may send them"),
         ("lake", "Files and memory"),
         ("runs", "What runs when, and how it went"),
@@ -228,8 +229,7 @@ mod tests {
             &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
             &mut served_routes,
         );
-        let described: BTreeSet<(String, String)> = OPERATIONS
-            .iter()
+        let described: BTreeSet<(String, String)> = operations()
             .filter(|operation| !operation.is_intake())
             .map(|operation| (operation.path.to_owned(), operation.method.to_owned()))
             .collect();

@@ -2,6 +2,7 @@
 
 mod document;
 mod paths;
+mod paths_web;
 
 use axum::Router;
 use axum::routing::get;

@@ -36,7 +36,7 @@ pub(super) enum Who {
     Sender,
 }
 
-const fn user(
+pub(super) const fn user(
     method: &'static str,
     path: &'static str,
     id: &'static str,
@@ -71,7 +71,7 @@ const fn sender(
 }
 
 impl Operation {
-    const fn asking(
+    pub(super) const fn asking(
         mut self,
         query: &'static [(&'static str, &'static str, &'static str)],
     ) -> Self {
@@ -79,7 +79,7 @@ impl Operation {
         self
     }
 
-    const fn for_everybody(mut self) -> Self {
+    pub(super) const fn for_everybody(mut self) -> Self {
         self.who = Who::Everybody;
         self
     }
@@ -89,7 +89,7 @@ use Answer::{Json, Nothing, Other, Rows};
 
 const EVENTS: Answer = Json(200, "Accepted");
 
-pub(super) const OPERATIONS: &[Operation] = &[
+const OPERATIONS: &[Operation] = &[
     // --- queries ---
     user(
         "post",
@@ -848,6 +848,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .for_everybody(),
 ];
 
+/// Returns every operation.
+pub(super) fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(super::paths_web::WEB)
+}
+
 /// The first part of a path is what its operations are about.
 pub(super) fn tag(operation: &Operation) -> &'static str {
     if operation.is_intake() {
@@ -859,7 +864,9 @@ pub(super) fn tag(operation: &Operation) -> &'static str {
         .split('/')
         .next()
     {
-        Some("query" | "queries") => "queries",
+        Some("query" | "queries" | "results") => "queries",
+        Some("questions" | "dashboards") => "documents",
+        Some("session" | "setup") => "users",
         Some("sources" | "keys" | "rebuild" | "tail") => "sources",
         Some("lake") => "lake",
         Some("runs" | "schedules" | "backfills") => "runs",

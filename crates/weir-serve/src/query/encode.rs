@@ -14,6 +14,7 @@ use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 use weir_query::{QueryResult, type_name};
 
 use super::failure::Failure;
@@ -21,7 +22,7 @@ use super::format::Format;
 use super::parquet::ParquetFile;
 
 /// Writes one result: a head, batches, an end.
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     form: Form,
     started: Instant,
     rows: u64,
@@ -44,6 +45,19 @@ enum Form {
     Parquet(Box<ParquetFile>),
 }
 
+/// Returns names and types, as SQL calls them.
+pub(crate) fn columns(schema: &SchemaRef) -> Value {
+    let columns: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| Column {
+            name: field.name(),
+            kind: type_name(field.data_type()),
+        })
+        .collect();
+    serde_json::to_value(columns).unwrap_or_default()
+}
+
 #[derive(Serialize)]
 struct Column<'a> {
     name: &'a str,
@@ -52,38 +66,44 @@ struct Column<'a> {
 }
 
 impl Encoder {
-    pub(super) fn new(format: Format, result: &QueryResult) -> Result<Self, ArrowError> {
-        let schema = result.schema.clone();
+    pub(crate) fn new(format: Format, result: &QueryResult) -> Result<Self, ArrowError> {
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|error| ArrowError::JsonError(error.to_string()))
+        };
+        let versions = json(serde_json::to_string(&result.versions))?;
+        let affected = match result.command.rows {
+            Some(rows) => format!(",\"rows_affected\":{rows}"),
+            None => String::new(),
+        };
+        let tail = format!(
+            ",\"versions\":{versions},\"command\":\"{}\"{affected}",
+            result.command.tag
+        );
+        let columns = columns(&result.schema);
+        Self::of(
+            format,
+            &result.schema,
+            (&result.id.to_string(), &columns, tail),
+            result.started,
+        )
+    }
+
+    /// Returns one for rows of `schema`; in JSON, before them stand an id and the columns, and
+    /// behind them what `tail` holds: members, each with a comma before it.
+    pub(crate) fn of(
+        format: Format,
+        schema: &SchemaRef,
+        (id, columns, tail): (&str, &Value, String),
+        started: Instant,
+    ) -> Result<Self, ArrowError> {
+        let schema = schema.clone();
         let form = match format {
             Format::Json => {
-                let columns: Vec<_> = schema
-                    .fields()
-                    .iter()
-                    .map(|field| Column {
-                        name: field.name(),
-                        kind: type_name(field.data_type()),
-                    })
-                    .collect();
-                let json = |value: serde_json::Result<String>| {
-                    value.map_err(|error| ArrowError::JsonError(error.to_string()))
-                };
-                let columns = json(serde_json::to_string(&columns))?;
-                let versions = json(serde_json::to_string(&result.versions))?;
-                let affected = match result.command.rows {
-                    Some(rows) => format!(",\"rows_affected\":{rows}"),
-                    None => String::new(),
-                };
-                let head = format!(
-                    "{{\"query_id\":\"{}\",\"columns\":{columns},\"rows\":[",
-                    result.id
-                );
+                let head = format!("{{\"query_id\":\"{id}\",\"columns\":{columns},\"rows\":[");
                 Form::Json {
                     plain: plain(&schema, Flat::Json),
                     head,
-                    tail: format!(
-                        ",\"versions\":{versions},\"command\":\"{}\"{affected}}}\n",
-                        result.command.tag
-                    ),
+                    tail,
                 }
             }
             Format::JsonLines => Form::JsonLines {
@@ -100,13 +120,25 @@ impl Encoder {
         };
         Ok(Self {
             form,
-            started: result.started,
+            started,
             rows: 0,
         })
     }
 
+    /// Changes what stands behind the rows, in JSON.
+    pub(crate) fn set_tail(&mut self, text: String) {
+        if let Form::Json { tail, .. } = &mut self.form {
+            *tail = text;
+        }
+    }
+
+    /// Returns how many rows were written.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Returns what comes before the first row.
-    pub(super) fn head(&mut self) -> Result<Bytes, ArrowError> {
+    pub(crate) fn head(&mut self) -> Result<Bytes, ArrowError> {
         match &mut self.form {
             Form::Json { head, .. } => Ok(Bytes::from(std::mem::take(head))),
             Form::JsonLines { .. } => Ok(Bytes::new()),
@@ -122,7 +154,7 @@ impl Encoder {
     }
 
     /// Returns the rows of `batch`, or some of them and of those before.
-    pub(super) fn batch(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
+    pub(crate) fn batch(&mut self, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
         let first = self.rows == 0;
         self.rows += batch.num_rows() as u64;
         match &mut self.form {
@@ -149,12 +181,12 @@ impl Encoder {
     }
 
     /// Returns what comes after the last row.
-    pub(super) fn end(&mut self) -> Result<Bytes, ArrowError> {
+    pub(crate) fn end(&mut self) -> Result<Bytes, ArrowError> {
         match &mut self.form {
             Form::Json { tail, .. } => {
                 let elapsed = self.started.elapsed().as_millis();
                 let counts = format!("],\"row_count\":{},\"elapsed_ms\":{elapsed}", self.rows);
-                Ok(Bytes::from(counts + tail))
+                Ok(Bytes::from(counts + tail + "}\n"))
             }
             Form::JsonLines { .. } | Form::Csv { .. } => Ok(Bytes::new()),
             Form::Arrow(writer) => {
@@ -167,7 +199,7 @@ impl Encoder {
 
     /// Returns an end that tells the rows are not all; none where the format has no way to, and the
     /// connection must break instead.
-    pub(super) fn broken(&self, failure: &Failure) -> Option<Bytes> {
+    pub(crate) fn broken(&self, failure: &Failure) -> Option<Bytes> {
         let error = serde_json::to_string(failure).ok()?;
         match &self.form {
             Form::Json { .. } => {
@@ -209,7 +241,7 @@ fn separated(lines: &[u8], first: bool) -> Vec<u8> {
 
 /// What a format can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flat {
+pub(crate) enum Flat {
     Json,
     /// No lists and records.
     Csv,
@@ -217,7 +249,7 @@ pub(super) enum Flat {
 }
 
 /// Returns the schema with types that have no form in a format replaced by text.
-pub(super) fn plain(schema: &SchemaRef, flat: Flat) -> SchemaRef {
+pub(crate) fn plain(schema: &SchemaRef, flat: Flat) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| match field.data_type() {
         DataType::Interval(_) | DataType::Duration(_) | DataType::Union(..) => text(field),
         DataType::Null if flat == Flat::Parquet => text(field),
@@ -241,7 +273,7 @@ fn schema_of_text(schema: &SchemaRef) -> SchemaRef {
     ))
 }
 
-pub(super) fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch
         .columns()
         .iter()

@@ -8,7 +8,7 @@ use weir_query::{QueryError, QueryErrorKind};
 
 /// A query's error as HTTP clients see it.
 #[derive(Debug, Serialize)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     code: &'static str,
     sqlstate: &'static str,
     message: String,

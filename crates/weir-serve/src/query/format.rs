@@ -2,7 +2,7 @@ use http::{HeaderMap, header};
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// One document: columns, rows as arrays, what was read.
     Json,
     /// One object per line.
@@ -16,10 +16,10 @@ pub(super) enum Format {
 }
 
 impl Format {
-    pub(super) const NAMES: [&str; 5] = ["json", "ndjson", "csv", "arrow", "parquet"];
+    pub(crate) const NAMES: [&str; 5] = ["json", "ndjson", "csv", "arrow", "parquet"];
 
     /// Returns the format a name stands for.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "json" => Format::Json,
             "ndjson" | "jsonl" => Format::JsonLines,
@@ -31,7 +31,7 @@ impl Format {
     }
 
     /// Returns the first format of the `Accept` header that is one of ours; JSON when none is.
-    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         headers
             .get_all(header::ACCEPT)
             .iter()
@@ -50,7 +50,7 @@ impl Format {
             .unwrap_or(Format::Json)
     }
 
-    pub(super) fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Format::Json => "application/json",
             Format::JsonLines => "application/x-ndjson",

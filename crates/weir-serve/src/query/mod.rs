@@ -7,8 +7,11 @@ mod parquet;
 mod route;
 mod transactions;
 
-pub(crate) use route::router;
-pub(crate) use transactions::transactions;
+pub(crate) use encode::{Encoder, Flat, columns, plain, to_plain};
+pub(crate) use failure::Failure;
+pub(crate) use format::Format;
+pub(crate) use route::{Chunk, broken_off, router, streamed, unwritable};
+pub(crate) use transactions::{Refusal, transactions};
 
 /// The names of the formats of rows.
 pub(crate) const FORMATS: [&str; 5] = format::Format::NAMES;

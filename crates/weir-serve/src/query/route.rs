@@ -180,11 +180,18 @@ async fn answer(engine: &Engine, mut result: QueryResult, format: Format) -> Res
     engine
         .executor()
         .spawn(write(result, first, encoder, sender));
+    let mut response = streamed(receiver, format);
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(QUERY_ID, id);
+    }
+    response
+}
+
+/// Returns an answer whose body arrives in chunks.
+pub(crate) fn streamed(receiver: mpsc::Receiver<Chunk>, format: Format) -> Response {
     let chunks = stream::unfold(receiver, |mut receiver| async {
-        receiver
-            .recv()
-            .await
-            .map(|chunk: Result<Bytes, QueryError>| (chunk, receiver))
+        receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let mut response = Response::new(Body::from_stream(chunks));
     let headers = response.headers_mut();
@@ -193,13 +200,10 @@ async fn answer(engine: &Engine, mut result: QueryResult, format: Format) -> Res
         HeaderValue::from_static(format.content_type()),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(QUERY_ID, id);
-    }
     response
 }
 
-fn unwritable(error: &arrow::error::ArrowError) -> Response {
+pub(crate) fn unwritable(error: &arrow::error::ArrowError) -> Response {
     tracing::error!(%error, "result cannot be written");
     ApiError::new(
         http::StatusCode::INTERNAL_SERVER_ERROR,
@@ -210,7 +214,8 @@ fn unwritable(error: &arrow::error::ArrowError) -> Response {
     .into_response()
 }
 
-type Chunk = Result<Bytes, QueryError>;
+/// A piece of an answer; an error breaks the connection.
+pub(crate) type Chunk = Result<Bytes, QueryError>;
 
 async fn write(
     mut result: QueryResult,
@@ -262,7 +267,7 @@ async fn write(
 }
 
 /// An error of the body, which breaks the connection: the reader sees that rows are missing.
-fn broken_off() -> QueryError {
+pub(crate) fn broken_off() -> QueryError {
     QueryError::unwritable()
 }
 

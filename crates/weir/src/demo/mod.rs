@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::command::create_project;
 use crate::failure::{Explain, Failure};
 use crate::flow::Follower;
-use crate::house::{House, Serving, bind, stop_signal};
+use crate::house::{House, Serving, StopSignals, bind};
 use crate::postgres;
 use crate::project::{CONFIG_FILE, Project};
 use crate::ui::Ui;
@@ -53,6 +53,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         format: LogFormat::Text,
     });
     let (project, key, mut serving) = open(&options, ui).await?;
+    let stop = StopSignals::listen()?;
     serving.run_schedules(ui).await;
     ui.headed("Weir is running at", serving.url());
     ui.status(format!(
@@ -75,6 +76,9 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let mut follower = Follower::new(client.clone(), ui);
         let late = Sender::new(serving.url(), &key)?;
         let payouts = schedules::pay_out_late(&client, &late);
+        if let Some(link) = serving.setup_link() {
+            ui.headed("Look at it in a browser:", link);
+        }
         if options.once {
             // Whatever fails and recovers meanwhile is shown.
             return tokio::select! {
@@ -96,7 +100,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
     };
     let done = tokio::select! {
         done = work => done,
-        stopped = stop_signal() => stopped,
+        () = stop.wait() => Ok(()),
     };
     ui.status("Stopping: committing what is in memory.");
     serving.stop().await?;

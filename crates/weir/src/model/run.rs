@@ -26,6 +26,7 @@ use super::warehouse::WeirWarehouse;
 use super::{artifacts, check, time};
 use crate::command::Global;
 use crate::failure::{Explain, Failure};
+use crate::house::StopSignals;
 use crate::ui::Ui;
 
 /// Returns dbt's word for a command.
@@ -407,10 +408,11 @@ pub(crate) async fn cancellable<T: Send + 'static>(
     cancellation: &Arc<Cancellation>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
+    let stop = StopSignals::listen()?;
     let mut work = tokio::task::spawn_blocking(work);
     tokio::select! {
         done = &mut work => return done.explain(|| "the work ended in the middle".into()),
-        signal = crate::house::stop_signal() => signal?,
+        () = stop.wait() => {}
     }
     cancellation.cancel().await;
     work.await.explain(|| "the work ended in the middle".into())

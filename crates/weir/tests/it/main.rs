@@ -1,6 +1,7 @@
 //! The running binary: commands with their exit codes and streams, and the server behind `weir up`.
 
 mod access;
+mod app;
 mod commands;
 mod crash;
 mod disk;

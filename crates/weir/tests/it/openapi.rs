@@ -19,6 +19,7 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
     // In the order of the document.
     let samples = json!({
         "post /api/v1/query": {"body": {"sql": "SELECT $1::bigint AS a, event FROM app.tracks", "params": [1]}},
+        "get /api/v1/publications/by-token": {"path": "/api/v1/publications/by-token?app=a&sequence=1"},
         "get /api/v1/query": {"path": "/api/v1/query?sql=SELECT%201%20AS%20a"},
         "put /api/v1/sources/{name}": {"path": "/api/v1/sources/shop", "body": {"ip": "drop", "enabled": true}},
         "post /api/v1/keys": {"body": {"source": "shop", "label": "web"}},
@@ -36,6 +37,10 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
         "post /api/v1/grants/revoke": {"body": {"grantee": "owner", "schema": "app", "privileges": ["select"]}},
         "post /api/v1/tokens": {"body": {"scopes": ["read"], "label": "a notebook", "expires_in_days": 3}},
         "delete /api/v1/tokens/{token}": {"path": "/api/v1/tokens/1"},
+        "post /api/v1/results": {"body": {"sql": "SELECT {{a}} AS a, event FROM app.tracks", "params": {"a": "x"}, "rows": 10}},
+        "post /api/v1/questions": {"body": {"name": "Seen", "body": {"sql": "SELECT 1 AS a"}}},
+        "post /api/v1/dashboards": {"body": {"name": "Shop", "sharing": "edit", "body": {"tiles": []}}},
+        "post /api/v1/dashboards/yaml": {"body": {"yaml": "version: 1\nname: Shop\ntiles: []\n"}},
     });
     let variables = [
         ("URL", weir.url()),

@@ -1,0 +1,7 @@
+//! `/api/v1/questions` and `/api/v1/dashboards`: what people keep to look at again, with all its
+//! versions. Who may do what is the catalog's to say.
+
+mod route;
+mod yaml;
+
+pub(crate) use route::router;

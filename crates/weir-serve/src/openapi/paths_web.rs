@@ -1,0 +1,258 @@
+//! The routes that the web application made necessary; programs use them as well.
+
+use super::paths::Answer::{Json, Nothing, Other, Rows};
+use super::paths::{Operation, user};
+
+pub(super) const WEB: &[Operation] = &[
+    // --- sessions ---
+    user(
+        "get",
+        "/api/v1/session",
+        "session",
+        None,
+        Json(200, "Session"),
+        "Tells who a browser's cookie stands for",
+    )
+    .for_everybody(),
+    user(
+        "post",
+        "/api/v1/session",
+        "signIn",
+        Some("SignIn"),
+        Json(200, "Session"),
+        "Begins a session: its secret is in a cookie",
+    )
+    .for_everybody(),
+    user(
+        "delete",
+        "/api/v1/session",
+        "signOut",
+        None,
+        Nothing(204),
+        "Ends the session",
+    )
+    .for_everybody(),
+    user(
+        "put",
+        "/api/v1/session/password",
+        "changePassword",
+        Some("ChangePassword"),
+        Json(200, "Session"),
+        "Changes one's own password, and ends one's other sessions",
+    ),
+    user(
+        "post",
+        "/api/v1/setup",
+        "setUp",
+        Some("SetUp"),
+        Json(200, "Session"),
+        "Makes the first owner who can sign in, with the secret that `weir up` printed",
+    )
+    .for_everybody(),
+    // --- answers ---
+    user(
+        "post",
+        "/api/v1/results",
+        "ask",
+        Some("Ask"),
+        Rows,
+        "Answers a question and keeps the answer; the same on unchanged data comes from the store",
+    ),
+    user(
+        "get",
+        "/api/v1/results",
+        "listResults",
+        None,
+        Json(200, "Results"),
+        "Lists one's own answers, newest first",
+    )
+    .asking(&[
+        ("question", "string", "Only those of this question"),
+        ("limit", "integer", "How many"),
+    ]),
+    user(
+        "get",
+        "/api/v1/results/{id}",
+        "result",
+        None,
+        Json(200, "Result"),
+        "Describes an answer that one may see",
+    ),
+    user(
+        "delete",
+        "/api/v1/results/{id}",
+        "deleteResult",
+        None,
+        Nothing(204),
+        "Removes an answer",
+    ),
+    user(
+        "get",
+        "/api/v1/results/{id}/rows",
+        "resultRows",
+        None,
+        Rows,
+        "Returns rows of an answer: all of them as a file, or a part",
+    )
+    .asking(&[
+        ("offset", "integer", "Rows to leave out first"),
+        ("limit", "integer", "Rows at most"),
+        ("format", "format", "How rows are written"),
+    ]),
+    user(
+        "put",
+        "/api/v1/results/{id}/pinned",
+        "pinResult",
+        Some("Pinned"),
+        Nothing(204),
+        "Keeps an answer for good, or no longer",
+    ),
+    // --- questions ---
+    user(
+        "get",
+        "/api/v1/questions",
+        "listQuestions",
+        None,
+        Json(200, "Questions"),
+        "Lists the questions that one may open",
+    ),
+    user(
+        "post",
+        "/api/v1/questions",
+        "createQuestion",
+        Some("Draft"),
+        Json(201, "SavedDocument"),
+        "Saves a question",
+    ),
+    user(
+        "get",
+        "/api/v1/questions/{id}",
+        "question",
+        None,
+        Json(200, "SavedDocument"),
+        "Returns a question",
+    )
+    .asking(&[("version", "integer", "The newest without it")]),
+    user(
+        "put",
+        "/api/v1/questions/{id}",
+        "updateQuestion",
+        Some("Draft"),
+        Json(200, "SavedDocument"),
+        "Saves a new version; 409 when somebody else did meanwhile",
+    ),
+    user(
+        "delete",
+        "/api/v1/questions/{id}",
+        "deleteQuestion",
+        None,
+        Nothing(204),
+        "Removes a question; its versions stay",
+    ),
+    user(
+        "get",
+        "/api/v1/questions/{id}/versions",
+        "questionVersions",
+        None,
+        Json(200, "Versions"),
+        "Lists the versions of a question",
+    ),
+    user(
+        "put",
+        "/api/v1/questions/{id}/certified",
+        "certifyQuestion",
+        Some("Certified"),
+        Nothing(204),
+        "Vouches for a question, or no longer",
+    ),
+    user(
+        "post",
+        "/api/v1/questions/{id}/restore",
+        "restoreQuestion",
+        None,
+        Nothing(204),
+        "Brings a removed question back",
+    ),
+    // --- dashboards ---
+    user(
+        "get",
+        "/api/v1/dashboards",
+        "listDashboards",
+        None,
+        Json(200, "Dashboards"),
+        "Lists the dashboards that one may open",
+    ),
+    user(
+        "post",
+        "/api/v1/dashboards",
+        "createDashboard",
+        Some("Draft"),
+        Json(201, "SavedDocument"),
+        "Saves a dashboard",
+    ),
+    user(
+        "get",
+        "/api/v1/dashboards/{id}",
+        "dashboard",
+        None,
+        Json(200, "SavedDocument"),
+        "Returns a dashboard",
+    )
+    .asking(&[("version", "integer", "The newest without it")]),
+    user(
+        "put",
+        "/api/v1/dashboards/{id}",
+        "updateDashboard",
+        Some("Draft"),
+        Json(200, "SavedDocument"),
+        "Saves a new version; 409 when somebody else did meanwhile",
+    ),
+    user(
+        "delete",
+        "/api/v1/dashboards/{id}",
+        "deleteDashboard",
+        None,
+        Nothing(204),
+        "Removes a dashboard; its versions stay",
+    ),
+    user(
+        "get",
+        "/api/v1/dashboards/{id}/versions",
+        "dashboardVersions",
+        None,
+        Json(200, "Versions"),
+        "Lists the versions of a dashboard",
+    ),
+    user(
+        "put",
+        "/api/v1/dashboards/{id}/certified",
+        "certifyDashboard",
+        Some("Certified"),
+        Nothing(204),
+        "Vouches for a dashboard, or no longer",
+    ),
+    user(
+        "post",
+        "/api/v1/dashboards/{id}/restore",
+        "restoreDashboard",
+        None,
+        Nothing(204),
+        "Brings a removed dashboard back",
+    ),
+    user(
+        "get",
+        "/api/v1/dashboards/{id}/yaml",
+        "dashboardYaml",
+        None,
+        Other("application/yaml"),
+        "Returns a dashboard as text for `dashboards/*.yml`",
+    ),
+    user(
+        "post",
+        "/api/v1/dashboards/yaml",
+        "readDashboardYaml",
+        Some("Yaml"),
+        Json(200, "ReadDashboard"),
+        "Reads such a text, and stores nothing",
+    ),
+];

@@ -1,0 +1,147 @@
+/** A chart of an answer, of any kind, with what chooses it. */
+
+import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
+import { Badge, Choice, Empty, Field, Waiting } from "../parts/basics";
+import { Grid, inMemory } from "../parts/grid";
+import { cell, count, isNumber } from "../lib/format";
+import type { Column, Row } from "../lib/rows";
+import { words as w } from "../words";
+import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
+
+const Engine = lazy(() => import("./engine"));
+
+/** A drawing that fails leaves the page as it is. */
+class Fence extends Component<{ children: ReactNode }, { failed: boolean }> {
+  override state = { failed: false };
+  static getDerivedStateFromError() {
+    return { failed: true };
+  }
+  override render() {
+    return this.state.failed ? <Cannot /> : this.props.children;
+  }
+}
+
+function Cannot() {
+  return (
+    <div className="message">
+      <Empty title={w.chart.cannot}>{w.chart.cannotHint}</Empty>
+    </div>
+  );
+}
+
+function BigNumber({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
+  const at = columns.findIndex((column) => column.name === spec.y?.[0]);
+  const column = columns[at];
+  if (!column) return <Cannot />;
+  const value = rows[0]?.[at];
+  const now = numeric(value);
+  const before = numeric(rows[1]?.[at]);
+  const change = now !== null && before !== null && before !== 0 ? (now - before) / Math.abs(before) : null;
+  return (
+    <div className="bignumber">
+      <b>{cell(value, column.type)}</b>
+      <span className="quiet">{column.name}</span>
+      {change !== null && (
+        <span className={change >= 0 ? "up" : "down"}>
+          {change >= 0 ? "▲" : "▼"} {(Math.abs(change) * 100).toFixed(1)} % · {w.chart.previous(cell(rows[1]?.[at], column.type))}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function Pivot({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
+  const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
+  const { places, series } = useMemo(() => table(spec, columns, rows), [spec, columns, rows]);
+  const source = useMemo(() => {
+    const heads = [{ name: spec.x ?? "", type: "text" }, ...series.map((one) => ({ name: one.name, type: "numeric" })), { name: "Σ", type: "numeric" }];
+    const lines = places.map((place, i) => {
+      const values = series.map((one) => one.values[i] ?? null);
+      return [placeText(place, type), ...values, values.reduce<number>((sum, value) => sum + (value ?? 0), 0)];
+    });
+    return inMemory(heads, lines);
+  }, [spec.x, series, places, type]);
+  return <Grid source={source} label={w.chart.kinds.pivot} />;
+}
+
+export function Chart({ spec, columns, rows, title, all, onPick }: { spec: ChartSpec; columns: Column[]; rows: Row[]; title: string; all?: number; onPick?: (name: string) => void }) {
+  const used = useMemo(() => fitted(spec, columns, rows), [spec, columns, rows]);
+  const source = useMemo(() => inMemory(columns, rows), [columns, rows]);
+  if (rows.length === 0) {
+    return (
+      <div className="message">
+        <Empty title={w.ask.noRows} />
+      </div>
+    );
+  }
+  if (used.kind === "table") return <Grid source={source} label={title} />;
+  const cut = all !== undefined && all > rows.length && <Badge look="warn">{w.chart.cut(count(rows.length), count(all))}</Badge>;
+  let drawn: ReactNode;
+  if (used.kind === "number") drawn = <BigNumber spec={used} columns={columns} rows={rows} />;
+  else if (used.kind === "pivot") drawn = <Pivot spec={used} columns={columns} rows={rows} />;
+  else if (!used.y?.length) drawn = <Cannot />;
+  else
+    drawn = (
+      <div className="chart">
+        <Fence key={JSON.stringify(used)}>
+          <Suspense fallback={<Waiting />}>
+            <Engine spec={used} columns={columns} rows={rows} title={title} onPick={onPick} />
+          </Suspense>
+        </Fence>
+      </div>
+    );
+  return (
+    <>
+      {drawn}
+      {cut}
+    </>
+  );
+}
+
+/** What kind of chart, and of which columns. */
+export function ChartChoice({ spec, columns, rows, onChange }: { spec: ChartSpec; columns: Column[]; rows: Row[]; onChange(spec: ChartSpec): void }) {
+  const used = fitted(spec, columns, rows);
+  const names = columns.map((column) => [column.name, column.name] as const);
+  const numbers = columns.filter((column) => isNumber(column.type)).map((column) => [column.name, column.name] as const);
+  const change = (part: Partial<ChartSpec>) => onChange({ ...used, ...part });
+  const kinds = KINDS.map((kind) => [kind, w.chart.kinds[kind]] as const);
+  const plain = used.kind === "table" || used.kind === "number" || used.kind === "histogram";
+  return (
+    <div className="chartbar">
+      <Field label={w.chart.kind}>
+        <Choice<ChartKind> value={used.kind} options={kinds} onChange={(kind) => change({ kind })} />
+      </Field>
+      {!plain && (
+        <Field label={w.chart.x}>
+          <Choice value={used.x ?? ""} options={names} onChange={(x) => change({ x })} />
+        </Field>
+      )}
+      {used.kind !== "table" && (
+        <Field label={w.chart.y}>
+          <Choice value={used.y?.join("\0") ?? ""} options={choices(numbers, used)} onChange={(y) => change({ y: y.split("\0").filter(Boolean) })} />
+        </Field>
+      )}
+      {!plain && used.kind !== "pie" && used.kind !== "funnel" && (
+        <Field label={w.chart.series}>
+          <Choice value={used.series ?? ""} options={[["", w.chart.none], ...names]} onChange={(series) => change({ series: series || undefined })} />
+        </Field>
+      )}
+      {(used.kind === "bar" || used.kind === "area") && (
+        <label className="check">
+          <input type="checkbox" checked={used.stacked ?? false} onChange={(event) => change({ stacked: event.target.checked })} />
+          {w.chart.stacked}
+        </label>
+      )}
+    </div>
+  );
+}
+
+/** Each column of numbers alone, all of them, and what is chosen now. */
+function choices(numbers: (readonly [string, string])[], used: ChartSpec): (readonly [string, string])[] {
+  const found = [...numbers];
+  const all = numbers.map(([name]) => name);
+  if (all.length > 1) found.push([all.join("\0"), all.join(", ")]);
+  const now = used.y?.join("\0") ?? "";
+  if (!found.some(([name]) => name === now)) found.push([now, used.y?.join(", ") ?? ""]);
+  return found;
+}

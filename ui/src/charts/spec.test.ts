@@ -1,0 +1,54 @@
+import { expect, it } from "vitest";
+import { bins, fitted, numeric, placeText, suggest, table } from "./spec";
+
+const day = { name: "day", type: "date" };
+const kind = { name: "kind", type: "text" };
+const n = { name: "n", type: "bigint" };
+const price = { name: "price", type: "numeric(10,2)" };
+
+it("chooses a chart that fits", () => {
+  expect(suggest([n], [[1]])).toEqual({ kind: "number", y: ["n"] });
+  expect(suggest([kind], [["a"], ["b"]]).kind).toBe("table");
+  expect(suggest([day, n, price], [["2026-01-01", 1, "2"], ["2026-01-02", 1, "2"]])).toEqual({ kind: "line", x: "day", y: ["n", "price"] });
+  expect(suggest([day, kind, n], [["2026-01-01", "a", 1], ["2026-01-02", "b", 1]])).toEqual({ kind: "line", x: "day", y: ["n"], series: "kind" });
+  expect(suggest([kind, n], [["a", 1], ["b", 2]])).toMatchObject({ kind: "bar", x: "kind" });
+  expect(suggest([n], [[1], [2]]).kind).toBe("histogram");
+});
+
+it("makes a series of each value, in time's order, and adds up", () => {
+  const rows = [
+    ["2026-01-02", "a", 2],
+    ["2026-01-01", "a", 1],
+    ["2026-01-02", "b", 5],
+    ["2026-01-02", "b", 1],
+  ];
+  const made = table({ kind: "line", x: "day", y: ["n"], series: "kind" }, [day, kind, n], rows);
+  expect(made.places).toEqual(["2026-01-01", "2026-01-02"]);
+  expect(made.series).toEqual([
+    { name: "a", values: [1, 2] },
+    { name: "b", values: [null, 6] },
+  ]);
+});
+
+it("keeps a chart whose columns are gone", () => {
+  const spec = fitted({ kind: "bar", x: "gone", y: ["gone"] }, [kind, n], [["a", 1], ["b", 2]]);
+  expect(spec).toMatchObject({ kind: "bar", x: "kind", y: ["n"] });
+});
+
+it("counts every value once", () => {
+  const values = Array.from({ length: 1000 }, (_, i) => (i * 7919) % 977);
+  const made = bins(values);
+  expect(made.reduce((sum, bin) => sum + bin.count, 0)).toBe(1000);
+  expect(bins([3, 3])).toEqual([{ from: 3, to: 3, count: 2 }]);
+  expect(bins([])).toEqual([]);
+});
+
+it("takes nothing for a number that is none", () => {
+  expect([numeric(null), numeric(""), numeric("x"), numeric("12.50"), numeric(0)]).toEqual([null, null, null, 12.5, 0]);
+});
+
+it("writes instants short where nothing is lost", () => {
+  expect(placeText("2026-01-02T00:00:00Z", "timestamp with time zone")).toBe("2026-01-02");
+  expect(placeText("2026-01-02T10:30:05Z", "timestamp with time zone")).toBe("2026-01-02 10:30:05");
+  expect(placeText(null, "text")).toBe("∅");
+});

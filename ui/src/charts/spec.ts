@@ -1,0 +1,148 @@
+/** What a chart is, and which one fits an answer. */
+
+import { isNumber, isTime } from "../lib/format";
+import type { Cell, Column, Row } from "../lib/rows";
+
+export const KINDS = ["table", "line", "bar", "area", "scatter", "pie", "number", "heatmap", "histogram", "pivot", "funnel"] as const;
+
+export type ChartKind = (typeof KINDS)[number];
+
+export interface ChartSpec {
+  kind: ChartKind;
+  /** The column along the axis, the slices, the steps. */
+  x?: string;
+  /** The columns of values. */
+  y?: string[];
+  /** The column whose values make a series each. */
+  series?: string;
+  stacked?: boolean;
+}
+
+/** Chooses what a person would most likely choose. */
+export function suggest(columns: Column[], rows: Row[]): ChartSpec {
+  const numbers = columns.filter((column) => isNumber(column.type));
+  const times = columns.filter((column) => isTime(column.type));
+  const words = columns.filter((column) => !isNumber(column.type) && !isTime(column.type));
+  const y = numbers.slice(0, 3).map((column) => column.name);
+  if (rows.length === 1 && numbers.length >= 1 && columns.length <= 2) return { kind: "number", y: y.slice(0, 1) };
+  if (numbers.length === 0 || rows.length < 2) return { kind: "table" };
+  const [time] = times;
+  const [word] = words;
+  if (time) {
+    return word && words.length === 1 ? { kind: "line", x: time.name, y: y.slice(0, 1), series: word.name } : { kind: "line", x: time.name, y };
+  }
+  if (words.length === 2 && numbers.length === 1) {
+    return { kind: "bar", x: words[0]?.name, series: words[1]?.name, y: y.slice(0, 1), stacked: true };
+  }
+  if (word) return { kind: "bar", x: word.name, y: words.length > 1 ? y.slice(0, 1) : y };
+  if (numbers.length === 1) return { kind: "histogram", y };
+  return { kind: "scatter", x: numbers[0]?.name, y: [numbers[1]?.name ?? ""] };
+}
+
+/** Returns a chart's columns as far as the answer has them; those it needs and lacks are chosen. */
+export function fitted(spec: ChartSpec, columns: Column[], rows: Row[]): ChartSpec {
+  const has = (name: string | undefined) => name !== undefined && columns.some((column) => column.name === name);
+  const y = (spec.y ?? []).filter(has);
+  const guess = suggest(columns, rows);
+  const numbers = columns.filter((column) => isNumber(column.type)).map((column) => column.name);
+  const x = has(spec.x) ? spec.x : (guess.x ?? columns.find((column) => !y.includes(column.name))?.name);
+  return { ...spec, x, y: y.length > 0 ? y : numbers.filter((name) => name !== x).slice(0, 1), series: has(spec.series) ? spec.series : undefined };
+}
+
+/** Returns a cell as a number; what is none is null, never 0. */
+export function numeric(cell: Cell): number | null {
+  if (typeof cell === "number") return cell;
+  if (typeof cell === "string" && cell.trim() !== "") {
+    const value = Number(cell);
+    return Number.isFinite(value) ? value : null;
+  }
+  return null;
+}
+
+export interface Series {
+  name: string;
+  values: (number | null)[];
+}
+
+export interface Table {
+  /** The places along the axis, in the order they came; those of time in time's. */
+  places: Cell[];
+  series: Series[];
+}
+
+/** Turns rows into one series per value column, or per value of the series column. */
+export function table(spec: ChartSpec, columns: Column[], rows: Row[]): Table {
+  const index = (name: string | undefined) => columns.findIndex((column) => column.name === name);
+  const x = index(spec.x);
+  const ys = (spec.y ?? []).map(index).filter((i) => i >= 0);
+  const split = index(spec.series);
+  const places: Cell[] = [];
+  const at = new Map<string, number>();
+  const series = new Map<string, (number | null)[]>();
+  const timed = x >= 0 && isTime(columns[x]?.type ?? "");
+  const ordered = timed ? [...rows].sort((a, b) => String(a[x]).localeCompare(String(b[x]))) : rows;
+  for (const row of ordered) {
+    const place = x >= 0 ? row[x] : "";
+    const key = JSON.stringify(place) ?? "";
+    let i = at.get(key);
+    if (i === undefined) {
+      i = places.length;
+      at.set(key, i);
+      places.push(place);
+    }
+    for (const y of ys) {
+      const own = split >= 0 ? String(row[split] ?? "∅") : (columns[y]?.name ?? "");
+      const name = split >= 0 && ys.length > 1 ? `${own} · ${columns[y]?.name}` : own;
+      const values = series.get(name) ?? [];
+      const value = numeric(row[y]);
+      const before = values[i];
+      // Several rows at one place add up: a chart that shows the last of them would lie.
+      values[i] = value === null ? (before ?? null) : (before ?? 0) + value;
+      series.set(name, values);
+    }
+  }
+  const filled = [...series].map(([name, values]) => ({ name, values: places.map((_, i) => values[i] ?? null) }));
+  return { places, series: filled };
+}
+
+export interface Bin {
+  from: number;
+  to: number;
+  count: number;
+}
+
+/** Counts values in intervals of a round width (Sturges' number of them, 40 at most). */
+export function bins(values: number[]): Bin[] {
+  if (values.length === 0) return [];
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
+  if (low === high) return [{ from: low, to: high, count: values.length }];
+  const wanted = Math.min(40, Math.ceil(Math.log2(values.length) + 1));
+  const rough = (high - low) / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const width = ([1, 2, 5, 10].find((step) => step * power >= rough) ?? 10) * power;
+  const start = Math.floor(low / width) * width;
+  const number = Math.floor((high - start) / width) + 1;
+  const found = Array.from({ length: number }, (_, i) => ({ from: start + i * width, to: start + (i + 1) * width, count: 0 }));
+  for (const value of values) {
+    const bin = found[Math.min(number - 1, Math.max(0, Math.floor((value - start) / width)))];
+    if (bin) bin.count += 1;
+  }
+  return found;
+}
+
+/** Okabe and Ito's colours, told apart by everybody; in a fixed order. */
+export const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C00", "#7F7F7F"];
+export const PALETTE_DARK = ["#56B4E9", "#F0B93A", "#2FC79B", "#E39CC6", "#8FD0F5", "#F08A4B", "#D9D94A", "#B0B0B0"];
+
+/** Writes a place along an axis. */
+export function placeText(place: Cell, type: string): string {
+  if (place === null || place === undefined) return "∅";
+  const text = typeof place === "object" ? JSON.stringify(place) : String(place);
+  if (!isTime(type)) return text;
+  const instant = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?)?/.exec(text);
+  if (!instant) return text;
+  const [, date, time, seconds] = instant;
+  if (!time || (time === "00:00" && (!seconds || seconds === ":00"))) return date ?? text;
+  return `${date} ${time}${seconds && seconds !== ":00" ? seconds : ""}`;
+}

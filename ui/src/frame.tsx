@@ -1,0 +1,140 @@
+/** What is around every page: the rail, the bar, search. */
+
+import { useQuery } from "@tanstack/react-query";
+import { Component, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { get } from "./lib/api";
+import { Link, usePlace } from "./lib/router";
+import { useSession, usePerson } from "./lib/session";
+import { Button, Menu, Trouble } from "./parts/basics";
+import { Icon, type IconName } from "./parts/icons";
+import { Toasts } from "./parts/toasts";
+import { navigate } from "./lib/router";
+import { words as w } from "./words";
+
+const Palette = lazy(() => import("./pages/palette"));
+
+export const PAGES: readonly (readonly [path: string, icon: IconName, name: string])[] = [
+  ["/", "home", w.nav.home],
+  ["/ask", "ask", w.nav.ask],
+  ["/questions", "questions", w.nav.questions],
+  ["/dashboards", "dashboards", w.nav.dashboards],
+  ["/data", "data", w.nav.data],
+  ["/events", "events", w.nav.events],
+  ["/usage", "usage", w.nav.usage],
+  ["/settings", "settings", w.nav.settings],
+];
+
+/** Which entry of the rail a page belongs to. */
+function section(path: string): string {
+  const first = `/${path.split("/")[1] ?? ""}`;
+  if (first === "/q" || first === "/r") return "/questions";
+  if (first === "/d") return "/dashboards";
+  return first;
+}
+
+/** How far reading is behind: asked often, drawn small. */
+function Pulse() {
+  const { data, error } = useQuery({
+    queryKey: ["pulse"],
+    queryFn: ({ signal }) => get<{ status: string; oldest_uncommitted_seconds?: number }>("/health/ready", signal),
+    refetchInterval: 10_000,
+    retry: false,
+  });
+  const late = error !== null;
+  return (
+    <span className={`pulse ${late ? "late" : ""}`} title={w.pulse.why} role="status">
+      <i aria-hidden="true" />
+      <span className="word">{late ? w.pulse.unknown : data ? w.pulse.live : ""}</span>
+    </span>
+  );
+}
+
+export function Frame({ children }: { children: ReactNode }) {
+  const { path } = usePlace();
+  const { signOut } = useSession();
+  const person = usePerson();
+  const [narrow, setNarrow] = useState(() => localStorage.getItem("weir:rail") === "narrow");
+  const [finding, setFinding] = useState(false);
+  useEffect(() => {
+    const keys = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        setFinding(true);
+      }
+    };
+    addEventListener("keydown", keys);
+    return () => removeEventListener("keydown", keys);
+  }, []);
+  const fold = () => {
+    localStorage.setItem("weir:rail", narrow ? "wide" : "narrow");
+    setNarrow(!narrow);
+  };
+  const here = section(path);
+  return (
+    <div className={`frame ${narrow ? "narrow" : ""}`}>
+      <a className="skip" href="#page">
+        {w.nav.skip}
+      </a>
+      <nav className="rail" aria-label={w.nav.main}>
+        <Link className="mark" href="/" aria-label={w.app}>
+          <img src="/weir.svg" alt="" width="20" height="20" />
+          <span className="word">{w.app}</span>
+        </Link>
+        {PAGES.map(([to, icon, name]) => (
+          <Link key={to} href={to} aria-current={here === to ? "page" : undefined} title={narrow ? name : undefined}>
+            <Icon name={icon} />
+            <span className="word">{name}</span>
+            {narrow && <span className="hidden">{name}</span>}
+          </Link>
+        ))}
+        <span className="grow" />
+        <button type="button" className="fold" onClick={fold} aria-label={narrow ? w.nav.expand : w.nav.collapse}>
+          <Icon name={narrow ? "unfold" : "fold"} />
+        </button>
+      </nav>
+      <header className="bar">
+        <Button className="find" onClick={() => setFinding(true)}>
+          <span className="row">
+            <Icon name="search" size={15} />
+            <span className="word">{w.palette.open}</span>
+          </span>
+          <kbd>{w.palette.key}</kbd>
+        </Button>
+        <Pulse />
+        <Menu
+          label={person.name}
+          look="plain"
+          items={[
+            { text: w.nav.settings, hint: person.roles.join(", "), act: () => navigate("/settings") },
+            { text: w.session.signOut, act: () => void signOut() },
+          ]}
+        />
+      </header>
+      <Fence key={here}>{children}</Fence>
+      {finding && (
+        <Suspense fallback={null}>
+          <Palette onClose={() => setFinding(false)} />
+        </Suspense>
+      )}
+      <Toasts />
+    </div>
+  );
+}
+
+/** A page that breaks leaves the frame standing. */
+class Fence extends Component<{ children: ReactNode }, { error: Error | null }> {
+  override state: { error: Error | null } = { error: null };
+  static getDerivedStateFromError(error: Error) {
+    return { error };
+  }
+  override render() {
+    const { error } = this.state;
+    if (!error) return this.props.children;
+    return (
+      <main className="page" id="page">
+        <h1>{w.failure.crashed}</h1>
+        <Trouble error={error} retry={() => location.reload()} />
+      </main>
+    );
+  }
+}

@@ -1,0 +1,50 @@
+/** Tables and columns, for completion and search. */
+
+import { useQuery } from "@tanstack/react-query";
+import { query } from "./rows";
+
+export interface ColumnFact {
+  table_schema: string;
+  table_name: string;
+  column_name: string;
+  data_type: string;
+}
+
+/** The most columns that completion knows: beyond that a browser would stutter. */
+const MOST = 50_000;
+
+export function useColumns() {
+  return useQuery({
+    queryKey: ["columns"],
+    queryFn: ({ signal }) =>
+      query<ColumnFact>(
+        `select table_schema, table_name, column_name, data_type from information_schema.columns
+         where table_schema not in ('pg_catalog', 'information_schema')
+         order by table_schema, table_name, ordinal_position limit ${MOST}`,
+        [],
+        signal,
+      ),
+    staleTime: 60_000,
+  });
+}
+
+/** Groups columns by schema and table. */
+export function bySchema(columns: ColumnFact[]): Record<string, Record<string, string[]>> {
+  const found: Record<string, Record<string, string[]>> = {};
+  for (const { table_schema, table_name, column_name } of columns) {
+    found[table_schema] ??= {};
+    const tables = found[table_schema] as Record<string, string[]>;
+    tables[table_name] ??= [];
+    tables[table_name]?.push(column_name);
+  }
+  return found;
+}
+
+/** Functions people reach for; the rest is found in docs/sql.md. */
+export const FUNCTIONS = [
+  "abs", "age", "approx_distinct", "array_agg", "array_length", "avg", "bool_and", "bool_or", "ceil", "coalesce", "concat", "concat_ws", "corr", "count", "cume_dist",
+  "date_bin", "date_part", "date_trunc", "dense_rank", "exp", "extract", "first_value", "floor", "generate_series", "greatest", "initcap", "json_extract_path_text", "lag",
+  "last_value", "lead", "least", "left", "length", "ln", "log", "lower", "lpad", "ltrim", "make_date", "max", "median", "min", "mod", "now", "ntile", "nullif",
+  "percentile_cont", "position", "power", "random", "rank", "regexp_match", "regexp_replace", "repeat", "replace", "reverse", "right", "round", "row_number", "rpad", "rtrim",
+  "sign", "split_part", "sqrt", "stddev", "strpos", "string_agg", "substring", "sum", "to_char", "to_date", "to_timestamp", "trim", "trunc", "unnest", "upper", "variance",
+];

@@ -1,0 +1,89 @@
+/** Numbers, times and sizes as people read them. */
+
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const dateMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+
+/** The viewer's time zone. */
+export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+export const count = (value: number) => whole.format(value);
+export const compact = (value: number) => short.format(value);
+export const ratio = (value: number) => percent.format(value);
+
+export function bytes(value: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB", "PB"];
+  let unit = 0;
+  let amount = value;
+  while (amount >= 1000 && unit < units.length - 1) {
+    amount /= 1000;
+    unit += 1;
+  }
+  return `${amount >= 100 || unit === 0 ? whole.format(amount) : short.format(amount)} ${units[unit]}`;
+}
+
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  return `${(ms / 3_600_000).toFixed(1)} h`;
+}
+
+/** Returns how long ago something was, in the largest unit that fits. */
+export function ago(instant: string | number | null | undefined, now = Date.now()): string {
+  if (instant === null || instant === undefined) return "";
+  const then = new Date(instant).getTime();
+  if (Number.isNaN(then)) return "";
+  const seconds = (then - now) / 1000;
+  const steps: [number, Intl.RelativeTimeFormatUnit][] = [
+    [60, "second"],
+    [3600, "minute"],
+    [86_400, "hour"],
+    [2_592_000, "day"],
+    [31_536_000, "month"],
+    [Number.POSITIVE_INFINITY, "year"],
+  ];
+  let size = 1;
+  for (const [limit, unit] of steps) {
+    if (Math.abs(seconds) < limit) return relative.format(Math.round(seconds / size), unit);
+    size = limit;
+  }
+  return "";
+}
+
+export const moment = (instant: string | number) => dateMinute.format(new Date(instant));
+
+const NUMBERS = new Set(["smallint", "integer", "bigint", "real", "double precision", "numeric", "oid"]);
+
+/** Whether a type's values are numbers; `numeric(10,2)` is one. */
+export const isNumber = (type: string) => NUMBERS.has(type.replace(/\(.*/, "").trim());
+
+export const isInstant = (type: string) => type.startsWith("timestamp");
+
+export const isTime = (type: string) => isInstant(type) || type === "date";
+
+/** Writes one value for reading. Times with a zone are shown in the viewer's. */
+export function cell(value: unknown, type: string): string {
+  if (value === null || value === undefined) return "∅";
+  if (typeof value === "number") return number.format(value);
+  if (typeof value === "boolean") return value ? "true" : "false";
+  if (typeof value === "string") {
+    if (isInstant(type) && /[zZ]|[+-]\d\d:?\d\d$/.test(value)) {
+      const instant = new Date(value);
+      if (!Number.isNaN(instant.getTime())) return dateTime.format(instant);
+    }
+    if (isNumber(type) && /^-?\d+$/.test(value)) return whole.format(BigInt(value));
+    return value;
+  }
+  return JSON.stringify(value);
+}
+
+/** Writes one value as it is, for copying. */
+export function raw(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,37 @@
+/** Finding names by parts of them. */
+
+export interface Findable {
+  name: string;
+  kind: string;
+  to: string;
+}
+
+/** Returns how well a name fits: less is better, null is not at all. Each word must be in it. */
+export function fit(name: string, words: string[]): number | null {
+  const text = name.toLowerCase();
+  let score = text.length / 100;
+  for (const word of words) {
+    const at = text.indexOf(word);
+    if (at < 0) return null;
+    const before = text[at - 1];
+    // A word's beginning is what people type.
+    score += at === 0 || before === "." || before === "_" || before === " " ? 0 : 2;
+    score += at / 50;
+  }
+  return score;
+}
+
+/** Returns the `most` that fit best; all kinds alike, the first of them in the given order. */
+export function find<T extends Findable>(all: T[], text: string, most: number): T[] {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return all.slice(0, most);
+  const found: { score: number; one: T }[] = [];
+  for (const one of all) {
+    const score = fit(one.name, words);
+    if (score !== null) found.push({ score, one });
+  }
+  return found
+    .sort((a, b) => a.score - b.score)
+    .slice(0, most)
+    .map(({ one }) => one);
+}

@@ -1,0 +1,221 @@
+/** Asking in SQL: an editor above, the answer below. */
+
+import { useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { EditorHandle } from "../editor/editor";
+import { bySchema, FUNCTIONS, useColumns } from "../lib/catalogue";
+import { navigate, usePlace } from "../lib/router";
+import { useRun } from "../lib/run";
+import { usePerson } from "../lib/session";
+import { fromHash, keepSheets, loadSheets, newSheet, type Sheet, type Sheets, toHash } from "../lib/sheets";
+import { firstWord, isQuestion, parameterNames, statementAt } from "../lib/sqltext";
+import { AnswerView, Clock, summary, type View } from "../parts/answer";
+import { Badge, Button, Choice, Empty, Field, Text, useResting, useTitle, Waiting } from "../parts/basics";
+import { Icon } from "../parts/icons";
+import { words as w } from "../words";
+import { SaveQuestion } from "./save";
+import { DownloadMenu, ShareMenu } from "./share";
+
+const Editor = lazy(() => import("../editor/editor"));
+
+/** Questions to begin with, which work on every Weir. */
+const EXAMPLES = [
+  "select schema_name, table_name, rows from weir.tables order by rows desc nulls last limit 20",
+  "select * from weir.event_fate limit 100",
+  "select caller, count(*) as queries, sum(elapsed_ms) as ms from weir.queries group by 1 order by 3 desc",
+];
+
+const VIEWS: readonly (readonly [View, string])[] = [
+  ["table", w.ask.table],
+  ["chart", w.ask.chart],
+  ["both", w.ask.both],
+];
+
+/** The sheets, changed in one place, kept in the browser and in the address. */
+function useSheets(person: string) {
+  const { hash, path } = usePlace();
+  const [sheets, setSheets] = useState<Sheets>(() => loadSheets(person));
+  const sheet = sheets.all.find((one) => one.id === sheets.on) ?? (sheets.all[0] as Sheet);
+  const written = useRef<string | null>(null);
+  // An address that somebody else wrote opens a sheet of its own.
+  useEffect(() => {
+    const wanted = fromHash(hash);
+    if (path !== "/ask" || !wanted || written.current === hash) return;
+    written.current = hash;
+    setSheets((now) => {
+      const same = now.all.find((one) => toHash(one) === toHash({ sql: "", view: "table", ...wanted }));
+      if (same) return { ...now, on: same.id };
+      const empty = now.all.find((one) => one.sql.trim() === "");
+      const made = newSheet(wanted);
+      return { all: [...now.all.filter((one) => one !== empty), made], on: made.id };
+    });
+  }, [hash, path]);
+  const rested = useResting(sheet, 300);
+  useEffect(() => {
+    const next = toHash(rested);
+    if (location.pathname !== "/ask" || next === written.current || rested.id !== sheet.id) return;
+    if (next === "" && location.hash === "") return;
+    written.current = next;
+    navigate(next ? `/ask#${next}` : "/ask", { replace: true });
+  }, [rested, sheet.id]);
+  useEffect(() => keepSheets(person, sheets), [person, sheets]);
+  const change = useCallback((id: string, part: Partial<Sheet>) => {
+    setSheets((now) => ({ ...now, all: now.all.map((one) => (one.id === id ? { ...one, ...part } : one)) }));
+  }, []);
+  return { sheets, sheet, setSheets, change };
+}
+
+export function Ask() {
+  const person = usePerson();
+  useTitle(w.ask.title);
+  const { sheets, sheet, setSheets, change } = useSheets(person.name);
+  const open = () => {
+    const made = newSheet();
+    setSheets((now) => ({ all: [...now.all, made], on: made.id }));
+  };
+  const close = (id: string) =>
+    setSheets((now) => {
+      const left = now.all.filter((one) => one.id !== id);
+      const all = left.length > 0 ? left : [newSheet()];
+      return { all, on: now.on === id ? (all.at(-1)?.id ?? "") : now.on };
+    });
+  const name = (one: Sheet, i: number) => one.sql.trim().split("\n")[0]?.slice(0, 28) || w.ask.tab(i + 1);
+  return (
+    <main className="page full" id="page">
+      <h1 className="hidden">{w.ask.title}</h1>
+      <div className="asking">
+        <div className="sheets" role="group" aria-label={w.questions.title}>
+          {sheets.all.map((one, i) => (
+            <div key={one.id} className={one.id === sheet.id ? "on" : ""}>
+              <button type="button" aria-pressed={one.id === sheet.id} onClick={() => setSheets({ ...sheets, on: one.id })}>
+                {name(one, i)}
+              </button>
+              <button type="button" aria-label={w.ask.closeTab(name(one, i))} onClick={() => close(one.id)}>
+                ×
+              </button>
+            </div>
+          ))}
+          <div>
+            <button type="button" aria-label={w.ask.newTab} title={w.ask.newTab} onClick={open}>
+              +
+            </button>
+          </div>
+        </div>
+        <Sheetful key={sheet.id} sheet={sheet} onChange={(part) => change(sheet.id, part)} />
+      </div>
+    </main>
+  );
+}
+
+function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sheet>): void }) {
+  const person = usePerson();
+  const queries = useQueryClient();
+  const { run, start, cancel } = useRun();
+  const [saving, setSaving] = useState(false);
+  const editor = useRef<EditorHandle>(null);
+  const columns = useColumns();
+  const catalogue = useMemo(() => bySchema(columns.data ?? []), [columns.data]);
+  const names = useMemo(() => parameterNames(sheet.sql), [sheet.sql]);
+
+  const go = useCallback(
+    async (prefix = "", fresh = false) => {
+      const selection = editor.current?.selection() ?? { text: "", from: 0, at: 0 };
+      const chosen = selection.text.trim() ? { text: selection.text, from: selection.from } : statementAt(sheet.sql, selection.at);
+      if (!chosen) return;
+      editor.current?.clearMarks();
+      const wanted = parameterNames(chosen.text);
+      const params = wanted.length > 0 ? Object.fromEntries(wanted.map((name) => [name, sheet.params?.[name] ?? null])) : undefined;
+      const done = await start({ sql: prefix + chosen.text, params, fresh });
+      const place = done.error?.position;
+      if (place && !done.cancelled) editor.current?.mark(chosen.from, place.line, place.column - (place.line === 1 ? prefix.length : 0), done.error?.message ?? "");
+      // Statements that make tables make completion know them.
+      if (done.state === "done" && !isQuestion(chosen.text)) void queries.invalidateQueries();
+    },
+    [sheet.sql, sheet.params, start, queries],
+  );
+
+  const writes = !isQuestion(sheet.sql) && !["", "SHOW", "EXPLAIN", "DESCRIBE", "TABLE"].includes(firstWord(sheet.sql));
+  return (
+    <>
+      <div className="tools" role="toolbar" aria-label={w.ask.title}>
+        {run.state === "running" ? (
+          <Button look="danger" onClick={cancel}>
+            <Icon name="stop" size={14} /> {w.common.cancel}
+          </Button>
+        ) : (
+          <Button look="main" title={w.ask.runHint} disabled={sheet.sql.trim() === ""} onClick={() => void go()}>
+            <Icon name="play" size={14} /> {w.ask.run}
+          </Button>
+        )}
+        <Button disabled={sheet.sql.trim() === ""} onClick={() => void go("explain ")}>
+          {w.ask.explain}
+        </Button>
+        {writes && <Badge look="warn">{w.ask.writes}</Badge>}
+        <span className="grow" />
+        <Button why={person.may.create ? null : w.noAccess(w.questions.title.toLowerCase())} disabled={sheet.sql.trim() === ""} onClick={() => setSaving(true)}>
+          {w.ask.save}
+        </Button>
+        <ShareMenu link={() => `${location.origin}/ask#${toHash(sheet)}`} result={run.tail?.result} />
+      </div>
+      <Suspense fallback={<Waiting />}>
+        <Editor
+          value={sheet.sql}
+          catalogue={catalogue}
+          functions={FUNCTIONS}
+          schema={person.schema}
+          onChange={(sql) => onChange({ sql })}
+          onRun={() => void go()}
+          handle={editor}
+        />
+      </Suspense>
+      <div>
+        {names.length > 0 && (
+          <div className="params" role="group" aria-label={w.ask.parameters}>
+            {names.map((name) => (
+              <Field key={name} label={name}>
+                <Text value={sheet.params?.[name] ?? ""} onChange={(event) => onChange({ params: { ...sheet.params, [name]: event.target.value } })} />
+              </Field>
+            ))}
+          </div>
+        )}
+        <div className="tools">
+          {run.state === "running" && (
+            <>
+              <span>{w.ask.running}</span> <Clock from={run.startedAt} />
+              {run.rows.length > 0 && <span className="quiet">{w.ask.rows(String(run.rows.length))}</span>}
+            </>
+          )}
+          <span role="status" aria-live="polite">
+            {run.state === "done" && summary(run)}
+          </span>
+          {run.tail?.result?.cut_off && <Badge look="warn">{w.ask.cutOff(String(run.tail.result.rows))}</Badge>}
+          <span className="grow" />
+          {run.state === "done" && run.columns.length > 0 && (
+            <>
+              <Choice label={w.ask.chart} value={sheet.view} options={VIEWS} onChange={(view) => onChange({ view })} />
+              <DownloadMenu result={run.tail?.result} sql={run.asked?.sql ?? ""} />
+            </>
+          )}
+        </div>
+      </div>
+      <section className="answer" aria-label={w.ask.rows("")}>
+        {run.state === "idle" ? (
+          <div className="message">
+            <Empty title={w.ask.emptyTitle}>
+              <p>{w.ask.emptyText}</p>
+              {EXAMPLES.map((sql) => (
+                <Button key={sql} look="plain" className="clip" onClick={() => onChange({ sql })}>
+                  <code>{sql}</code>
+                </Button>
+              ))}
+            </Empty>
+          </div>
+        ) : (
+          <AnswerView run={run} view={sheet.view} chart={sheet.chart} onChart={(chart) => onChange({ chart })} retry={() => void go()} />
+        )}
+      </section>
+      {saving && <SaveQuestion sheet={sheet} onClose={() => setSaving(false)} />}
+    </>
+  );
+}
+

@@ -1,0 +1,26 @@
+import { expect, it } from "vitest";
+import { added, moved, settle, type Tile } from "./board";
+
+const tile = (id: string, x: number, y: number, w = 6, h = 4): Tile => ({ id, x, y, w, h });
+const places = (tiles: Tile[]) => Object.fromEntries(tiles.map((one) => [one.id, [one.x, one.y, one.w, one.h]]));
+
+it("lets no tile lie over another, and leaves no gap above", () => {
+  expect(places(settle([tile("a", 0, 3), tile("b", 2, 4)]))).toEqual({ a: [0, 0, 6, 4], b: [2, 4, 6, 4] });
+});
+
+it("makes room for what is moved", () => {
+  const tiles = [tile("a", 0, 0), tile("b", 6, 0), tile("c", 0, 4)];
+  expect(places(moved(tiles, "c", { y: 0 }))).toEqual({ c: [0, 0, 6, 4], a: [0, 4, 6, 4], b: [6, 0, 6, 4] });
+});
+
+it("keeps tiles on the board", () => {
+  expect(places(moved([tile("a", 0, 0)], "a", { x: 20, w: 99 }))).toEqual({ a: [0, 0, 12, 4] });
+  expect(places(moved([tile("a", 0, 0)], "a", { x: -5, y: -5, h: 0 }))).toEqual({ a: [0, 0, 6, 2] });
+});
+
+it("adds beside, then below", () => {
+  const one = added([], { id: "a", w: 6, h: 4 });
+  const two = added(one, { id: "b", w: 6, h: 4 });
+  const three = added(two, { id: "c", w: 6, h: 4 });
+  expect(places(three)).toEqual({ a: [0, 0, 6, 4], b: [6, 0, 6, 4], c: [0, 4, 6, 4] });
+});

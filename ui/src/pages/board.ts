@@ -1,0 +1,75 @@
+/** Where tiles lie: twelve columns, and no tile over another. */
+
+import type { ChartSpec } from "../charts/spec";
+
+export interface Tile {
+  id: string;
+  title?: string;
+  /** A saved question, or text; one of both. */
+  question?: string;
+  text?: string;
+  /** Instead of the question's own. */
+  chart?: ChartSpec;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+export interface Filter {
+  /** The parameter it sets in every question that has one of that name. */
+  name: string;
+  label?: string;
+  type: "text" | "number" | "date" | "timestamp" | "boolean";
+  default?: string;
+}
+
+export interface DashboardBody {
+  tiles: Tile[];
+  filters?: Filter[];
+  /** Minutes between refreshes. */
+  refresh?: number;
+}
+
+export const COLUMNS = 12;
+
+const overlap = (a: Tile, b: Tile) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+
+/** Keeps a tile on the board. */
+function inside(tile: Tile): Tile {
+  const w = Math.max(2, Math.min(COLUMNS, tile.w));
+  return { ...tile, w, h: Math.max(2, Math.min(30, tile.h)), x: Math.max(0, Math.min(COLUMNS - w, tile.x)), y: Math.max(0, tile.y) };
+}
+
+/** Moves every tile up as far as it goes; the one named `first` keeps its row where tiles meet. */
+export function settle(tiles: Tile[], first?: string): Tile[] {
+  const order = tiles.map(inside).sort((a, b) => a.y - b.y || Number(b.id === first) - Number(a.id === first) || a.x - b.x);
+  const placed: Tile[] = [];
+  for (const tile of order) {
+    const down = { ...tile };
+    while (placed.some((other) => overlap(down, other))) down.y += 1;
+    while (down.y > 0 && !placed.some((other) => overlap({ ...down, y: down.y - 1 }, other))) down.y -= 1;
+    placed.push(down);
+  }
+  return placed;
+}
+
+/** Changes one tile's place or size, and makes room for it. */
+export function moved(tiles: Tile[], id: string, part: Partial<Tile>): Tile[] {
+  return settle(
+    tiles.map((tile) => (tile.id === id ? { ...tile, ...part } : tile)),
+    id,
+  );
+}
+
+/** Adds a tile below the others, or beside them where there is room. */
+export function added(tiles: Tile[], tile: Omit<Tile, "x" | "y">): Tile[] {
+  const bottom = tiles.reduce((most, other) => Math.max(most, other.y + other.h), 0);
+  for (let y = 0; y <= bottom; y += 1) {
+    for (let x = 0; x + tile.w <= COLUMNS; x += 1) {
+      const tried = { ...tile, x, y };
+      if (!tiles.some((other) => overlap(tried, other))) return settle([...tiles, tried]);
+    }
+  }
+  return settle([...tiles, { ...tile, x: 0, y: bottom }]);
+}

@@ -1,0 +1,131 @@
+/** The catalogue: schemas and what is in them. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { path } from "../lib/api";
+import { bytes, count } from "../lib/format";
+import { Link } from "../lib/router";
+import { query } from "../lib/rows";
+import { usePerson } from "../lib/session";
+import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
+import { words as w } from "../words";
+
+export interface TableFact {
+  schema_name: string;
+  table_name: string;
+  kind: string;
+  columns: number | null;
+  rows: number | null;
+  rows_in_memory: number | null;
+  file_bytes: number | null;
+  version: number | null;
+  comment: string | null;
+}
+
+export const useTables = () =>
+  useQuery({
+    queryKey: ["tables"],
+    queryFn: ({ signal }) =>
+      query<TableFact>(
+        `select schema_name, table_name, kind, columns, rows, rows_in_memory, file_bytes, version, comment
+         from weir.tables order by schema_name, table_name`,
+        [],
+        signal,
+      ),
+  });
+
+const SYSTEM = new Set(["weir", "pg_catalog", "information_schema"]);
+
+/** What a schema is for, by its name. */
+export function schemaKind(schema: string, own: string): string {
+  if (SYSTEM.has(schema)) return w.data.kinds.system;
+  if (schema.startsWith("raw_")) return w.data.kinds.raw;
+  if (schema.startsWith("mart_")) return w.data.kinds.mart;
+  if (schema === own) return w.data.person;
+  return "";
+}
+
+export function Data({ schema }: { schema?: string }) {
+  useTitle(schema ?? w.data.title);
+  const tables = useTables();
+  const person = usePerson();
+  const [filter, setFilter] = useState("");
+  return (
+    <main className="page" id="page">
+      <div className="head">
+        <h1>
+          {schema ? (
+            <>
+              <Link href="/data">{w.data.title}</Link> / {schema}
+            </>
+          ) : (
+            w.data.title
+          )}
+        </h1>
+        <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} style={{ width: 220 }} value={filter} onChange={(event) => setFilter(event.target.value)} />
+      </div>
+      <Loaded of={tables}>
+        {(all) => {
+          const fits = (table: TableFact) => `${table.schema_name}.${table.table_name} ${table.comment ?? ""}`.toLowerCase().includes(filter.toLowerCase());
+          const shown = all.filter((table) => (schema === undefined || table.schema_name === schema) && fits(table));
+          const schemas = [...new Set(shown.map((table) => table.schema_name))].sort((a, b) => Number(SYSTEM.has(a)) - Number(SYSTEM.has(b)) || a.localeCompare(b));
+          if (!all.some((table) => !SYSTEM.has(table.schema_name)) && !schema) return <Nothing />;
+          if (shown.length === 0) return <Empty title={w.failure.notFound}>{w.failure.notFoundHint}</Empty>;
+          return (
+            <div className="stack">
+              {schemas.map((name) => {
+                const own = shown.filter((table) => table.schema_name === name);
+                const kind = schemaKind(name, person.schema);
+                return (
+                  <details key={name} open={!SYSTEM.has(name) || schema !== undefined} className="card">
+                    <summary className="row">
+                      <h2>{name}</h2> {kind && <Badge>{kind}</Badge>} <span className="quiet small">{own.length}</span>
+                    </summary>
+                    <div className="scroll">
+                      <table className="list">
+                        <thead>
+                          <tr>
+                            <th>{w.data.table}</th>
+                            <th className="num">{w.data.columns}</th>
+                            <th className="num">{w.data.rows}</th>
+                            <th className="num">{w.data.size}</th>
+                            <th className="num">{w.data.version}</th>
+                          </tr>
+                        </thead>
+                        <tbody>
+                          {own.map((table) => (
+                            <tr key={table.table_name}>
+                              <td>
+                                <Link href={path`/data/${table.schema_name}/${table.table_name}`}>{table.table_name}</Link> {table.kind !== "table" && <Badge>{table.kind}</Badge>}
+                                {table.comment && <div className="quiet small">{table.comment}</div>}
+                              </td>
+                              <td className="num">{table.columns ?? ""}</td>
+                              <td className="num">{table.rows === null ? "" : count(table.rows)}</td>
+                              <td className="num">{table.file_bytes === null ? "" : bytes(table.file_bytes)}</td>
+                              <td className="num">{table.version ?? ""}</td>
+                            </tr>
+                          ))}
+                        </tbody>
+                      </table>
+                    </div>
+                  </details>
+                );
+              })}
+            </div>
+          );
+        }}
+      </Loaded>
+    </main>
+  );
+}
+
+function Nothing() {
+  return (
+    <Empty title={w.data.empty}>
+      <p>{w.data.emptyText}</p>
+      <Link className="button" href="/events">
+        {w.home.sendEvent}
+      </Link>
+    </Empty>
+  );
+}

@@ -1,0 +1,213 @@
+/** What arrives: each event by name, the live stream, and what was refused. */
+
+import { useQuery } from "@tanstack/react-query";
+import { path } from "../lib/api";
+import { ago, count, moment } from "../lib/format";
+import { Link, setSearch, usePlace } from "../lib/router";
+import { query } from "../lib/rows";
+import { quoted } from "../lib/sqltext";
+import { Badge, Button, copy, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
+import { words as w } from "../words";
+import { Live } from "./live";
+
+const TABS = [
+  ["names", w.events.names],
+  ["live", w.events.live],
+  ["quarantine", w.events.quarantine],
+] as const;
+
+type Tab = (typeof TABS)[number][0];
+
+export function Events() {
+  const { search } = usePlace();
+  const tab = TABS.find(([name]) => name === search.get("tab"))?.[0] ?? "names";
+  useTitle(w.events.title);
+  return (
+    <main className="page" id="page">
+      <div className="head">
+        <h1>{w.events.title}</h1>
+      </div>
+      <Tabs<Tab> label={w.events.title} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "names" ? null : next })} />
+      {tab === "names" && <Names />}
+      {tab === "live" && <Live />}
+      {tab === "quarantine" && <Quarantine />}
+    </main>
+  );
+}
+
+/** Sources that have a table of tracked events this person may read. */
+export const useSources = () =>
+  useQuery({
+    queryKey: ["event sources"],
+    queryFn: async ({ signal }) => {
+      const found = await query<{ schema_name: string }>(
+        `select t.schema_name from weir.tables t join weir.sources s on s.name = t.schema_name
+         where t.table_name = 'tracks' order by 1`,
+        [],
+        signal,
+      );
+      return found.map((one) => one.schema_name);
+    },
+  });
+
+interface Named {
+  source: string;
+  event: string;
+  n: number;
+  first_at: string;
+  last_at: string;
+  days: (number | null)[] | null;
+}
+
+const DAYS = 14;
+
+/** Counts each event, and its last days, over all sources. */
+function namesSql(sources: string[]): string {
+  const one = (source: string) => {
+    const day = (i: number) => `count(*) filter (where received_at >= now() - interval '${i + 1} days' and received_at < now() - interval '${i} days')`;
+    const days = Array.from({ length: DAYS }, (_, i) => day(DAYS - 1 - i)).join(", ");
+    return `select '${source.replaceAll("'", "''")}' as source, event_text as event, count(*) as n, min(received_at) as first_at, max(received_at) as last_at,
+      array[${days}] as days from ${quoted(source)}.tracks group by event_text`;
+  };
+  return `select * from (${sources.map(one).join(" union all ")}) every_event order by n desc limit 500`;
+}
+
+function Spark({ days }: { days: (number | null)[] }) {
+  const most = Math.max(1, ...days.map((n) => n ?? 0));
+  return (
+    <span className="spark" role="img" aria-label={`${w.events.trend}: ${days.join(", ")}`}>
+      {days.map((n, i) => (
+        // biome-ignore lint: days have no other name
+        <i key={i} style={{ height: `${((n ?? 0) / most) * 100}%` }} />
+      ))}
+    </span>
+  );
+}
+
+function Names() {
+  const sources = useSources();
+  const names = useQuery({
+    queryKey: ["event names", sources.data],
+    enabled: (sources.data?.length ?? 0) > 0,
+    queryFn: ({ signal }) => query<Named>(namesSql(sources.data ?? []), [], signal),
+    refetchInterval: 30_000,
+  });
+  return (
+    <Loaded of={sources}>
+      {(known) =>
+        known.length === 0 ? (
+          <First />
+        ) : (
+          <Loaded of={names}>
+            {(all) => (
+              <div className="scroll card">
+                <table className="list">
+                  <thead>
+                    <tr>
+                      <th>{w.events.name}</th>
+                      <th>{w.events.source}</th>
+                      <th>{w.events.trend}</th>
+                      <th className="num">{w.events.count}</th>
+                      <th>{w.events.first}</th>
+                      <th>{w.events.last}</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {all.map((one) => (
+                      <tr key={`${one.source}/${one.event}`}>
+                        <td>
+                          <Link href={path`/events/${one.source}/${one.event ?? ""}`}>{one.event ?? "∅"}</Link>
+                        </td>
+                        <td>{one.source}</td>
+                        <td>{one.days && <Spark days={one.days} />}</td>
+                        <td className="num">{count(one.n)}</td>
+                        <td title={one.first_at}>{moment(one.first_at)}</td>
+                        <td title={one.last_at}>{ago(one.last_at)}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            )}
+          </Loaded>
+        )
+      }
+    </Loaded>
+  );
+}
+
+/** The first thing to do on an empty Weir, ready to be copied. */
+export function First() {
+  const text = `weir keys create app\n\ncurl ${location.origin}/v1/track -u WRITE_KEY: \\\n  -H 'content-type: application/json' \\\n  -d '{"userId": "ada", "event": "Signed Up", "properties": {"plan": "free"}}'`;
+  return (
+    <Empty title={w.events.empty}>
+      <p>{w.events.emptyText}</p>
+      <pre>{text}</pre>
+      <Button onClick={() => void copy(text)}>{w.common.copy}</Button>
+    </Empty>
+  );
+}
+
+interface Refused {
+  source: string;
+  fate: string;
+  reason: string | null;
+  detail: string | null;
+  event: string | null;
+  type: string | null;
+  message_id: string | null;
+  received_at: string;
+}
+
+function Quarantine() {
+  const refused = useQuery({
+    queryKey: ["quarantine"],
+    queryFn: ({ signal }) =>
+      query<Refused>(
+        `select source, fate, reason, detail, event, type, message_id, received_at from weir.event_fate
+         where fate in ('quarantined', 'conflict', 'discarded_column') order by received_at desc limit 500`,
+        [],
+        signal,
+      ),
+  });
+  return (
+    <Loaded of={refused}>
+      {(all) =>
+        all.length === 0 ? (
+          <Empty title={w.events.noQuarantine}>{w.events.noQuarantineText}</Empty>
+        ) : (
+          <div className="scroll card">
+            <table className="list">
+              <thead>
+                <tr>
+                  <th>{w.events.fate}</th>
+                  <th>{w.events.reason}</th>
+                  <th>{w.events.name}</th>
+                  <th>{w.events.source}</th>
+                  <th>{w.data.at}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {all.map((one, i) => (
+                  // biome-ignore lint: an event may be refused more than once
+                  <tr key={i}>
+                    <td>
+                      <Badge look={one.fate === "quarantined" ? "bad" : "warn"}>{one.fate}</Badge>
+                    </td>
+                    <td>
+                      {one.reason}
+                      {one.detail && <div className="quiet small">{one.detail}</div>}
+                    </td>
+                    <td>{one.event ?? one.type}</td>
+                    <td>{one.source}</td>
+                    <td title={one.received_at}>{ago(one.received_at)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )
+      }
+    </Loaded>
+  );
+}

@@ -1,0 +1,124 @@
+/** What feeds a table and what it feeds, drawn from left to right. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { path } from "../lib/api";
+import { navigate } from "../lib/router";
+import { query } from "../lib/rows";
+import { Empty, Loaded } from "../parts/basics";
+import { words as w } from "../words";
+
+interface Edge {
+  from: string;
+  to: string;
+}
+
+export interface Placed {
+  name: string;
+  /** Steps from the table in the middle: less than 0 feeds it. */
+  step: number;
+  x: number;
+  y: number;
+}
+
+const WIDTH = 210;
+const HEIGHT = 34;
+const APART = 60;
+
+/** Finds everything up and down from a table, and a place for each. */
+export function layout(edges: Edge[], middle: string): { nodes: Placed[]; edges: Edge[] } {
+  const steps = new Map([[middle, 0]]);
+  const walk = (direction: 1 | -1) => {
+    let front = [middle];
+    for (let step = direction; front.length > 0 && Math.abs(step) < 20; step += direction) {
+      const next = new Set<string>();
+      for (const edge of edges) {
+        const [near, far] = direction > 0 ? [edge.from, edge.to] : [edge.to, edge.from];
+        if (front.includes(near) && !steps.has(far)) {
+          steps.set(far, step);
+          next.add(far);
+        }
+      }
+      front = [...next];
+    }
+  };
+  walk(-1);
+  walk(1);
+  const columns = [...new Set(steps.values())].sort((a, b) => a - b);
+  const nodes: Placed[] = [];
+  const highest = Math.max(...columns.map((step) => [...steps.values()].filter((other) => other === step).length));
+  for (const [column, step] of columns.entries()) {
+    const names = [...steps].filter(([, other]) => other === step).map(([name]) => name).sort();
+    names.forEach((name, i) => {
+      const y = 12 + (highest - names.length) * ((HEIGHT + 14) / 2) + i * (HEIGHT + 14);
+      nodes.push({ name, step, x: 12 + column * (WIDTH + APART), y });
+    });
+  }
+  const drawn = edges.filter((edge) => steps.has(edge.from) && steps.has(edge.to));
+  return { nodes, edges: drawn };
+}
+
+export function Lineage({ schema, table }: { schema: string; table: string }) {
+  const here = `${schema}.${table}`;
+  const lineage = useQuery({
+    queryKey: ["lineage"],
+    queryFn: ({ signal }) =>
+      query<Edge>(
+        `select distinct source_schema || '.' || source_table as "from", schema_name || '.' || table_name as "to"
+         from weir.lineage where source_table is not null`,
+        [],
+        signal,
+      ),
+  });
+  return (
+    <Loaded of={lineage}>
+      {(edges) => (edges.some((edge) => edge.from === here || edge.to === here) ? <Drawn edges={edges} here={here} /> : <Empty title={w.data.lineage}>{w.data.noLineage}</Empty>)}
+    </Loaded>
+  );
+}
+
+function Drawn({ edges, here }: { edges: Edge[]; here: string }) {
+  const placed = useMemo(() => layout(edges, here), [edges, here]);
+  const at = new Map(placed.nodes.map((node) => [node.name, node]));
+  const width = Math.max(...placed.nodes.map((node) => node.x)) + WIDTH + 12;
+  const height = Math.max(...placed.nodes.map((node) => node.y)) + HEIGHT + 12;
+  const open = (name: string) => {
+    const dot = name.indexOf(".");
+    navigate(path`/data/${name.slice(0, dot)}/${name.slice(dot + 1)}` + "?tab=lineage");
+  };
+  const below = placed.nodes.filter((node) => node.step > 0).length;
+  return (
+    <div className="stack">
+      <p className="quiet">{w.data.breaks(below)}</p>
+      <div className="lineage">
+        <svg width={width} height={height} role="group" aria-label={w.data.lineage}>
+          {placed.edges.map((edge) => {
+            const [a, b] = [at.get(edge.from), at.get(edge.to)];
+            if (!a || !b) return null;
+            const [x1, y1, x2, y2] = [a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
+            return <path key={`${edge.from}→${edge.to}`} d={`M${x1} ${y1}C${x1 + 30} ${y1} ${x2 - 30} ${y2} ${x2} ${y2}`} />;
+          })}
+          {placed.nodes.map((node) => (
+            <g
+              key={node.name}
+              className={node.name === here ? "here" : ""}
+              transform={`translate(${node.x} ${node.y})`}
+              role="link"
+              tabIndex={0}
+              aria-label={node.name}
+              style={{ cursor: "pointer" }}
+              onClick={() => open(node.name)}
+              onKeyDown={(event) => event.key === "Enter" && open(node.name)}
+            >
+              <title>{node.name}</title>
+              <rect width={WIDTH} height={HEIGHT} rx="6" />
+              <text x="10" y="22">
+                {node.name.length > 30 ? `${node.name.slice(0, 29)}…` : node.name}
+              </text>
+            </g>
+          ))}
+        </svg>
+      </div>
+    </div>
+  );
+}

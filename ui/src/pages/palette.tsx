@@ -1,0 +1,92 @@
+/** Search over everything, from everywhere: pages, tables, columns, questions, dashboards. */
+
+import { useMemo, useRef, useState } from "react";
+import { PAGES } from "../frame";
+import { path } from "../lib/api";
+import { useColumns } from "../lib/catalogue";
+import { useDocuments } from "../lib/documents";
+import { navigate } from "../lib/router";
+import { find } from "../lib/search";
+import { words as w } from "../words";
+import { useTables } from "./data";
+import { useEffect } from "react";
+
+export default function Palette({ onClose }: { onClose(): void }) {
+  const box = useRef<HTMLDialogElement>(null);
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const tables = useTables();
+  const columns = useColumns();
+  const questions = useDocuments("questions");
+  const dashboards = useDocuments("dashboards");
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    if (box.current && !box.current.open) box.current.showModal();
+    return () => before?.focus?.();
+  }, []);
+  const all = useMemo(
+    () => [
+      ...PAGES.map(([to, , name]) => ({ name, kind: w.palette.pages, to })),
+      ...(dashboards.data ?? []).map((one) => ({ name: one.name, kind: w.palette.dashboards, to: `/d/${one.id}` })),
+      ...(questions.data ?? []).map((one) => ({ name: one.name, kind: w.palette.questions, to: `/q/${one.id}` })),
+      ...(tables.data ?? []).map((one) => ({ name: `${one.schema_name}.${one.table_name}`, kind: w.palette.tables, to: path`/data/${one.schema_name}/${one.table_name}` })),
+      ...(columns.data ?? []).map((one) => ({ name: `${one.table_schema}.${one.table_name}.${one.column_name}`, kind: w.palette.columns, to: path`/data/${one.table_schema}/${one.table_name}` })),
+    ],
+    [tables.data, columns.data, questions.data, dashboards.data],
+  );
+  const shown = useMemo(() => find(all, text, 40), [all, text]);
+  const go = (to: string | undefined) => {
+    if (!to) return;
+    onClose();
+    navigate(to);
+  };
+  const keys = (event: React.KeyboardEvent) => {
+    if (event.key === "ArrowDown") setAt(Math.min(shown.length - 1, at + 1));
+    else if (event.key === "ArrowUp") setAt(Math.max(0, at - 1));
+    else if (event.key === "Enter") go(shown[at]?.to);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <dialog
+      className="palette"
+      ref={box}
+      aria-label={w.palette.open}
+      onClose={onClose}
+      onClick={(event) => {
+        if (event.target === box.current) onClose();
+      }}
+    >
+      <input
+        type="search"
+        role="combobox"
+        aria-expanded="true"
+        aria-controls="palette-found"
+        aria-activedescendant={shown[at] ? `palette-${at}` : undefined}
+        aria-label={w.palette.placeholder}
+        placeholder={w.palette.placeholder}
+        autoComplete="off"
+        value={text}
+        onChange={(event) => {
+          setText(event.target.value);
+          setAt(0);
+        }}
+        onKeyDown={keys}
+      />
+      {shown.length === 0 && (
+        <p className="quiet" role="status">
+          {w.palette.nothing}
+        </p>
+      )}
+      <ul id="palette-found" role="listbox" aria-label={w.palette.open}>
+        {shown.map((one, i) => (
+          // biome-ignore lint: keys are handled by the field
+          <li key={one.kind + one.to + one.name} id={`palette-${i}`} role="option" aria-selected={i === at} onPointerMove={() => setAt(i)} onClick={() => go(one.to)}>
+            <span className="clip">{one.name}</span>
+            <small>{one.kind}</small>
+          </li>
+        ))}
+      </ul>
+    </dialog>
+  );
+}

@@ -1,0 +1,287 @@
+/** A saved question: its answer first, its SQL beside it, its versions and earlier answers at hand. */
+
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { ChartSpec } from "../charts/spec";
+import type { EditorHandle } from "../editor/editor";
+import { get, path } from "../lib/api";
+import { bySchema, FUNCTIONS, useColumns } from "../lib/catalogue";
+import { certify, type Parameter, type QuestionBody, remove, restore, type Saved, type Sharing, update, useDocument, useVersions } from "../lib/documents";
+import { ago, count, moment } from "../lib/format";
+import { Link, navigate, setSearch, usePlace } from "../lib/router";
+import type { ResultInfo } from "../lib/rows";
+import { useRun } from "../lib/run";
+import { usePerson } from "../lib/session";
+import { parameterNames } from "../lib/sqltext";
+import { AnswerView, Clock, summary, type View } from "../parts/answer";
+import { Badge, Button, Choice, Dialog, Field, Loaded, Menu, Text, Trouble, useAct, useTitle, Waiting } from "../parts/basics";
+import { Icon } from "../parts/icons";
+import { toast } from "../parts/toasts";
+import { words as w } from "../words";
+import { SHARINGS } from "./save";
+import { DownloadMenu, ShareMenu } from "./share";
+
+const Editor = lazy(() => import("../editor/editor"));
+
+export function Question({ id, version }: { id: string; version?: string }) {
+  const wanted = version ? Number(version) : undefined;
+  const question = useDocument<QuestionBody>("questions", id, wanted);
+  return <Loaded of={question}>{(saved) => <Shown key={`${saved.id}/${saved.shown_version}`} saved={saved} old={wanted !== undefined && wanted !== saved.version} />}</Loaded>;
+}
+
+const TYPES: readonly (readonly [Parameter["type"], string])[] = ["text", "number", "date", "timestamp", "boolean"].map((type) => [type as Parameter["type"], type] as const);
+
+/** Inputs fit for a parameter's type. */
+const inputType = (type: Parameter["type"]) => ({ text: "text", number: "number", date: "date", timestamp: "datetime-local", boolean: "text" })[type];
+
+function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
+  const person = usePerson();
+  const queries = useQueryClient();
+  const { search } = usePlace();
+  const { run, start, cancel } = useRun();
+  const [sql, setSql] = useState(saved.body.sql);
+  const [chart, setChart] = useState<ChartSpec | undefined>(saved.body.chart);
+  const [view, setView] = useState<View>(saved.body.view ?? "table");
+  const [parameters, setParameters] = useState<Parameter[]>(saved.body.parameters ?? []);
+  const [editing, setEditing] = useState(false);
+  const [dialog, setDialog] = useState<"save" | "history" | null>(null);
+  const editor = useRef<EditorHandle>(null);
+  const columns = useColumns();
+  const catalogue = useMemo(() => bySchema(columns.data ?? []), [columns.data]);
+  useTitle(saved.name);
+  const changed = sql !== saved.body.sql;
+  const names = useMemo(() => parameterNames(sql), [sql]);
+  const known = names.map((name) => parameters.find((one) => one.name === name) ?? ({ name, type: "text" } as Parameter));
+  const valueOf = useCallback((one: Parameter) => search.get(`p.${one.name}`) ?? one.default ?? "", [search]);
+  const go = useCallback(
+    async (fresh = false) => {
+      editor.current?.clearMarks();
+      const params = known.length > 0 ? Object.fromEntries(known.map((one) => [one.name, valueOf(one)])) : undefined;
+      const question = changed ? undefined : { id: saved.id, version: old ? saved.shown_version : undefined };
+      const done = await start({ sql, params, question, fresh });
+      const place = done.error?.position;
+      if (place && !done.cancelled) editor.current?.mark(0, place.line, place.column, done.error?.message ?? "");
+    },
+    [known, valueOf, changed, saved, old, start, sql],
+  );
+  // The answer is what a link is opened for.
+  const began = useRef(false);
+  useEffect(() => {
+    if (began.current) return;
+    began.current = true;
+    void go();
+  }, [go]);
+  const owns = saved.owner === person.name || person.may.admin;
+  const writes = person.may.create && (owns || saved.sharing === "edit");
+  const whyNot = writes ? null : w.noAccess(`“${saved.name}”`);
+  const [, act] = useAct();
+  const removing = () =>
+    act(async () => {
+      await remove("questions", saved.id);
+      await queries.invalidateQueries({ queryKey: ["questions"] });
+      navigate("/questions");
+      toast(w.questions.removed(saved.name), {
+        text: w.common.undo,
+        act: () => void restore("questions", saved.id).then(() => queries.invalidateQueries({ queryKey: ["questions"] })),
+      });
+    });
+  const certifying = () =>
+    act(async () => {
+      await certify("questions", saved.id, !saved.certified);
+      await queries.invalidateQueries({ queryKey: ["questions"] });
+    });
+  return (
+    <main className="page full" id="page">
+      <div className={`asking ${editing ? "" : "reading"}`}>
+        <div className="head">
+          <h1>{saved.name}</h1>
+          {saved.certified && <Badge look="good">{w.questions.certified}</Badge>}
+          {old ? (
+            <>
+              <Badge look="warn">{w.ask.version(saved.shown_version)}</Badge>
+              <Link href={`/q/${saved.id}`}>{w.ask.openLive}</Link>
+            </>
+          ) : (
+            <span className="quiet small">
+              {w.common.by(saved.owner)}, {ago(saved.updated_at)}
+            </span>
+          )}
+          <div className="actions">
+            {run.state === "running" ? (
+              <Button look="danger" onClick={cancel}>
+                <Icon name="stop" size={14} /> {w.common.cancel}
+              </Button>
+            ) : (
+              <Button look="main" onClick={() => void go(true)}>
+                <Icon name="play" size={14} /> {w.ask.run}
+              </Button>
+            )}
+            <Button aria-pressed={editing} onClick={() => setEditing(!editing)}>
+              {w.ask.editor}
+            </Button>
+            <Button why={old ? null : whyNot} onClick={() => setDialog("save")}>
+              {w.ask.save}
+            </Button>
+            <ShareMenu question={saved.id} result={run.tail?.result} />
+            <Menu
+              label={w.common.more}
+              items={[
+                { text: w.ask.history, act: () => setDialog("history") },
+                { text: saved.certified ? w.questions.decertify : w.questions.certify, why: person.may.manage_sources || person.may.admin ? null : w.noAccess(w.questions.certified), act: () => void certifying() },
+                { text: w.questions.remove, why: whyNot, act: () => void removing() },
+              ]}
+            />
+          </div>
+        </div>
+        {known.length > 0 ? (
+          <div className="params" role="group" aria-label={w.ask.parameters}>
+            {known.map((one) => (
+              <Field key={one.name} label={one.name}>
+                <Text type={inputType(one.type)} value={valueOf(one)} onChange={(event) => setSearch({ [`p.${one.name}`]: event.target.value })} />
+                {editing && <Choice label={`${one.name}: ${w.data.type}`} value={one.type} options={TYPES} onChange={(type) => setParameters([...parameters.filter((other) => other.name !== one.name), { ...one, type }])} />}
+              </Field>
+            ))}
+            <Button onClick={() => void go()}>{w.ask.run}</Button>
+          </div>
+        ) : (
+          <div />
+        )}
+        {editing && (
+          <Suspense fallback={<Waiting />}>
+            <Editor value={sql} catalogue={catalogue} functions={FUNCTIONS} schema={person.schema} onChange={setSql} onRun={() => void go()} handle={editor} />
+          </Suspense>
+        )}
+        {editing && (
+          <div className="tools">
+            {changed && <Badge look="warn">{w.dashboards.changed}</Badge>}
+            <span className="quiet small">{w.ask.runHint}</span>
+          </div>
+        )}
+        <section className="answer" aria-label={saved.name}>
+          <div className="tools">
+            {run.state === "running" && (
+              <>
+                {w.ask.running} <Clock from={run.startedAt} />
+              </>
+            )}
+            <span role="status" aria-live="polite">
+              {run.state === "done" && summary(run)}
+            </span>
+            {run.tail?.result && <span className="quiet small">{w.ask.asOf(moment(run.tail.result.created_at))}</span>}
+            <span className="grow" />
+            {run.state === "done" && (
+              <>
+                <Choice<View>
+                  label={w.ask.chart}
+                  value={view}
+                  options={[
+                    ["table", w.ask.table],
+                    ["chart", w.ask.chart],
+                    ["both", w.ask.both],
+                  ]}
+                  onChange={setView}
+                />
+                <DownloadMenu result={run.tail?.result} sql={sql} />
+              </>
+            )}
+          </div>
+          {saved.description && <p className="message quiet">{saved.description}</p>}
+          <AnswerView run={run} view={view} chart={chart} onChart={setChart} retry={() => void go()} />
+        </section>
+      </div>
+      {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
+      {dialog === "save" && <SaveVersion saved={saved} body={{ sql, view, chart, parameters: known.map((one) => ({ ...one, default: valueOf(one) })) }} owns={owns} onClose={() => setDialog(null)} />}
+    </main>
+  );
+}
+
+function SaveVersion({ saved, body, owns, onClose }: { saved: Saved<QuestionBody>; body: QuestionBody; owns: boolean; onClose(): void }) {
+  const queries = useQueryClient();
+  const [name, setName] = useState(saved.name);
+  const [description, setDescription] = useState(saved.description);
+  const [sharing, setSharing] = useState<Sharing>(saved.sharing);
+  const [busy, act, error] = useAct();
+  const save = () =>
+    act(async () => {
+      await update("questions", saved.id, saved.version, { name, description, sharing, body });
+      await queries.invalidateQueries({ queryKey: ["questions"] });
+      onClose();
+      navigate(`/q/${saved.id}`);
+    });
+  return (
+    <Dialog title={w.questions.saving} onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void save();
+        }}
+      >
+        <Field label={w.common.name}>
+          <Text required maxLength={200} value={name} onChange={(event) => setName(event.target.value)} />
+        </Field>
+        <Field label={w.common.description}>
+          <textarea className="input" value={description} onChange={(event) => setDescription(event.target.value)} />
+        </Field>
+        <Field label={w.questions.sharing} hint={w.questions.sharingHint}>
+          <Choice<Sharing> value={sharing} options={SHARINGS} onChange={setSharing} disabled={!owns} />
+        </Field>
+        {error !== null && <Trouble error={error} />}
+        <div className="row">
+          <Button look="main" type="submit" disabled={busy}>
+            {w.common.save}
+          </Button>
+          <Button onClick={onClose}>{w.common.cancel}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function History({ saved, onClose }: { saved: Saved<QuestionBody>; onClose(): void }) {
+  const versions = useVersions("questions", saved.id, true);
+  const results = useQuery({
+    queryKey: ["results", saved.id],
+    queryFn: async ({ signal }) => (await get<{ results: ResultInfo[] }>(`/api/v1/results?question=${encodeURIComponent(saved.id)}&limit=20`, signal)).results,
+  });
+  return (
+    <Dialog title={w.ask.history} wide onClose={onClose}>
+      <div className="stack">
+        <h3>{w.ask.versions}</h3>
+        <Loaded of={versions}>
+          {(all) => (
+            <ul>
+              {all.map((one) => (
+                <li key={one.version} className="row">
+                  <Link href={path`/q/${saved.id}/v/${one.version}`} onClick={onClose}>
+                    {w.ask.version(one.version)}
+                  </Link>
+                  <span className="quiet">{w.ask.resultOf(one.made_by, moment(one.made_at))}</span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Loaded>
+        <h3>{w.home.answers}</h3>
+        <Loaded of={results}>
+          {(all) => (
+            <ul>
+              {all.map((one) => (
+                <li key={one.id} className="row">
+                  <Link href={`/r/${one.id}`} onClick={onClose}>
+                    {moment(one.created_at)}
+                  </Link>
+                  <span className="quiet">{w.ask.rows(count(one.rows))}</span>
+                  {one.pinned && <Badge>{w.ask.pinned}</Badge>}
+                </li>
+              ))}
+            </ul>
+          )}
+        </Loaded>
+        <div>
+          <Button onClick={onClose}>{w.common.close}</Button>
+        </div>
+      </div>
+    </Dialog>
+  );
+}

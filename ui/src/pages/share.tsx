@@ -1,0 +1,58 @@
+/** Taking an answer elsewhere: links, files. */
+
+import { api, path } from "../lib/api";
+import type { ResultInfo } from "../lib/rows";
+import { copy, Menu } from "../parts/basics";
+import { toast } from "../parts/toasts";
+import { words as w } from "../words";
+
+export function ShareMenu({ link, result, question }: { link?: () => string; result?: ResultInfo; question?: string }) {
+  const freeze = async () => {
+    if (!result) return;
+    // What somebody has a link to does not expire.
+    try {
+      await api("PUT", path`/api/v1/results/${result.id}/pinned`, { pinned: true });
+    } catch (error) {
+      toast(error instanceof Error ? error.message : String(error));
+      return;
+    }
+    await copy(`${location.origin}/r/${result.id}`);
+  };
+  const items = [];
+  if (link) items.push({ text: w.ask.shareUnsaved, hint: w.ask.shareUnsavedHint, act: () => void copy(link()) });
+  if (question) items.push({ text: w.ask.shareQuestion, act: () => void copy(`${location.origin}/q/${question}`) });
+  items.push({
+    text: w.ask.shareResult,
+    hint: w.ask.shareResultHint,
+    why: !result ? w.ask.emptyTitle : result.private ? w.ask.private : null,
+    act: () => void freeze(),
+  });
+  return <Menu label={w.ask.share} items={items} />;
+}
+
+const FORMATS = [
+  ["csv", "CSV"],
+  ["parquet", "Parquet"],
+  ["json", "JSON"],
+  ["arrow", "Arrow"],
+] as const;
+
+function download(address: string): void {
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = "";
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+export function DownloadMenu({ result, sql }: { result?: ResultInfo; sql: string }) {
+  const items = FORMATS.map(([format, name]) => ({
+    text: w.ask.downloadAs(name),
+    act: () => {
+      if (result) download(`${path`/api/v1/results/${result.id}/rows`}?format=${format}`);
+      else download(`/api/v1/query?${new URLSearchParams({ sql, format })}`);
+    },
+  }));
+  return <Menu label={w.ask.download} items={items} />;
+}

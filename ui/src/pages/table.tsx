@@ -1,0 +1,242 @@
+/** One table or view: columns, a sample, versions, lineage, who uses it. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { path } from "../lib/api";
+import { useColumns } from "../lib/catalogue";
+import { ago, bytes, count, duration, moment } from "../lib/format";
+import { Link, setSearch, usePlace } from "../lib/router";
+import { ask, query } from "../lib/rows";
+import { toHash } from "../lib/sheets";
+import { quotedTable } from "../lib/sqltext";
+import { Badge, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
+import { Grid, inMemory } from "../parts/grid";
+import { words as w } from "../words";
+import { useTables } from "./data";
+import { Lineage } from "./lineage";
+
+const TABS = [
+  ["columns", w.data.columns],
+  ["sample", w.data.sample],
+  ["versions", w.data.versions],
+  ["lineage", w.data.lineage],
+  ["queries", w.data.queries],
+] as const;
+
+type Tab = (typeof TABS)[number][0];
+
+const asking = (sql: string) => `/ask#${toHash({ sql, view: "table" })}`;
+
+export function Table({ schema, table }: { schema: string; table: string }) {
+  const { search } = usePlace();
+  const tables = useTables();
+  const tab = TABS.find(([name]) => name === search.get("tab"))?.[0] ?? "columns";
+  const name = quotedTable(schema, table);
+  useTitle(`${schema}.${table}`);
+  return (
+    <main className="page" id="page">
+      <Loaded of={tables}>
+        {(all) => {
+          const fact = all.find((one) => one.schema_name === schema && one.table_name === table);
+          if (!fact) return <Empty title={w.failure.notFound}>{w.failure.notFoundHint}</Empty>;
+          return (
+            <>
+              <div className="head">
+                <h1>
+                  <Link href="/data">{w.data.title}</Link> / <Link href={path`/data/${schema}`}>{schema}</Link> / {table}
+                </h1>
+                {fact.kind !== "table" && <Badge>{fact.kind}</Badge>}
+                {fact.rows !== null && <Badge>{w.ask.rows(count(fact.rows))}</Badge>}
+                {fact.file_bytes !== null && <Badge>{bytes(fact.file_bytes)}</Badge>}
+                {(fact.rows_in_memory ?? 0) > 0 && <Badge look="good">{w.data.inMemory(count(fact.rows_in_memory ?? 0))}</Badge>}
+                <div className="actions">
+                  <Link className="button main" href={asking(`select *\nfrom ${name}\nlimit 100`)}>
+                    {w.data.askThis}
+                  </Link>
+                </div>
+              </div>
+              {fact.comment && <p className="quiet">{fact.comment}</p>}
+              <Tabs<Tab> label={table} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "columns" ? null : next })} />
+              {tab === "columns" && <Columns schema={schema} table={table} />}
+              {tab === "sample" && <Sample name={name} />}
+              {tab === "versions" && <Versions schema={schema} table={table} name={name} />}
+              {tab === "lineage" && <Lineage schema={schema} table={table} />}
+              {tab === "queries" && <Queries schema={schema} table={table} />}
+            </>
+          );
+        }}
+      </Loaded>
+    </main>
+  );
+}
+
+function Columns({ schema, table }: { schema: string; table: string }) {
+  const columns = useColumns();
+  return (
+    <Loaded of={columns}>
+      {(all) => (
+        <div className="scroll card">
+          <table className="list">
+            <thead>
+              <tr>
+                <th>{w.common.name}</th>
+                <th>{w.data.type}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {all
+                .filter((one) => one.table_schema === schema && one.table_name === table)
+                .map((one) => (
+                  <tr key={one.column_name}>
+                    <td>{one.column_name}</td>
+                    <td className="quiet">
+                      <code>{one.data_type}</code>
+                    </td>
+                  </tr>
+                ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Loaded>
+  );
+}
+
+function Sample({ name }: { name: string }) {
+  const sample = useQuery({
+    queryKey: ["sample", name],
+    queryFn: ({ signal }) => ask("/api/v1/query", { sql: `select * from ${name} limit 100`, format: "json" }, signal),
+  });
+  return (
+    <Loaded of={sample}>
+      {(answer) =>
+        answer.rows.length === 0 ? (
+          <Empty title={w.ask.noRows} />
+        ) : (
+          <div className="card pane" style={{ height: "60vh", padding: 0 }}>
+            <Grid source={inMemory(answer.columns, answer.rows)} label={w.data.sample} />
+          </div>
+        )
+      }
+    </Loaded>
+  );
+}
+
+interface Commit {
+  version: number;
+  committed_at: string;
+  operation: string;
+  writer: string | null;
+  rows_added: number | null;
+  rows_removed: number | null;
+}
+
+function Versions({ schema, table, name }: { schema: string; table: string; name: string }) {
+  const commits = useQuery({
+    queryKey: ["commits", schema, table],
+    queryFn: ({ signal }) =>
+      query<Commit>(
+        `select version, committed_at, operation, writer, rows_added, rows_removed from weir.commits
+         where schema_name = $1 and table_name = $2 order by version desc limit 200`,
+        [schema, table],
+        signal,
+      ),
+  });
+  return (
+    <Loaded of={commits}>
+      {(all) =>
+        all.length === 0 ? (
+          <Empty title={w.common.none} />
+        ) : (
+          <div className="scroll card">
+            <table className="list">
+              <thead>
+                <tr>
+                  <th className="num">{w.data.version}</th>
+                  <th>{w.data.at}</th>
+                  <th>{w.data.operation}</th>
+                  <th>{w.data.writer}</th>
+                  <th className="num">{w.data.added}</th>
+                  <th className="num">{w.data.removed}</th>
+                  <th>
+                    <span className="hidden">{w.data.askThis}</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {all.map((one) => (
+                  <tr key={one.version}>
+                    <td className="num">{one.version}</td>
+                    <td title={one.committed_at}>
+                      {moment(one.committed_at)} <span className="quiet">{ago(one.committed_at)}</span>
+                    </td>
+                    <td>{one.operation}</td>
+                    <td className="quiet">{one.writer}</td>
+                    <td className="num">{one.rows_added === null ? "" : count(one.rows_added)}</td>
+                    <td className="num">{one.rows_removed === null ? "" : count(one.rows_removed)}</td>
+                    <td>
+                      <Link href={asking(`select *\nfrom ${name} for version as of ${one.version}\nlimit 100`)}>{w.data.asOfVersion(one.version)}</Link>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )
+      }
+    </Loaded>
+  );
+}
+
+interface Use {
+  caller: string;
+  queries: number;
+  last_at: string;
+  ms: number;
+}
+
+function Queries({ schema, table }: { schema: string; table: string }) {
+  const full = useMemo(() => `${schema}.${table}`, [schema, table]);
+  const uses = useQuery({
+    queryKey: ["uses", full],
+    queryFn: ({ signal }) =>
+      query<Use>(
+        `select caller, count(*) as queries, max(started_at) as last_at, sum(elapsed_ms) as ms
+         from weir.queries where $1 = any(tables) group by caller order by queries desc`,
+        [full],
+        signal,
+      ),
+  });
+  return (
+    <Loaded of={uses}>
+      {(all) =>
+        all.length === 0 ? (
+          <Empty title={w.usage.empty} />
+        ) : (
+          <div className="scroll card">
+            <table className="list">
+              <thead>
+                <tr>
+                  <th>{w.usage.user}</th>
+                  <th className="num">{w.usage.queries}</th>
+                  <th className="num">{w.usage.time}</th>
+                  <th>{w.data.at}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {all.map((one) => (
+                  <tr key={one.caller}>
+                    <td>{one.caller}</td>
+                    <td className="num">{count(one.queries)}</td>
+                    <td className="num">{duration(one.ms)}</td>
+                    <td>{ago(one.last_at)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )
+      }
+    </Loaded>
+  );
+}

@@ -1,0 +1,138 @@
+/** One tile: it asks for itself, fails for itself, and says how fresh it is. */
+
+import { useQuery } from "@tanstack/react-query";
+import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
+import { Chart, ChartChoice } from "../charts/chart";
+import { suggest } from "../charts/spec";
+import { type QuestionBody, useDocument } from "../lib/documents";
+import { ago, moment } from "../lib/format";
+import { Link } from "../lib/router";
+import { askKept } from "../lib/run";
+import { Badge, Button, Text, Trouble, Waiting } from "../parts/basics";
+import { Icon } from "../parts/icons";
+import { words as w } from "../words";
+import type { Tile } from "./board";
+
+/** Rows a tile asks for: more than a screen has places. */
+const ROWS = 2_000;
+
+export interface TileEditing {
+  onDrag(event: PointerEvent<HTMLElement>): void;
+  onResize(event: PointerEvent<HTMLElement>): void;
+  onKeys(event: KeyboardEvent): void;
+  onRemove(): void;
+  onChange(part: Partial<Tile>): void;
+}
+
+interface Props {
+  tile: Tile;
+  params: Record<string, string>;
+  fresh: number;
+  moving: boolean;
+  editing?: TileEditing;
+}
+
+/** Whether the tile was in view: what nobody scrolls to is not asked. */
+function useSeen() {
+  const box = useRef<HTMLElement>(null);
+  const [seen, setSeen] = useState(false);
+  useEffect(() => {
+    const element = box.current;
+    if (!element || seen) return;
+    const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && setSeen(true), { rootMargin: "200px" });
+    watch.observe(element);
+    return () => watch.disconnect();
+  }, [seen]);
+  return [box, seen] as const;
+}
+
+export function TileView({ tile, params, fresh, moving, editing }: Props) {
+  const [box, seen] = useSeen();
+  const title = tile.title || (tile.text !== undefined ? w.dashboards.text : w.questions.title);
+  return (
+    <section
+      ref={box}
+      className={`tile ${moving ? "moving" : ""} ${tile.h <= 3 ? "short" : ""}`}
+      aria-label={title}
+      style={{ gridColumn: `${tile.x + 1} / span ${tile.w}`, gridRow: `${tile.y + 1} / span ${tile.h}` }}
+    >
+      <header>
+        {editing ? (
+          <>
+            <button type="button" className="button plain icon grip" aria-label={w.dashboards.move(title)} onPointerDown={editing.onDrag} onKeyDown={editing.onKeys}>
+              <Icon name="grip" />
+            </button>
+            <Text aria-label={w.dashboards.tileTitle} value={tile.title ?? ""} onChange={(event) => editing.onChange({ title: event.target.value })} />
+            <Button look="plain" aria-label={w.dashboards.removeTile(title)} onClick={editing.onRemove}>
+              ×
+            </Button>
+          </>
+        ) : (
+          <h2 className="clip">{tile.question ? <Link href={`/q/${tile.question}`}>{title}</Link> : tile.title}</h2>
+        )}
+      </header>
+      {tile.text !== undefined ? (
+        <div className="inside">
+          {editing ? <textarea className="input" aria-label={w.dashboards.text} value={tile.text} onChange={(event) => editing.onChange({ text: event.target.value })} /> : <p className="text">{tile.text}</p>}
+        </div>
+      ) : tile.question && seen ? (
+        <Asked tile={tile} question={tile.question} params={params} fresh={fresh} editing={editing} title={title} />
+      ) : (
+        <div className="inside" />
+      )}
+      {editing && (
+        <button type="button" className="corner" aria-label={w.dashboards.resize(title)} onPointerDown={editing.onResize} onKeyDown={(event) => editing.onKeys({ ...event, shiftKey: true, key: event.key, preventDefault: () => event.preventDefault() } as KeyboardEvent)}>
+          <Icon name="corner" size={14} />
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Asked({ tile, question, params, fresh, editing, title }: { tile: Tile; question: string; params: Record<string, string>; fresh: number; editing?: TileEditing; title: string }) {
+  const saved = useDocument<QuestionBody>("questions", question);
+  const names = saved.data?.body.parameters?.map((one) => one.name) ?? [];
+  // Only what the question takes: a filter of others is no reason to ask again. An empty one leaves
+  // the question's own default.
+  const own = useMemo(() => Object.fromEntries(Object.entries(params).filter(([name, value]) => names.includes(name) && value !== "")), [params, names.join()]);
+  const answer = useQuery({
+    queryKey: ["tile", question, saved.data?.version, own, fresh],
+    enabled: saved.data !== undefined,
+    queryFn: ({ signal }) => askKept({ sql: "", question: { id: question }, params: own }, ROWS, signal),
+    placeholderData: (before) => before,
+    staleTime: 60_000,
+  });
+  const error = saved.error ?? answer.error;
+  if (error) {
+    return (
+      <div className="inside message">
+        <Trouble error={error} retry={() => void (saved.error ? saved.refetch() : answer.refetch())} />
+      </div>
+    );
+  }
+  if (!answer.data || !saved.data) {
+    return (
+      <div className="inside">
+        <Waiting />
+      </div>
+    );
+  }
+  const { columns, rows, tail } = answer.data;
+  const spec = tile.chart ?? (saved.data.body.view === "table" && !saved.data.body.chart ? { kind: "table" as const } : (saved.data.body.chart ?? suggest(columns, rows)));
+  return (
+    <>
+      {editing && <ChartChoice spec={spec} columns={columns} rows={rows} onChange={(chart) => editing.onChange({ chart })} />}
+      <div className="inside">
+        <Chart spec={spec} columns={columns} rows={rows} all={tail.result?.rows} title={title} />
+      </div>
+      <footer>
+        {tail.result && (
+          <span title={moment(tail.result.created_at)}>
+            {w.dashboards.asOf(ago(tail.result.created_at))} · {tail.result.reads.slice(0, 3).join(", ")}
+          </span>
+        )}
+        {saved.data.certified && <Badge look="good">{w.questions.certified}</Badge>}
+      </footer>
+    </>
+  );
+}

@@ -1,0 +1,81 @@
+/** What came of a statement: rows, a chart, or what went wrong. */
+
+import { useEffect, useMemo, useState } from "react";
+import { Chart, ChartChoice } from "../charts/chart";
+import { type ChartSpec, suggest } from "../charts/spec";
+import { count, duration } from "../lib/format";
+import { type Run, useRows } from "../lib/run";
+import { words as w } from "../words";
+import { Empty, Trouble, Waiting } from "./basics";
+import { Grid } from "./grid";
+
+export type View = "table" | "chart" | "both";
+
+/** Rows that are drawn at most: a screen has no more places. */
+const DRAWN = 5_000;
+
+/** Says what happened, in one line. */
+export function summary(run: Run): string {
+  const { tail } = run;
+  if (!tail) return "";
+  if (tail.rows_affected !== undefined) return w.ask.affected(tail.command ?? "", count(tail.rows_affected));
+  if (run.columns.length === 0) return w.ask.done(tail.command ?? "");
+  const rows = tail.result?.rows ?? tail.row_count;
+  const parts = [rows === 1 ? w.ask.oneRow : w.ask.rows(count(rows)), w.ask.took(duration(tail.elapsed_ms))];
+  if (tail.result?.cached) parts.push(w.ask.cached);
+  return parts.join(", ");
+}
+
+/** Time that passes while something runs. */
+export function Clock({ from }: { from: number }) {
+  const [now, setNow] = useState(performance.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), 100);
+    return () => clearInterval(timer);
+  }, []);
+  return <span className="quiet">{duration(Math.max(0, now - from))}</span>;
+}
+
+interface Props {
+  run: Run;
+  view: View;
+  chart: ChartSpec | undefined;
+  onChart(spec: ChartSpec): void;
+  retry?: () => void;
+}
+
+export function AnswerView({ run, view, chart, onChart, retry }: Props) {
+  const source = useRows(run.columns, run.rows, run.tail?.result);
+  const few = useMemo(() => (run.rows.length > DRAWN ? run.rows.slice(0, DRAWN) : run.rows), [run.rows, run.rows.length, run.state]);
+  const spec = useMemo(() => chart ?? suggest(run.columns, few.slice(0, 200)), [chart, run.columns, few]);
+  if (run.state === "idle") return null;
+  if (run.state === "failed") {
+    return <div className="message">{run.cancelled ? <Empty title={w.ask.cancelled} /> : <Trouble error={run.error} retry={retry} />}</div>;
+  }
+  if (run.columns.length === 0) {
+    return run.state === "running" ? <Waiting /> : <div className="message" role="status">{summary(run)}</div>;
+  }
+  const withTable = view !== "chart";
+  const withChart = view !== "table";
+  return (
+    <div className="body">
+      {withTable && (
+        <div className="pane">
+          {run.state === "done" && source.count === 0 ? (
+            <div className="message">
+              <Empty title={w.ask.noRows}>{w.ask.noRowsHint}</Empty>
+            </div>
+          ) : (
+            <Grid source={source} />
+          )}
+        </div>
+      )}
+      {withChart && run.state === "done" && (
+        <div className="pane">
+          <ChartChoice spec={spec} columns={run.columns} rows={few} onChange={onChart} />
+          <Chart spec={spec} columns={run.columns} rows={few} all={source.count} title={w.ask.chart} />
+        </div>
+      )}
+    </div>
+  );
+}

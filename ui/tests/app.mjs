@@ -1,0 +1,526 @@
+// Drives the web application in headless Chromium, as people do: by roles and names. Prints what it
+// found as JSON: failures, what axe says of each page, timings. Screenshots go to ARTEFACTS.
+//
+//   URL, SETUP_LINK, WRITE_KEY, ARTEFACTS, CHROMIUM
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const { URL: url, SETUP_LINK: setupLink, WRITE_KEY: writeKey } = process.env;
+const artefacts = process.env.ARTEFACTS ?? join(import.meta.dirname, "..", "artefacts");
+mkdirSync(artefacts, { recursive: true });
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const failures = [];
+const timings = {};
+const passwords = { owner: "a long sentence for the owner", vera: "a long sentence for the viewer" };
+const EVIL = `<img src=x onerror="window.__xss=1">"'><script>window.__xss=1</script>`;
+
+function expect(what, good, found) {
+  if (!good) failures.push(`${what}${found === undefined ? "" : `: ${JSON.stringify(found)}`}`);
+}
+
+const profile = mkdtempSync(join(tmpdir(), "weir-app-"));
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  acceptDownloads: true,
+  viewport: { width: 1360, height: 860 },
+  bypassCSP: false,
+  locale: "en-GB",
+  timezoneId: "UTC",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+browser.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 15_000));
+const page = await browser.newPage();
+const strangers = [];
+page.on("request", (request) => {
+  const { origin, protocol } = new URL(request.url());
+  if (!["blob:", "data:"].includes(protocol) && origin !== new URL(url).origin && !origin.includes(":" + attacker.address()?.port)) strangers.push(request.url());
+});
+page.on("pageerror", (error) => failures.push(`page error: ${error.message}`));
+page.on("console", (message) => {
+  // Refused requests are part of what is tried here.
+  if (message.type() === "error" && !/Failed to load resource/.test(message.text())) failures.push(`console: ${message.text()}`);
+});
+page.on("dialog", (dialog) => {
+  if (dialog.type() !== "beforeunload") failures.push(`a dialog opened: ${dialog.message()}`);
+  void dialog.accept();
+});
+
+// A page of somebody else, on another origin.
+const attacker = createServer((request, response) => {
+  response.setHeader("content-type", "text/html");
+  response.end(`<!doctype html><body><form id=f method=post action="${url}/api/v1/session" enctype="text/plain"><input name='{"user":"owner","password":"x","a":"' value='"}'></form>
+    <iframe id=frame src="${url}/ask"></iframe></body>`);
+});
+await new Promise((resolve) => attacker.listen(0, "127.0.0.1", resolve));
+
+/** axe needs its script on the page, which the policy of the page forbids: it is run as the browser's own. */
+async function look(name) {
+  await page.screenshot({ path: join(artefacts, `${name}.png`) });
+  await page.evaluate(axe);
+  const found = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], resultTypes: ["violations"] }),
+  );
+  for (const violation of found.violations) {
+    const nodes = violation.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${node.any.map((one) => one.message).join("; ").slice(0, 200)})`);
+    failures.push(`axe, ${name}: ${violation.id}: ${nodes.join(" | ")}`);
+  }
+}
+
+const button = (name) => page.getByRole("button", { name, exact: true });
+const heading = (name) => page.getByRole("heading", { name, exact: true });
+
+let stopped = false;
+
+/** Does one thing after another; what rests on a step that failed is not tried. */
+async function step(name, work) {
+  if (stopped) return;
+  const start = Date.now();
+  try {
+    await work();
+  } catch (error) {
+    failures.push(`${name}: ${String(error.message).split("\n").slice(0, 6).join(" / ")}`);
+    stopped = true;
+    await page.screenshot({ path: join(artefacts, `failed-${name.replace(/\W+/g, "-")}.png`) }).catch(() => {});
+  }
+  timings[name] = Date.now() - start;
+}
+
+/** Sends a request as the page would, or as one that forgot something. */
+const request = (method, path, body, headers = {}) =>
+  page.evaluate(
+    async ([method, path, body, headers]) => {
+      const session = await (await fetch("/api/v1/session")).json();
+      const sent = { "content-type": "application/json", "weir-csrf": session.user?.csrf ?? "", ...headers };
+      for (const name of Object.keys(sent)) if (sent[name] === null) delete sent[name];
+      const response = await fetch(path, { method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body) });
+      const text = await response.text();
+      let json = null;
+      try {
+        json = JSON.parse(text);
+      } catch {}
+      return { status: response.status, json, text: text.slice(0, 300) };
+    },
+    [method, path, body, headers],
+  );
+
+async function signIn(user) {
+  await page.getByLabel("Name").fill(user);
+  await page.getByLabel("Password").fill(passwords[user]);
+  await button("Sign in").click();
+  await page.getByRole("navigation", { name: "Main" }).waitFor();
+}
+
+async function signOut(user) {
+  await button(user).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await heading("Sign in to Weir").waitFor();
+}
+
+async function write(sql) {
+  const editor = page.getByRole("textbox", { name: "SQL" });
+  await page.keyboard.press("Escape");
+  await editor.focus();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.press("Delete");
+  await page.keyboard.insertText(sql);
+}
+
+await step("set up", async () => {
+  await page.goto(`${url}/`);
+  await heading("Sign in to Weir").waitFor();
+  await look("sign-in");
+  await page.goto(`${url}/setup#wrong`);
+  await page.getByLabel("Password", { exact: true }).fill(passwords.owner);
+  await page.getByLabel("Password, once more").fill(passwords.owner);
+  await button("Begin").click();
+  await page.getByRole("alert").getByText("no longer, good").waitFor();
+  await page.goto("about:blank");
+  await page.goto(setupLink);
+  await look("setup");
+  await page.getByLabel("Password", { exact: true }).fill(passwords.owner);
+  await page.getByLabel("Password, once more").fill(passwords.owner);
+  await button("Begin").click();
+  await heading("Hello, owner").waitFor();
+  await look("home-empty");
+  const again = await request("POST", "/api/v1/setup", { secret: new URL(setupLink).hash.slice(1), user: "eve", password: "another long sentence" });
+  expect("the link works once", again.status === 403, again);
+});
+
+await step("sign in", async () => {
+  await signOut("owner");
+  await page.getByLabel("Name").fill("owner");
+  await page.getByLabel("Password").fill("wrong");
+  await button("Sign in").click();
+  await page.getByRole("alert").getByText("the name or the password is wrong").waitFor();
+  await page.goto(`${url}/data?tab=x`);
+  await signIn("owner");
+  expect("one is where one wanted to be", new URL(page.url()).pathname === "/data", page.url());
+  const cookies = (await browser.cookies(url)).filter((cookie) => cookie.name.startsWith("weir_session"));
+  expect("the cookie is for the server only", cookies.length === 1 && cookies[0].httpOnly && cookies[0].sameSite === "Lax", cookies);
+});
+
+await step("ask", async () => {
+  await page.goto(`${url}/ask`);
+  await write("select event_text as event, count(*) as n\nfrom app.tracks\ngroup by 1 order by 2 desc");
+  await page.keyboard.press("ControlOrMeta+Enter");
+  const grid = page.getByRole("grid", { name: "Rows" });
+  await grid.getByRole("gridcell", { name: "Order Completed" }).waitFor();
+  await page.getByRole("status").getByText(/rows?, in/).waitFor();
+  expect("what came from outside is text", await grid.getByText(EVIL.slice(0, 20), { exact: false }).count() > 0);
+  await look("ask-table");
+  await page.getByLabel("Chart", { exact: true }).selectOption("both");
+  await page.getByRole("img", { name: /Bar chart of/ }).waitFor();
+  await page.locator(".chart svg").waitFor();
+  await look("ask-chart");
+  expect("the state is in the address", page.url().includes("#sql=select"), page.url());
+});
+
+await step("ask again from the store", async () => {
+  await write("select count(*) as n, min(weir_seq) as first from app.tracks");
+  await button("Run").click();
+  await page.getByRole("status").getByText(/1 row, in/).waitFor();
+  const asked = await request("POST", "/api/v1/results", { sql: "select count(*) as n, min(weir_seq) as first from app.tracks" });
+  expect("the answer was kept", asked.json?.result?.cached === true, asked);
+});
+
+await step("a mistake is marked where it is", async () => {
+  await write("select 1;\n\nselect\n  nothing_like_it\nfrom app.tracks");
+  await button("Run").click();
+  await page.getByRole("alert").getByText("nothing_like_it").waitFor();
+  await page.locator(".cm-lintRange-error", { hasText: "nothing_like_it" }).waitFor();
+  await look("ask-mistake");
+});
+
+await step("cancel", async () => {
+  await write("select count(*) from generate_series(1, 100000000000) a");
+  await button("Run").click();
+  await button("Cancel").click();
+  await page.getByText("Cancelled. Nothing was changed by it.").waitFor();
+});
+
+await step("a wide and a long answer", async () => {
+  const wide = Array.from({ length: 500 }, (_, i) => `i + ${i} as c${i}`).join(", ");
+  await write(`select ${wide} from generate_series(1, 200) t(i)`);
+  await button("Run").click();
+  await page.getByRole("status").getByText(/200 rows/).waitFor();
+  expect("few cells are drawn", (await page.getByRole("gridcell").count()) < 2500);
+  await write("select i, 'row ' || i as t from generate_series(1, 300000) t(i) order by i");
+  await button("Run").click();
+  await page.getByRole("status").getByText(/300,000 rows/).waitFor({ timeout: 60_000 });
+  const grid = page.getByRole("grid", { name: "Rows" });
+  await grid.evaluate((element) => {
+    element.scrollTop = element.scrollHeight;
+  });
+  await grid.getByRole("gridcell", { name: "row 300000", exact: true }).waitFor();
+  await look("ask-long");
+});
+
+let question = "";
+let result = "";
+await step("save a question", async () => {
+  await write("select date_trunc('day', received_at) as day, count(*) as n\nfrom app.tracks\nwhere event_text = {{event}}\ngroup by 1 order by 1");
+  await page.getByRole("textbox", { name: "event" }).fill("Order Completed");
+  await button("Run").click();
+  await page.getByRole("status").getByText(/rows?, in/).waitFor();
+  await button("Save").click();
+  await page.getByLabel("Name", { exact: true }).fill(`Orders ${EVIL}`);
+  await look("save");
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await heading(`Orders ${EVIL}`).waitFor();
+  question = new URL(page.url()).pathname.split("/")[2];
+  await page.getByRole("status").getByText(/rows?, in/).waitFor();
+  await look("question");
+});
+
+await step("share a frozen copy, download it", async () => {
+  await button("Share").click();
+  await page.getByRole("menuitem", { name: /Share a frozen copy/ }).click();
+  await page.getByText("Copied").waitFor();
+  const results = await request("GET", `/api/v1/results?limit=100`);
+  result = results.json?.results?.find((one) => one.pinned)?.id ?? "";
+  expect("the answer is pinned", result !== "", results);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    (async () => {
+      await button("Download").click();
+      await page.getByRole("menuitem", { name: "Download CSV" }).click();
+    })(),
+  ]);
+  const text = readFileSync(await download.path(), "utf8");
+  expect("the file has the rows", text.startsWith("day,n\n"), text.slice(0, 80));
+  await page.goto(`${url}/r/${result}`);
+  await heading("Frozen").waitFor();
+  await page.getByRole("grid").waitFor();
+  await look("result");
+});
+
+let dashboard = "";
+await step("make a dashboard", async () => {
+  await page.goto(`${url}/dashboards`);
+  await button("New dashboard").click();
+  await page.getByLabel("Name", { exact: true }).fill("Shop");
+  dashboard = new URL(page.url()).pathname.split("/")[2];
+  await button("Add a tile").click();
+  await page.getByRole("menuitem", { name: "Add a question" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: /^Orders/ }).click();
+  await button("Add a tile").click();
+  await page.getByRole("menuitem", { name: "Add text" }).click();
+  await page.getByRole("textbox", { name: "Text", exact: true }).fill(`Read this ${EVIL}`);
+  await button("Add a tile").click();
+  await page.getByRole("menuitem", { name: "Add a filter" }).click();
+  await page.getByLabel("Parameter it sets").fill("event");
+  await page.getByRole("dialog").getByRole("button", { name: "Add a filter" }).click();
+  const grip = page.getByRole("button", { name: /^Move “Orders/ });
+  await grip.focus();
+  await page.keyboard.press("ArrowRight");
+  await look("dashboard-edit");
+  await button("Save").click();
+  await heading("Shop").waitFor();
+  await page.getByLabel("event").fill("Order Completed");
+  await page.keyboard.press("Enter");
+  await page.getByText(/as of/).first().waitFor();
+  await page.locator(".tile .grid, .tile .chart svg, .tile .bignumber").first().waitFor();
+  await look("dashboard");
+  await button("YAML").click();
+  const yaml = page.getByRole("textbox", { name: "YAML" });
+  await yaml.waitFor();
+  expect("the text has the tiles", (await yaml.inputValue()).includes(`question: ${question}`));
+  await look("dashboard-yaml");
+  await page.keyboard.press("Escape");
+});
+
+await step("look at data", async () => {
+  await page.goto(`${url}/data`);
+  await page.getByRole("link", { name: "tracks", exact: true }).click();
+  await heading("Data / app / tracks").waitFor();
+  await page.getByRole("cell", { name: "received_at" }).waitFor();
+  await look("data-table");
+  await page.getByRole("tab", { name: "Sample" }).click();
+  await page.getByRole("grid", { name: "Sample" }).waitFor();
+  await look("data-sample");
+  await page.getByRole("tab", { name: "Versions" }).click();
+  await page.getByRole("link", { name: /Ask as of version/ }).first().waitFor();
+  await look("data-versions");
+  await page.getByRole("tab", { name: "Lineage" }).click();
+  await heading("Lineage").waitFor();
+  await page.goto(`${url}/data`);
+  await heading("app").waitFor();
+  await look("data");
+});
+
+await step("watch events", async () => {
+  await page.goto(`${url}/events`);
+  await page.getByRole("link", { name: "Order Completed" }).waitFor();
+  await look("events");
+  await page.getByRole("link", { name: "Order Completed" }).click();
+  await heading("Events / Order Completed").waitFor();
+  await page.getByRole("cell", { name: "received_at" }).waitFor();
+  await look("event");
+  await page.goto(`${url}/events?tab=live`);
+  await page.getByText("Waiting for events").waitFor();
+  const body = JSON.stringify({ event: `Live ${EVIL}`, userId: EVIL });
+  // Asked until it is seen: the stream begins a moment after the page.
+  for (let i = 0; i < 50 && (await page.getByRole("log").count()) === 0; i += 1) {
+    await fetch(`${url}/v1/track`, { method: "POST", body, headers: { authorization: `Basic ${btoa(`${writeKey}:`)}`, "content-type": "application/json" } });
+    await page.getByRole("log").waitFor({ timeout: 500 }).catch(() => {});
+  }
+  await page.getByRole("log").getByText("accepted").first().waitFor();
+  await look("events-live");
+  await page.goto(`${url}/events?tab=quarantine`);
+  await page.locator("table, .empty").first().waitFor();
+  await look("events-quarantine");
+});
+
+await step("find", async () => {
+  await page.goto(`${url}/`);
+  await heading("Hello, owner").waitFor();
+  await page.getByRole("link", { name: "Shop" }).waitFor();
+  await look("home");
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.getByRole("combobox").fill("tracks received");
+  await page.getByRole("option", { name: /app.tracks.received_at/ }).waitFor();
+  await look("palette");
+  await page.keyboard.press("Enter");
+  await heading("Data / app / tracks").waitFor();
+});
+
+await step("usage", async () => {
+  await page.goto(`${url}/usage`);
+  await page.getByRole("cell", { name: "owner", exact: true }).first().waitFor();
+  await look("usage");
+});
+
+await step("let a viewer in", async () => {
+  await page.goto(`${url}/settings?tab=users`);
+  await button("New user").click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("vera");
+  await dialog.getByLabel("Role").selectOption("viewer");
+  await dialog.getByLabel("Password").fill(passwords.vera);
+  await dialog.getByRole("button", { name: "New user" }).click();
+  await page.getByText("User “vera” is there").waitFor();
+  await look("settings-users");
+  await page.getByRole("tab", { name: "Tokens" }).click();
+  await page.getByLabel("What it is for").fill("a notebook");
+  await button("New token").click();
+  await page.getByText("This is the only time it is shown").waitFor();
+  await page.getByRole("tab", { name: "Write keys" }).click();
+  await page.getByRole("table").waitFor();
+  await look("settings-keys");
+  await page.getByRole("tab", { name: "Me" }).click();
+  await look("settings");
+  await page.getByLabel("Colours").selectOption("dark");
+});
+
+await step("dark", async () => {
+  for (const [name, path] of [["home", "/"], ["ask", "/ask"], ["dashboard", `/d/${dashboard}`], ["data", "/data"], ["events", "/events"], ["usage", "/usage"]]) {
+    await page.goto(url + path);
+    await page.getByRole("main").waitFor();
+    await page.locator(".wait").waitFor({ state: "detached" }).catch(() => {});
+    await look(`dark-${name}`);
+  }
+});
+
+await step("on a phone", async () => {
+  await page.setViewportSize({ width: 390, height: 780 });
+  for (const [name, path] of [["home", "/"], ["question", `/q/${question}?p.event=Order+Completed`], ["dashboard", `/d/${dashboard}`], ["data", "/data"], ["events", "/events"]]) {
+    await page.goto(url + path);
+    await page.getByRole("main").waitFor();
+    await page.locator(".wait").waitFor({ state: "detached" }).catch(() => {});
+    await look(`phone-${name}`);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(`phone-${name} fits`, wide <= 0, wide);
+  }
+  await page.setViewportSize({ width: 1360, height: 860 });
+});
+
+await step("requests of other pages", async () => {
+  for (const [method, path, body] of [
+    ["POST", "/api/v1/query", { sql: "create table main.stolen as select 1 as a" }],
+    ["POST", "/api/v1/questions", { name: "x", body: { sql: "select 1" } }],
+    ["POST", "/api/v1/tokens", { scopes: ["manage"] }],
+    ["DELETE", "/api/v1/session"],
+  ]) {
+    const forgotten = await request(method, path, body, { "weir-csrf": null });
+    expect(`${method} ${path} without the token is refused`, forgotten.status === 403, forgotten);
+    const wrong = await request(method, path, body, { "weir-csrf": "0".repeat(32) });
+    expect(`${method} ${path} with a wrong token is refused`, wrong.status === 403, wrong);
+  }
+  const other = await browser.newPage();
+  await other.goto(`http://127.0.0.1:${attacker.address().port}/`);
+  const framed = await other.evaluate(async () => {
+    const frame = document.querySelector("#frame");
+    return { blocked: frame.contentDocument === null, length: window.frames.length };
+  });
+  expect("no page frames ours", (await other.frames()[1]?.evaluate(() => document.querySelector("#root") !== null).catch(() => false)) !== true, framed);
+  const posted = await Promise.all([other.waitForResponse((response) => response.url().includes("/api/v1/session")), other.evaluate(() => document.querySelector("#f").submit())]);
+  expect("a form of another site signs nobody in", posted[0].status() >= 400, posted[0].status());
+  await other.waitForURL(/api\/v1\/session/);
+  await other.waitForLoadState();
+  await other.goto(`http://127.0.0.1:${attacker.address().port}/`);
+  const read = await other.evaluate(async (address) => {
+    try {
+      return (await fetch(`${address}/api/v1/session`, { credentials: "include" })).status;
+    } catch {
+      return "refused";
+    }
+  }, url);
+  expect("another site reads nothing", read === "refused", read);
+  await other.close();
+  const still = await request("GET", "/api/v1/me");
+  expect("the session is still there", still.status === 200, still);
+});
+
+await step("addresses that lead elsewhere", async () => {
+  await signOut("owner");
+  await page.goto(`${url}/sign-in?next=//evil.example/x`);
+  // A secret that somebody planted is not taken for a session.
+  const planted = "f".repeat(64);
+  const port = new URL(url).port;
+  await browser.addCookies([{ name: `weir_session_${port}`, value: planted, url, httpOnly: true, sameSite: "Lax" }]);
+  await signIn("owner");
+  expect("one stays here", new URL(page.url()).origin === new URL(url).origin, page.url());
+  const now = (await browser.cookies(url)).find((cookie) => cookie.name === `weir_session_${port}`);
+  expect("the secret is a new one", now !== undefined && now.value !== planted && now.value.length === 64, now?.value.length);
+  await browser.clearCookies();
+  await browser.addCookies([{ name: `weir_session_${port}`, value: planted, url, httpOnly: true, sameSite: "Lax" }]);
+  await page.goto(`${url}/ask`);
+  await heading("Sign in to Weir").waitFor();
+});
+
+await step("a viewer", async () => {
+  await signIn("vera");
+  await page.goto(`${url}/d/${dashboard}`);
+  await heading("Shop").waitFor();
+  // Viewers read marts and main, and not what sources fill.
+  await page.getByRole("alert").first().waitFor();
+  await look("viewer-dashboard");
+  // It cannot be pressed, and says why.
+  await page.getByRole("button", { name: "Edit" }).click({ force: true });
+  await page.getByText("You may not change “Shop”.").waitFor();
+  const frozen = await request("GET", `/api/v1/results/${result}`);
+  expect("a frozen answer is checked for whoever opens it", frozen.status === 403, frozen);
+  const rows = await request("GET", `/api/v1/results/${result}/rows`);
+  expect("and so are its rows", rows.status === 403, rows);
+  const sharing = { name: "mine now", sharing: "edit", body: { sql: "select 1" }, version: 1 };
+  for (const [method, path, body] of [
+    ["POST", "/api/v1/questions", { name: "x", body: { sql: "select 1" } }],
+    ["PUT", `/api/v1/questions/${question}`, sharing],
+    ["DELETE", `/api/v1/questions/${question}`],
+    ["PUT", `/api/v1/questions/${question}/certified`, { certified: true }],
+    ["POST", `/api/v1/questions/${question}/restore`],
+    ["POST", "/api/v1/dashboards", { name: "x", body: { tiles: [] } }],
+    ["PUT", `/api/v1/dashboards/${dashboard}`, { name: "x", body: { tiles: [] }, version: 2 }],
+    ["DELETE", `/api/v1/dashboards/${dashboard}`],
+    ["PUT", `/api/v1/dashboards/${dashboard}/certified`, { certified: true }],
+    ["PUT", `/api/v1/results/${result}/pinned`, { pinned: false }],
+    ["DELETE", `/api/v1/results/${result}`],
+    ["POST", "/api/v1/query", { sql: "insert into app.tracks select * from app.tracks" }],
+    ["POST", "/api/v1/query", { sql: "create table main.mine as select 1 as a" }],
+    ["POST", "/api/v1/results", { sql: "drop table app.tracks" }],
+    ["POST", "/api/v1/users", { name: "eve", roles: ["owner"] }],
+    ["PUT", "/api/v1/users/vera/roles/owner"],
+    ["PUT", "/api/v1/users/owner/password", { password: "a long sentence of mine" }],
+    ["POST", "/api/v1/roles", { name: "x" }],
+    ["POST", "/api/v1/grants", { grantee: "vera", schema: "app", privileges: ["select"] }],
+    ["POST", "/api/v1/keys", { source: "app" }],
+    ["PUT", "/api/v1/sources/app", { enabled: false }],
+    ["POST", "/api/v1/lake/flush"],
+    ["POST", "/api/v1/lake/compact", {}],
+    ["POST", "/api/v1/rebuild", { dry_run: true }],
+    ["GET", "/api/v1/audit"],
+    ["GET", "/api/v1/tail"],
+  ]) {
+    const tried = await request(method, path, body);
+    expect(`a viewer may not ${method} ${path}`, [400, 403, 404].includes(tried.status) && tried.status !== 200, tried);
+  }
+  await page.goto(`${url}/ask`);
+  await write("select 1 as one");
+  await button("Run").click();
+  await page.getByRole("gridcell", { name: "1", exact: true }).waitFor();
+});
+
+await step("nothing that came from outside ran", async () => {
+  expect("no script ran", (await page.evaluate(() => window.__xss)) === undefined);
+  expect("the pages ask nobody else", strangers.length === 0, strangers);
+});
+
+await step("the shell is there at once", async () => {
+  const fresh = await browser.newPage();
+  await fresh.goto("about:blank");
+  const start = Date.now();
+  await fresh.goto(`${url}/`);
+  await fresh.getByRole("navigation", { name: "Main" }).waitFor();
+  timings.shell_ms = Date.now() - start;
+  await fresh.close();
+});
+
+await browser.close();
+attacker.close();
+rmSync(profile, { recursive: true, force: true });
+console.log(JSON.stringify({ failures, timings }));
