@@ -22,6 +22,8 @@ absent() {
 absent weir-core tokio sqlx hyper reqwest datafusion deltalake-core
 absent weir-access tokio sqlx hyper axum datafusion weir-catalog
 absent weir-catalog hyper axum datafusion deltalake-core
+absent weir-flow hyper axum datafusion deltalake-core weir-catalog weir-query weir-model
+absent weir-step hyper axum datafusion deltalake-core weir-lake weir-catalog weir-query weir-model
 absent weir-lake axum sqlx weir-catalog weir-collect weir-query
 absent weir-collect axum clap weir-query
 absent weir-query axum clap weir-collect

@@ -20,8 +20,8 @@ mod view;
 mod web;
 
 pub use access::{
-    Actor, AuditLine, Build, NewToken, NewUser, Publication, PublicationTable, PublicationView,
-    Upserted,
+    Actor, AuditLine, Build, NewToken, NewUser, Publication, PublicationTable, PublicationToken,
+    PublicationView, Upserted,
 };
 pub use access_file::{AccessFile, AccessFileError};
 pub use catalog::Catalog;

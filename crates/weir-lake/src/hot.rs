@@ -1,6 +1,6 @@
 //! The rows that are in memory, and the one place where a view of the lake is put together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +26,7 @@ pub(crate) struct Hot {
     root: LakeRoot,
     view: ArcSwap<LakeView>,
     tables: Mutex<BTreeMap<TableName, HotTable>>,
+    unreadable: Mutex<Arc<BTreeSet<TableName>>>,
     bytes: AtomicU64,
     visible: watch::Sender<Seq>,
 }
@@ -84,6 +85,7 @@ impl Hot {
             root,
             view: ArcSwap::default(),
             tables: Mutex::default(),
+            unreadable: Mutex::default(),
             bytes: AtomicU64::new(0),
             visible: watch::Sender::new(Seq::ZERO),
         }
@@ -91,6 +93,13 @@ impl Hot {
 
     pub(crate) fn view(&self) -> Arc<LakeView> {
         self.view.load_full()
+    }
+
+    /// Tells readers which tables cannot be read.
+    pub(crate) fn set_unreadable(&self, names: &BTreeSet<TableName>) {
+        let tables = self.tables.lock();
+        *self.unreadable.lock() = Arc::new(names.clone());
+        self.swap(&tables, std::iter::empty(), None);
     }
 
     pub(crate) fn watch(&self) -> watch::Receiver<Seq> {
@@ -310,6 +319,7 @@ impl Hot {
         self.view.store(Arc::new(LakeView {
             visible,
             tables: Arc::new(shown),
+            unreadable: self.unreadable.lock().clone(),
         }));
         self.visible.send_if_modified(|seen| {
             let moved = *seen != visible;

@@ -41,6 +41,7 @@ impl Flusher {
                 }
             }
             self.unreadable.remove(&name);
+            self.hot.set_unreadable(&self.unreadable);
             info!(table = %name, "can be read again");
         }
         Ok(())

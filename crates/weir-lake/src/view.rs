@@ -1,6 +1,6 @@
 //! What a query sees: one instant of every table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -20,6 +20,9 @@ pub struct LakeView {
     /// Every row up to here is in the tables, and no other.
     pub visible: Seq,
     pub tables: Arc<BTreeMap<TableName, Arc<TableView>>>,
+    /// Tables that are there and cannot be read, such as one whose log is damaged. What `tables` has
+    /// of them are rows that came since, which are not the table.
+    pub unreadable: Arc<BTreeSet<TableName>>,
 }
 
 /// One instant of one table: its files and the rows that are in memory only.

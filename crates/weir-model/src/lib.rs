@@ -17,7 +17,7 @@ mod python;
 pub mod run;
 pub mod select;
 pub mod warehouse;
-mod yaml;
+pub mod yaml;
 
 /// The version of dbt whose behaviour is followed, as `dbt_version` says.
 pub const DBT_VERSION: &str = "1.11.16";

@@ -19,6 +19,9 @@ use crate::yielding;
 /// Rows of a batch: what sorts and merges hold grows with it.
 const BATCH_ROWS: usize = 2_048;
 
+/// What the rows of a batch may take where they are large.
+const BATCH_BYTES: usize = 64 << 20;
+
 /// What a sort keeps back for merging; many sorts share the memory.
 const SORT_RESERVATION: usize = 512 << 10;
 
@@ -48,10 +51,11 @@ impl Frugal {
         })
     }
 
-    /// Plans the query once more.
+    /// Plans the query once more; `row_bytes` is how large its rows are, if that is why.
     pub(crate) async fn plan(
         self,
         id: &QueryId,
+        row_bytes: Option<usize>,
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), QueryError> {
         let Self {
             plan,
@@ -59,7 +63,8 @@ impl Frugal {
             parts,
             share,
         } = self;
-        let physical = physical(&mut state, &plan)
+        let rows = row_bytes.map_or(BATCH_ROWS, |bytes| (BATCH_BYTES / bytes.max(1)).max(1));
+        let physical = physical(&mut state, &plan, rows.min(BATCH_ROWS))
             .await
             .map_err(QueryError::internal)?;
         let task = task_context(&state, &parts.runtime, share, id)?;
@@ -67,8 +72,12 @@ impl Frugal {
     }
 }
 
-async fn physical(state: &mut SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-    let rows = state.config().batch_size().min(BATCH_ROWS);
+async fn physical(
+    state: &mut SessionState,
+    plan: &LogicalPlan,
+    rows: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let rows = state.config().batch_size().min(rows);
     let options = state.config_mut().options_mut();
     options.optimizer.prefer_hash_join = false;
     // With one partition the planner takes hash joins whatever it is told.
@@ -81,5 +90,6 @@ async fn physical(state: &mut SessionState, plan: &LogicalPlan) -> Result<Arc<dy
 
 /// Whether there is a join by hash, or a sort, which spills more easily in small batches.
 fn can_save(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    matches!(plan.name(), "HashJoinExec" | "SortExec") || plan.children().into_iter().any(can_save)
+    matches!(plan.name(), "HashJoinExec" | "SortExec" | yielding::WIDE)
+        || plan.children().into_iter().any(can_save)
 }

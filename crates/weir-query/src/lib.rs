@@ -57,5 +57,6 @@ pub use system::pg_catalog::SERVER_VERSION;
 pub use system::pg_catalog::types::{
     array_element, arrow_type, type_length, type_modifier, type_name_of, type_oid,
 };
+pub use system::{RunCell, RunRecords, RunTable, RunType};
 pub use transaction::{BuildNote, PublishRequest, Published, StandingBuild, Transaction};
 pub use types::type_name;

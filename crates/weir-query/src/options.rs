@@ -1,5 +1,8 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::system::RunRecords;
 
 /// What queries may use of the machine, and how large a query may be.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub struct EngineOptions {
     pub depth: usize,
     /// Whether query threads run at a lower priority than intake (Linux only).
     pub yield_to_intake: bool,
+    /// What `weir.runs` and its kin show; nothing without it.
+    pub runs: Option<Arc<dyn RunRecords>>,
 }
 
 impl Default for EngineOptions {
@@ -67,6 +72,7 @@ impl Default for EngineOptions {
             items: 50_000,
             depth: 60,
             yield_to_intake: true,
+            runs: None,
         }
     }
 }

@@ -116,7 +116,7 @@ impl Run {
                 (Err(error), Some(frugal))
                     if error.kind() == QueryErrorKind::OutOfMemory && ticket.rows() == 0 =>
                 {
-                    let (plan, task) = frugal.plan(&ticket.id()).await?;
+                    let (plan, task) = frugal.plan(&ticket.id(), error.row_bytes()).await?;
                     let ways = (&mut seat, &sender);
                     let second = (plan.clone(), renamed);
                     let end = batches(second, task, &scope, &ticket, ways, cancelled).await;

@@ -12,10 +12,11 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion_functions_json::udfs;
 
-use crate::functions::{self, Operators, PostgresSemantics, Types};
+use crate::functions::{self, CountCopies, FloatsFirst, Operators, PostgresSemantics, Types};
 use crate::options::EngineOptions;
 use crate::yielding::YieldAfterJoins;
 
@@ -79,11 +80,15 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     // Whether a scan reads its filters' columns first is for each table to say.
     settings.execution.parquet.pushdown_filters = false;
     settings.execution.parquet.reorder_filters = true;
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(CountCopies), Arc::new(FloatsFirst)];
+    rules.extend(Analyzer::new().rules);
     let mut state = SessionStateBuilder::new()
         .with_type_planner(Arc::new(Types))
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
+        .with_analyzer_rules(rules)
         .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
         .build();
     datafusion_functions_json::register_all(&mut state)?;
@@ -103,8 +108,12 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     ] {
         state.register_udf(Arc::new(function))?;
     }
-    functions::register(&mut state, options.value_bytes)?;
+    let made = (options.memory_bytes as u64).max(options.value_bytes.saturating_mul(8));
+    functions::register(&mut state, options.value_bytes, made)?;
     state.register_expr_planner(Arc::new(Operators::new(&state)?))?;
-    state.add_analyzer_rule(Arc::new(PostgresSemantics::new(&state)?));
+    state.add_analyzer_rule(Arc::new(PostgresSemantics::new(
+        &state,
+        options.value_bytes,
+    )?));
     Ok(state)
 }

@@ -116,8 +116,30 @@ fn check_sql(sql: &Sql) -> Result<(), QueryError> {
                 "EXPLAIN takes a SELECT",
             )),
         },
+        Sql::CreateIndex(_) | Sql::AlterIndex { .. } => Err(absent("an index")
+            .hint("none is needed: files are left out by the bounds of their columns")),
+        Sql::CreateSequence { .. } => {
+            Err(absent("a sequence")
+                .hint("row_number() numbers rows, gen_random_uuid() makes keys"))
+        }
+        Sql::CreateFunction(_) | Sql::CreateProcedure { .. } | Sql::CreateMacro { .. } => {
+            Err(absent("a function of one's own")
+                .hint("a view, or a macro of the dbt project, does the same for queries"))
+        }
+        Sql::CreateType { .. } | Sql::CreateDomain(_) => Err(absent("a type of one's own")
+            .hint("use text or a number, and an accepted_values test on it")),
+        Sql::CreateTrigger(_) => {
+            Err(absent("a trigger").hint("a model that is built when its inputs change does more"))
+        }
         _ => Err(refused("this statement")),
     }
+}
+
+fn absent(what: &str) -> QueryError {
+    QueryError::new(
+        QueryErrorKind::Unsupported,
+        format!("there is no such thing as {what} here"),
+    )
 }
 
 fn refused(statement: &str) -> QueryError {
@@ -125,7 +147,7 @@ fn refused(statement: &str) -> QueryError {
         QueryErrorKind::ReadOnly,
         format!("{statement} is not allowed: queries only read"),
     )
-    .hint("use SELECT, EXPLAIN, SHOW or DESCRIBE; rows come in through sources")
+    .hint("docs/sql.md lists the statements there are")
 }
 
 fn settings(statement: &str) -> QueryError {
@@ -202,7 +224,10 @@ impl Visitor for Shape {
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
         match select.into {
-            Some(_) => ControlFlow::Break(refused("SELECT INTO")),
+            Some(_) => ControlFlow::Break(
+                QueryError::new(QueryErrorKind::Unsupported, "SELECT INTO is not supported")
+                    .hint("write CREATE TABLE name AS SELECT ..."),
+            ),
             None => ControlFlow::Continue(()),
         }
     }
@@ -259,7 +284,13 @@ mod tests {
                 "RESET datafusion.execution.batch_size",
                 QueryErrorKind::ReadOnly,
             ),
-            ("SELECT 1 INTO t", QueryErrorKind::ReadOnly),
+            ("SELECT 1 INTO t", QueryErrorKind::Unsupported),
+            ("CREATE INDEX i ON t (a)", QueryErrorKind::Unsupported),
+            ("CREATE SEQUENCE s", QueryErrorKind::Unsupported),
+            (
+                "CREATE TYPE mood AS ENUM ('sad')",
+                QueryErrorKind::Unsupported,
+            ),
             (
                 "WITH a AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM a",
                 QueryErrorKind::ReadOnly,

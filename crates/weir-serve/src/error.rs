@@ -66,7 +66,7 @@ impl ApiError {
     }
 
     pub(crate) fn too_many_attempts(seconds: u64) -> Self {
-        let message = "too many wrong tokens or passwords";
+        let message = format!("too many wrong tokens or passwords: wait {seconds} s");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
             .with_retry_after(seconds)
     }

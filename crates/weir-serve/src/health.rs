@@ -14,6 +14,8 @@ pub(crate) struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     oldest_uncommitted_seconds: f64,
+    /// Tables of the lake whose logs are damaged: asking them is an error, all others work.
+    unreadable_tables: u64,
 }
 
 /// The process answers: nothing else is asked of liveness, or a full disk would get it restarted.
@@ -43,6 +45,7 @@ pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json
             ready: reason.is_none(),
             reason,
             oldest_uncommitted_seconds,
+            unreadable_tables: status.unreadable_tables,
         }),
     )
 }

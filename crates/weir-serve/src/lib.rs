@@ -23,6 +23,7 @@ mod process;
 mod query;
 mod results;
 mod routes;
+mod runs;
 mod server;
 mod session;
 mod tail;
@@ -39,6 +40,7 @@ use weir_lake::Lake;
 use weir_query::Engine;
 
 pub use postgres::{PostgresOptions, serve_postgres};
+pub use runs::{Desk, Runs};
 pub use server::serve;
 pub use session::Setup;
 pub use tls::{Certificate, TlsError, fingerprint};
@@ -64,6 +66,8 @@ pub struct Services {
     pub live: LiveEvents,
     /// What answers queries.
     pub engine: Engine,
+    /// What runs when, and how it went.
+    pub runs: Runs,
     /// Slows guessing down, at all doors together.
     pub logins: Arc<LoginLimiter>,
     /// The link by which the first owner comes in.

@@ -216,6 +216,12 @@ fn lake(services: &Services) -> Vec<Line> {
             "Damaged ranges found at the start, a torn tail included",
             number(lake.wal_damaged as u64),
         ),
+        (
+            "weir_lake_unreadable_tables",
+            Gauge,
+            "Tables whose logs are damaged, so that asking them is an error",
+            number(lake.unreadable_tables),
+        ),
         ("weir_flush_total", Counter, "Flushes", number(lake.flushes)),
         (
             "weir_flush_failures_total",

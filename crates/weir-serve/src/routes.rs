@@ -15,7 +15,9 @@ use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::server::ClientAddress;
 use crate::session::Cookies;
-use crate::{Services, admin, app, documents, health, openapi, query, results, session, tail};
+use crate::{
+    Services, admin, app, documents, health, openapi, query, results, runs, session, tail,
+};
 
 /// Every route but the intake's.
 pub(crate) fn router(
@@ -39,9 +41,11 @@ pub(crate) fn router(
             services.engine.clone(),
             services.catalog.clone(),
         ))
+        .merge(runs::router(services.runs.clone()).layer(may(Action::Operate)))
         .merge(documents::router(services.catalog.clone()))
         .merge(results::router(kept(services)))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));
+    let calls = runs::calls(services.runs.clone(), door.clone());
     let metrics_page = Router::new()
         .route("/metrics", get(metrics_page))
         .with_state((services.clone(), metrics.clone(), door.clone()));
@@ -51,6 +55,7 @@ pub(crate) fn router(
         .with_state(services.clone())
         .merge(known)
         .merge(metrics_page)
+        .merge(calls)
         .merge(session::router(
             services.catalog.clone(),
             door,

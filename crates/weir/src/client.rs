@@ -11,6 +11,7 @@ use crate::project::Project;
 use crate::tls::pinned;
 
 /// A running server, as a command sees it.
+#[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
@@ -57,6 +58,19 @@ impl Client {
         })
     }
 
+    /// Returns a client for a server whose address, certificate and token are known.
+    pub(crate) fn at(
+        url: String,
+        certificate_sha256: Option<&str>,
+        token: String,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            http: http_client(certificate_sha256)?,
+            url,
+            token,
+        })
+    }
+
     /// Returns the server's address.
     pub(crate) fn url(&self) -> &str {
         &self.url
@@ -74,6 +88,14 @@ impl Client {
         let live = self.http.get(format!("{}/health/live", self.url));
         let answer = live.timeout(Duration::from_secs(2)).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// Returns how many tables of the lake cannot be read, if a server says so.
+    pub(crate) async fn unreadable_tables(&self) -> Option<u64> {
+        let ready = self.http.get(format!("{}/health/ready", self.url));
+        let answer = ready.timeout(Duration::from_secs(2)).send().await.ok()?;
+        let answer: serde_json::Value = answer.json().await.ok()?;
+        answer.get("unreadable_tables")?.as_u64()
     }
 
     /// Sends a request and returns its successful answer.

@@ -69,6 +69,14 @@ impl Failure {
         self.exit
     }
 
+    /// Returns message and causes in a line.
+    pub(crate) fn text(&self) -> String {
+        let parts: Vec<&str> = std::iter::once(self.message.as_str())
+            .chain(self.causes.iter().map(String::as_str))
+            .collect();
+        parts.join(": ")
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

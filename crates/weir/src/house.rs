@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weir_catalog::{Actor, Catalog, Upserted};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
@@ -13,8 +14,9 @@ use weir_lake::Lake;
 use weir_query::{Engine, EngineOptions};
 use weir_serve::{Certificate, ServeOptions, Services};
 
-use crate::client::{Running, local_url};
+use crate::client::{Client, Running, local_url};
 use crate::failure::{Explain, ExplainHinted, Failure};
+use crate::flow::{FlowRoom, Working};
 use crate::postgres::Door;
 use crate::project::{Project, write_private};
 use crate::ui::Ui;
@@ -29,17 +31,22 @@ pub(crate) struct House {
     project: Project,
     config: Config,
     services: Services,
+    flow: FlowRoom,
 }
 
 /// A server that accepts connections.
 pub(crate) struct Serving {
     house: House,
     url: String,
+    /// By what its certificate is known, where there is one.
+    certificate_sha256: Option<String>,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
     postgres: Option<(SocketAddr, tokio::task::JoinHandle<()>)>,
     /// Events have a runtime of their own, so that nothing else delays their answers.
     intake: Runtime,
+    /// What runs by schedules, where anything does.
+    working: Option<Working>,
 }
 
 impl House {
@@ -72,6 +79,11 @@ impl House {
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
         apply_access(&project, &catalog, ui).await?;
+        let flow = FlowRoom::open(&project).await?;
+        let options = EngineOptions {
+            runs: Some(flow.records()),
+            ..options
+        };
         let applied = ApplyCounts::default();
         let mut lake_options = project.lake_options(&config);
         // A server is worth having without its store: what comes meanwhile waits in the log.
@@ -94,6 +106,7 @@ impl House {
             applied,
             live,
             engine,
+            runs: flow.runs(),
             logins: Default::default(),
             setup: Default::default(),
         };
@@ -101,6 +114,7 @@ impl House {
             project,
             config,
             services,
+            flow,
         })
     }
 
@@ -142,6 +156,7 @@ impl House {
         write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
             .explain(|| format!("cannot write `{}`", path.display()))?;
         raise_open_file_limit();
+        let certificate_sha256 = running.certificate_sha256;
 
         let intake = tokio::runtime::Builder::new_multi_thread()
             .thread_name("weir-intake")
@@ -179,10 +194,12 @@ impl House {
         Ok(Serving {
             house: self,
             url,
+            certificate_sha256,
             shutdown,
             serving,
             postgres,
             intake,
+            working: None,
         })
     }
 }
@@ -212,8 +229,39 @@ impl Serving {
         &self.house
     }
 
+    /// Starts to run what the project has scheduled. A server is worth having without.
+    pub(crate) async fn run_schedules(&mut self, ui: &Ui) {
+        if let Err(failure) = self.try_run_schedules().await {
+            tracing::error!(error = failure.text(), "nothing runs by schedules");
+            ui.warn(format!("nothing runs by schedules: {}", failure.text()));
+        }
+    }
+
+    async fn try_run_schedules(&mut self) -> Result<(), Failure> {
+        let House {
+            project,
+            services,
+            flow,
+            ..
+        } = &self.house;
+        flow.look().await;
+        // This very server, whatever the environment names for commands.
+        let path = project.token_path();
+        let token = std::fs::read_to_string(&path)
+            .explain(|| format!("cannot read `{}`", path.display()))?;
+        let certificate = self.certificate_sha256.as_deref();
+        let client = Client::at(self.url.clone(), certificate, token.trim().to_owned())?;
+        let lake = services.lake.clone();
+        self.working = Some(flow.work(lake, &services.catalog, client).await?);
+        Ok(())
+    }
+
     /// Stops accepting, lets requests end, commits what is in memory.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
+        // What runs asks this server, so it stops first.
+        if let Some(working) = self.working {
+            working.stop().await;
+        }
         self.shutdown.cancel();
         let _ = self.serving.await;
         if let Some((_, serving)) = self.postgres {
@@ -222,6 +270,7 @@ impl Serving {
         self.intake.shutdown_background();
         let closed = self.house.services.lake.close().await;
         self.house.services.catalog.close().await;
+        self.house.flow.close().await;
         let _ = std::fs::remove_file(self.house.project.server_path());
         closed.explain_hinted(|| {
             "the lake did not commit everything; it is in the log and will be at the next start"
@@ -259,25 +308,37 @@ pub(crate) fn bind_as(address: SocketAddr, key: &str) -> Result<TcpListener, Fai
     })
 }
 
-/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
-pub(crate) async fn stop_signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, from the moment on at which they no longer just end the process.
+pub(crate) struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).explain(|| "cannot listen for signals".into());
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
-    tokio::spawn(async move {
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        // What was acknowledged is in the log; the next start takes it from there.
-        std::process::exit(1);
-    });
-    Ok(())
+    }
+
+    /// Waits for one of them; a second one ends the process at once.
+    pub(crate) async fn wait(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            // What was acknowledged is in the log; the next start takes it from there.
+            std::process::exit(1);
+        });
+    }
 }
 
 /// Makes the owner's token if there is none that anybody knows.

@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod doctor;
 mod failure;
+mod flow;
 mod house;
 mod log;
 mod memory;

@@ -16,7 +16,7 @@ pub use actor::Actor;
 pub use audit::AuditLine;
 pub(crate) use change::Change;
 pub(crate) use load::load;
-pub use publications::{Build, Publication, PublicationTable, PublicationView};
+pub use publications::{Build, Publication, PublicationTable, PublicationToken, PublicationView};
 pub use sources::Upserted;
 pub use tokens::NewToken;
 pub use users::NewUser;

@@ -8,8 +8,11 @@ use weir_access::Object;
 
 use super::Actor;
 use crate::catalog::Catalog;
-use crate::error::CatalogError;
+use crate::error::{CatalogError, CatalogErrorKind};
 use crate::view::View;
+
+/// A schema, and a name in it.
+type NameIn<'a> = (&'a str, &'a str);
 
 /// Tables and views that became visible at one instant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,6 +27,20 @@ pub struct Publication {
     pub about: Value,
     pub tables: Vec<PublicationTable>,
     pub views: Vec<PublicationView>,
+    /// By what it is published once, where that is asked for; known to its publisher only.
+    #[serde(skip)]
+    pub token: Option<PublicationToken>,
+}
+
+/// A number by which something is published once, whoever tries how often: see
+/// [`Catalog::end_publication`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicationToken {
+    /// What is published.
+    pub app: String,
+    /// The same for all that try the same publication, greater for each later one.
+    pub sequence: u64,
 }
 
 /// A table of a publication.
@@ -72,6 +89,7 @@ impl Publication {
             about,
             tables: Vec::new(),
             views: Vec::new(),
+            token: None,
         }
     }
 
@@ -88,7 +106,7 @@ impl Publication {
     }
 
     /// Returns the names that stand for something only before, and those that do only after.
-    fn gone_and_new(&self) -> (Vec<(&str, &str)>, Vec<(&str, &str)>) {
+    fn gone_and_new(&self) -> (Vec<NameIn<'_>>, Vec<NameIn<'_>>) {
         // A table may take the place of a view, and the other way round.
         let mut states: std::collections::BTreeMap<(&str, &str), (bool, bool)> = Default::default();
         for (schema, name, before, after) in self.names() {
@@ -133,6 +151,8 @@ impl Catalog {
 
     /// Makes a publication whose tables are committed what everybody sees: its views, who owns what
     /// is new, and what everything was built from, all at once.
+    ///
+    /// With a token, only when nothing was published by one as high or higher before.
     pub async fn end_publication(
         &self,
         by: &Actor,
@@ -143,6 +163,9 @@ impl Catalog {
         let mut change = self.change(by, "publish").await?;
         let failed = change.failed();
         let now = change.micros();
+        if let Some(token) = &publication.token {
+            take(&mut change.tx, token, &publication.id).await?;
+        }
         for view in &publication.views {
             match &view.after {
                 Some(sql) => {
@@ -216,6 +239,17 @@ impl Catalog {
             .await
     }
 
+    /// Returns the number of the latest publication of `app`, and its id.
+    pub async fn published(&self, app: &str) -> Result<Option<(u64, String)>, CatalogError> {
+        let sql = "SELECT sequence, publication FROM publish_tokens WHERE app = ?1";
+        let found: Option<(i64, String)> = sqlx::query_as(sql)
+            .bind(app)
+            .fetch_optional(&self.inner.store.pool)
+            .await
+            .map_err(|error| CatalogError::database("read what was published", error))?;
+        Ok(found.map(|(sequence, id)| (u64::try_from(sequence).unwrap_or(0), id)))
+    }
+
     /// Remembers that a publication was cut off and taken back.
     pub async fn undo_publication(&self, id: &str) -> Result<(), CatalogError> {
         sqlx::query("UPDATE publications SET state = 'undone' WHERE id = ?1 AND state = 'begun'")
@@ -267,6 +301,7 @@ impl Catalog {
                 about: read_json(row.try_get("about")?)?,
                 tables: read_json(row.try_get("tables")?)?,
                 views: read_json(row.try_get("views")?)?,
+                token: None,
             })
         };
         rows.iter().map(|row| read(row).map_err(failed)).collect()
@@ -287,6 +322,37 @@ impl Catalog {
             })
         };
         rows.iter().map(|row| read(row).map_err(failed)).collect()
+    }
+}
+
+/// Takes a number, unless it or a higher one was taken before.
+async fn take(
+    tx: &mut Transaction<'static, Sqlite>,
+    token: &PublicationToken,
+    id: &str,
+) -> Result<(), CatalogError> {
+    let failed = |error| CatalogError::database("publish", error);
+    let done = sqlx::query(
+        "INSERT INTO publish_tokens (app, sequence, publication) VALUES (?1, ?2, ?3)
+         ON CONFLICT (app) DO UPDATE SET
+             sequence = excluded.sequence, publication = excluded.publication
+         WHERE publish_tokens.sequence < excluded.sequence",
+    )
+    .bind(&token.app)
+    .bind(i64::try_from(token.sequence).unwrap_or(i64::MAX))
+    .bind(id)
+    .execute(&mut **tx)
+    .await
+    .map_err(failed)?;
+    match done.rows_affected() {
+        0 => Err(CatalogError::new(
+            CatalogErrorKind::Exists,
+            format!(
+                "`{}` was published by number {} or a later one",
+                token.app, token.sequence
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -295,7 +295,12 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let options = SqliteConnectOptions::new().filename(env.path());
     let mut connection = options.connect().await.unwrap();
     for sql in [
+        "DROP TABLE results",
+        "DROP TABLE document_versions",
+        "DROP TABLE documents",
+        "DROP TABLE sessions",
         "DROP TABLE publications",
+        "DROP TABLE publish_tokens",
         "DROP TABLE builds",
         "DROP TABLE token_uses",
         "DROP TRIGGER token_uses_gone",

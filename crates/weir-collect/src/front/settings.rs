@@ -54,6 +54,7 @@ pub(crate) fn segment_settings(key: &str, base: &Base) -> String {
                 "addBundledMetadata": false,
                 "maybeBundledConfigIds": {},
                 "versionSettings": { "version": "4.4.7", "componentTypes": ["browser"] },
+                "httpConfig": retries(),
             }
         },
         "plan": { "track": everything, "identify": everything, "group": everything },
@@ -66,6 +67,30 @@ pub(crate) fn segment_settings(key: &str, base: &Base) -> String {
         "remotePlugins": [],
     })
     .to_string()
+}
+
+/// How browsers retry: what is refused for a while comes again for half a day, so that a restart or a
+/// full disk loses nothing. Intervals are in seconds.
+fn retries() -> serde_json::Value {
+    json!({
+        "rateLimitConfig": {
+            "enabled": true,
+            "maxRetryCount": 100,
+            "maxRetryInterval": 300,
+            "maxRateLimitDuration": 43_200,
+        },
+        "backoffConfig": {
+            "enabled": true,
+            "maxRetryCount": 100,
+            "baseBackoffInterval": 0.5,
+            "maxBackoffInterval": 60,
+            "maxTotalBackoffDuration": 43_200,
+            "jitterPercent": 10,
+            "default4xxBehavior": "drop",
+            "default5xxBehavior": "retry",
+            "statusCodeOverrides": { "408": "retry", "425": "retry", "429": "retry" },
+        },
+    })
 }
 
 /// Returns RudderStack's source configuration: no destinations, no reports to its makers.

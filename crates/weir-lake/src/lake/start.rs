@@ -159,6 +159,7 @@ impl Start {
             }
             logs.insert(log);
         }
+        hot.set_unreadable(&loaded.unreadable);
         let unreadable = loaded.unreadable.len() as u64;
         progress.unreadable.store(unreadable, Ordering::Relaxed);
         progress.loaded.store(true, Ordering::Release);

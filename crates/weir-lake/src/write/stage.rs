@@ -114,6 +114,7 @@ impl Stage {
         Arc::new(LakeView {
             visible: view.visible,
             tables: Arc::new(tables),
+            unreadable: view.unreadable.clone(),
         })
     }
 

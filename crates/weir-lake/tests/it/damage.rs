@@ -141,6 +141,7 @@ async fn a_table_that_can_be_read_again_is_taken_back() {
         fs::write(&log, b"{ not json").unwrap();
         let lake = open(dir.path()).await;
         assert_eq!(lake.status().unreadable_tables, 1);
+        assert_eq!(lake.view().unreadable.len(), 1);
         add(&lake, &["d,x,4"]).await;
         if staged {
             assert!(lake.flush().await.is_err(), "its rows wait");
@@ -148,6 +149,7 @@ async fn a_table_that_can_be_read_again_is_taken_back() {
         }
         fs::write(&log, whole).unwrap();
         lake.flush().await.unwrap();
+        assert!(lake.view().unreadable.is_empty());
         let wanted = ["a", "b", "c", "d", "e"];
         let wanted = &wanted[..4 + usize::from(staged)];
         assert_eq!(ids(&lake).await, wanted, "staged: {staged}");

@@ -7,5 +7,5 @@ mod scalar;
 mod tests;
 mod value;
 
-pub(crate) use read::read;
-pub(crate) use value::{Map, Yaml, YamlValue};
+pub use read::{Document, read};
+pub use value::{Entry, Map, Yaml, YamlValue};

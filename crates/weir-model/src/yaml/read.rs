@@ -17,10 +17,10 @@ const ALIASED_NODES: usize = 200_000;
 
 /// A document that was read, with what was odd about it.
 #[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) root: Yaml,
+pub struct Document {
+    pub root: Yaml,
     /// Keys written twice; the last one counts.
-    pub(crate) warnings: Vec<ModelError>,
+    pub warnings: Vec<ModelError>,
 }
 
 /// Reads `text`, the contents of `file`, as one YAML document.
@@ -29,7 +29,7 @@ pub(crate) struct Document {
 ///
 /// Names the place and shows the lines around it: YAML that is none, more than one document, tags that
 /// mean nothing here, aliases that would not end or would grow without measure.
-pub(crate) fn read(file: &str, text: &str) -> Result<Document, ModelError> {
+pub fn read(file: &str, text: &str) -> Result<Document, ModelError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Builder::new(file, text).run()
 }

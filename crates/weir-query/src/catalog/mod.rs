@@ -378,6 +378,7 @@ impl Scope {
                     .view
                     .tables
                     .keys()
+                    .chain(self.pinned.view.unreadable.iter())
                     .filter(|name| name.schema() == schema);
                 names.extend(tables.map(|name| (name.table().to_owned(), Kind::Table)));
                 names
@@ -467,6 +468,10 @@ impl Scope {
                 None => Ok(None),
             };
         }
+        if self.is_unreadable(schema, name) {
+            let permitted = self.permit(schema, name)?;
+            return permitted.map_or(Ok(None), |()| Err(unreadable(schema, name)));
+        }
         if let Some(table) = self.stored(schema, name).cloned() {
             return Ok(self.permit(schema, name)?.map(|()| self.read(&table)));
         }
@@ -483,6 +488,14 @@ impl Scope {
             return Ok(None);
         }
         Box::pin(self.plan_view(schema, name, &sql)).await.map(Some)
+    }
+
+    /// Whether there is a table of that name which cannot be read. It may have rows that came since:
+    /// they must not be taken for all there are.
+    fn is_unreadable(&self, schema: &str, name: &str) -> bool {
+        let unreadable = &self.pinned.view.unreadable;
+        !unreadable.is_empty()
+            && TableName::new(schema, name).is_ok_and(|name| unreadable.contains(&name))
     }
 
     fn permit(&self, schema: &str, table: &str) -> Result<Option<()>, DataFusionError> {
@@ -684,4 +697,13 @@ impl Names for Scope {
         };
         same.cloned().or_else(in_schema).or_else(anywhere)
     }
+}
+
+fn unreadable(schema: &str, name: &str) -> DataFusionError {
+    let error = QueryError::new(
+        QueryErrorKind::Lake,
+        format!("table `{schema}.{name}` cannot be read: its log in the lake is damaged"),
+    )
+    .hint("the server's log names the file: restore it from a backup; new rows wait until then");
+    DataFusionError::External(Box::new(error))
 }

@@ -131,6 +131,7 @@ pub struct QueryError {
     position: Option<Position>,
     hint: Option<String>,
     source: Option<BoxError>,
+    row_bytes: Option<usize>,
 }
 
 impl QueryError {
@@ -142,7 +143,20 @@ impl QueryError {
             position: None,
             hint: None,
             source: None,
+            row_bytes: None,
         }
+    }
+
+    /// Notes how large the rows are that found no room.
+    #[must_use]
+    pub(crate) fn of_wide_rows(mut self, bytes: usize) -> Self {
+        self.row_bytes = Some(bytes);
+        self
+    }
+
+    /// Returns how large the rows are that found no room, if that is known.
+    pub(crate) fn row_bytes(&self) -> Option<usize> {
+        self.row_bytes
     }
 
     /// Returns an error for our own bug, keeping its cause for the log.
@@ -170,6 +184,7 @@ impl QueryError {
             position: self.position,
             hint: self.hint.clone(),
             source: None,
+            row_bytes: self.row_bytes,
         }
     }
 

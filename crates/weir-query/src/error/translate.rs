@@ -293,6 +293,9 @@ fn value(message: &str) -> QueryError {
     if message.contains(SPILL_LIMIT) || message.contains(DISK_FULL) {
         return exhausted(message);
     }
+    if let Some(at) = message.find("regex parse error") {
+        return pattern(&message[at..]);
+    }
     let message = first_line(message);
     let message = [
         "Cast error: ",
@@ -326,6 +329,26 @@ fn value(message: &str) -> QueryError {
             .hint("TRY_CAST gives NULL for values that do not fit");
     }
     error
+}
+
+/// The last line of the engine's drawing of a pattern says what is wrong with it.
+fn pattern(drawn: &str) -> QueryError {
+    let lines = drawn.lines().map(str::trim);
+    let why = lines.filter_map(|line| line.strip_prefix("error: ")).next();
+    let error = QueryError::new(
+        QueryErrorKind::Value,
+        format!(
+            "the pattern is no regular expression: {}",
+            why.unwrap_or("it cannot be read")
+        ),
+    )
+    .with_sqlstate("2201B");
+    match why.is_some_and(|why| why.contains("look-around") || why.contains("backreferences")) {
+        true => {
+            error.hint("look-around and backreferences are not supported: compare in two steps")
+        }
+        false => error,
+    }
 }
 
 fn execution(message: &str) -> QueryError {
@@ -368,7 +391,13 @@ fn external(error: Box<dyn std::error::Error + Send + Sync>) -> QueryError {
     };
     match error.downcast::<LakeError>() {
         Ok(error) => QueryError::new(QueryErrorKind::Lake, error.to_string()).caused_by(error),
-        Err(error) => QueryError::internal(error),
+        Err(error) => {
+            let text = error.to_string();
+            match text.starts_with("regex parse error") {
+                true => pattern(&text),
+                false => QueryError::internal(error),
+            }
+        }
     }
 }
 

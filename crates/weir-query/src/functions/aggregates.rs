@@ -1,33 +1,24 @@
-//! Aggregates: averages that are exact, and the most frequent value.
+//! Aggregates that the engine lacks: the most frequent value.
 
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature,
-    Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
-use super::arithmetic::numeric_shape;
-
-/// Digits after the point that whole numbers get before they are averaged; the engine adds four.
-const AVERAGE_SCALE: i8 = 12;
+use super::exact;
 
 pub(super) const MODE: &str = "weir_mode";
 
 pub(super) fn register(state: &mut SessionState) -> Result<()> {
-    let average = Average {
-        inner: state.udaf("avg")?,
-        signature: Signature::user_defined(Volatility::Immutable),
-    };
-    state.register_udaf(Arc::new(AggregateUDF::new_from_impl(average)))?;
+    exact::register(state)?;
     let every = state
         .udaf("bool_and")?
         .as_ref()
@@ -38,90 +29,6 @@ pub(super) fn register(state: &mut SessionState) -> Result<()> {
         signature: Signature::any(1, Volatility::Immutable),
     })))?;
     Ok(())
-}
-
-/// The engine's average, of numerics where it would have taken floats.
-#[derive(Debug)]
-struct Average {
-    inner: Arc<AggregateUDF>,
-    signature: Signature,
-}
-
-impl PartialEq for Average {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Average {}
-
-impl Hash for Average {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        "avg".hash(state);
-    }
-}
-
-impl AggregateUDFImpl for Average {
-    fn name(&self) -> &str {
-        "avg"
-    }
-
-    fn aliases(&self) -> &[String] {
-        self.inner.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let [kind] = types else {
-            return exec_err!("avg takes one value");
-        };
-        Ok(vec![match numeric_shape(kind) {
-            Some((precision, scale)) if scale < AVERAGE_SCALE => {
-                let more = (AVERAGE_SCALE - scale) as u8;
-                DataType::Decimal128((precision + more).min(38), AVERAGE_SCALE)
-            }
-            Some((precision, scale)) => DataType::Decimal128(precision.min(38), scale),
-            None => match kind {
-                DataType::Duration(_) => kind.clone(),
-                kind if kind.is_floating() || kind.is_null() => DataType::Float64,
-                kind => return exec_err!("avg takes numbers, not {kind}"),
-            },
-        }])
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(types)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
-    }
-
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(args)
-    }
-
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
-    }
-
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
 }
 
 /// The most frequent value; of several, the least.

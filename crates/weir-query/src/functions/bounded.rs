@@ -21,6 +21,8 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::json;
+use super::made::Made;
 use super::measure::{self, Arguments, Measure};
 use crate::error::{QueryError, QueryErrorKind};
 
@@ -31,7 +33,7 @@ pub(super) const CONCAT: &str = "weir_concat";
 const VALUES_PER_BATCH: u64 = 8;
 
 /// The engine's functions whose answers can be larger than what they are made of.
-const FUNCTIONS: [(&str, Measure); 17] = [
+const FUNCTIONS: [(&str, Measure); 22] = [
     ("repeat", measure::repeat),
     ("lpad", measure::pad),
     ("rpad", measure::pad),
@@ -49,13 +51,26 @@ const FUNCTIONS: [(&str, Measure); 17] = [
     ("string_to_array", measure::string_to_array),
     ("generate_series", measure::series),
     ("range", measure::series),
+    ("encode", measure::doubled),
+    ("make_array", measure::sum),
+    (json::OBJECT, measure::escaped),
+    (json::ARRAY, measure::escaped),
+    (json::OF_LIST, measure::escaped),
 ];
 
 /// Functions whose measure is what they could make at most, and rarely do.
-const ROUGH: [&str; 2] = ["replace", "regexp_replace"];
+const ROUGH: [&str; 5] = [
+    "replace",
+    "regexp_replace",
+    json::OBJECT,
+    json::ARRAY,
+    json::OF_LIST,
+];
 
-/// Puts bounds around the engine's functions.
-pub(super) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()> {
+/// Puts bounds around functions: each makes values of `value_bytes` at most, and all of them together
+/// `made_bytes` at one time.
+pub(super) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u64) -> Result<()> {
+    let made = Made::up_to(made_bytes);
     let concat = state.udf("concat")?;
     for (name, measure) in FUNCTIONS {
         let inner = state.udf(name)?;
@@ -65,14 +80,22 @@ pub(super) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()>
             measure,
             rough,
             value_bytes,
+            made: made.clone(),
         })))?;
     }
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(Concat {
         inner: concat,
         signature: Signature::user_defined(Volatility::Immutable),
         value_bytes,
+        made,
     })))?;
     Ok(())
+}
+
+/// Whether a function makes much out of little, and is held to bounds.
+pub(super) fn is_bounded(function: &ScalarUDF) -> bool {
+    let function = function.inner();
+    function.is::<Bounded>() || function.is::<Concat>()
 }
 
 fn too_large(name: &str, bytes: u64, limit: u64) -> DataFusionError {
@@ -140,6 +163,7 @@ struct Bounded {
     measure: Measure,
     rough: bool,
     value_bytes: u64,
+    made: Arc<Made>,
 }
 
 impl Bounded {
@@ -250,14 +274,15 @@ impl ScalarUDFImpl for Bounded {
                 return Err(too_large(name, largest, self.value_bytes));
             }
             if check_total(name, &sizes, rows, self.value_bytes).is_err() {
-                return self.in_parts(&args, &sizes);
+                let answer = self.in_parts(&args, &sizes)?;
+                return self.made.counted(answer);
             }
         } else {
             check(name, &sizes, rows, self.value_bytes)?;
         }
         let answer = self.inner.invoke_with_args(args)?;
         check_repeated(name, &answer, rows, self.value_bytes)?;
-        Ok(answer)
+        self.made.counted(answer)
     }
 }
 
@@ -267,6 +292,7 @@ struct Concat {
     inner: Arc<ScalarUDF>,
     signature: Signature,
     value_bytes: u64,
+    made: Arc<Made>,
 }
 
 impl PartialEq for Concat {
@@ -322,9 +348,9 @@ impl ScalarUDFImpl for Concat {
         match (answer, nulls) {
             (ColumnarValue::Array(array), Some(nulls)) => {
                 let data = array.to_data().into_builder().nulls(Some(nulls)).build()?;
-                Ok(ColumnarValue::Array(make_array(data)))
+                self.made.counted(ColumnarValue::Array(make_array(data)))
             }
-            (answer, _) => Ok(answer),
+            (answer, _) => self.made.counted(answer),
         }
     }
 }

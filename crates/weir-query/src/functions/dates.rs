@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use chrono::{Datelike, Months, NaiveDateTime, Offset, TimeZone};
+use chrono::{Datelike, Months, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Int64Array, TimestampMicrosecondArray,
 };
-use datafusion::arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Int64Type, IntervalMonthDayNano, TimestampMicrosecondType,
+};
 use datafusion::common::{Result, exec_err};
 
 use super::intervals::days_in_month;
@@ -264,9 +266,30 @@ pub(super) fn shown_in(utc: &NaiveDateTime, zone: &str) -> Result<NaiveDateTime>
         .ok_or_else(|| value_error("22008", "timestamp out of range"))
 }
 
-fn instant_of(local: &NaiveDateTime, zone: &str) -> Result<NaiveDateTime> {
+pub(super) fn instant_of(local: &NaiveDateTime, zone: &str) -> Result<NaiveDateTime> {
     let zone = zone_named(zone).map_err(|_| unknown(zone))?;
     to_utc(local, &zone).ok_or_else(|| value_error("22008", "timestamp out of range"))
+}
+
+/// Moves by the months and days of a span; returns what is left of it, in nanoseconds.
+pub(super) fn later_by(
+    at: &NaiveDateTime,
+    span: IntervalMonthDayNano,
+    sign: i32,
+) -> Result<(NaiveDateTime, i64)> {
+    let out = || value_error("22008", "timestamp out of range");
+    let months = Months::new(span.months.unsigned_abs());
+    let later = (span.months < 0) == (sign < 0);
+    let at = match later {
+        true => at.checked_add_months(months),
+        false => at.checked_sub_months(months),
+    };
+    let days = TimeDelta::days(i64::from(span.days) * i64::from(sign));
+    let at = at
+        .and_then(|at| at.checked_add_signed(days))
+        .ok_or_else(out)?;
+    let nanos = span.nanoseconds.checked_mul(i64::from(sign));
+    Ok((at, nanos.ok_or_else(out)?))
 }
 
 fn zones_and_moment(types: &[DataType]) -> Result<Vec<DataType>> {

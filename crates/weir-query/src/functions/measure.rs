@@ -198,6 +198,17 @@ pub(super) fn sum(args: &Arguments) -> Vec<u64> {
     args.each(|row| (0..args.len()).fold(0_u64, |sum, at| sum.saturating_add(args.bytes(at, row))))
 }
 
+/// Text of bytes, two digits each.
+pub(super) fn doubled(args: &Arguments) -> Vec<u64> {
+    args.each(|row| args.bytes(0, row).saturating_mul(2))
+}
+
+/// Values as JSON: a character may take six, a number twenty digits.
+pub(super) fn escaped(args: &Arguments) -> Vec<u64> {
+    let sums = sum(args).into_iter();
+    sums.map(|sum| sum.saturating_mul(6)).collect()
+}
+
 /// One after another, with the first between them.
 pub(super) fn joined(args: &Arguments) -> Vec<u64> {
     let sums = sum(args);

@@ -7,11 +7,17 @@
 mod aggregates;
 mod arithmetic;
 mod bounded;
+mod clocks;
 mod coalesce;
+mod copies;
 mod dates;
+mod exact;
+mod floats;
+mod folded;
 mod intervals;
 mod json;
 mod labels;
+mod made;
 mod measure;
 mod misc;
 mod native;
@@ -23,6 +29,7 @@ mod template;
 mod text;
 mod time;
 mod types;
+pub(crate) mod windowed;
 
 use std::sync::Arc;
 
@@ -31,6 +38,8 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use copies::CountCopies;
+pub(crate) use floats::FloatsFirst;
 pub(crate) use labels::{plain_name, unmarked};
 pub(crate) use operators::Operators;
 pub(crate) use semantics::PostgresSemantics;
@@ -39,14 +48,16 @@ pub(crate) use types::Types;
 
 use native::Native;
 
-/// Registers all functions; none of them makes a value larger than `value_bytes`.
-pub(crate) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()> {
+/// Registers all functions; none of them makes a value larger than `value_bytes`, and all values they
+/// hold at one time weigh `made_bytes` at most.
+pub(crate) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u64) -> Result<()> {
     let strftime = state.udf("to_char")?;
     state.register_udf(Arc::new(
         strftime.as_ref().clone().with_aliases(["strftime"]),
     ))?;
-    let families: [Vec<Native>; 9] = [
+    let families: [Vec<Native>; 10] = [
         arithmetic::functions(),
+        clocks::functions(),
         dates::functions(),
         intervals::functions(),
         json::functions(),
@@ -62,6 +73,6 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64) -> Result<()>
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(
         coalesce::Coalesce::default(),
     )))?;
-    bounded::register(state, value_bytes)?;
+    bounded::register(state, value_bytes, made_bytes)?;
     aggregates::register(state)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
@@ -58,6 +58,8 @@ impl ExprPlanner for Operators {
         let (Ok(l), Ok(r)) = types else {
             return original(op, left, right);
         };
+        let (left, right) = typed(&op, (left, &l), (right, &r));
+        let (l, r) = (left.get_type(schema)?, right.get_type(schema)?);
         let number = |kind: &DataType| kind.is_numeric();
         let span = |kind: &DataType| matches!(kind, DataType::Interval(_) | DataType::Duration(_));
         let as_interval = |expr: Expr, kind: &DataType| match kind {
@@ -114,6 +116,53 @@ impl ExprPlanner for Operators {
         };
         Ok(PlannerResult::Planned(planned))
     }
+}
+
+/// A quoted value beside another is of the type that makes sense there: `t + '1 day'`, `'2' * 3`.
+fn typed(
+    op: &BinaryOperator,
+    (left, l): (Expr, &DataType),
+    (right, r): (Expr, &DataType),
+) -> (Expr, Expr) {
+    let wanted = |other: &DataType| {
+        let moment = is_date(other) || matches!(other, DataType::Timestamp(..));
+        let span = matches!(other, DataType::Interval(_));
+        match op {
+            BinaryOperator::Plus if moment || span => Some(interval()),
+            BinaryOperator::Minus if moment || span => Some(other.clone()),
+            BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Modulo
+                if other.is_numeric() =>
+            {
+                Some(other.clone())
+            }
+            _ => None,
+        }
+    };
+    match (is_quoted(&left), is_quoted(&right)) {
+        (false, true) => match wanted(l) {
+            Some(kind) => (left, cast(right, kind)),
+            None => (left, right),
+        },
+        (true, false) => match wanted(r) {
+            Some(kind) => (cast(left, kind), right),
+            None => (left, right),
+        },
+        _ => (left, right),
+    }
+}
+
+fn is_quoted(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Literal(
+            ScalarValue::Utf8(Some(_)) | ScalarValue::Utf8View(Some(_)),
+            _
+        )
+    )
 }
 
 fn is_date(kind: &DataType) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion, TreeNodeVisitor};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Cast, InList};
@@ -17,11 +17,14 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Scala
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::{ADD, DIVIDE, MULTIPLY, ROUND_EVEN, SUBTRACT};
-use super::bounded::CONCAT;
+use super::bounded::{CONCAT, is_bounded};
+use super::clocks::Clocks;
+use super::folded::Constants;
 use super::intervals::{LENGTH, OF_DURATION};
 use super::text::AS_TEXT;
 use super::time::parser;
 use super::types::{interval, is_text};
+use super::windowed;
 use crate::error::{QueryError, QueryErrorKind};
 
 /// The rule; it runs after the engine's own.
@@ -36,10 +39,13 @@ pub(crate) struct PostgresSemantics {
     concat: Arc<ScalarUDF>,
     interval_length: Arc<ScalarUDF>,
     interval_of_duration: Arc<ScalarUDF>,
+    clocks: Clocks,
+    /// What the constants of a statement may weigh together.
+    constant_bytes: usize,
 }
 
 impl PostgresSemantics {
-    pub(crate) fn new(state: &SessionState) -> Result<Self> {
+    pub(crate) fn new(state: &SessionState, value_bytes: u64) -> Result<Self> {
         Ok(Self {
             add: state.udf(ADD)?,
             subtract: state.udf(SUBTRACT)?,
@@ -50,13 +56,18 @@ impl PostgresSemantics {
             concat: state.udf(CONCAT)?,
             interval_length: state.udf(LENGTH)?,
             interval_of_duration: state.udf(OF_DURATION)?,
+            clocks: Clocks::new(state)?,
+            constant_bytes: usize::try_from(value_bytes)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(2),
         })
     }
 
     fn rewrite(
         &self,
         expr: Expr,
-        schema: &datafusion::common::DFSchema,
+        schema: &DFSchema,
+        constants: &mut Constants,
     ) -> Result<Transformed<Expr>> {
         match expr {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -125,6 +136,14 @@ impl PostgresSemantics {
                 // Half to even, as floats are rounded everywhere else.
                 Ok(Transformed::yes(self.round_even.call(call.args)))
             }
+            Expr::ScalarFunction(call) if is_bounded(&call.func) => {
+                constants.folded(Expr::ScalarFunction(call))
+            }
+            Expr::WindowFunction(call) => {
+                let (call, changed) = windowed::weighed(call, schema)?;
+                let expr = Expr::WindowFunction(call);
+                Ok(Transformed::new_transformed(expr, changed))
+            }
             expr => Ok(Transformed::no(expr)),
         }
     }
@@ -135,7 +154,7 @@ impl PostgresSemantics {
         left: Expr,
         op: Operator,
         right: Expr,
-        schema: &datafusion::common::DFSchema,
+        schema: &DFSchema,
     ) -> Result<Transformed<Expr>> {
         let ours = is_interval(&left.get_type(schema)?) && is_interval(&right.get_type(schema)?);
         let (left, right) = match ours {
@@ -155,7 +174,7 @@ impl PostgresSemantics {
         &self,
         left: Box<Expr>,
         right: Box<Expr>,
-        schema: &datafusion::common::DFSchema,
+        schema: &DFSchema,
     ) -> Result<Transformed<Expr>> {
         let kind = left.get_type(schema)?;
         let same = kind == right.get_type(schema)? && is_text(&kind);
@@ -222,7 +241,7 @@ impl PostgresSemantics {
     }
 }
 
-fn compares(op: Operator) -> bool {
+pub(super) fn compares(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq
@@ -320,11 +339,14 @@ impl<'n> TreeNodeVisitor<'n> for Calls {
 }
 
 impl AnalyzerRule for PostgresSemantics {
-    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, options: &ConfigOptions) -> Result<LogicalPlan> {
+        let mut constants = Constants::new(options, self.constant_bytes);
+        let zone = options.execution.time_zone.as_deref();
+        let zone = zone.filter(|zone| *zone != "UTC");
         let plan = plan.transform_up_with_subqueries(|plan| {
             let mut schema = merge_schema(&plan.inputs());
             if let LogicalPlan::TableScan(scan) = &plan {
-                let source = datafusion::common::DFSchema::try_from_qualified_schema(
+                let source = DFSchema::try_from_qualified_schema(
                     scan.table_name.clone(),
                     &scan.source.schema(),
                 )?;
@@ -334,7 +356,15 @@ impl AnalyzerRule for PostgresSemantics {
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
                 let outer = &schema;
-                let new = expr.transform_up(|expr| self.rewrite(expr, outer))?;
+                let new = expr.transform_up(|expr| {
+                    let new = self.rewrite(expr, outer, &mut constants)?;
+                    match zone {
+                        Some(zone) => {
+                            new.transform_data(|expr| self.clocks.rewrite(expr, outer, zone))
+                        }
+                        None => Ok(new),
+                    }
+                })?;
                 Ok(new.update_data(|expr| name.restore(expr)))
             })
         })?;

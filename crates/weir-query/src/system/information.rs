@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
+use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{SchemaProvider, TableProvider};
@@ -11,11 +11,13 @@ use datafusion::common::DataFusionError;
 use futures::FutureExt;
 use tracing::warn;
 
+use super::pg_catalog::types;
 use super::virtual_table::VirtualTable;
 use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::session::CATALOG;
 use crate::types::type_name;
+use weir_core::TableName;
 
 /// The tables of `information_schema`.
 pub(crate) const TABLES: [&str; 7] = [
@@ -134,6 +136,26 @@ fn columns(scope: &Scope) -> VirtualTable {
         ("column_default", DataType::Utf8),
         ("is_nullable", DataType::Utf8),
         ("data_type", DataType::Utf8),
+        ("character_maximum_length", DataType::Int32),
+        ("character_octet_length", DataType::Int32),
+        ("numeric_precision", DataType::Int32),
+        ("numeric_precision_radix", DataType::Int32),
+        ("numeric_scale", DataType::Int32),
+        ("datetime_precision", DataType::Int32),
+        ("interval_type", DataType::Utf8),
+        ("collation_name", DataType::Utf8),
+        ("domain_name", DataType::Utf8),
+        ("udt_catalog", DataType::Utf8),
+        ("udt_schema", DataType::Utf8),
+        ("udt_name", DataType::Utf8),
+        ("is_self_referencing", DataType::Utf8),
+        ("is_identity", DataType::Utf8),
+        ("identity_generation", DataType::Utf8),
+        ("is_generated", DataType::Utf8),
+        ("generation_expression", DataType::Utf8),
+        ("is_updatable", DataType::Utf8),
+        // Ours: the type with its digits, as it may be written.
+        ("full_type", DataType::Utf8),
     ];
     let scope = scope.clone();
     VirtualTable::new(&columns, move |wanted| {
@@ -154,6 +176,13 @@ fn columns(scope: &Scope) -> VirtualTable {
                     fields.push((in_schema.clone(), name.clone(), i as i64 + 1, field.clone()));
                 }
             }
+            let number = |of: fn(&Shape) -> Option<i32>| -> ArrayRef {
+                let shapes = fields
+                    .iter()
+                    .map(|(.., field)| Shape::of(field.data_type()));
+                Arc::new(shapes.map(|shape| of(&shape)).collect::<Int32Array>())
+            };
+            let word = |word: Option<&'static str>| texts(fields.iter().map(|_| word));
             Ok(vec![
                 texts(fields.iter().map(|_| Some(CATALOG))),
                 texts(fields.iter().map(|(schema, ..)| Some(schema))),
@@ -174,12 +203,113 @@ fn columns(scope: &Scope) -> VirtualTable {
                 texts(
                     fields
                         .iter()
+                        .map(|(.., field)| Some(standard_name(field.data_type()))),
+                ),
+                number(|_| None),
+                number(|_| None),
+                number(|shape| shape.precision),
+                number(|shape| shape.radix),
+                number(|shape| shape.scale),
+                number(|shape| shape.fraction),
+                word(None),
+                word(None),
+                word(None),
+                word(Some(CATALOG)),
+                word(Some("pg_catalog")),
+                texts(fields.iter().map(|(.., field)| pg_name(field.data_type()))),
+                word(Some("NO")),
+                word(Some("NO")),
+                word(None),
+                word(Some("NEVER")),
+                word(None),
+                texts(fields.iter().map(|(schema, name, ..)| {
+                    let table = TableName::new(schema, name).ok();
+                    let written = table
+                        .and_then(|table| scope.pinned.view.table(&table).cloned())
+                        .is_some_and(|table| table.by_statements);
+                    Some(if written { "YES" } else { "NO" })
+                })),
+                texts(
+                    fields
+                        .iter()
                         .map(|(.., field)| Some(type_name(field.data_type()))),
                 ),
             ])
         }
         .boxed()
     })
+}
+
+/// How SQL's own words describe a type.
+#[derive(Default)]
+struct Shape {
+    precision: Option<i32>,
+    radix: Option<i32>,
+    scale: Option<i32>,
+    /// Digits of a second's fraction.
+    fraction: Option<i32>,
+}
+
+impl Shape {
+    fn of(kind: &DataType) -> Self {
+        let whole = |bits| Self {
+            precision: Some(bits),
+            radix: Some(2),
+            scale: Some(0),
+            ..Self::default()
+        };
+        let float = |bits| Self {
+            scale: None,
+            ..whole(bits)
+        };
+        match kind {
+            DataType::Int8 | DataType::Int16 | DataType::UInt8 => whole(16),
+            DataType::Int32 | DataType::UInt16 => whole(32),
+            DataType::Int64 | DataType::UInt32 | DataType::UInt64 => whole(64),
+            DataType::Float16 | DataType::Float32 => float(24),
+            DataType::Float64 => float(53),
+            DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+                Self {
+                    precision: Some(i32::from(*precision)),
+                    radix: Some(10),
+                    scale: Some(i32::from(*scale)),
+                    ..Self::default()
+                }
+            }
+            DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_) => Self {
+                fraction: Some(6),
+                ..Self::default()
+            },
+            DataType::Date32 | DataType::Date64 => Self {
+                fraction: Some(0),
+                ..Self::default()
+            },
+            DataType::Interval(_) | DataType::Duration(_) => Self {
+                fraction: Some(6),
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// Returns the name of a type in `pg_type`.
+fn pg_name(kind: &DataType) -> Option<&'static str> {
+    types::by_oid(types::type_oid(kind)).map(|known| known.name)
+}
+
+/// Returns a type's name in SQL's own words, without lengths.
+fn standard_name(kind: &DataType) -> String {
+    match kind {
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone".to_owned(),
+        DataType::Timestamp(_, None) => "timestamp without time zone".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "time without time zone".to_owned(),
+        DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric".to_owned(),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            "ARRAY".to_owned()
+        }
+        kind => type_name(kind),
+    }
 }
 
 /// Returns the columns of a name; none for a view that cannot be planned, which must not hide

@@ -6,6 +6,7 @@ pub(crate) mod information;
 mod models;
 pub(crate) mod pg_catalog;
 mod publications;
+mod runs;
 mod state;
 mod storage;
 mod virtual_table;
@@ -16,6 +17,8 @@ use datafusion::catalog::TableProvider;
 
 use crate::catalog::Scope;
 
+pub use runs::{RunCell, RunRecords, RunTable, RunType};
+
 /// The schema of system tables.
 pub(crate) const SCHEMA: &str = "weir";
 
@@ -23,7 +26,8 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 22] = [
+    "attempts",
     "audit",
     "builds",
     "commits",
@@ -34,7 +38,11 @@ pub(crate) const TABLES: [&str; 17] = [
     "queries",
     "query_users",
     "roles",
+    "run_logs",
+    "runs",
+    "schedules",
     "sources",
+    "steps",
     "storage",
     "tables",
     "tokens",
@@ -59,6 +67,11 @@ pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>>
         "lake" => state::lake(scope),
         "queries" => activity::queries(scope),
         "query_users" => activity::users(scope),
+        "schedules" => runs::table(scope, RunTable::Schedules),
+        "runs" => runs::table(scope, RunTable::Runs),
+        "steps" => runs::table(scope, RunTable::Steps),
+        "attempts" => runs::table(scope, RunTable::Attempts),
+        "run_logs" => runs::table(scope, RunTable::RunLogs),
         "sources" => state::sources(scope),
         "storage" => storage::storage(scope),
         "tables" => state::tables(scope),

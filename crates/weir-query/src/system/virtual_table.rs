@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::logical_expr::expr::BinaryExpr;
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
@@ -90,6 +90,20 @@ pub(super) struct Wanted(Vec<Expr>);
 impl Wanted {
     /// Returns the text `column` must be equal to, if the query says so.
     pub(super) fn text(&self, column: &str) -> Option<String> {
+        self.equal(column, |value| {
+            value.try_as_str().flatten().map(str::to_owned)
+        })
+    }
+
+    /// Returns the whole number `column` must be equal to, if the query says so.
+    pub(super) fn number(&self, column: &str) -> Option<i64> {
+        self.equal(column, |value| match value.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(number)) => number,
+            _ => None,
+        })
+    }
+
+    fn equal<T>(&self, column: &str, read: impl Fn(&ScalarValue) -> Option<T>) -> Option<T> {
         self.0.iter().find_map(|filter| {
             let Expr::BinaryExpr(BinaryExpr {
                 left,
@@ -104,7 +118,7 @@ impl Wanted {
                 | (Expr::Literal(value, _), Expr::Column(c))
                     if c.name == column =>
                 {
-                    value.try_as_str().flatten().map(str::to_owned)
+                    read(value)
                 }
                 _ => None,
             }

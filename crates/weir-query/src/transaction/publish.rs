@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use tracing::warn;
-use weir_catalog::{Build, Catalog, Publication, PublicationTable, PublicationView, View};
+use weir_catalog::{
+    Build, Catalog, CatalogErrorKind, Publication, PublicationTable, PublicationToken,
+    PublicationView, View,
+};
 use weir_core::TableName;
 use weir_lake::{Lake, LakeError, Publishing, Receipt};
 
@@ -21,6 +24,8 @@ pub struct PublishRequest {
     pub about: Map<String, Value>,
     /// What its tables and views were built from.
     pub builds: Vec<BuildNote>,
+    /// By what it is published once, whoever tries how often; none to publish it now, whatever was.
+    pub token: Option<PublicationToken>,
 }
 
 /// What a table or view was built from.
@@ -43,13 +48,15 @@ pub struct Published {
     pub views: Vec<PublicationView>,
     /// Statements about rights that failed once everything was visible, and why.
     pub refused: Vec<String>,
+    /// Whether an earlier try had published it, and this one changed nothing.
+    pub adopted: bool,
 }
 
 impl Engine {
     /// Makes all that a transaction did visible at one instant, or nothing of it.
     ///
-    /// Fails as a conflict when others changed rows or columns meanwhile that it rests on. The
-    /// transaction has ended either way.
+    /// Fails as a conflict when others changed rows or columns meanwhile that it rests on, or when a
+    /// later publication of its token's kind has come first. The transaction has ended either way.
     pub async fn publish(
         &self,
         transaction: &Transaction,
@@ -81,6 +88,12 @@ impl Engine {
             inner.stage.discard().await;
             return Err(error);
         }
+        if let Some(token) = &request.token
+            && let Some(earlier) = self.published(token).await?
+        {
+            inner.stage.discard().await;
+            return Ok(earlier);
+        }
         let id = inner.id.clone();
         let mut publishing = match lake.publish(&inner.stage, &id).await {
             Ok(publishing) => publishing,
@@ -94,6 +107,7 @@ impl Engine {
         let mut publication = Publication::new(&id, Value::Object(request.about.clone()));
         publication.tables = tables(&publishing, dropped);
         publication.views = views(transaction, catalog);
+        publication.token.clone_from(&request.token);
         publishing.describe(|name, receipt| describe(name, receipt, &request));
         let (tables, views) = (publication.tables.clone(), publication.views.clone());
         let published = tables.iter().filter_map(|table| {
@@ -123,7 +137,39 @@ impl Engine {
             tables,
             views,
             refused,
+            adopted: false,
         })
+    }
+
+    /// Returns what was published by a token, if anything was.
+    ///
+    /// Fails as a conflict when a later one of its kind was published: this one comes too late.
+    pub async fn published(
+        &self,
+        token: &PublicationToken,
+    ) -> Result<Option<Published>, QueryError> {
+        let catalog = &self.parts().catalog;
+        let latest = catalog.published(&token.app).await.map_err(catalog_error)?;
+        let Some((sequence, id)) = latest.filter(|(sequence, _)| *sequence >= token.sequence)
+        else {
+            return Ok(None);
+        };
+        if sequence > token.sequence {
+            let text = format!(
+                "`{}` was published by a later number: {sequence}",
+                token.app
+            );
+            return Err(QueryError::new(QueryErrorKind::Conflict, text)
+                .hint("nothing was published; what is there is newer"));
+        }
+        let found = catalog.publication(&id).await.map_err(catalog_error)?;
+        Ok(found.map(|publication| Published {
+            id: publication.id,
+            tables: publication.tables,
+            views: publication.views,
+            refused: Vec::new(),
+            adopted: true,
+        }))
     }
 
     /// Refuses notes about relations that the caller neither made here nor may write.
@@ -250,6 +296,7 @@ impl Engine {
             tables,
             views,
             refused: Vec::new(),
+            adopted: false,
         })
     }
 
@@ -278,7 +325,14 @@ impl Engine {
             let written = catalog.publication(id).await.ok().flatten();
             if written.is_none_or(|written| written.state != "published") {
                 take_back(catalog, &mut publishing, id).await;
-                return Err(catalog_error(error));
+                return Err(match error.kind() {
+                    // Somebody else has taken the token's number meanwhile.
+                    CatalogErrorKind::Exists => {
+                        QueryError::new(QueryErrorKind::Conflict, error.to_string())
+                            .hint("nothing was published; what is there is at least as new")
+                    }
+                    _ => catalog_error(error),
+                });
             }
             warn!(publication = id, %error, "published, although the catalog's answer was an error");
         }

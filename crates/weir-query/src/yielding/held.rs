@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{
@@ -15,18 +15,42 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 
-/// Counts what its consumer keeps of what it is given, where the consumer itself does not: rows are
-/// in memory twice while a window is computed over all of them.
-#[derive(Debug)]
+use super::kept::{Tallies, Tally};
+use crate::functions::windowed::{Account, Reader};
+
+/// Counts what its consumer, which computes windows, keeps of what it is given and of what it makes,
+/// since the consumer itself does not.
+#[derive(Clone, Debug)]
 pub(super) struct HeldExec {
     input: Arc<dyn ExecutionPlan>,
-    /// What the consumer adds to each row.
-    row_bytes: usize,
+    keeps: Keeps,
+    /// Of the functions whose values can be of any size.
+    accounts: Vec<Arc<Account>>,
+    tallies: Arc<Tallies>,
+}
+
+/// What a consumer keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Keeps {
+    /// All rows until the last one is there, twice, with these bytes more for each.
+    All { row_bytes: usize },
+    /// What it has not handed on yet.
+    Some,
 }
 
 impl HeldExec {
-    pub(super) fn over(input: Arc<dyn ExecutionPlan>, row_bytes: usize) -> Self {
-        Self { input, row_bytes }
+    pub(super) fn over(
+        input: Arc<dyn ExecutionPlan>,
+        keeps: Keeps,
+        accounts: Vec<Arc<Account>>,
+        tallies: Arc<Tallies>,
+    ) -> Self {
+        Self {
+            input,
+            keeps,
+            accounts,
+            tallies,
+        }
     }
 }
 
@@ -67,7 +91,7 @@ impl ExecutionPlan for HeldExec {
         let input = children.pop().unwrap_or_else(|| self.input.clone());
         Ok(Arc::new(Self {
             input,
-            row_bytes: self.row_bytes,
+            ..self.as_ref().clone()
         }))
     }
 
@@ -76,20 +100,25 @@ impl ExecutionPlan for HeldExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
+        let pool = context.memory_pool();
         let consumer = MemoryConsumer::new(format!("Window[{partition}]"));
+        let tally = Arc::new(Tally {
+            rows: consumer.register(pool),
+            values: self.accounts.iter().map(|one| one.open(pool)).collect(),
+        });
+        self.tallies.put(partition, tally.clone());
         Ok(Box::pin(Held {
-            reservation: consumer.register(context.memory_pool()),
+            tally,
             input: self.input.execute(partition, context)?,
-            row_bytes: self.row_bytes,
+            keeps: self.keeps,
         }))
     }
 }
 
 struct Held {
     input: SendableRecordBatchStream,
-    /// Given back when the consumer drops the stream, which is when it drops the rows.
-    reservation: MemoryReservation,
-    row_bytes: usize,
+    tally: Arc<Tally>,
+    keeps: Keeps,
 }
 
 impl Stream for Held {
@@ -98,14 +127,19 @@ impl Stream for Held {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.input.poll_next_unpin(cx);
         if let Poll::Ready(Some(Ok(batch))) = &next {
-            // Once as it came and once in one piece, with what is computed for each row.
-            let rows = batch.num_rows().saturating_mul(self.row_bytes);
-            let bytes = batch
-                .get_array_memory_size()
-                .saturating_mul(2)
-                .saturating_add(rows);
-            if let Err(error) = self.reservation.try_grow(bytes) {
-                return Poll::Ready(Some(Err(error)));
+            for account in &self.tally.values {
+                account.read(batch.num_rows());
+            }
+            match self.keeps {
+                Keeps::All { row_bytes } => {
+                    // Once as it came and once in one piece, with what is computed for each row.
+                    let rows = batch.num_rows().saturating_mul(row_bytes);
+                    let bytes = batch.get_array_memory_size().saturating_mul(2);
+                    if let Err(error) = self.tally.rows.try_grow(bytes.saturating_add(rows)) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Keeps::Some => self.tally.values.iter().for_each(Reader::handed_on),
             }
         }
         next

@@ -1,7 +1,9 @@
 //! Keeps operators from holding a thread: cancelling, deadlines and fairness need tasks that yield.
 
 mod held;
+mod kept;
 mod portions;
+mod wide;
 
 use std::sync::Arc;
 
@@ -14,9 +16,15 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
-use self::held::HeldExec;
+use self::held::{HeldExec, Keeps};
+use self::kept::{KeptExec, Tallies};
 use self::portions::PortionsExec;
+use self::wide::WideExec;
+use crate::functions::windowed;
+
+pub(crate) use self::wide::NAME as WIDE;
 
 /// Makes operators yield that turn few rows into many.
 ///
@@ -32,8 +40,8 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|plan: Arc<dyn ExecutionPlan>| {
-            if plan.name() == "WindowAggExec" {
-                return Ok(Transformed::yes(hold_rows(plan)?));
+            if let Some(counted) = count_windows(&plan)? {
+                return Ok(Transformed::yes(counted));
             }
             if let Some(limited) = spill_large_limit(&plan) {
                 return Ok(Transformed::yes(limited));
@@ -49,6 +57,10 @@ impl PhysicalOptimizerRule for YieldAfterJoins {
                     | "SymmetricHashJoinExec"
                     | "UnnestExec"
             );
+            let plan = match multiplies {
+                true => look_for_wide(plan)?,
+                false => plan,
+            };
             Ok(if multiplies {
                 Transformed::yes(Arc::new(CooperativeExec::new(plan)) as Arc<dyn ExecutionPlan>)
             } else {
@@ -83,21 +95,36 @@ fn spill_large_limit(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionP
     })
 }
 
-/// Has the rows counted that a window over all of them keeps.
-fn hold_rows(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let fields = plan.schema().fields().len();
-    let inputs = plan
-        .children()
-        .iter()
-        .map(|input| input.schema().fields().len())
-        .sum::<usize>();
-    // Results of windows are numbers, or copies of what is there.
-    let added = fields.saturating_sub(inputs) * 16;
-    let children: Vec<Arc<dyn ExecutionPlan>> = plan
-        .children()
-        .into_iter()
-        .map(|input| Arc::new(HeldExec::over(Arc::clone(input), added)) as Arc<dyn ExecutionPlan>)
-        .collect();
+/// Has the rows counted that windows over all of them keep, and the values they make.
+fn count_windows(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let (input, keeps, accounts) = if let Some(window) = plan.downcast_ref::<WindowAggExec>() {
+        let input = window.input();
+        let added = plan.schema().fields().len();
+        let added = added.saturating_sub(input.schema().fields().len());
+        // Results are numbers, copies of what is there, or counted by themselves.
+        let row_bytes = added * 16;
+        let accounts = windowed::accounts(window.window_expr());
+        (input, Keeps::All { row_bytes }, accounts)
+    } else if let Some(window) = plan.downcast_ref::<BoundedWindowAggExec>() {
+        let accounts = windowed::accounts(window.window_expr());
+        (window.input(), Keeps::Some, accounts)
+    } else {
+        return Ok(None);
+    };
+    if accounts.is_empty() && matches!(keeps, Keeps::Some) {
+        return Ok(None);
+    }
+    let tallies = Arc::new(Tallies::default());
+    let counted = HeldExec::over(Arc::clone(input), keeps, accounts, tallies.clone());
+    let window = replace_children_if_necessary(Arc::clone(plan), vec![Arc::new(counted)])?;
+    Ok(Some(Arc::new(KeptExec::over(window, tallies))))
+}
+
+/// Has the rows looked at that an operator may repeat.
+fn look_for_wide(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let children = plan.children().into_iter();
+    let children = children.map(|input| WideExec::over(Arc::clone(input)));
+    let children = children.collect();
     replace_children_if_necessary(plan, children)
 }
 

@@ -366,6 +366,111 @@ async fn windows_over_all_rows_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_over_windows_are_counted() {
+    let fixture = Fixture::with(|options| {
+        options.memory_bytes = 64 << 20;
+        options.query_memory_bytes = 48 << 20;
+    })
+    .await;
+    for sql in [
+        "SELECT array_agg(x) OVER () FROM generate_series(1, 100000) t(x)",
+        "SELECT string_agg(x::text, ',') OVER () FROM generate_series(1, 100000) t(x)",
+        "SELECT max(t) FILTER (WHERE x = 1) OVER () FROM (SELECT x, CASE WHEN x = 1 THEN repeat('a', 1000000) END AS t \
+         FROM generate_series(1, 1000) g(x)) q",
+        "SELECT first_value(a) OVER () FROM (SELECT x, array_repeat(x, 100000) AS a FROM generate_series(1, 20) g(x)) q \
+         CROSS JOIN generate_series(1, 100)",
+    ] {
+        let end = fixture.rows(sql).await;
+        assert_eq!(
+            end.unwrap_err().kind(),
+            QueryErrorKind::OutOfMemory,
+            "{sql}"
+        );
+    }
+    for (sql, answer) in [
+        (
+            "SELECT sum(array_length(a, 1)) FROM (SELECT array_agg(x) OVER (PARTITION BY x % 10000) AS a FROM generate_series(1, 50000) t(x)) q",
+            "250000",
+        ),
+        (
+            "SELECT sum(array_length(a, 1)) FROM (SELECT array_agg(x) OVER (ORDER BY x ROWS 4 PRECEDING) AS a FROM generate_series(1, 100000) t(x)) q",
+            "499990",
+        ),
+        (
+            "SELECT string_agg(x::text, ',') OVER (ORDER BY x) FROM generate_series(1, 3) t(x) ORDER BY 1 DESC LIMIT 1",
+            "1,2,3",
+        ),
+    ] {
+        assert_eq!(fixture.value(sql).await, answer, "{sql}");
+    }
+    settled(&fixture).await;
+}
+
+/// A join writes a row out as often as it finds it: with large values, in small batches.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_values_are_joined_a_few_rows_at_a_time() {
+    let fixture = Fixture::new().await;
+    let sql = "SELECT count(*), sum(array_length(a, 1)) FROM (SELECT array_agg(x) AS a FROM generate_series(1, 200000) t(x)) q \
+               CROSS JOIN generate_series(1, 3000)";
+    let rows = fixture.rows(sql).await.unwrap();
+    assert_eq!(rows, [["3000", "600000000"]]);
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_values_in_one_row_are_refused() {
+    let fixture = Fixture::new().await;
+    let many = |value: &str| {
+        let columns = (0..100).map(|i| value.replace('#', &i.to_string()));
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    let constants = format!("SELECT {}", many("repeat('a', 30000000 + #)"));
+    // Not unwrapped: were there an answer, it would be printed.
+    let error = fixture.rows(&constants).await.err();
+    assert_eq!(error.map(|error| error.sqlstate()), Some("54000"));
+    let of_columns = format!(
+        "SELECT {} FROM generate_series(1, 2) t(x)",
+        many("repeat('a', 30000000 + # + x)")
+    );
+    let error = fixture.rows(&of_columns).await.err();
+    let kind = error.map(|error| error.kind());
+    assert_eq!(kind, Some(QueryErrorKind::OutOfMemory));
+    // What was made is given back.
+    let one = "SELECT length(repeat('a', 30000000 + x)) FROM generate_series(1, 2) t(x)";
+    assert_eq!(fixture.rows(one).await.unwrap().len(), 2);
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grouping_sets_are_few_and_their_batches_small() {
+    let fixture = Fixture::new().await;
+    let columns = |n: usize| {
+        (0..n)
+            .map(|i| format!("x + {i} AS a{i}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let names = |n: usize| {
+        (0..n)
+            .map(|i| format!("a{i}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let cube = |n: usize| {
+        format!(
+            "SELECT count(*) FROM (SELECT count(*) FROM (SELECT {} FROM generate_series(1, 100) t(x)) q GROUP BY CUBE ({})) z",
+            columns(n),
+            names(n)
+        )
+    };
+    let error = fixture.rows(&cube(40)).await.unwrap_err();
+    assert_eq!(error.kind(), QueryErrorKind::TooComplex);
+    // All sets but the empty one tell all hundred rows apart.
+    assert_eq!(fixture.value(&cube(8)).await, "25501");
+    settled(&fixture).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_nobody_reads_keeps_nobody_waiting() {
     let fixture = Fixture::with(|options| options.running = 1).await;
     let sql = "SELECT value FROM generate_series(1, 1000000)";

@@ -10,7 +10,10 @@ use weir_testkit::{Failure, Postgres};
 
 use crate::fixture::Fixture;
 
-struct Connection(Fixture);
+struct Connection {
+    fixture: Fixture,
+    time_zone: String,
+}
 
 #[async_trait]
 impl AsyncDB for Connection {
@@ -18,8 +21,16 @@ impl AsyncDB for Connection {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, QueryError> {
-        let request = QueryRequest::new(sql, Caller::owner("test"));
-        let (rows, command) = self.0.answer(request).await?;
+        // What a session is set to is the door's to keep.
+        if let Some(zone) = sql.trim().strip_prefix("SET TimeZone = ") {
+            self.time_zone = zone.trim_matches('\'').to_owned();
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        let mut request = QueryRequest::new(sql, Caller::owner("test"));
+        Arc::make_mut(&mut request.settings)
+            .time_zone
+            .clone_from(&self.time_zone);
+        let (rows, command) = self.fixture.answer(request).await?;
         if let Some(rows) = command.rows.or((command.tag != "SELECT").then_some(0)) {
             return Ok(DBOutput::StatementComplete(rows));
         }
@@ -73,6 +84,10 @@ impl AsyncDB for Oracle {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, OracleError> {
+        // Each statement has a session of its own.
+        let set = sql.trim().strip_prefix("SET TimeZone = ");
+        let set = set.map(|zone| format!("ALTER ROLE CURRENT_USER SET TimeZone TO {zone}"));
+        let sql = set.as_deref().unwrap_or(sql);
         let answer = self.0.ask("postgres", sql).await.expect("psql runs");
         let answer = answer.map_err(OracleError)?;
         if !answer.tag.is_empty() {
@@ -106,13 +121,19 @@ impl AsyncDB for Oracle {
 }
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let here = std::env::var("CARGO_MANIFEST_DIR");
+    Path::new(here.as_deref().unwrap_or(env!("CARGO_MANIFEST_DIR")))
         .join("tests/slt")
         .join(name)
 }
 
 async fn run(name: &str) {
-    let mut runner = Runner::new(|| async { Ok(Connection(Fixture::filled().await)) });
+    let mut runner = Runner::new(|| async {
+        Ok(Connection {
+            fixture: Fixture::filled().await,
+            time_zone: "UTC".to_owned(),
+        })
+    });
     if let Err(error) = runner.run_file_async(file(name)).await {
         panic!("{}", error.display(false));
     }

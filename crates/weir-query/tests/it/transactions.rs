@@ -212,6 +212,7 @@ async fn builds_are_remembered_with_what_they_published() {
             build: json!({ "fingerprint": "abc" }),
             reads: None,
         }],
+        token: None,
     };
     fixture.engine.publish(&t, request).await.unwrap();
     let build = "SELECT build ->> 'fingerprint' FROM weir.builds WHERE table_name = 't'";

@@ -265,7 +265,7 @@ async fn types_come_back_as_they_went_in() {
         .rows("INSERT INTO main.t VALUES (1, 2, 3, 1.5, 2.5, 12.345, true, 'x', 'y', '2024-03-01', '2024-03-01 12:00', '2024-03-01 12:00+02', '\\x00ff', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{\"a\": 1}', ARRAY['q', NULL])")
         .await
         .unwrap();
-    let types = fixture.rows("SELECT data_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = 't' ORDER BY ordinal_position").await.unwrap();
+    let types = fixture.rows("SELECT full_type FROM information_schema.columns WHERE table_schema = 'main' AND table_name = 't' ORDER BY ordinal_position").await.unwrap();
     assert_eq!(types.len(), 16);
     let text = fixture.value("SELECT concat_ws('|', a::text, b::text, c::text, d::text, e::text, f::text, g::text, h, i, j::text, k::text, l::text, m::text, n, o ->> 'a', p::text) FROM main.t").await;
     assert_eq!(

@@ -181,17 +181,22 @@ impl Door {
             Some(wait) => Err(ApiError::too_many_attempts(wait.as_secs() + 1)),
             None => Ok(()),
         };
-        wait()?;
+        // A token cannot be guessed, so whoever has one need not wait for those who guess passwords.
+        if !matches!(shown, Shown::Token(_)) {
+            wait()?;
+        }
         let proved = match &shown {
             Shown::Nothing => Err(Refusal::Unknown),
-            Shown::Token(token) => self.token(token).await,
+            Shown::Token(token) => self.token(token, wait().is_err()).await,
             Shown::Password { user, password } => {
                 same_site(headers)?;
                 self.password(user, password).await?
             }
         };
         // Asked again: many guesses at once must gain nothing.
-        wait()?;
+        if user.is_some() || proved.is_err() {
+            wait()?;
+        }
         let attempt = Attempt { address, user };
         match proved {
             Ok(identity) => {
@@ -208,10 +213,10 @@ impl Door {
         }
     }
 
-    async fn token(&self, token: &str) -> Result<Identity, Refusal> {
+    async fn token(&self, token: &str, waits: bool) -> Result<Identity, Refusal> {
         match self.catalog.access().authenticate_token(token, Utc::now()) {
             // Another process may have made it a moment ago.
-            Err(Refusal::Unknown) => {
+            Err(Refusal::Unknown) if !waits => {
                 self.catalog.refresh_for_stranger().await;
                 self.catalog.access().authenticate_token(token, Utc::now())
             }
@@ -225,7 +230,7 @@ impl Door {
         password: &str,
     ) -> Result<Result<Identity, Refusal>, ApiError> {
         if TOKENS.iter().any(|prefix| password.starts_with(prefix))
-            && let Ok(identity) = self.token(password).await
+            && let Ok(identity) = self.token(password, false).await
         {
             // The name must fit, or be the word that stands for none.
             let fits = user == "token" || user == identity.user();

@@ -27,6 +27,7 @@ pub(super) fn document() -> Value {
         ("documents", "Questions and dashboards"),
         ("sources", "Where events come from, and what may send them"),
         ("lake", "Files and memory"),
+        ("runs", "What runs when, and how it went"),
         ("users", "Who may do what"),
         ("server", "Health and metrics"),
         ("events", "The protocols of Segment and RudderStack"),

@@ -138,6 +138,7 @@ async fn serve_one(wire: Wire, door: Arc<Door>, address: IpAddr, shutdown: Cance
         }
         Err(Refused::Cancelled | Refused::Broken(_) | Refused::Told) => return,
     };
-    let (session, wire) = Session::new(visitor, &door);
-    session.run(wire, shutdown).await;
+    let (session, mut wire) = Session::new(visitor, &door);
+    session.run(&mut wire, shutdown).await;
+    wire.close().await;
 }

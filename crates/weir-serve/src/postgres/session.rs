@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// Answers messages until the client leaves.
-    pub(super) async fn run(mut self, mut wire: Wire, shutdown: CancellationToken) {
+    pub(super) async fn run(mut self, wire: &mut Wire, shutdown: CancellationToken) {
         let end = loop {
             if let Err(broken) = wire.flush().await {
                 break broken;
@@ -188,7 +188,7 @@ impl Session {
                 return;
             }
             self.door.catalog.note_use(&self.identity);
-            if let Err(broken) = self.answer(&mut wire, message).await {
+            if let Err(broken) = self.answer(wire, message).await {
                 break broken;
             }
         };

@@ -1,4 +1,5 @@
 use std::io;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use pgwire::messages::response::{ErrorResponse, NoticeResponse};
@@ -12,6 +13,9 @@ const MAX_AHEAD: usize = 1 << 20;
 
 /// Output is sent on when it has grown to this.
 const CHUNK: usize = 64 << 10;
+
+/// How long a client may take to hear that the connection ends.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// A connection's bytes, plain or encrypted.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -140,6 +144,11 @@ impl Wire {
         self.transport.write_all_buf(&mut self.output).await?;
         self.transport.flush().await?;
         Ok(())
+    }
+
+    /// Ends the connection in words: over TLS a client must take a silent end for somebody's work.
+    pub(super) async fn close(mut self) {
+        let _ = tokio::time::timeout(CLOSING, self.transport.shutdown()).await;
     }
 
     /// Sends bytes that are no message.

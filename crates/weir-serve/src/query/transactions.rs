@@ -7,13 +7,16 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use weir_catalog::{Build, Catalog, Publication, PublicationTable, PublicationView};
+use weir_access::Action;
+use weir_catalog::{
+    Build, Catalog, Publication, PublicationTable, PublicationToken, PublicationView,
+};
 use weir_query::{
     BuildNote, Candidate, CheckOutcome, Engine, PublishRequest, Published, Settings, StandingBuild,
 };
 
 use super::failure::Failure;
-use crate::auth::SignedIn;
+use crate::auth::{SignedIn, permit};
 use crate::error::ApiError;
 
 /// A project of thousands of models is checked in one request.
@@ -38,6 +41,7 @@ pub(crate) fn transactions(engine: Engine, catalog: Catalog) -> Router {
         .route("/api/v1/check", post(check))
         .route("/api/v1/builds", get(builds))
         .route("/api/v1/publications", get(publications))
+        .route("/api/v1/publications/by-token", get(by_token))
         .route("/api/v1/publications/{id}/rollback", post(roll_back))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(Rooms { engine, catalog })
@@ -109,6 +113,8 @@ struct Publish {
     about: Map<String, Value>,
     #[serde(default)]
     builds: Vec<PublishedBuild>,
+    /// By what it is published once.
+    token: Option<PublicationToken>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +142,8 @@ struct Visible {
     /// Statements about rights that failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refused: Vec<String>,
+    /// Whether an earlier try had published it.
+    adopted: bool,
 }
 
 impl From<Published> for Visible {
@@ -145,6 +153,7 @@ impl From<Published> for Visible {
             tables: published.tables,
             views: published.views,
             refused: published.refused,
+            adopted: published.adopted,
         }
     }
 }
@@ -155,7 +164,15 @@ async fn publish(
     Path(id): Path<String>,
     body: Result<Json<Publish>, JsonRejection>,
 ) -> Answer<Visible> {
-    let Publish { about, builds } = read(body)?;
+    let Publish {
+        about,
+        builds,
+        token,
+    } = read(body)?;
+    if token.is_some() {
+        // Whoever takes a number keeps lower ones from being published.
+        permit(&rooms.catalog, &who, Action::Operate)?;
+    }
     let transaction = rooms.engine.transaction(&who.caller("http"), &id)?;
     let builds = builds.into_iter().map(|built| BuildNote {
         schema: built.schema,
@@ -169,6 +186,7 @@ async fn publish(
     let request = PublishRequest {
         about,
         builds: builds.collect(),
+        token,
     };
     let published = rooms.engine.publish(&transaction, request).await?;
     Ok(Json(published.into()))
@@ -266,6 +284,22 @@ async fn publications(
     }
     publications.retain(|p| !p.tables.is_empty() || !p.views.is_empty());
     Ok(Json(Publications { publications }))
+}
+
+/// What was published by a token; null when nothing was.
+async fn by_token(
+    State(rooms): State<Rooms>,
+    who: SignedIn,
+    token: Result<Query<PublicationToken>, axum::extract::rejection::QueryRejection>,
+) -> Answer<Option<Visible>> {
+    let Query(token) = token.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
+    let mut found = rooms.engine.published(&token).await?;
+    if let Some(published) = &mut found {
+        let may = |schema: &str, name: &str| may_read(&rooms, &who, schema, name);
+        published.tables.retain(|t| may(&t.schema, &t.name));
+        published.views.retain(|v| may(&v.schema, &v.name));
+    }
+    Ok(Json(found.map(Visible::from)))
 }
 
 #[derive(Default, Deserialize)]

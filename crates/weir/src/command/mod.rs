@@ -11,6 +11,8 @@ mod keys;
 mod rebuild;
 mod replay;
 mod roles;
+mod runs;
+mod schedule;
 mod sql;
 mod tail;
 mod tokens;
@@ -93,6 +95,8 @@ enum Command {
     Compact(compact::Args),
     Rebuild(rebuild::Args),
     Replay(replay::Args),
+    Runs(runs::Args),
+    Schedule(schedule::Args),
     Doctor(doctor::Args),
     #[command(flatten)]
     Model(ModelCommand),
@@ -127,6 +131,8 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Compact(args) => args.run(&global, ui).await,
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
+            Command::Runs(args) => args.run(&global, ui).await,
+            Command::Schedule(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
             Command::Model(command) => command.run(&global, ui).await,
             Command::Dbt(args) => args.run(&global, ui).await,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Global;
 use crate::failure::Failure;
-use crate::house::{House, bind, stop_signal};
+use crate::house::{House, StopSignals, bind};
 use crate::log;
 use crate::postgres;
 use crate::tls;
@@ -36,11 +36,12 @@ impl Args {
         let listener = bind(config.server.listen)?;
         let postgres = postgres::open(&project, &config)?;
         let lake = project.lake_url(&config);
-        let serving = House::open(project.clone(), config, ui).await?.serve(
-            listener,
-            certificate,
-            postgres,
-        )?;
+        let house = House::open(project.clone(), config, ui).await?;
+        // Before anybody is answered: whoever was may ask it to stop at once.
+        let stop = StopSignals::listen()?;
+        let mut serving = house.serve(listener, certificate, postgres)?;
+        // Whoever reads that it listens finds its schedules in force.
+        serving.run_schedules(ui).await;
         let setup = serving.setup_link();
         if ui.is_json() {
             ui.answer_json(&Started {
@@ -60,7 +61,7 @@ impl Args {
             ui.status(format!("Owner's token: {}", project.token_path().display()));
             ui.status(format!("Lake: {lake}"));
         }
-        stop_signal().await?;
+        stop.wait().await;
         ui.status("Stopping: answering what is under way, then committing.");
         serving.stop().await?;
         ui.status("Stopped; everything is committed.");

@@ -3,6 +3,7 @@
 mod company;
 mod models;
 mod questions;
+mod schedules;
 mod send;
 mod stream;
 mod visit;
@@ -19,7 +20,8 @@ use weir_core::config::{Log, LogFormat};
 use crate::client::Client;
 use crate::command::create_project;
 use crate::failure::{Explain, Failure};
-use crate::house::{House, Serving, bind, stop_signal};
+use crate::flow::Follower;
+use crate::house::{House, Serving, StopSignals, bind};
 use crate::postgres;
 use crate::project::{CONFIG_FILE, Project};
 use crate::ui::Ui;
@@ -33,7 +35,7 @@ const SOURCE: &str = "shop";
 /// How often new events are sent.
 const TICK: Duration = Duration::from_millis(250);
 /// How often the flow is reported.
-const REPORT: Duration = Duration::from_secs(15);
+const REPORT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Options {
     pub(crate) dir: Option<PathBuf>,
@@ -50,7 +52,9 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         level: "warn",
         format: LogFormat::Text,
     });
-    let (project, key, serving) = open(&options, ui).await?;
+    let (project, key, mut serving) = open(&options, ui).await?;
+    let stop = StopSignals::listen()?;
+    serving.run_schedules(ui).await;
     ui.headed("Weir is running at", serving.url());
     ui.status(format!(
         "Moss & Ladder, a made-up plant shop, opens its books in {}.",
@@ -67,18 +71,36 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let models = models::build_all(&project, ui).await?;
         show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
         show_models(&models, ui);
+        schedules::put(&project, ui)?;
+        show_runs(&project, ui);
+        let mut follower = Follower::new(client.clone(), ui);
+        let late = Sender::new(serving.url(), &key)?;
+        let payouts = schedules::pay_out_late(&client, &late);
         if let Some(link) = serving.setup_link() {
             ui.headed("Look at it in a browser:", link);
         }
         if options.once {
-            return Ok(());
+            // Whatever fails and recovers meanwhile is shown.
+            return tokio::select! {
+                done = payouts => {
+                    follower.catch_up().await?;
+                    done
+                }
+                done = follower.watch(None) => done,
+            };
         }
-        ui.status("\nEvents keep flowing until you press Ctrl-C.");
-        company.live(ui).await
+        ui.status("\nEvents keep flowing until you press Ctrl-C.\n");
+        let payouts = async {
+            if let Err(failure) = payouts.await {
+                ui.warn(failure.text());
+            }
+            Ok(())
+        };
+        tokio::try_join!(company.live(ui), follower.watch(None), payouts).map(drop)
     };
     let done = tokio::select! {
         done = work => done,
-        stopped = stop_signal() => stopped,
+        () = stop.wait() => Ok(()),
     };
     ui.status("Stopping: committing what is in memory.");
     serving.stop().await?;
@@ -257,6 +279,18 @@ fn show_models(folder: &Path, ui: &Ui) {
     ));
     ui.command(&format!(
         "{weir} rollback --project-dir {at}    # what was published last, taken back"
+    ));
+}
+
+fn show_runs(project: &Project, ui: &Ui) {
+    let weir = own_command();
+    let dir = project.dir().display();
+    ui.heading("See what runs, from another terminal");
+    ui.command(&format!("{weir} --project {dir} runs list"));
+    ui.command(&format!("{weir} --project {dir} runs watch"));
+    ui.command(&format!("{weir} --project {dir} schedule list"));
+    ui.command(&format!(
+        "{weir} --project {dir} sql \"SELECT asset, state, attempts, reason FROM weir.steps ORDER BY step_id DESC LIMIT 8\""
     ));
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn build_all(project: &Project, ui: &Ui) -> Result<PathBuf, Fai
 }
 
 /// Writes a file unless there is one: the demo may run again over models that somebody changed.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let action = || format!("cannot write `{}`", path.display());
     if path.exists() {
         return Ok(());

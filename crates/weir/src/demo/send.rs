@@ -51,6 +51,15 @@ impl Sender {
         })
     }
 
+    /// Sends one event, as a server does.
+    pub(super) async fn send_one(
+        &self,
+        event: Map<String, Value>,
+        sent: &mut Sent,
+    ) -> Result<(), Failure> {
+        self.post(&batch_request(vec![event])?, sent).await
+    }
+
     /// Sends old events in large batches, as an import does.
     pub(super) async fn send_history(
         &self,

@@ -112,7 +112,14 @@ async fn server(project: &Project, config: &Config) -> Finding {
         return Finding::good("server", "never started yet");
     };
     if client.is_running().await {
-        Finding::good("server", format!("running at {}", client.url()))
+        match client.unreadable_tables().await {
+            Some(0) | None => Finding::good("server", format!("running at {}", client.url())),
+            Some(tables) => Finding::wrong(
+                "server",
+                format!("{tables} tables cannot be read: their logs in the lake are damaged"),
+                "restore the files that the server's log names; no restart is needed",
+            ),
+        }
     } else {
         Finding::good(
             "server",

@@ -22,4 +22,11 @@ mod server;
 mod time;
 mod warehouse;
 
+pub(crate) use arguments::ProjectArgs;
+pub(crate) use check::plan as plan_nodes;
 pub(crate) use command::{DbtArgs, ModelCommand, build};
+pub(crate) use earlier::Notes;
+pub(crate) use opened::{Opened, Said, load_options_in, read as read_project};
+pub(crate) use publish::{AtOnce, Outcome as Published};
+pub(crate) use run::{flags_of_runs, git_commit};
+pub(crate) use warehouse::WeirWarehouse;

@@ -7,7 +7,9 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use serde_json::Value;
 use weir_model::ModelError;
-use weir_model::context::{Flags, Invocation, LogLine, LogSink, SystemClock, environment};
+use weir_model::context::{
+    Flags, Invocation, LogLine, LogSink, Shared, SharedParts, SystemClock, environment,
+};
 use weir_model::node::Manifest;
 use weir_model::parse::{ParseOptions, Parsed, parse};
 use weir_model::project::{LoadOptions, Project, load};
@@ -22,6 +24,7 @@ use crate::failure::{Explain, Failure};
 use crate::ui::Ui;
 
 /// A project that was read and parsed.
+#[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) folder: PathBuf,
     pub(crate) project: Arc<Project>,
@@ -89,12 +92,32 @@ impl Opened {
 
 /// Reads and parses the project that the arguments name, and shows warnings.
 pub(crate) fn open(args: &ProjectArgs, flags: Flags, ui: &Ui) -> Result<Opened, Failure> {
-    let said = Arc::new(Said::default());
     let options = load_options(args, ui)?;
-    let (environment, env) = (options.environment.clone(), options.env.clone());
-    let loaded = load(&options).map_err(|errors| wrong(&errors, ui))?;
+    let (opened, warnings) =
+        read(&options, args.here, flags).map_err(|errors| wrong(&errors, ui))?;
+    if args.warn_error && !warnings.is_empty() {
+        return Err(wrong(&warnings, ui).with_hint("--warn-error takes warnings for errors"));
+    }
+    if !args.quiet {
+        for warning in warnings {
+            ui.warn(warning.report());
+        }
+        opened.said.show(ui);
+    }
+    Ok(opened)
+}
+
+/// Reads and parses a project; returns it with its warnings, or everything that is wrong with it.
+/// `here` builds it in this Weir, whatever kind of warehouse its profile names.
+pub(crate) fn read(
+    options: &LoadOptions,
+    here: bool,
+    flags: Flags,
+) -> Result<(Opened, Vec<ModelError>), Vec<ModelError>> {
+    let said = Arc::new(Said::default());
+    let loaded = load(options)?;
     let mut project = Arc::unwrap_or_clone(loaded.project);
-    let is_here = args.here || project.target.kind != "postgres";
+    let is_here = here || project.target.kind != "postgres";
     if is_here {
         // There is one database here, whatever the profile calls that of the warehouse it is for.
         let target = &mut project.target;
@@ -109,8 +132,8 @@ pub(crate) fn open(args: &ProjectArgs, flags: Flags, ui: &Ui) -> Result<Opened, 
     };
     let project = Arc::new(project);
     let parse_options = ParseOptions {
-        environment,
-        env,
+        environment: options.environment.clone(),
+        env: options.env.clone(),
         dialect,
         flags,
         invocation: Invocation {
@@ -121,30 +144,59 @@ pub(crate) fn open(args: &ProjectArgs, flags: Flags, ui: &Ui) -> Result<Opened, 
         log: said.clone(),
         threads: 2,
     };
-    let parsed = parse(&project, &parse_options).map_err(|errors| wrong(&errors, ui))?;
-    let warnings: Vec<&ModelError> = loaded.warnings.iter().chain(&parsed.warnings).collect();
-    if args.warn_error && !warnings.is_empty() {
-        let errors: Vec<ModelError> = warnings.into_iter().cloned().collect();
-        return Err(wrong(&errors, ui).with_hint("--warn-error takes warnings for errors"));
-    }
-    if !args.quiet {
-        for warning in warnings {
-            ui.warn(warning.report());
-        }
-        said.show(ui);
-    }
-    Ok(Opened {
-        folder: options.project_dir,
+    let parsed = parse(&project, &parse_options)?;
+    let warnings = loaded.warnings.into_iter().chain(parsed.warnings.clone());
+    let warnings = warnings.collect();
+    let opened = Opened {
+        folder: options.project_dir.clone(),
         project,
         parsed,
         is_here,
         said,
-    })
+    };
+    Ok((opened, warnings))
+}
+
+impl Opened {
+    /// Returns the project for one more invocation, which shares nothing that changes with others.
+    pub(crate) fn again(&self, started_at: chrono::DateTime<Utc>) -> Self {
+        let said = Arc::new(Said::default());
+        let mut parts = SharedParts::clone(&self.parsed.shared);
+        parts.invocation = Invocation {
+            id: uuid::Uuid::new_v4().to_string(),
+            started_at,
+            clock: Arc::new(SystemClock),
+        };
+        parts.log = said.clone();
+        let shared = Arc::new(Shared::new(parts));
+        shared.set_manifest(self.parsed.manifest.clone());
+        Self {
+            folder: self.folder.clone(),
+            project: self.project.clone(),
+            parsed: Parsed {
+                manifest: self.parsed.manifest.clone(),
+                shared,
+                selectors: self.parsed.selectors.clone(),
+                warnings: Vec::new(),
+            },
+            is_here: self.is_here,
+            said,
+        }
+    }
 }
 
 /// Returns how the project that the arguments name is read.
 pub(crate) fn load_options(args: &ProjectArgs, ui: &Ui) -> Result<LoadOptions, Failure> {
-    let mut options = LoadOptions::new(folder(args)?, Arc::new(environment()));
+    let mut options = load_options_in(folder(args)?, args);
+    if let Some(vars) = &args.vars {
+        options.vars = weir_model::project::vars_of(vars).map_err(|error| wrong(&[error], ui))?;
+    }
+    Ok(options)
+}
+
+/// Returns how the project in `folder` is read, with the process's environment and no variables.
+pub(crate) fn load_options_in(folder: PathBuf, args: &ProjectArgs) -> LoadOptions {
+    let mut options = LoadOptions::new(folder, Arc::new(environment()));
     options.profiles_dir.clone_from(&args.profiles_dir);
     options.profile.clone_from(&args.profile);
     options.target.clone_from(&args.target);
@@ -159,10 +211,7 @@ pub(crate) fn load_options(args: &ProjectArgs, ui: &Ui) -> Result<LoadOptions, F
         .target_path
         .as_ref()
         .map(|path| path.display().to_string());
-    if let Some(vars) = &args.vars {
-        options.vars = weir_model::project::vars_of(vars).map_err(|error| wrong(&[error], ui))?;
-    }
-    Ok(options)
+    options
 }
 
 /// Finds the folder of the project: the one that was named, or the next one upwards.

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
+use weir_flow::{Attempt, PublishError};
 use weir_model::node::Manifest;
 use weir_model::run::{Publication, Report};
 use weir_model::warehouse::{RelationName, WarehouseError};
@@ -22,6 +23,8 @@ pub(crate) struct AtOnce {
     manifest: Arc<Manifest>,
     about: Map<String, Value>,
     notes: Arc<Notes>,
+    /// On whose behalf, where somebody must be asked first.
+    attempt: Option<(Arc<Attempt>, String)>,
     outcome: Mutex<Outcome>,
 }
 
@@ -36,6 +39,8 @@ pub(crate) enum Outcome {
         relations: usize,
         /// Grants that failed, and why.
         refused: Vec<String>,
+        /// Whether an earlier attempt had published it.
+        adopted: bool,
     },
     Discarded,
 }
@@ -54,8 +59,35 @@ impl AtOnce {
             manifest,
             about,
             notes,
+            attempt: None,
             outcome: Mutex::default(),
         }
+    }
+
+    /// Publishes as an attempt at a step: once, however often it is tried, and only while the
+    /// attempt has its lease. `app` is what is published, under the name of whoever numbers it.
+    pub(crate) fn of_attempt(mut self, attempt: Arc<Attempt>, app: String) -> Self {
+        self.attempt = Some((attempt, app));
+        self
+    }
+
+    /// Asks the server to publish.
+    fn publish(&self, path: &str, mut body: Value) -> Result<Value, ModelError> {
+        let Some((attempt, app)) = &self.attempt else {
+            return self.call(Method::POST, path, body);
+        };
+        let publish = attempt.publish(async |token| {
+            body["token"] = json!({ "app": app, "sequence": token.sequence });
+            self.warehouse.call(Method::POST, path, body).await
+        });
+        self.runtime.block_on(publish).map_err(|error| match error {
+            PublishError::Commit(error) => failed(error),
+            PublishError::Refused(error) => ModelError::new(
+                ModelErrorKind::Cancelled,
+                "the attempt may not publish any more",
+            )
+            .caused_by(error),
+        })
     }
 
     /// Returns what became of it.
@@ -99,7 +131,7 @@ impl Publication for AtOnce {
         let body =
             json!({ "about": self.about, "builds": self.notes.of_run(&self.manifest, report) });
         let path = format!("/api/v1/transactions/{id}/publish");
-        let published = match self.call(Method::POST, &path, body) {
+        let published = match self.publish(&path, body) {
             Ok(published) => published,
             Err(error) => {
                 *self.outcome.lock() = Outcome::Discarded;
@@ -125,6 +157,7 @@ impl Publication for AtOnce {
             id,
             relations: relations.len(),
             refused: refused.map(str::to_owned).collect(),
+            adopted: published["adopted"] == true,
         };
         Ok(relations)
     }

@@ -26,6 +26,7 @@ use super::warehouse::WeirWarehouse;
 use super::{artifacts, check, time};
 use crate::command::Global;
 use crate::failure::{Explain, Failure};
+use crate::house::StopSignals;
 use crate::ui::Ui;
 
 /// Returns dbt's word for a command.
@@ -76,6 +77,19 @@ pub(crate) fn flags(which: &str, nodes: &Nodes) -> Flags {
         quiet: project.quiet,
         others,
     }
+}
+
+/// Returns what templates see when a schedule builds: nobody has typed anything.
+pub(crate) fn flags_of_runs() -> Flags {
+    let nodes = Nodes {
+        project: Default::default(),
+        select: SelectArgs {
+            indirect_selection: "eager".into(),
+            ..SelectArgs::default()
+        },
+        run: RunArgs::default(),
+    };
+    flags(word(Command::Build), &nodes)
 }
 
 /// Runs what a command does with the selected nodes.
@@ -394,10 +408,11 @@ pub(crate) async fn cancellable<T: Send + 'static>(
     cancellation: &Arc<Cancellation>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
+    let stop = StopSignals::listen()?;
     let mut work = tokio::task::spawn_blocking(work);
     tokio::select! {
         done = &mut work => return done.explain(|| "the work ended in the middle".into()),
-        signal = crate::house::stop_signal() => signal?,
+        () = stop.wait() => {}
     }
     cancellation.cancel().await;
     work.await.explain(|| "the work ended in the middle".into())
@@ -426,7 +441,7 @@ fn about(opened: &Opened, command: &str) -> Map<String, Value> {
 }
 
 /// Returns the commit of the project's code, and whether files differ from it.
-fn git_commit(folder: &std::path::Path) -> Option<String> {
+pub(crate) fn git_commit(folder: &std::path::Path) -> Option<String> {
     let git = |arguments: &[&str]| {
         let done = std::process::Command::new("git")
             .arg("-C")

@@ -309,7 +309,7 @@ impl Connection for WeirConnection {
     }
 
     async fn columns(&mut self, relation: &RelationName) -> Result<Vec<ColumnInfo>> {
-        let sql = "SELECT column_name, data_type FROM information_schema.columns \
+        let sql = "SELECT column_name, full_type FROM information_schema.columns \
                    WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position";
         let names = vec![
             relation.schema.as_str().into(),

@@ -25,7 +25,7 @@ const TABLES: &str = "SELECT schema_name AS schema, table_name AS name, kind, ro
 const SIZES: &str = "SELECT schema_name AS schema, table_name AS name, rows, rows_in_memory, files, file_bytes, version \
     FROM weir.tables WHERE kind = 'table' AND ($1 IS NULL OR schema_name = $1) ORDER BY 1, 2";
 const SCHEMAS: &str = "SELECT schema_name AS schema FROM information_schema.schemata ORDER BY 1";
-const COLUMNS: &str = "SELECT column_name AS column, data_type AS type FROM information_schema.columns \
+const COLUMNS: &str = "SELECT column_name AS column, full_type AS type FROM information_schema.columns \
     WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position";
 const COMMITS: &str = "SELECT version, committed_at, operation, writer, rows_added, rows_removed FROM weir.commits \
     WHERE schema_name = $1 AND table_name = $2 ORDER BY version DESC LIMIT 50";

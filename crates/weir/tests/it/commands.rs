@@ -156,7 +156,7 @@ fn doctor_sees_what_others_can_read() {
 #[test]
 fn help_is_there_for_every_command() {
     for command in [
-        "init", "up", "demo", "sql", "tail", "keys", "compact", "doctor",
+        "init", "up", "demo", "sql", "tail", "keys", "compact", "doctor", "runs", "schedule",
     ] {
         let output = weir(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");

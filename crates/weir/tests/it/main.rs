@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod engines;
 mod env;
+mod flow;
 mod hostile;
 mod http;
 mod models;

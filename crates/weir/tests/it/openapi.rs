@@ -19,6 +19,7 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
     // In the order of the document.
     let samples = json!({
         "post /api/v1/query": {"body": {"sql": "SELECT $1::bigint AS a, event FROM app.tracks", "params": [1]}},
+        "get /api/v1/publications/by-token": {"path": "/api/v1/publications/by-token?app=a&sequence=1"},
         "get /api/v1/query": {"path": "/api/v1/query?sql=SELECT%201%20AS%20a"},
         "put /api/v1/sources/{name}": {"path": "/api/v1/sources/shop", "body": {"ip": "drop", "enabled": true}},
         "post /api/v1/keys": {"body": {"source": "shop", "label": "web"}},

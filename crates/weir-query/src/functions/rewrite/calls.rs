@@ -98,7 +98,11 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
         ),
         "regexp_matches" => regexp_matches(function),
         "gen_random_uuid" | "uuid_generate_v4" => rename(function, "uuid"),
-        "listagg" => listagg(function),
+        "listagg" => {
+            listagg(function);
+            return Ok(joined_in_order(function));
+        }
+        "string_agg" => return Ok(joined_in_order(function)),
         "max_by" | "arg_max" => return Ok(by(function, "last_value")),
         "min_by" | "arg_min" => return Ok(by(function, "first_value")),
         "mode" if !function.within_group.is_empty() => {
@@ -240,6 +244,40 @@ fn listagg(function: &mut Function) {
             list.clauses.push(FunctionArgumentClause::OrderBy(order));
         }
     }
+}
+
+/// `string_agg(x, ',' ORDER BY y)`: a list in that order, joined. The engine gives all such calls of a
+/// query the order of the first, where each list has its own.
+fn joined_in_order(function: &mut Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    let ordered = matches!(
+        list.clauses.as_slice(),
+        [FunctionArgumentClause::OrderBy(_)]
+    );
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(between))),
+    ] = list.args.as_mut_slice()
+    else {
+        return None;
+    };
+    let plain = function.over.is_none() && list.duplicate_treatment.is_none();
+    if !ordered || !plain || !matches!(between.value, Value::SingleQuotedString(_)) {
+        return None;
+    }
+    let between = Expr::Value(between.clone());
+    *value = cast(take(value), DataType::Text);
+    let known = Expr::IsNotNull(Box::new(value.clone()));
+    list.args.truncate(1);
+    function.filter = Some(Box::new(match function.filter.take() {
+        Some(filter) => and(*filter, known),
+        None => known,
+    }));
+    rename(function, "array_agg");
+    let list = Expr::Function(function.clone());
+    Some(call("array_to_string", vec![list, between]))
 }
 
 /// `max_by(x, y)`: the last `x` in the order of `y`.

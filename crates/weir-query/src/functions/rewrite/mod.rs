@@ -2,7 +2,11 @@
 
 mod calls;
 mod exists;
+mod groups;
+mod lists;
+mod numbers;
 mod paths;
+mod patterns;
 mod scalar;
 mod series;
 mod using;
@@ -13,8 +17,8 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function,
     FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause,
-    ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement as Sql, TableFactor, Value,
-    VisitMut, VisitorMut,
+    ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement as Sql, TableFactor,
+    TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
 use calls::{elements, extract, of_function};
@@ -86,6 +90,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
+        if let Err(error) = groups::check(&select.group_by) {
+            return ControlFlow::Break(error);
+        }
         using::written_out(select);
         label(select, false);
         exists::counted(select);
@@ -126,6 +133,8 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
         paths::joined(expr);
+        numbers::signed(expr);
+        patterns::in_words(expr);
         match rewritten(expr) {
             Ok(Some(new)) => *expr = new,
             Ok(None) => {}
@@ -198,6 +207,9 @@ fn cast(expr: Expr, data_type: DataType) -> Expr {
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
     Ok(match expr {
         Expr::Function(function) => of_function(function)?,
+        Expr::Value(value) => numbers::beyond_numeric(&value.value),
+        Expr::Identifier(name) => without_brackets(name),
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => lists::any_of(expr),
         Expr::Extract { .. } => extract(expr),
         Expr::AtTimeZone {
             timestamp,
@@ -278,6 +290,24 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
     })
 }
 
+/// Functions that are called without brackets.
+fn without_brackets(name: &Ident) -> Option<Expr> {
+    if name.quote_style.is_some() {
+        return None;
+    }
+    let name = name.value.to_ascii_lowercase();
+    Some(match name.as_str() {
+        "current_schema" => call("current_schema", Vec::new()),
+        "current_role" => call("current_user", Vec::new()),
+        "current_catalog" => call("current_database", Vec::new()),
+        "localtimestamp" => {
+            let kind = DataType::Timestamp(None, TimezoneInfo::None);
+            cast(call("now", Vec::new()), kind)
+        }
+        _ => return None,
+    })
+}
+
 /// Intervals of units and a clock, which the engine does not read together.
 fn of_interval(value: &Value) -> Option<Expr> {
     let Value::SingleQuotedString(written) = value else {
@@ -331,6 +361,7 @@ fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
             // Blanks at the end mean nothing in this type, so none are put there.
             Some(call("left", vec![value, number(&n)]))
         }
+        DataType::Array(_) => lists::of_text(expr, data_type),
         DataType::Float(precision) => Some(cast(take(expr), float(precision))),
         DataType::Uuid => Some(call(misc::UUID, vec![cast(take(expr), DataType::Text)])),
         DataType::JSON | DataType::JSONB => {

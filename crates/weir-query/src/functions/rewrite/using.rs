@@ -3,14 +3,16 @@
 //! The engine takes such a name for ambiguous wherever it needs its type at once, so that it is written
 //! out: the left side's column, after a right join the right side's, after a full join whichever has a
 //! value. Where it cannot be told which table of several on the left has the column, it stays as it is.
+//! `*` has such columns once, before all others.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, JoinConstraint, JoinOperator,
-    ObjectName, ObjectNamePart, Query, Select, SelectItem, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut,
+    BinaryOperator, ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, GroupByExpr,
+    Ident, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 use super::function_of;
@@ -20,10 +22,17 @@ type Joined = HashMap<String, Expr>;
 
 /// Writes out the joined columns of a select; its subqueries are for themselves.
 pub(super) fn written_out(select: &mut Select) {
-    let joined = select.from.iter().fold(Joined::new(), |mut all, from| {
-        all.extend(joined(from));
-        all
-    });
+    let only = select.from.len() == 1;
+    let mut all = Joined::new();
+    for from in &mut select.from {
+        let tables = alike(from);
+        let joined = joined(from);
+        if only && let Some(items) = tables.and_then(|tables| tables.columns(&joined)) {
+            star(&mut select.projection, &items);
+        }
+        all.extend(joined);
+    }
+    let joined = all;
     if joined.is_empty() {
         return;
     }
@@ -47,13 +56,87 @@ pub(super) fn written_out(select: &mut Select) {
     }
 }
 
-fn joined(from: &TableWithJoins) -> Joined {
+fn star(projection: &mut Vec<SelectItem>, all: &[SelectItem]) {
+    let items = std::mem::take(projection).into_iter();
+    let items = items.flat_map(|item| match item {
+        SelectItem::Wildcard(options) if options == WildcardAdditionalOptions::default() => {
+            all.to_vec()
+        }
+        item => vec![item],
+    });
+    *projection = items.collect();
+}
+
+/// Tables with names that are all joined by the same columns.
+struct Alike {
+    columns: Vec<Ident>,
+    tables: Vec<ObjectName>,
+}
+
+fn alike(from: &TableWithJoins) -> Option<Alike> {
+    let mut joins = from.joins.iter();
+    let by = |join: &Join| columns_of(&join.join_operator).map(|(columns, _)| columns);
+    let columns = by(joins.next()?)?;
+    for join in joins {
+        let others = by(join)?;
+        let others = others.iter().map(folded);
+        if !others.eq(columns.iter().map(folded)) {
+            return None;
+        }
+    }
+    let joins = from.joins.iter().map(|join| &join.relation);
+    let tables = std::iter::once(&from.relation).chain(joins);
+    let tables = tables.map(|table| match table {
+        TableFactor::Table {
+            name, alias: None, ..
+        } => Some(name.clone()),
+        table => Some(ObjectName::from(vec![name_of(table)?])),
+    });
+    Some(Alike {
+        tables: tables.collect::<Option<_>>()?,
+        columns,
+    })
+}
+
+impl Alike {
+    /// Returns what `*` stands for.
+    fn columns(self, joined: &Joined) -> Option<Vec<SelectItem>> {
+        let columns = self.columns.iter().map(|column| {
+            Some(SelectItem::ExprWithAlias {
+                expr: joined.get(&folded(column))?.clone(),
+                alias: column.clone(),
+            })
+        });
+        let mut items: Vec<SelectItem> = columns.collect::<Option<_>>()?;
+        let names = self.columns.iter().map(folded);
+        let names = names.map(|name| ObjectName::from(vec![Ident::new(name)]));
+        let names: Vec<ObjectName> = names.collect();
+        items.extend(self.tables.into_iter().map(|table| {
+            SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(table),
+                WildcardAdditionalOptions {
+                    opt_exclude: Some(ExcludeSelectItem::Multiple(names.clone())),
+                    ..WildcardAdditionalOptions::default()
+                },
+            )
+        }));
+        Some(items)
+    }
+}
+
+fn joined(from: &mut TableWithJoins) -> Joined {
     let mut joined = Joined::new();
     // The one table so far; none once there are several.
     let mut left = name_of(&from.relation);
-    for join in &from.joins {
+    let first = left.clone();
+    for join in &mut from.joins {
         let right = name_of(&join.relation);
         if let Some((columns, side)) = columns_of(&join.join_operator) {
+            if let Some(condition) = condition(&columns, &joined, first.as_ref(), right.as_ref())
+                && let Some(constraint) = constraint_of(&mut join.join_operator)
+            {
+                *constraint = JoinConstraint::On(condition);
+            }
             for column in columns {
                 let key = folded(&column);
                 let of = |table: &Option<Ident>| {
@@ -81,6 +164,42 @@ fn joined(from: &TableWithJoins) -> Joined {
         left = None;
     }
     joined
+}
+
+/// Returns what to join by where a column on the left is no longer the first table's: the engine would
+/// take that one.
+fn condition(
+    columns: &[Ident],
+    joined: &Joined,
+    first: Option<&Ident>,
+    right: Option<&Ident>,
+) -> Option<Expr> {
+    let is_first = |meant: &Expr| match meant {
+        Expr::CompoundIdentifier(parts) => parts.first() == first,
+        _ => false,
+    };
+    let meant: Option<Vec<&Expr>> = columns
+        .iter()
+        .map(|name| joined.get(&folded(name)))
+        .collect();
+    let meant = meant?;
+    if meant.iter().all(|meant| is_first(meant)) {
+        return None;
+    }
+    let right = right?;
+    let equal = columns.iter().zip(meant).map(|(column, left)| {
+        let right = Expr::CompoundIdentifier(vec![right.clone(), column.clone()]);
+        binary(left.clone(), BinaryOperator::Eq, right)
+    });
+    equal.reduce(|a, b| binary(a, BinaryOperator::And, b))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
 }
 
 fn arg(expr: Expr) -> FunctionArg {
@@ -114,6 +233,19 @@ fn columns_of(operator: &JoinOperator) -> Option<(Vec<Ident>, Side)> {
     };
     let names: Option<Vec<Ident>> = names.iter().map(last).collect();
     Some((names?, side))
+}
+
+fn constraint_of(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
 }
 
 fn last(name: &ObjectName) -> Option<Ident> {

@@ -21,7 +21,7 @@ pub(super) type Relations = HashMap<(String, String), Current>;
 
 /// Asks for the columns of everything there is.
 pub(super) async fn current(weir: &WeirWarehouse) -> Result<Relations, Failure> {
-    let sql = "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, c.data_type \
+    let sql = "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, c.full_type AS data_type \
                FROM information_schema.columns c \
                JOIN information_schema.tables t USING (table_schema, table_name) \
                WHERE c.table_schema NOT IN ('pg_catalog', 'information_schema', 'weir') \

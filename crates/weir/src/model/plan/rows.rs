@@ -267,7 +267,7 @@ impl Comparison<'_> {
         let after = self
             .warehouse
             .ask(&format!(
-                "SELECT column_name, data_type FROM information_schema.columns \
+                "SELECT column_name, full_type AS data_type FROM information_schema.columns \
                  WHERE table_schema = '{}' AND table_name = '{}'",
                 literal(&self.node.schema),
                 literal(&self.node.alias)

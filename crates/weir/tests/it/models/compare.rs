@@ -279,7 +279,7 @@ fn found(project: &Project) -> Relations {
         };
         rows
     };
-    let columns = "select c.table_schema || '.' || c.table_name, t.table_type, c.column_name, c.data_type \
+    let columns = "select c.table_schema || '.' || c.table_name, t.table_type, c.column_name, c.full_type \
                    from information_schema.columns c join information_schema.tables t \
                    on t.table_schema = c.table_schema and t.table_name = c.table_name \
                    where c.table_schema like 'public%' order by 1, c.ordinal_position";

@@ -81,7 +81,7 @@ fn a_contract_is_kept_in_names_and_types() {
     );
     project.write("models/promised.sql", &model("amount::numeric(12, 2)"));
     project.succeeds(&["build"]);
-    let types = "select data_type from information_schema.columns where table_name = 'promised' order by ordinal_position";
+    let types = "select full_type from information_schema.columns where table_name = 'promised' order by ordinal_position";
     assert_eq!(
         project.rows(types),
         json!([["integer"], ["text"], ["numeric(12,2)"]])

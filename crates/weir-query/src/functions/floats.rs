@@ -1,0 +1,199 @@
+//! Doubles beside numerics: the numeric becomes a double, as in Postgres.
+//!
+//! The engine makes both numerics of thirty digits, which not every double fits in: one `1e20` in a
+//! column would make `column > 0.5` fail for everybody, and `1e-20 > 0.0` would be false.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList};
+use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Union, cast};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::semantics::{CALL_DEPTH, chain_length, compares};
+
+/// Functions whose arguments become one type.
+const ALIKE: [&str; 6] = [
+    "coalesce",
+    "nullif",
+    "greatest",
+    "least",
+    "make_array",
+    "mod",
+];
+
+/// The rule; it runs before the engine settles types.
+#[derive(Debug)]
+pub(crate) struct FloatsFirst;
+
+impl AnalyzerRule for FloatsFirst {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = plan.transform_up_with_subqueries(|plan| match plan {
+            LogicalPlan::Union(union) => united(union),
+            plan => {
+                let mut schema = merge_schema(&plan.inputs());
+                if let LogicalPlan::TableScan(scan) = &plan {
+                    let table = scan.table_name.clone();
+                    let source = scan.source.schema();
+                    schema.merge(&DFSchema::try_from_qualified_schema(table, &source)?);
+                }
+                let names = NamePreserver::new(&plan);
+                let new = plan.map_expressions(|expr| {
+                    let name = names.save(&expr);
+                    let new = expr.transform_up(|expr| rewrite(expr, &schema))?;
+                    Ok(new.update_data(|expr| name.restore(expr)))
+                })?;
+                match new.transformed {
+                    true => new.map_data(LogicalPlan::recompute_schema),
+                    false => Ok(new),
+                }
+            }
+        })?;
+        Ok(plan.data)
+    }
+
+    fn name(&self) -> &str {
+        "floats_first"
+    }
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_of_numbers(op) => {
+            // Finding types takes as long as the chain; one that is too long is refused later.
+            if chain_length(&left) > CALL_DEPTH {
+                let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
+                return Ok(Transformed::no(expr));
+            }
+            let [left, right] = [*left, *right];
+            let mut sides = [left, right];
+            let changed = alike(sides.iter_mut(), schema)?;
+            let [left, right] = sides.map(Box::new);
+            let expr = Expr::BinaryExpr(BinaryExpr { left, op, right });
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        Expr::Between(mut between) => {
+            let Between {
+                expr, low, high, ..
+            } = &mut between;
+            let changed = alike([expr, low, high].map(Box::as_mut).into_iter(), schema)?;
+            let expr = Expr::Between(between);
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        Expr::InList(mut within) => {
+            let InList { expr, list, .. } = &mut within;
+            let all = std::iter::once(expr.as_mut()).chain(list);
+            let changed = alike(all, schema)?;
+            let expr = Expr::InList(within);
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        Expr::Case(mut case) => {
+            let Case {
+                expr,
+                when_then_expr,
+                else_expr,
+            } = &mut case;
+            let (mut whens, mut thens) = (Vec::new(), Vec::new());
+            for (when, then) in when_then_expr {
+                whens.push(when.as_mut());
+                thens.push(then.as_mut());
+            }
+            thens.extend(else_expr.as_deref_mut());
+            let mut changed = alike(thens.into_iter(), schema)?;
+            if let Some(expr) = expr {
+                whens.push(expr);
+                changed |= alike(whens.into_iter(), schema)?;
+            }
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+        }
+        Expr::ScalarFunction(mut call) if ALIKE.contains(&call.func.name()) => {
+            let changed = alike(call.args.iter_mut(), schema)?;
+            let expr = Expr::ScalarFunction(call);
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        expr => Ok(Transformed::no(expr)),
+    }
+}
+
+fn is_of_numbers(op: Operator) -> bool {
+    use Operator as Op;
+    let computes = matches!(
+        op,
+        Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo
+    );
+    computes || compares(op)
+}
+
+/// Makes doubles of the numerics, if there is a double among `exprs`.
+fn alike<'e>(exprs: impl Iterator<Item = &'e mut Expr>, schema: &DFSchema) -> Result<bool> {
+    let mut numerics = Vec::new();
+    let mut floats = false;
+    for expr in exprs {
+        // What has no type yet, such as a parameter, is for the engine to settle.
+        match expr.get_type(schema) {
+            Ok(kind) if kind.is_floating() => floats = true,
+            Ok(kind) if kind.is_decimal() => numerics.push(expr),
+            _ => {}
+        }
+    }
+    if !floats || numerics.is_empty() {
+        return Ok(false);
+    }
+    for expr in numerics {
+        *expr = match &*expr {
+            Expr::Literal(value, metadata) => {
+                Expr::Literal(value.cast_to(&DataType::Float64)?, metadata.clone())
+            }
+            expr => cast(expr.clone(), DataType::Float64),
+        };
+    }
+    Ok(true)
+}
+
+/// The same for the columns of a union.
+fn united(union: Union) -> Result<Transformed<LogicalPlan>> {
+    let columns = union.schema.fields().len();
+    let is = |column: usize, of: fn(&DataType) -> bool| {
+        let mut inputs = union.inputs.iter();
+        inputs.any(|input| {
+            let fields = input.schema().fields();
+            fields
+                .get(column)
+                .is_some_and(|field| of(field.data_type()))
+        })
+    };
+    let mixed: Vec<bool> = (0..columns)
+        .map(|column| is(column, DataType::is_floating) && is(column, DataType::is_decimal))
+        .collect();
+    if !mixed.contains(&true) {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    let inputs = union.inputs.into_iter().map(|input| {
+        let fields = input
+            .schema()
+            .iter()
+            .zip(&mixed)
+            .map(|((table, field), mixed)| {
+                let field = match *mixed && field.data_type().is_decimal() {
+                    true => {
+                        let field = Field::clone(field);
+                        Arc::new(field.with_data_type(DataType::Float64))
+                    }
+                    false => field.clone(),
+                };
+                (table.cloned(), field)
+            });
+        let metadata = input.schema().metadata().clone();
+        let wanted = DFSchema::new_with_metadata(fields.collect(), metadata)?;
+        let input = Arc::unwrap_or_clone(input);
+        coerce_plan_expr_for_schema(input, &wanted).map(Arc::new)
+    });
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    let union = Union::try_new_with_loose_types(inputs)?;
+    Ok(Transformed::yes(LogicalPlan::Union(union)))
+}

@@ -1,0 +1,126 @@
+//! Tells people: Slack and the like, webhooks of any kind, mail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use weir_flow::{Alert, AlertKind, Alerts, BoxError, ScheduleName};
+
+use super::code::Codes;
+use super::file::Receiver;
+use super::mail;
+use crate::failure::{Explain, Failure};
+
+/// How long a receiver may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whoever `schedules.yml` says is told.
+#[derive(Debug)]
+pub(super) struct Receivers {
+    codes: Arc<Codes>,
+    http: reqwest::Client,
+}
+
+impl Receivers {
+    pub(super) fn new(codes: Arc<Codes>) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .explain(|| "cannot start an HTTP client".into())?;
+        Ok(Self { codes, http })
+    }
+
+    async fn tell(&self, receiver: &Receiver, alert: &Alert, name: &str) -> Result<(), BoxError> {
+        let heading = heading(alert);
+        let request = match receiver {
+            Receiver::Slack(url) => {
+                let sign = match alert.kind {
+                    AlertKind::Raised => ":red_circle:",
+                    AlertKind::Recovered => ":large_green_circle:",
+                };
+                let text = format!("{sign} *{}*\n{}", plain(&heading), plain(&alert.text));
+                self.http.post(url).json(&json!({ "text": text }))
+            }
+            Receiver::Webhook { url, token } => {
+                let body = json!({
+                    "id": alert.id,
+                    "key": alert.key,
+                    "kind": alert.kind.as_str(),
+                    "text": alert.text,
+                    "run": alert.run,
+                    "at": alert.at,
+                });
+                let request = self.http.post(url).json(&body);
+                // Whoever gets it twice knows it by this.
+                let request = request.header("idempotency-key", format!("weir-alert-{}", alert.id));
+                match token {
+                    Some(token) => request.bearer_auth(token),
+                    None => request,
+                }
+            }
+            Receiver::Email(email) => {
+                let id = format!("weir-alert-{}", alert.id);
+                let sent = mail::send(email, &heading, &alert.text, alert.at, &id);
+                return match tokio::time::timeout(PATIENCE, sent).await {
+                    Ok(sent) => sent,
+                    Err(_) => Err("the mail server does not answer".into()),
+                };
+            }
+        };
+        // The address is a secret: errors name the receiver instead.
+        let answer = request.send().await.map_err(reqwest::Error::without_url)?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(format!("alert receiver `{name}` answered {status}").into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Alerts for Receivers {
+    async fn deliver(&self, alert: &Alert) -> Result<(), BoxError> {
+        tracing::warn!(key = %alert.key, kind = alert.kind.as_str(), text = %alert.text, "alert");
+        let Some(code) = self.codes.now() else {
+            return Ok(());
+        };
+        let schedule = alert
+            .key
+            .split_once(':')
+            .map(|(_, name)| ScheduleName::new(name));
+        let told = schedule.and_then(|name| code.plan.told.get(&name));
+        let mut failed = None;
+        for (name, receiver) in &code.plan.receivers {
+            if told.is_some_and(|told| !told.contains(name)) {
+                continue;
+            }
+            if let Err(error) = self.tell(receiver, alert, name).await {
+                tracing::warn!(receiver = name, error, "an alert was not taken");
+                failed = Some(error);
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Says what an alert is about, in a line.
+fn heading(alert: &Alert) -> String {
+    let (kind, name) = alert.key.split_once(':').unwrap_or(("", &alert.key));
+    match (kind, alert.kind) {
+        ("freshness", AlertKind::Raised) => format!("Weir: {name} is too old"),
+        ("freshness", AlertKind::Recovered) => format!("Weir: {name} is fresh again"),
+        (_, AlertKind::Raised) => format!("Weir: {name} failed"),
+        (_, AlertKind::Recovered) => format!("Weir: {name} works again"),
+    }
+}
+
+/// Keeps names and errors from being read as markup of Slack.
+fn plain(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}

@@ -1,0 +1,202 @@
+//! From a dbt project to assets: what is a step, what waits for what, and which tests go with which step.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::NaiveDate;
+use indexmap::IndexMap;
+use weir_flow::{Asset, AssetId, AssetKind, Partitioning, Span, TableId};
+use weir_model::graph::Graph;
+use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
+
+/// What a project's nodes are to runs.
+///
+/// A step is one model, seed or snapshot together with the tests that judge it: a test goes with the
+/// last of what it reads to be built, which waits for the others. Tests of sources alone are steps of
+/// their own, before what reads those sources.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Assets {
+    pub(super) assets: IndexMap<AssetId, Asset>,
+    /// By test, the steps whose tables it reads, the last to be built at the end.
+    tests: IndexMap<UniqueId, Vec<AssetId>>,
+    /// By asset, the table or view it is.
+    tables: HashMap<AssetId, TableId>,
+}
+
+impl Assets {
+    pub(super) fn of(manifest: &Manifest) -> Self {
+        let graph = Graph::new(manifest);
+        let order = graph.sorted();
+        let rank: HashMap<&UniqueId, usize> =
+            order.iter().enumerate().map(|(at, id)| (id, at)).collect();
+        let mut all = Self::default();
+        for source in manifest.sources.values() {
+            let id = asset_id(&source.id);
+            all.tables.insert(
+                id.clone(),
+                TableId::new(format!("{}.{}", source.schema, source.identifier)),
+            );
+            all.assets
+                .insert(id.clone(), Asset::new(id, AssetKind::Source));
+        }
+        for id in &order {
+            let Some(node) = manifest.nodes.get(id).filter(|node| is_step(node)) else {
+                continue;
+            };
+            all.add_step(manifest, node);
+        }
+        let tests = manifest.nodes.values();
+        let tests = tests.filter(|node| node.kind == ResourceKind::Test);
+        let tests = tests.map(|test| (test.id.clone(), built_by(manifest, &test.id)));
+        let unit = manifest.unit_tests.values().map(|test| {
+            let tested = test.tested_node.iter().cloned().collect();
+            (test.id.clone(), tested)
+        });
+        let tests: Vec<(UniqueId, BTreeSet<UniqueId>)> = tests.chain(unit).collect();
+        for (test, read) in tests {
+            let mut read: Vec<&UniqueId> = read
+                .iter()
+                .filter(|id| manifest.nodes.get(*id).is_some_and(|node| is_step(node)))
+                .collect();
+            read.sort_by_key(|id| rank.get(id).copied());
+            all.add_test(manifest, &test, &read);
+        }
+        all
+    }
+
+    fn add_step(&mut self, manifest: &Manifest, node: &Node) {
+        let id = asset_id(&node.id);
+        let read = built_by(manifest, &node.id);
+        let mut asset = Asset::new(id.clone(), AssetKind::Model).after(read.iter().map(asset_id));
+        asset.inputs.retain(|input| self.assets.contains_key(input));
+        asset.partitioning = partitioning(node);
+        self.tables.insert(
+            id.clone(),
+            TableId::new(format!("{}.{}", node.schema, node.alias)),
+        );
+        self.assets.insert(id, asset);
+    }
+
+    fn add_test(&mut self, manifest: &Manifest, test: &UniqueId, read: &[&UniqueId]) {
+        let Some((last, others)) = read.split_last() else {
+            return self.add_lone_test(manifest, test);
+        };
+        if let Some(asset) = self.assets.get_mut(&asset_id(last)) {
+            // In the order in which everything is built: no circle can come of it.
+            asset.inputs.extend(others.iter().map(|id| asset_id(id)));
+        }
+        let steps = read.iter().map(|id| asset_id(id)).collect();
+        self.tests.insert(test.clone(), steps);
+    }
+
+    /// Adds a test of sources, or of nothing: what reads those sources waits for it.
+    fn add_lone_test(&mut self, manifest: &Manifest, test: &UniqueId) {
+        let id = asset_id(test);
+        let sources: Vec<AssetId> = built_by(manifest, test).iter().map(asset_id).collect();
+        let asset = Asset::new(id.clone(), AssetKind::Test).after(sources.iter().cloned());
+        for reader in self.assets.values_mut() {
+            let reads = reader.inputs.iter().any(|input| sources.contains(input));
+            if reader.kind == AssetKind::Model && reads {
+                reader.inputs.push(id.clone());
+            }
+        }
+        self.assets.insert(id, asset);
+    }
+
+    /// Returns what a step of a run builds and tests, given all steps of the run: tests go with the
+    /// last step of the run that they read.
+    pub(super) fn nodes_of(&self, step: &AssetId, run: &HashSet<AssetId>) -> Vec<UniqueId> {
+        let own = std::iter::once(UniqueId::from(step.as_str()));
+        let judges = |read: &[AssetId]| {
+            let last = read.iter().rev().find(|asset| run.contains(*asset));
+            last == Some(step)
+        };
+        let tests = self.tests.iter().filter(|(_, read)| judges(read));
+        own.chain(tests.map(|(test, _)| test.clone())).collect()
+    }
+
+    /// Returns the tests that go with some steps.
+    pub(super) fn tests_of<'a>(
+        &'a self,
+        steps: &'a HashSet<AssetId>,
+    ) -> impl Iterator<Item = &'a UniqueId> {
+        let tests = self.tests.iter();
+        let tests = tests.filter(|(_, read)| read.iter().any(|asset| steps.contains(asset)));
+        tests.map(|(test, _)| test)
+    }
+
+    /// Returns the table or view that an asset is.
+    pub(super) fn table(&self, asset: &AssetId) -> Option<&TableId> {
+        self.tables.get(asset)
+    }
+
+    /// Returns the tables that some steps read and do not build, and those they build.
+    pub(super) fn reads_and_builds(
+        &self,
+        steps: &HashSet<AssetId>,
+    ) -> (BTreeSet<TableId>, BTreeSet<TableId>) {
+        let known = |id: &AssetId| self.tables.get(id).cloned();
+        let builds: BTreeSet<TableId> = steps.iter().filter_map(known).collect();
+        let inputs = steps.iter().filter_map(|step| self.assets.get(step));
+        let reads = inputs.flat_map(|asset| &asset.inputs).filter_map(known);
+        (
+            reads.filter(|table| !builds.contains(table)).collect(),
+            builds,
+        )
+    }
+}
+
+/// Returns the id of the asset that a node is.
+pub(super) fn asset_id(id: &UniqueId) -> AssetId {
+    AssetId::new(id.as_str())
+}
+
+/// Whether a node is built by a step of its own.
+fn is_step(node: &Node) -> bool {
+    let is_built = matches!(
+        node.kind,
+        ResourceKind::Model | ResourceKind::Seed | ResourceKind::Snapshot
+    );
+    is_built && !node.is_ephemeral()
+}
+
+/// Returns what a node reads, through what only becomes part of its query.
+fn built_by(manifest: &Manifest, id: &UniqueId) -> BTreeSet<UniqueId> {
+    let mut found = BTreeSet::new();
+    let mut seen = HashSet::new();
+    let mut waiting: Vec<&UniqueId> = manifest.parent_map.get(id).into_iter().flatten().collect();
+    while let Some(parent) = waiting.pop() {
+        if !seen.insert(parent) {
+            continue;
+        }
+        match manifest.nodes.get(parent) {
+            Some(node) if node.is_ephemeral() => {
+                waiting.extend(manifest.parent_map.get(parent).into_iter().flatten());
+            }
+            _ => {
+                found.insert(parent.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Returns the parts that a microbatch model is built in.
+fn partitioning(node: &Node) -> Option<Partitioning> {
+    if node.config.incremental_strategy() != Some("microbatch") {
+        return None;
+    }
+    let every = match node.config.text("batch_size")? {
+        "hour" => Span::Hour,
+        "day" => Span::Day,
+        "month" => Span::Month,
+        // A year is no part that is built alone.
+        _ => return None,
+    };
+    let begin = node.config.text("begin")?;
+    let start: NaiveDate = begin.get(..10)?.parse().ok()?;
+    Some(Partitioning::Time {
+        every,
+        zone: "UTC".to_owned(),
+        start,
+    })
+}

@@ -1,0 +1,24 @@
+//! Schedules and runs of a project: `weir-flow` joined with the lake, the models and people.
+//!
+//! The room is opened with the house; its loops run while a server does. What an asset does inside is
+//! here (`worker`), what a run is and when there is one is in `weir-flow`.
+
+mod alerts;
+mod assets;
+mod code;
+mod desk;
+mod file;
+mod follow;
+mod mail;
+mod plan;
+mod records;
+mod room;
+mod said;
+mod versions;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use follow::{Follower, ago, run_line, seconds, step_rows};
+pub(crate) use room::{FlowRoom, Working};

@@ -1,0 +1,406 @@
+//! From `schedules.yml` and a dbt project to what `weir-flow` runs, checked as a whole.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use weir_flow::{
+    AssetId, AssetKind, FlowError, Graph, Project, Schedule, ScheduleName, TableId, Target, Trigger,
+};
+use weir_model::graph::Graph as Nodes;
+use weir_model::node::{Manifest, UniqueId};
+use weir_model::select::{Indirect, Selector, Selectors, Spec};
+use weir_model::{ModelError, ModelErrorKind, Place};
+
+use super::assets::{Assets, asset_id};
+use super::file::{FILE, FileSchedule, FileTrigger, FlowFile, Receiver};
+
+/// Everything that is known of a project's runs.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) project: Project,
+    pub(super) assets: Assets,
+    /// By schedule, the tests that its selection leaves out.
+    pub(super) left_out: HashMap<ScheduleName, HashSet<UniqueId>>,
+    /// By schedule that is called: what callers show.
+    pub(super) tokens: HashMap<ScheduleName, String>,
+    pub(super) receivers: BTreeMap<String, Receiver>,
+    /// By schedule, who is told; everybody when it is not here.
+    pub(super) told: HashMap<ScheduleName, Vec<String>>,
+}
+
+/// Chooses assets by the words of `--select`.
+pub(super) struct Choice<'a> {
+    manifest: &'a Manifest,
+    nodes: Nodes,
+    selectors: Selectors,
+    assets: &'a Assets,
+}
+
+/// What was chosen.
+pub(super) struct Chosen {
+    pub(super) assets: Vec<AssetId>,
+    /// Tests that go with these assets and were not chosen.
+    pub(super) left_out: HashSet<UniqueId>,
+}
+
+impl<'a> Choice<'a> {
+    pub(super) fn new(
+        folder: &std::path::Path,
+        manifest: &'a Manifest,
+        assets: &'a Assets,
+    ) -> Result<Self, Vec<ModelError>> {
+        Ok(Self {
+            manifest,
+            nodes: Nodes::new(manifest),
+            selectors: Selectors::read(folder, Indirect::Eager)?,
+            assets,
+        })
+    }
+
+    /// Returns the assets that are meant; everything when `select` is empty.
+    pub(super) fn of(&self, select: &[String], exclude: &[String]) -> Result<Chosen, ModelError> {
+        let spec = match select.is_empty() && exclude.is_empty() {
+            true => match self.selectors.default_spec() {
+                Some(spec) => spec.clone(),
+                None => Spec::everything(Indirect::Eager),
+            },
+            false => Spec::read(select, exclude, Indirect::Eager)?,
+        };
+        let selector = Selector::new(self.manifest, &self.nodes, &self.selectors, None);
+        let selected = selector.select(&spec, |_| true)?;
+        if let Some(warning) = selected.warnings.into_iter().next() {
+            return Err(warning);
+        }
+        let chosen: HashSet<UniqueId> = selected.ids.into_iter().collect();
+        let assets = self.assets.assets.values();
+        let assets: Vec<AssetId> = assets
+            .filter(|asset| asset.kind != AssetKind::Source)
+            .filter(|asset| chosen.contains(&UniqueId::from(asset.id.as_str())))
+            .map(|asset| asset.id.clone())
+            .collect();
+        let steps = assets.iter().cloned().collect();
+        let tests = self.assets.tests_of(&steps);
+        let left_out = tests
+            .filter(|test| !chosen.contains(*test))
+            .cloned()
+            .collect();
+        Ok(Chosen { assets, left_out })
+    }
+
+    /// Returns the assets that words name as ids or by selection.
+    pub(super) fn words(&self, words: &[String]) -> Result<Vec<AssetId>, ModelError> {
+        let is_asset = |word: &String| {
+            self.assets
+                .assets
+                .contains_key(&AssetId::new(word.as_str()))
+        };
+        match !words.is_empty() && words.iter().all(is_asset) {
+            true => Ok(words
+                .iter()
+                .map(|word| AssetId::new(word.as_str()))
+                .collect()),
+            false => Ok(self.of(words, &[])?.assets),
+        }
+    }
+}
+
+/// Joins what the file says with the project's nodes.
+///
+/// # Errors
+/// All mistakes, each with its place.
+pub(super) fn plan(
+    file: &FlowFile,
+    folder: &std::path::Path,
+    manifest: &Manifest,
+) -> Result<Plan, Vec<ModelError>> {
+    let mut assets = Assets::of(manifest);
+    let mut errors = Vec::new();
+    settings(file, folder, manifest, &mut assets, &mut errors)?;
+    let choice = Choice::new(folder, manifest, &assets)?;
+    let mut plan = Plan {
+        receivers: file.receivers.clone(),
+        ..Plan::default()
+    };
+    let mut schedules = Vec::new();
+    let mut seen: HashMap<&ScheduleName, (u32, u32)> = HashMap::new();
+    for said in &file.schedules {
+        if let Some((line, _)) = seen.insert(&said.name, said.place) {
+            let message = format!("there are two schedules `{}`", said.name);
+            errors.push(
+                wrong(said.place, message).hint(format!("the other is in line {line}; rename one")),
+            );
+            continue;
+        }
+        match schedule(said, &choice) {
+            Ok((schedule, left_out)) => {
+                if !left_out.is_empty() {
+                    plan.left_out.insert(said.name.clone(), left_out);
+                }
+                schedules.push(schedule);
+            }
+            Err(error) => errors.push(error),
+        }
+        if let FileTrigger::Webhook { token } = &said.trigger {
+            plan.tokens.insert(said.name.clone(), token.clone());
+        }
+        if let Some(names) = &said.alerts {
+            plan.told.insert(said.name.clone(), names.clone());
+        }
+    }
+    errors.extend(circle(file, &schedules, &assets));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let checked = Graph::new(assets.assets.values().cloned())
+        .and_then(|graph| Project::new(graph, schedules, file.pools.iter().cloned()));
+    plan.project = checked.map_err(|error| vec![of_flow((0, 0), &error)])?;
+    plan.assets = assets;
+    Ok(plan)
+}
+
+/// Makes steps be run as the file says.
+fn settings(
+    file: &FlowFile,
+    folder: &std::path::Path,
+    manifest: &Manifest,
+    assets: &mut Assets,
+    errors: &mut Vec<ModelError>,
+) -> Result<(), Vec<ModelError>> {
+    let mut wanted: Vec<(HashSet<AssetId>, &super::file::Settings)> = Vec::new();
+    let everything = assets.assets.keys().cloned().collect();
+    wanted.push((everything, &file.defaults));
+    {
+        let choice = Choice::new(folder, manifest, assets)?;
+        for rule in &file.steps {
+            match choice.of(&rule.select, &rule.exclude) {
+                Ok(chosen) => wanted.push((chosen.assets.into_iter().collect(), &rule.settings)),
+                Err(error) => errors.push(placed(rule.place, error)),
+            }
+        }
+    }
+    let known: Vec<&str> = file.pools.iter().map(|(name, _)| name.as_str()).collect();
+    for (_, settings) in &wanted {
+        if let Some((pool, place)) = &settings.pool
+            && !known.contains(&pool.as_str())
+            && pool.as_str() != weir_flow::DEFAULT_POOL
+        {
+            let hint = match weir_core::did_you_mean(pool.as_str(), &known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("write its size under `pools`: `{pool}: 2`"),
+            };
+            errors.push(wrong(*place, format!("there is no pool `{pool}`")).hint(hint));
+        }
+    }
+    for (ids, settings) in wanted {
+        for asset in assets
+            .assets
+            .values_mut()
+            .filter(|asset| ids.contains(&asset.id))
+        {
+            if let Some((pool, _)) = &settings.pool {
+                asset.pool = Some(pool.clone());
+            }
+            asset.priority = settings.priority.unwrap_or(asset.priority);
+            settings.retry(&mut asset.retry);
+            settings.timeout(&mut asset.timeouts);
+        }
+    }
+    Ok(())
+}
+
+fn schedule(
+    said: &FileSchedule,
+    choice: &Choice<'_>,
+) -> Result<(Schedule, HashSet<UniqueId>), ModelError> {
+    let texts = |words: &[(String, (u32, u32))]| -> Vec<String> {
+        words.iter().map(|(word, _)| word.clone()).collect()
+    };
+    let place = said.select.first().map_or(said.place, |(_, place)| *place);
+    let chosen = choice
+        .of(&texts(&said.select), &texts(&said.exclude))
+        .map_err(|error| placed(place, error))?;
+    if chosen.assets.is_empty() {
+        let message = format!(
+            "schedule `{}` selects no model, seed, snapshot or test",
+            said.name
+        );
+        return Err(
+            wrong(place, message).hint("`weir ls --select ...` shows what a selection chooses")
+        );
+    }
+    let trigger = trigger(said, choice, &chosen.assets)?;
+    let schedule = Schedule {
+        name: said.name.clone(),
+        target: Target::only(chosen.assets),
+        trigger,
+        priority: said.priority,
+        max_open_runs: said.max_open_runs.unwrap_or(1),
+        alerts: said.alerts.as_ref().is_none_or(|names| !names.is_empty()),
+    };
+    Ok((schedule, chosen.left_out))
+}
+
+fn trigger(
+    said: &FileSchedule,
+    choice: &Choice<'_>,
+    steps: &[AssetId],
+) -> Result<Trigger, ModelError> {
+    Ok(match &said.trigger {
+        FileTrigger::Cron { cron, missed } => Trigger::Cron {
+            cron: cron.clone(),
+            missed: *missed,
+        },
+        FileTrigger::Freshness { max_age, lead } => Trigger::Freshness {
+            max_age: *max_age,
+            lead: *lead,
+        },
+        FileTrigger::Inputs {
+            tables,
+            batch,
+            at_most_every,
+        } => {
+            let steps: HashSet<AssetId> = steps.iter().cloned().collect();
+            let (reads, builds) = choice.assets.reads_and_builds(&steps);
+            let mut followed = BTreeSet::new();
+            for (name, place) in tables {
+                let table = table(name, choice).map_err(|error| placed(*place, error))?;
+                if builds.contains(&table) {
+                    let message = format!(
+                        "schedule `{}` follows `{table}`, which it builds: it would run for ever",
+                        said.name
+                    );
+                    return Err(wrong(*place, message).hint("follow what its models read"));
+                }
+                followed.insert(table);
+            }
+            if tables.is_empty() {
+                followed = reads;
+            }
+            if followed.is_empty() {
+                let message = format!(
+                    "schedule `{}` runs when inputs change, and its models read no table",
+                    said.name
+                );
+                return Err(wrong(said.place, message)
+                    .hint("name tables under `tables`, as `schema.table`"));
+            }
+            Trigger::Inputs {
+                tables: followed.into_iter().map(beneath).collect(),
+                batch: *batch,
+                at_most_every: *at_most_every,
+            }
+        }
+        FileTrigger::Webhook { .. } => Trigger::Webhook,
+        FileTrigger::Manual => Trigger::Manual,
+    })
+}
+
+/// Returns the table that a name means: `schema.table`, or a model or source of the project.
+fn table(name: &str, choice: &Choice<'_>) -> Result<TableId, ModelError> {
+    let known = |asset: &AssetId| choice.assets.table(asset).cloned();
+    if let Some(table) = known(&AssetId::new(name)) {
+        return Ok(table);
+    }
+    let by_name = choice
+        .manifest
+        .nodes
+        .values()
+        .find(|node| node.name == name);
+    if let Some(table) = by_name.and_then(|node| known(&asset_id(&node.id))) {
+        return Ok(table);
+    }
+    match name.split('.').collect::<Vec<_>>().as_slice() {
+        [schema, table] if !schema.is_empty() && !table.is_empty() => Ok(TableId::new(name)),
+        _ => {
+            let error = ModelError::new(ModelErrorKind::Project, format!("`{name}` is no table"));
+            let models: Vec<&str> = choice
+                .manifest
+                .nodes
+                .values()
+                .map(|node| node.name.as_str())
+                .collect();
+            Err(match weir_core::did_you_mean(name, &models) {
+                Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+                None => error.hint("write `schema.table`, or the name of a model"),
+            })
+        }
+    }
+}
+
+/// Returns the table whose rows a view of ours shows: it is what changes.
+fn beneath(table: TableId) -> TableId {
+    match table.as_str().strip_suffix(".users") {
+        Some(schema) => TableId::new(format!("{schema}.identifies")),
+        None => table,
+    }
+}
+
+/// Finds schedules that would set each other off for ever.
+fn circle(file: &FlowFile, schedules: &[Schedule], assets: &Assets) -> Option<ModelError> {
+    let builds: Vec<BTreeSet<TableId>> = schedules
+        .iter()
+        .map(|schedule| {
+            let steps = schedule.target.assets.iter().cloned().collect();
+            assets.reads_and_builds(&steps).1
+        })
+        .collect();
+    let follows = |from: usize, to: usize| match &schedules[to].trigger {
+        Trigger::Inputs { tables, .. } => tables.iter().any(|table| builds[from].contains(table)),
+        _ => false,
+    };
+    for start in 0..schedules.len() {
+        // Breadth first: the shortest way back is the easiest to read.
+        let mut came_from: HashMap<usize, usize> = HashMap::new();
+        let mut waiting = std::collections::VecDeque::from([start]);
+        while let Some(at) = waiting.pop_front() {
+            for next in (0..schedules.len()).filter(|&next| follows(at, next)) {
+                if next == start {
+                    let mut names = vec![schedules[start].name.as_str()];
+                    let mut back = at;
+                    while back != start {
+                        names.push(schedules[back].name.as_str());
+                        back = came_from[&back];
+                    }
+                    names.push(schedules[start].name.as_str());
+                    let place = file
+                        .schedules
+                        .iter()
+                        .find(|said| said.name == schedules[start].name);
+                    let message = format!(
+                        "schedules set each other off for ever: {}",
+                        names.join(" follows ")
+                    );
+                    let place = place.map_or((0, 0), |said| said.place);
+                    return Some(
+                        wrong(place, message).hint("let one of them run by `cron` instead"),
+                    );
+                }
+                if !came_from.contains_key(&next) {
+                    came_from.insert(next, at);
+                    waiting.push_back(next);
+                }
+            }
+        }
+    }
+    None
+}
+
+pub(super) fn wrong((line, column): (u32, u32), message: String) -> ModelError {
+    ModelError::new(ModelErrorKind::Project, message).at(Place::at(FILE, line, column))
+}
+
+/// Says where in the file a mistake of another room is.
+fn placed((line, column): (u32, u32), error: ModelError) -> ModelError {
+    error.at(Place::at(FILE, line, column))
+}
+
+fn of_flow(place: (u32, u32), error: &FlowError) -> ModelError {
+    let message = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    let made = wrong(place, message);
+    match error.hint() {
+        Some(hint) => made.hint(hint),
+        None => made,
+    }
+}

@@ -1,0 +1,218 @@
+//! The room where runs are kept: opened with the house, working while a server serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use weir_catalog::Catalog;
+use weir_flow::{Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock};
+use weir_lake::Lake;
+
+use super::alerts::Receivers;
+use super::code::{Codes, Looked};
+use super::records::Records;
+use super::versions::LakeVersions;
+use super::worker::{Models, app_of};
+use crate::client::Client;
+use crate::failure::{Explain, ExplainHinted, Failure};
+use crate::project::Project;
+
+/// How often the clock, the tables and the leases are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// How often steps are looked for that may begin; each that ends looks by itself.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often files are looked at.
+const FILES: Duration = Duration::from_secs(1);
+/// How long the logs of attempts are kept.
+const LOGS: chrono::TimeDelta = chrono::TimeDelta::days(30);
+/// The more steps a server could run, the more it would hold up whoever asks.
+const SLOTS: u32 = 8;
+
+/// Schedules and runs of one project.
+#[derive(Clone, Debug)]
+pub(crate) struct FlowRoom {
+    flow: Flow,
+    codes: Arc<Codes>,
+    store: SqliteStore,
+}
+
+/// What keeps a project fresh while its server runs.
+pub(crate) struct Working {
+    shutdown: CancellationToken,
+    loops: Vec<tokio::task::JoinHandle<()>>,
+    threads: Runtime,
+}
+
+impl FlowRoom {
+    /// Opens the store of runs of a project.
+    pub(crate) async fn open(project: &Project) -> Result<Self, Failure> {
+        let path = project.state_dir().join("flow.db");
+        let store = SqliteStore::open(&path, Durability::Power).await;
+        let store = store.map_err(|error| {
+            Failure::new("cannot open the store of runs")
+                .because(&error)
+                .with_hint_if(error.hint())
+        })?;
+        Ok(Self {
+            flow: Flow::new(Arc::new(store.clone()), Arc::new(SystemClock)),
+            codes: Arc::new(Codes::new(project.clone())),
+            store,
+        })
+    }
+
+    /// Returns the room as the doors see it.
+    pub(crate) fn runs(&self) -> weir_serve::Runs {
+        weir_serve::Runs {
+            flow: self.flow.clone(),
+            desk: self.codes.clone(),
+        }
+    }
+
+    /// Returns what system tables show.
+    pub(crate) fn records(&self) -> Arc<dyn weir_query::RunRecords> {
+        Arc::new(Records(self.store()))
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
+    /// Reads the project's files if they have changed, and puts them into force.
+    pub(crate) async fn look(&self) {
+        let codes = self.codes.clone();
+        let Ok(looked) = tokio::task::spawn_blocking(move || codes.look()).await else {
+            return;
+        };
+        match looked {
+            Looked::Same => {}
+            Looked::Wrong(text) => {
+                tracing::error!(
+                    "schedules.yml or the models are wrong; what was in force before stays: {text}"
+                );
+            }
+            Looked::New(code) => {
+                let project = code.as_ref().map(|code| code.plan.project.clone());
+                let project = project.unwrap_or_default();
+                let count = project.schedules().count();
+                if let Err(error) = self.flow.apply(project).await {
+                    tracing::error!(%error, "the schedules cannot be stored; trying again when files change");
+                    self.codes
+                        .say(format!("the schedules cannot be stored: {error}"));
+                } else if code.is_some() {
+                    tracing::info!(schedules = count, "took over the project");
+                }
+            }
+        }
+    }
+
+    /// Sees to it that publications get greater numbers than those there are: the store may be an
+    /// older copy that was put back. Returns what the store is known by.
+    async fn number_on(&self, catalog: &Catalog) -> Result<String, Failure> {
+        let failed = |error: weir_flow::FlowError| {
+            let failure = Failure::new("cannot number publications").because(&error);
+            failure.with_hint_if(error.hint())
+        };
+        let identity = self.store.identity().await.map_err(failed)?;
+        let project = self.flow.project();
+        let mut published = Vec::new();
+        for asset in project.graph().assets() {
+            let app = app_of(&identity, asset.id.as_str());
+            let latest = catalog.published(&app).await;
+            let latest = latest.explain_hinted(|| "cannot read what was published".into())?;
+            published.extend(latest.map(|(sequence, _)| (asset.id.clone(), sequence)));
+        }
+        self.store
+            .raise_sequences(&published)
+            .await
+            .map_err(failed)?;
+        Ok(identity)
+    }
+
+    /// Starts to keep the project fresh, on threads that leave the cores to whoever takes events.
+    pub(crate) async fn work(
+        &self,
+        lake: Lake,
+        catalog: &Catalog,
+        client: Client,
+    ) -> Result<Working, Failure> {
+        let identity = self.number_on(catalog).await?;
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("weir-flow")
+            .on_thread_start(weir_core::priority::yield_to_others)
+            .enable_all()
+            .build()
+            .explain(|| "cannot start threads".into())?;
+        let shutdown = CancellationToken::new();
+        let store = self.store();
+        let worker = Arc::new(Models::new(
+            self.codes.clone(),
+            (store.clone(), identity),
+            client,
+            threads.handle().clone(),
+        ));
+        let options = ExecutorOptions {
+            // Logs are kept with each: whoever looks sees them a second later.
+            beat: Duration::from_secs(1),
+            slots: self.codes.now().map_or(SLOTS, |code| code.slots).min(SLOTS),
+            ..ExecutorOptions::default()
+        };
+        let executor = self.flow.executor(worker, options);
+        let versions = Arc::new(LakeVersions::new(lake.clone(), store));
+        let scheduler = self.flow.scheduler(versions, rand::random());
+        let alerts = Arc::new(Receivers::new(self.codes.clone())?);
+        let (flow, stop) = (self.flow.clone(), shutdown.clone());
+        let running = threads.spawn(async move {
+            // Until the log is read again rows are missing, and what is built would lack them.
+            tokio::select! {
+                () = lake.recovered() => {}
+                () = stop.cancelled() => return,
+            }
+            tokio::join!(
+                flow.run_scheduler(scheduler, alerts, TICK, stop.clone()),
+                flow.run_executor(executor, LOOK, stop.clone()),
+            );
+        });
+        let following = threads.spawn(follow_files(self.clone(), shutdown.clone()));
+        Ok(Working {
+            shutdown,
+            loops: vec![running, following],
+            threads,
+        })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+impl Working {
+    /// Lets what runs stop in order; what is not at its end begins anew with the next start.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        for ended in self.loops {
+            let _ = ended.await;
+        }
+        self.threads.shutdown_background();
+    }
+}
+
+async fn follow_files(room: FlowRoom, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(FILES);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut swept: Option<tokio::time::Instant> = None;
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        room.look().await;
+        if swept.is_none_or(|at| at.elapsed() > Duration::from_secs(3_600)) {
+            swept = Some(tokio::time::Instant::now());
+            if let Err(error) = room.store.forget_logs(chrono::Utc::now() - LOGS).await {
+                tracing::warn!(%error, "cannot forget old logs of runs");
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Alerts: once when something is wrong, once when it is well again, by webhook and by mail.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use weir_testkit::{Context, Result, ensure, until};
+
+use super::shop::Shop;
+
+type Heard = Arc<Mutex<Vec<String>>>;
+
+/// Takes what is posted to it, refusing the first; returns where it listens and what it heard.
+async fn receiver() -> Result<(String, Heard)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let heard = Heard::default();
+    let into = heard.clone();
+    tokio::spawn(async move {
+        let mut refused = false;
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(body) = posted(stream, !refused).await else {
+                continue;
+            };
+            if refused {
+                into.lock().unwrap().push(body);
+            }
+            refused = true;
+        }
+    });
+    Ok((format!("http://{address}/hook"), heard))
+}
+
+/// Reads one request and answers it.
+async fn posted(stream: TcpStream, refuse: bool) -> Result<String> {
+    let mut stream = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    let status = if refuse { "503 Busy" } else { "200 OK" };
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(answer.as_bytes()).await?;
+    stream.flush().await?;
+    Ok(String::from_utf8(body)?)
+}
+
+/// Takes mail as an SMTP server does.
+async fn mailbox() -> Result<(String, Heard)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let heard = Heard::default();
+    let into = heard.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(mail) = mailed(stream).await {
+                into.lock().unwrap().push(mail);
+            }
+        }
+    });
+    Ok((address.to_string(), heard))
+}
+
+async fn mailed(stream: TcpStream) -> Result<String> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 here\r\n").await?;
+    let mut mail = String::new();
+    let mut is_body = false;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(mail);
+        }
+        let answer: &[u8] = match (is_body, line.trim_end()) {
+            (true, ".") => {
+                is_body = false;
+                b"250 taken\r\n"
+            }
+            (true, _) => {
+                mail.push_str(&line);
+                continue;
+            }
+            (false, "DATA") => {
+                is_body = true;
+                b"354 go on\r\n"
+            }
+            (false, "QUIT") => {
+                stream.write_all(b"221 bye\r\n").await?;
+                return Ok(mail);
+            }
+            _ => b"250 fine\r\n",
+        };
+        stream.write_all(answer).await?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_told_once_and_so_is_the_recovery() -> Result<()> {
+    let (hook, heard) = receiver().await?;
+    let (server, mails) = mailbox().await?;
+    let schedules = format!(
+        "alerts:\n  team: {{webhook: \"{hook}\", token: \"${{env:HOOK}}\"}}\n  \
+           ada:\n    email: {{to: ada@example.com, from: weir@example.com, server: \"{server}\", encryption: none}}\n\
+         schedules:\n  - name: all\n    trigger: manual\n  - name: quiet\n    trigger: manual\n    alerts: false\n"
+    );
+    let mut shop = Shop::new(&schedules)?;
+    shop.weir.set("HOOK", "a-secret-of-the-receiver");
+    let good = "id,customer,amount\n1,ada,10.5\n";
+    let bad = "id,customer,amount\n1,ada,1\n1,ada,2\n";
+    shop.write("seeds/raw_orders.csv", bad)?;
+    shop.weir.start().await?;
+    // Twice wrong, and once more where nobody wants to be told.
+    for name in ["all", "all", "quiet"] {
+        let run = shop.trigger(name, None).await?;
+        ensure!(shop.ended(run).await?["state"] == "failed", "{name}");
+    }
+    shop.write("seeds/raw_orders.csv", good)?;
+    until(|| async {
+        let run = shop.trigger("all", None).await?;
+        Ok((shop.ended(run).await?["state"] == "succeeded").then_some(()))
+    })
+    .await?;
+    until(|| async { Ok((heard.lock().unwrap().len() >= 2).then_some(())) }).await?;
+    until(|| async { Ok((mails.lock().unwrap().len() >= 2).then_some(())) }).await?;
+
+    // The first was refused, and told again: no more than that.
+    let heard: Vec<Value> = heard
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|body| serde_json::from_str(body))
+        .collect::<Result<_, _>>()?;
+    ensure!(heard.len() == 2, "{heard:?}");
+    ensure!(
+        heard[0]["kind"] == "raised" && heard[0]["key"] == "schedule:all",
+        "{heard:?}"
+    );
+    ensure!(
+        heard[1]["kind"] == "recovered" && heard[1]["key"] == "schedule:all",
+        "{heard:?}"
+    );
+    let text = heard[0]["text"].as_str().context("a text")?;
+    ensure!(text.contains("unique_orders_id"), "{text}");
+    let mails = mails.lock().unwrap().clone();
+    ensure!(
+        mails
+            .iter()
+            .any(|mail| mail.contains("Subject: Weir: all failed")),
+        "{mails:?}"
+    );
+    ensure!(
+        mails
+            .iter()
+            .any(|mail| mail.contains("Subject: Weir: all works again")),
+        "{mails:?}"
+    );
+    let log = shop.weir.log();
+    ensure!(
+        !log.contains(&hook) && !log.contains("a-secret-of-the-receiver"),
+        "{log}"
+    );
+    shop.weir.stop().await
+}
