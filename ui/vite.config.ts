@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
@@ -10,7 +12,8 @@ function compressed(): Plugin {
   return {
     name: "compressed",
     apply: "build",
-    generateBundle(_, bundle) {
+    // Of the files as they were written: others still change them while the bundle is made.
+    writeBundle({ dir = "dist" }, bundle) {
       const first = new Set<string>();
       const follow = (name: string): void => {
         const chunk = bundle[name];
@@ -24,15 +27,16 @@ function compressed(): Plugin {
       let bytes = 0;
       for (const file of Object.values(bundle)) {
         if (!/\.(js|css|svg|json)$/.test(file.fileName)) continue;
-        const text = Buffer.from(file.type === "chunk" ? file.code : file.source);
+        const path = join(dir, file.fileName);
+        const text = readFileSync(path);
         const gzip = gzipSync(text, { level: 9 });
         const brotli = brotliCompressSync(text, {
           params: { [constants.BROTLI_PARAM_QUALITY]: 11 },
         });
         if (first.has(file.fileName)) bytes += gzip.length;
         if (text.length < 1024) continue;
-        this.emitFile({ type: "asset", fileName: `${file.fileName}.gz`, source: gzip });
-        this.emitFile({ type: "asset", fileName: `${file.fileName}.br`, source: brotli });
+        writeFileSync(`${path}.gz`, gzip);
+        writeFileSync(`${path}.br`, brotli);
       }
       const kib = (bytes / 1024).toFixed(1);
       if (bytes > FIRST_LOAD) this.error(`the first load is ${kib} KiB of gzipped JavaScript, more than 250`);

@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-/// The longest a driver may take, with a browser's start and an SDK's waits between retries.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// The longest a driver may take: a browser that goes through the whole application on a machine that
+/// builds at the same time, an SDK that waits between its retries.
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// The programs in other languages that tests drive, and the scripts that drive them.
 pub struct Clients {

@@ -9,6 +9,9 @@ use crate::error::chain;
 /// How often old answers are looked for.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// How long after the start they are looked for first.
+const FIRST: Duration = Duration::from_secs(10 * 60);
+
 /// How long an answer is kept that nobody looks at.
 const UNUSED: TimeDelta = TimeDelta::days(30);
 
@@ -20,7 +23,8 @@ const UNKNOWN: TimeDelta = TimeDelta::days(2);
 
 /// Removes old answers until the server stops.
 pub(crate) async fn expire_until(rooms: Rooms, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(EVERY);
+    // Not at once: a start has enough to do, and the store may be away.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + FIRST, EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
