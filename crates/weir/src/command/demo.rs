@@ -41,6 +41,6 @@ impl Args {
             rate: self.rate.clamp(0.0, 1000.0),
             once: self.once,
         };
-        demo::run(options, ui).await
+        Box::pin(demo::run(options, ui)).await
     }
 }

@@ -134,8 +134,8 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Runs(args) => args.run(&global, ui).await,
             Command::Schedule(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
-            Command::Model(command) => command.run(&global, ui).await,
-            Command::Dbt(args) => args.run(&global, ui).await,
+            Command::Model(command) => Box::pin(command.run(&global, ui)).await,
+            Command::Dbt(args) => Box::pin(args.run(&global, ui)).await,
             Command::Reference(args) => args.run(ui),
         }
     });

@@ -68,7 +68,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let client = Client::to(serving.url().to_owned(), token)?;
         serving.house().wait_visible().await;
         questions::ask_all(&client, ui).await?;
-        let models = models::build_all(&project, ui).await?;
+        let models = Box::pin(models::build_all(&project, ui)).await?;
         show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
         show_models(&models, ui);
         schedules::put(&project, ui)?;

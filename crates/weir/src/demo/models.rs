@@ -57,7 +57,7 @@ pub(super) async fn build_all(project: &Project, ui: &Ui) -> Result<PathBuf, Fai
         write(&folder.join(name), text)?;
     }
     ui.heading("Models over the events: a dbt project, built, tested, published together");
-    build(&Global::of(project.dir()), &folder, ui).await?;
+    Box::pin(build(&Global::of(project.dir()), &folder, ui)).await?;
     Ok(folder)
 }
 

@@ -374,8 +374,8 @@ fn circle(file: &FlowFile, schedules: &[Schedule], assets: &Assets) -> Option<Mo
                         wrong(place, message).hint("let one of them run by `cron` instead"),
                     );
                 }
-                if !came_from.contains_key(&next) {
-                    came_from.insert(next, at);
+                if let std::collections::hash_map::Entry::Vacant(new) = came_from.entry(next) {
+                    new.insert(at);
                     waiting.push_back(next);
                 }
             }

@@ -200,7 +200,7 @@ pub(crate) async fn build(global: &Global, folder: &Path, ui: &Ui) -> Result<(),
         },
         run: RunArgs::default(),
     };
-    ModelCommand::Build(nodes).run(global, ui).await
+    Box::pin(ModelCommand::Build(nodes).run(global, ui)).await
 }
 
 /// Everything dbt's command line takes, as it is.
@@ -219,7 +219,7 @@ impl DbtArgs {
             run.publish_each = true;
             run.no_check = true;
         }
-        command.run(global, ui).await
+        Box::pin(command.run(global, ui)).await
     }
 }
 

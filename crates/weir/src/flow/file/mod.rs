@@ -241,13 +241,16 @@ fn pools_of(reader: &mut Reader<'_>, yaml: &Yaml) -> Vec<(PoolName, u32)> {
 }
 
 fn settings_of(reader: &mut Reader<'_>, map: &weir_model::yaml::Map) -> Settings {
-    let mut settings = Settings::default();
-    settings.pool = reader.text(map, "pool").map(|name| {
+    let pool = reader.text(map, "pool").map(|name| {
         let at = map
             .entry("pool")
             .map_or((0, 0), |e| (e.value.line, e.value.column));
         (PoolName::new(name), at)
     });
+    let mut settings = Settings {
+        pool,
+        ..Settings::default()
+    };
     let priority = reader.number(map, "priority", (-100, 100));
     settings.priority = priority.and_then(|number| i32::try_from(number).ok());
     if let Some(yaml) = map.get("retries").filter(|yaml| !yaml.is_null()) {
