@@ -48,7 +48,7 @@ pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
 pub use results::{
     AnswerFacts, NamedParameter, ParameterType, ResultStore, ResultWriter, StoredRowsStream,
-    answer_identity, bind_named,
+    answer_identity, bind_named, with_literals,
 };
 pub use session::CATALOG;
 pub use settings::Settings;

@@ -113,6 +113,46 @@ pub fn bind_named(
     Ok((out, values))
 }
 
+/// Puts values in the places of `$1`, `$2`, ... outside of quotes and comments, for a statement that is
+/// planned and never run: every value is a literal.
+pub fn with_literals(sql: &str, values: &[Value]) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while !rest.is_empty() {
+        let skipped = quoted(rest);
+        if skipped > 0 {
+            out.push_str(&rest[..skipped]);
+            rest = &rest[skipped..];
+            continue;
+        }
+        let next = rest.chars().next().map_or(1, char::len_utf8);
+        let digits = rest.strip_prefix('$').map_or(0, |number| {
+            number.bytes().take_while(u8::is_ascii_digit).count()
+        });
+        let at = rest[next..next + digits].parse::<usize>().ok();
+        match at.and_then(|at| values.get(at.checked_sub(1)?)) {
+            Some(value) => {
+                out.push_str(&literal(value));
+                rest = &rest[next + digits..];
+            }
+            None => {
+                out.push_str(&rest[..next]);
+                rest = &rest[next..];
+            }
+        }
+    }
+    out
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => format!("'{}'", text.replace('\'', "''")),
+        other => format!("'{}'", other.to_string().replace('\'', "''")),
+    }
+}
+
 /// Reads `{{ name }}`; returns the name and the length of all of it.
 fn placeholder(text: &str) -> Option<(&str, usize)> {
     let inside = text.strip_prefix("{{")?;
@@ -231,6 +271,15 @@ mod tests {
     fn empty_fields_are_nothing_where_they_cannot_be_text() {
         let (_, values) = bind("select {{day}}, {{who}}", json!({"day": "", "who": ""}));
         assert_eq!(values, [Value::Null, json!("")]);
+    }
+
+    #[test]
+    fn literals_stay_literals() {
+        let values = [json!("' from secret --"), json!(2), Value::Null];
+        assert_eq!(
+            with_literals("select $1, '$1', \"$2\", $2::int, $3, $12 -- $1", &values),
+            "select ''' from secret --', '$1', \"$2\", 2::int, NULL, $12 -- $1"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use weir_access::{Action, Object};
 use weir_catalog::StoredResult;
-use weir_query::{Caller, Candidate, CheckOutcome, QueryError};
+use weir_query::{Caller, Candidate, CheckOutcome, QueryError, with_literals};
 
 use super::Rooms;
 use crate::auth::SignedIn;
@@ -39,7 +39,7 @@ impl Facts {
         let candidate = Candidate {
             schema: "answer".to_owned(),
             name: "answer".to_owned(),
-            sql: with_values(sql, params),
+            sql: with_literals(sql, params),
         };
         let outcomes = rooms
             .engine
@@ -59,24 +59,6 @@ impl Facts {
             reads: checked.reads,
         })
     }
-}
-
-/// Puts values into a statement that is planned and never run: planning asks for types, and every
-/// value is written as a literal, quoted.
-fn with_values(sql: &str, params: &[Value]) -> String {
-    let mut text = sql.to_owned();
-    // From the last, so that `$1` is not found in `$12`.
-    for (at, value) in params.iter().enumerate().rev() {
-        let literal = match value {
-            Value::Null => "NULL".to_owned(),
-            Value::Bool(value) => value.to_string(),
-            Value::Number(value) => value.to_string(),
-            Value::String(text) => format!("'{}'", text.replace('\'', "''")),
-            other => format!("'{}'", other.to_string().replace('\'', "''")),
-        };
-        text = text.replace(&format!("${}", at + 1), &literal);
-    }
-    text
 }
 
 /// Checks that somebody may see an answer now: whoever asked, as long as they may still read what it
