@@ -139,7 +139,7 @@ impl<'r> Executor<'r> {
         match self.compile(parts, session, &mut result) {
             Ok(compiled) => match self.needs_building(node, &mut result) {
                 true => self.built(node, Some(compiled.sql), session, result),
-                false => result.as_before(),
+                false => result.told_again(),
             },
             Err(error) => result.failed(error, &shown(node)),
         }
@@ -158,7 +158,7 @@ impl<'r> Executor<'r> {
         result.provenance.code = Some(code);
         match self.needs_building(node, &mut result) {
             true => self.built(node, None, session, result),
-            false => result.as_before(),
+            false => result.told_again(),
         }
     }
 

@@ -133,7 +133,7 @@ impl NodeResult {
     }
 
     /// Returns the same as not done again.
-    pub(crate) fn as_before(mut self) -> Self {
+    pub(crate) fn told_again(mut self) -> Self {
         self.reused = true;
         self.message = Some("unchanged".to_owned());
         self.response.insert("_message".into(), "unchanged".into());

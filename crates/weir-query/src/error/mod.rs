@@ -131,7 +131,8 @@ pub struct QueryError {
     position: Option<Position>,
     hint: Option<String>,
     source: Option<BoxError>,
-    row_bytes: Option<usize>,
+    /// None where it is zero; an error stays small enough to be handed around.
+    row_bytes: u32,
 }
 
 impl QueryError {
@@ -143,20 +144,20 @@ impl QueryError {
             position: None,
             hint: None,
             source: None,
-            row_bytes: None,
+            row_bytes: 0,
         }
     }
 
     /// Notes how large the rows are that found no room.
     #[must_use]
     pub(crate) fn of_wide_rows(mut self, bytes: usize) -> Self {
-        self.row_bytes = Some(bytes);
+        self.row_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self
     }
 
     /// Returns how large the rows are that found no room, if that is known.
     pub(crate) fn row_bytes(&self) -> Option<usize> {
-        self.row_bytes
+        (self.row_bytes > 0).then_some(self.row_bytes as usize)
     }
 
     /// Returns an error for our own bug, keeping its cause for the log.

@@ -9,6 +9,8 @@ use serde_json::Value;
 use weir_catalog::Build;
 
 use super::virtual_table::VirtualTable;
+use weir_catalog::View;
+
 use crate::catalog::Scope;
 use crate::error::{QueryError, translate};
 
@@ -95,6 +97,9 @@ fn edges(build: &Build) -> Vec<Edge> {
         .collect()
 }
 
+/// A view, and why it cannot be read.
+type Told = (View, Option<String>);
+
 /// `weir.views`: the views one may read, with why a view cannot be read any more.
 pub(super) fn views(scope: &Scope) -> VirtualTable {
     let columns = [
@@ -124,14 +129,14 @@ pub(super) fn views(scope: &Scope) -> VirtualTable {
                     .map(|error| translate(error, &scope).to_string());
                 rows.push((view.clone(), error));
             }
-            let texts = |of: &dyn Fn(&(weir_catalog::View, Option<String>)) -> Option<String>| {
+            let texts = |of: fn(&Told) -> Option<String>| {
                 Arc::new(rows.iter().map(of).collect::<StringArray>()) as ArrayRef
             };
             Ok(vec![
-                texts(&|(view, _)| Some(view.schema.clone())),
-                texts(&|(view, _)| Some(view.name.clone())),
-                texts(&|(view, _)| Some(view.sql.clone())),
-                texts(&|(_, error)| error.clone()),
+                texts(|(view, _)| Some(view.schema.clone())),
+                texts(|(view, _)| Some(view.name.clone())),
+                texts(|(view, _)| Some(view.sql.clone())),
+                texts(|(_, error)| error.clone()),
             ])
         }
         .boxed()

@@ -146,13 +146,13 @@ impl Observer for Progress {
 
 /// Says how a run went, in one line, and names what failed.
 pub(crate) fn summary(report: &Report) -> String {
-    let (unchanged, as_before) = (report.reused(Status::Success), report.reused(Status::Pass));
+    let (unchanged, told_again) = (report.reused(Status::Success), report.reused(Status::Pass));
     let new = |status| report.count(status) - report.reused(status);
     let parts: Vec<String> = [
         (new(Status::Success), "built"),
         (unchanged, "unchanged"),
         (new(Status::Pass), "tests passed"),
-        (as_before, "tests as before"),
+        (told_again, "tests as before"),
     ]
     .into_iter()
     .chain(others(report))

@@ -91,11 +91,10 @@ impl GroupsAccumulator for Groups {
         self.make_room(all);
         let totals = states[0].as_primitive::<Decimal128Type>();
         let counts = states[1].as_primitive::<UInt64Type>();
-        for row in 0..totals.len() {
+        for (row, group) in groups.iter().copied().enumerate() {
             if counts.is_null(row) || totals.is_null(row) {
                 continue;
             }
-            let group = groups[row];
             let total = self.totals[group].checked_add(totals.value(row));
             self.totals[group] = total.ok_or_else(out_of_range)?;
             self.counts[group] += counts.value(row);
