@@ -1,5 +1,6 @@
 //! Keeps operators from holding a thread: cancelling, deadlines and fairness need tasks that yield.
 
+mod again;
 mod held;
 mod kept;
 mod portions;
@@ -7,17 +8,20 @@ mod wide;
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{JoinType, Result};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
+use self::again::AgainExec;
 use self::held::{HeldExec, Keeps};
 use self::kept::{KeptExec, Tallies};
 use self::portions::PortionsExec;
@@ -141,14 +145,22 @@ pub(crate) fn in_small_batches(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn E
 
 /// Feeds a nested-loop join's probe side in portions: the join compares each probe batch with all
 /// rows of the other side in one go, and does not look up before it finds a match.
+///
+/// Where the join has to spill, its build side is read once more, and each partition of the probe side
+/// takes rows of the build side that it finds no match for as having none in the others either: joins
+/// that are about such rows get one partition.
 fn probe_in_portions(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    if plan.name() != "NestedLoopJoinExec" {
-        return Ok(plan);
-    }
-    let children = plan.children();
-    let [build, probe] = children.as_slice() else {
+    let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() else {
         return Ok(plan);
     };
-    let (build, probe) = (Arc::clone(build), PortionsExec::over(Arc::clone(probe)));
-    replace_children_if_necessary(plan, vec![build, Arc::new(probe)])
+    let (build, mut probe) = (Arc::clone(join.left()), Arc::clone(join.right()));
+    let tells_unmatched = matches!(
+        join.join_type(),
+        JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark
+    );
+    if tells_unmatched && probe.output_partitioning().partition_count() > 1 {
+        probe = Arc::new(CoalescePartitionsExec::new(probe));
+    }
+    let (build, probe) = (AgainExec::over(build), PortionsExec::over(probe));
+    replace_children_if_necessary(plan, vec![Arc::new(build), Arc::new(probe)])
 }

@@ -347,6 +347,43 @@ async fn a_join_that_finds_no_room_is_made_another_way() {
     settled(&fixture).await;
 }
 
+/// A join without an equality spills the side it keeps, and answers as one that need not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_of_ranges_that_finds_no_room_spills() {
+    let fixture = Fixture::with(|options| {
+        options.memory_bytes = 8 << 20;
+        options.query_memory_bytes = 6 << 20;
+        options.threads = 4;
+    })
+    .await;
+    // The side that is kept has a text of 200 bytes in each row, and is read from several partitions.
+    let kept = "(SELECT x, repeat('a', 200) AS t FROM generate_series(1, 60000) g(x) GROUP BY x)";
+    let few = "(SELECT x FROM generate_series(1, 30) g(x) GROUP BY x)";
+    for (sql, answer) in [
+        (
+            format!(
+                "SELECT count(*), sum(length(k.t)) FROM {kept} k JOIN {few} f ON k.x < f.x AND length(k.t) > f.x"
+            ),
+            ["435", "87000"],
+        ),
+        (
+            format!(
+                "SELECT count(*), count(f.x) FROM {kept} k LEFT JOIN {few} f ON k.x < f.x AND length(k.t) > f.x"
+            ),
+            ["60406", "435"],
+        ),
+        (
+            format!(
+                "SELECT count(*), min(k.x) FROM {kept} k WHERE NOT EXISTS (SELECT 1 FROM {few} f WHERE k.x < f.x AND length(k.t) > f.x)"
+            ),
+            ["59971", "30"],
+        ),
+    ] {
+        assert_eq!(fixture.rows(&sql).await.unwrap(), [answer], "{sql}");
+    }
+    settled(&fixture).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_over_all_rows_are_counted() {
     let fixture = Fixture::with(|options| {

@@ -1,0 +1,77 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+/// Lets its one partition be read a second time: a nested-loop join that finds no room reads its build
+/// side again to spill it, and operators below that hand rows around can be run once only.
+#[derive(Debug)]
+pub(super) struct AgainExec {
+    input: Arc<dyn ExecutionPlan>,
+    read: AtomicBool,
+}
+
+impl AgainExec {
+    pub(super) fn over(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self {
+            input,
+            read: AtomicBool::new(false),
+        }
+    }
+}
+
+impl DisplayAs for AgainExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgainExec")
+    }
+}
+
+impl ExecutionPlan for AgainExec {
+    fn name(&self) -> &str {
+        "AgainExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = children.pop().unwrap_or_else(|| self.input.clone());
+        Ok(Arc::new(Self::over(input)))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        if !self.read.swap(true, Ordering::Relaxed) {
+            return self.input.execute(partition, context);
+        }
+        reset_plan_states(self.input.clone())?.execute(partition, context)
+    }
+}
