@@ -129,9 +129,12 @@ impl Engine {
                     .caused_by(error)
             })?;
         let queries = Queries::kept_in(options.history_dir.as_deref()).map_err(|error| {
-            QueryError::new(QueryErrorKind::Internal, "the log of queries cannot be read")
-                .hint("check that the project's folder can be written")
-                .caused_by(error)
+            QueryError::new(
+                QueryErrorKind::Internal,
+                "the log of queries cannot be read",
+            )
+            .hint("check that the project's folder can be written")
+            .caused_by(error)
         })?;
         let queue = Queue::new(options.running, options.waiting);
         let idle = Arc::new(Idle::new(&options));

@@ -34,7 +34,7 @@ pub(super) fn value(plan: &LogicalPlan, around: &DFSchema) -> Result<bool> {
 /// Whether the engine finds if a subquery has rows, as a condition.
 pub(super) fn rows(plan: &LogicalPlan, around: &DFSchema) -> Result<bool> {
     let columns = named(plan)?;
-    Ok(columns.is_empty() || columns_are_of(&columns, around) && equal(plan))
+    Ok(columns.is_empty() || columns_are_of(&columns, around) && kept(plan, compares))
 }
 
 fn columns_are_of(columns: &[Column], around: &DFSchema) -> bool {
@@ -50,29 +50,43 @@ fn aggregated(plan: &LogicalPlan) -> bool {
         LogicalPlan::Aggregate(aggregate) => {
             aggregate.group_expr.is_empty()
                 && !aggregate.aggr_expr.iter().any(names_around)
-                && equal(&aggregate.input)
+                && kept(&aggregate.input, is_equality)
         }
         _ => false,
     }
 }
 
-/// Whether a plan keeps rows that are equal to what is around them, and does nothing else with it.
-fn equal(plan: &LogicalPlan) -> bool {
+/// Whether a plan keeps rows by such conditions on what is around them, and does nothing else with it.
+fn kept(plan: &LogicalPlan, by: fn(&Expr) -> bool) -> bool {
     if named(plan).is_ok_and(|columns| columns.is_empty()) {
         return true;
     }
     match plan {
         LogicalPlan::Projection(projection) => {
-            !projection.expr.iter().any(names_around) && equal(&projection.input)
+            !projection.expr.iter().any(names_around) && kept(&projection.input, by)
         }
-        LogicalPlan::SubqueryAlias(alias) => equal(&alias.input),
+        LogicalPlan::SubqueryAlias(alias) => kept(&alias.input, by),
         LogicalPlan::Filter(filter) => {
             let conditions = split_conjunction(&filter.predicate);
-            let known = |condition: &&Expr| !names_around(condition) || is_equality(condition);
-            conditions.iter().all(known) && equal(&filter.input)
+            let known = |condition: &&Expr| !names_around(condition) || by(condition);
+            conditions.iter().all(known) && kept(&filter.input, by)
         }
         _ => false,
     }
+}
+
+/// Whether a condition is about a row and what is around it, without a subquery of its own.
+fn compares(expr: &Expr) -> bool {
+    let subquery = expr.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+        ))
+    });
+    !expr.column_refs().is_empty() && subquery.is_ok_and(|found| !found)
 }
 
 fn is_equality(expr: &Expr) -> bool {

@@ -14,7 +14,9 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, execute_stream};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, execute_stream, reset_plan_states,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -127,7 +129,9 @@ impl Kept {
         let read = || async {
             let memory = MemoryConsumer::new("rows read twice").register(context.memory_pool());
             let mut batches = Vec::new();
-            let mut rows = execute_stream(self.input.clone(), context)?;
+            // Whoever began to read may have been given up in the middle.
+            let input = reset_plan_states(self.input.clone())?;
+            let mut rows = execute_stream(input, context)?;
             while let Some(batch) = rows.try_next().await? {
                 memory.try_grow(batch.get_array_memory_size())?;
                 batches.push(batch);

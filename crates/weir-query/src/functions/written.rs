@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::builder::{ListBuilder, StringBuilder};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, StringArray, make_array, new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, StringArray, make_array,
+    new_empty_array,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};

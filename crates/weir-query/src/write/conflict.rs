@@ -49,7 +49,9 @@ pub(super) async fn as_merge(context: &Context, mut insert: Insert) -> Result<Me
     let scope = context.now().await?;
     let (_, _, view) = insert::target(context, &scope, &insert)?;
     let places = insert::columns(&insert, &view)?;
-    let names = places.iter().map(|at| quoted(view.schema.field(*at).name()).to_string());
+    let names = places
+        .iter()
+        .map(|at| quoted(view.schema.field(*at).name()).to_string());
     let names: Vec<String> = names.collect();
     let keys = keys.iter().map(|key| {
         let key = quoted(&normal(key)).to_string();
@@ -82,11 +84,15 @@ pub(super) async fn as_merge(context: &Context, mut insert: Insert) -> Result<Me
         ),
         OnConflictAction::DoUpdate(update) => {
             let only = update.selection.as_ref();
-            let only = only.map(|only| format!(" AND ({only})")).unwrap_or_default();
+            let only = only
+                .map(|only| format!(" AND ({only})"))
+                .unwrap_or_default();
             let set = update.assignments.iter().map(ToString::to_string);
             let set = set.collect::<Vec<_>>().join(", ");
             (
-                format!("{ONCE}(CASE WHEN {unknown} THEN 1 ELSE count(1) OVER (PARTITION BY {by}) END)"),
+                format!(
+                    "{ONCE}(CASE WHEN {unknown} THEN 1 ELSE count(1) OVER (PARTITION BY {by}) END)"
+                ),
                 format!(" WHEN MATCHED{only} THEN UPDATE SET {set}"),
             )
         }
@@ -95,8 +101,16 @@ pub(super) async fn as_merge(context: &Context, mut insert: Insert) -> Result<Me
     let sql = format!(
         "MERGE INTO {table}{alias} USING (SELECT * FROM ({source}) AS excluded({columns}) QUALIFY {once}) AS excluded \
          ON {on}{matched} WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})",
-        alias = if aliased { format!(" AS {target}") } else { String::new() },
-        on = list(&|key| format!("{target}.{key} = excluded.{key}"), &keys, " AND "),
+        alias = if aliased {
+            format!(" AS {target}")
+        } else {
+            String::new()
+        },
+        on = list(
+            &|key| format!("{target}.{key} = excluded.{key}"),
+            &keys,
+            " AND "
+        ),
         values = list(&|name| format!("excluded.{name}"), &names, ", "),
     );
     parsed(&sql)

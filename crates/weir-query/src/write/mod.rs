@@ -100,9 +100,7 @@ async fn execute(context: &Context, statement: Statement) -> Result<Command, Que
     };
     let (sql, with) = unwrapped(*sql);
     match sql {
-        Sql::Insert(insert) if insert.on.is_some() => {
-            conflict::insert(context, insert, with).await
-        }
+        Sql::Insert(insert) if insert.on.is_some() => conflict::insert(context, insert, with).await,
         Sql::Insert(insert) => insert::insert(context, insert, with).await,
         Sql::Delete(delete) => change::delete(context, delete, with).await,
         Sql::Update(update) => change::update(context, update, with).await,

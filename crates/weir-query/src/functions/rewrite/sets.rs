@@ -182,9 +182,7 @@ pub(super) fn named(query: &mut Query) {
     let SetExpr::Select(select) = query.body.as_ref() else {
         return;
     };
-    let names: Vec<Ident> = factors(select)
-        .filter_map(alias_of_value)
-        .collect();
+    let names: Vec<Ident> = factors(select).filter_map(alias_of_value).collect();
     if names.is_empty() {
         return;
     }

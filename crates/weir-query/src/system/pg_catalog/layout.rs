@@ -52,10 +52,7 @@ const TABLES: &[(&str, &str)] = &[
         "oid:o datname:t datdba:o encoding:i datlocprovider:t datistemplate:b datallowconn:b datconnlimit:i datfrozenxid:g \
          datminmxid:g dattablespace:o datcollate:t datctype:t daticulocale:t datcollversion:t datacl:T",
     ),
-    (
-        "pg_db_role_setting",
-        "setdatabase:o setrole:o setconfig:T",
-    ),
+    ("pg_db_role_setting", "setdatabase:o setrole:o setconfig:T"),
     (
         "pg_default_acl",
         "oid:o defaclrole:o defaclnamespace:o defaclobjtype:t defaclacl:T",
