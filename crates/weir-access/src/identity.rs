@@ -50,6 +50,18 @@ impl Identity {
         }
     }
 
+    /// Returns somebody of whom a record tells what they did.
+    ///
+    /// It is for comparing records with whoever asks for them; nobody comes in by it.
+    pub fn recorded(user: &str, user_id: i64) -> Self {
+        Self::new(user.into(), user_id, Auth::Password)
+    }
+
+    /// Returns the number that no other user ever has.
+    pub fn user_id(&self) -> i64 {
+        self.user_id
+    }
+
     pub(crate) fn new(user: Arc<str>, user_id: i64, auth: Auth) -> Self {
         Self {
             user,

@@ -12,6 +12,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::{TableProvider, TableType};
@@ -91,8 +92,15 @@ impl LakeTable {
         let url = ObjectStoreUrl::parse(&self.view.store_url[..url::Position::BeforePath])?;
         // The filters themselves arrive when the optimizer pushes them down the finished plan;
         // given here too, every row would be judged twice.
+        let runtime = state.runtime_env();
+        // Files never change: a footer that was read once is not read again.
+        let footers = CachedParquetFileReaderFactory::new(
+            runtime.object_store(&url)?,
+            runtime.cache_manager.get_file_metadata_cache(),
+        );
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(state.default_table_options().parquet)
+            .with_parquet_file_reader_factory(Arc::new(footers))
             .with_pushdown_filters(self.filters_first(projection, filters));
         let statistics = self.statistics_of(&files);
         let partitions = state.config().target_partitions().max(1);

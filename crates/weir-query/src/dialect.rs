@@ -5,6 +5,8 @@ use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
+use crate::functions::rewrite;
+
 /// Postgres' dialect, without what makes reading it slow.
 ///
 /// For `f('a': 1)` the parser of the plain dialect reads every argument twice, and an argument of an
@@ -14,6 +16,36 @@ pub(crate) struct WeirDialect(PostgreSqlDialect);
 
 /// The dialect all SQL is read in.
 pub(crate) const DIALECT: WeirDialect = WeirDialect(PostgreSqlDialect {});
+
+impl WeirDialect {
+    /// Reads `x [NOT] BETWEEN SYMMETRIC a AND b`: the bounds in any order.
+    fn parse_symmetric(
+        &self,
+        parser: &mut Parser,
+        left: &Expr,
+    ) -> Option<Result<Expr, ParserError>> {
+        let words = [Keyword::BETWEEN, Keyword::SYMMETRIC];
+        let negated = parser.parse_keywords(&[Keyword::NOT, words[0], words[1]]);
+        if !negated && !parser.parse_keywords(&words) {
+            return None;
+        }
+        let bounds = |parser: &mut Parser| {
+            let precedence = self.prec_value(Precedence::Between);
+            let first = parser.parse_subexpr(precedence)?;
+            parser.expect_keyword(Keyword::AND)?;
+            Ok((first, parser.parse_subexpr(precedence)?))
+        };
+        Some(bounds(parser).map(|(first, second)| {
+            let bound = |name| Box::new(rewrite::call(name, vec![first.clone(), second.clone()]));
+            Expr::Between {
+                expr: Box::new(left.clone()),
+                negated,
+                low: bound("least"),
+                high: bound("greatest"),
+            }
+        }))
+    }
+}
 
 /// Answers as Postgres' dialect does.
 macro_rules! as_postgres {
@@ -73,6 +105,9 @@ impl Dialect for WeirDialect {
         left: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some(between) = self.parse_symmetric(parser, left) {
+            return Some(between);
+        }
         let (is, not, distinct, from) =
             (Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM);
         let make = if parser.parse_keywords(&[is, distinct, from]) {

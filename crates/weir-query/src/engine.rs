@@ -1,6 +1,6 @@
 //! The engine: admits queries, plans and runs them on its own threads, and ends them in time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,6 +128,14 @@ impl Engine {
                     .hint("check that the directory for temporary files can be written")
                     .caused_by(error)
             })?;
+        let queries = Queries::kept_in(options.history_dir.as_deref()).map_err(|error| {
+            QueryError::new(
+                QueryErrorKind::Internal,
+                "the log of queries cannot be read",
+            )
+            .hint("check that the project's folder can be written")
+            .caused_by(error)
+        })?;
         let queue = Queue::new(options.running, options.waiting);
         let idle = Arc::new(Idle::new(&options));
         let parts = Arc::new(Parts {
@@ -136,7 +144,7 @@ impl Engine {
             options: Arc::new(options),
             lake,
             catalog,
-            queries: Arc::default(),
+            queries: Arc::new(queries),
             queue,
             idle,
             transactions: Transactions::default(),
@@ -558,10 +566,11 @@ pub(crate) fn task_context(
         Some(id.clone()),
         id,
         state.config().clone(),
-        state.scalar_functions().clone(),
-        state.higher_order_functions().clone(),
-        state.aggregate_functions().clone(),
-        state.window_functions().clone(),
+        // Only plans that come from other processes look functions up by name.
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
         runtime,
     )))
 }

@@ -8,6 +8,7 @@ mod caller;
 mod catalog;
 mod check;
 mod constants;
+mod dependent;
 mod dialect;
 mod engine;
 mod error;

@@ -16,6 +16,8 @@ pub struct EngineOptions {
     pub temp_dir: PathBuf,
     /// The largest value a function may make: a text, a list.
     pub value_bytes: u64,
+    /// Where queries that ended are kept; in memory only without it.
+    pub history_dir: Option<PathBuf>,
     /// Disk space all queries share for spilling.
     pub temp_bytes: u64,
     /// Threads that execute queries, and partitions a scan is split into.
@@ -59,6 +61,7 @@ impl Default for EngineOptions {
             query_memory_bytes: 384 << 20,
             value_bytes: 32 << 20,
             temp_dir: std::env::temp_dir().join(format!("weir-query-{}", std::process::id())),
+            history_dir: None,
             temp_bytes: 10 << 30,
             threads,
             running: (threads * 2).max(4),

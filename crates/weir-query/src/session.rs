@@ -16,6 +16,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::SessionConfig;
 use datafusion_functions_json::udfs;
 
+use crate::dependent::DependentSubqueries;
 use crate::functions::{self, CountCopies, FloatsFirst, Operators, PostgresSemantics, Types};
 use crate::options::EngineOptions;
 use crate::yielding::YieldAfterJoins;
@@ -115,5 +116,6 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
         &state,
         options.value_bytes,
     )?));
+    state.add_analyzer_rule(Arc::new(DependentSubqueries));
     Ok(state)
 }

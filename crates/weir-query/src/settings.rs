@@ -10,6 +10,8 @@ pub struct Settings {
     pub time_zone: String,
     /// What the client calls itself.
     pub application_name: String,
+    /// The number by which the session can be ended; 0 where it has none.
+    pub process: i32,
 }
 
 impl Default for Settings {
@@ -18,6 +20,7 @@ impl Default for Settings {
             search_path: vec!["$user".to_owned(), DEFAULT_SCHEMA.to_owned()],
             time_zone: "UTC".to_owned(),
             application_name: String::new(),
+            process: 0,
         }
     }
 }

@@ -7,6 +7,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Query, Select, SetExpr, Statement as Sql, Visit, Visitor, visit_relations,
 };
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::dialect::DIALECT;
@@ -57,9 +58,29 @@ fn first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     }
 }
 
+/// Reads `TABLE t` as `SELECT * FROM t`.
+fn written_out(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+    let first = tokens.iter().position(|token| !is_blank(token));
+    if let Some(at) = first
+        && matches!(&tokens[at].token, Token::Word(word) if word.keyword == Keyword::TABLE)
+    {
+        let span = tokens[at].span;
+        let select = [
+            Token::make_keyword("SELECT"),
+            Token::Mul,
+            Token::make_keyword("FROM"),
+        ];
+        let select = select.map(|token| TokenWithSpan { token, span });
+        tokens.splice(at..=at, select);
+    }
+    tokens
+}
+
 /// Parses exactly one statement.
 pub(crate) fn parse(tokens: Vec<TokenWithSpan>) -> Result<Statement, QueryError> {
     first_word(&tokens)?;
+    let tokens = written_out(tokens);
     let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(&DIALECT)
         .with_recursion_limit(PARSER_DEPTH)

@@ -471,6 +471,7 @@ fn engine_options(project: &Project, config: &Config) -> EngineOptions {
         query_memory_bytes: query.memory.as_usize() / 4 * 3,
         temp_dir: project.state_dir().join("tmp"),
         temp_bytes: query.temp_size.bytes(),
+        history_dir: Some(project.state_dir().join("queries")),
         value_bytes: query.value_size.bytes(),
         timeout: query.timeout,
         transaction_timeout: query.transaction_timeout,

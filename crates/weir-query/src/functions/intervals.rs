@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDateTime};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray,
+    Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
@@ -54,6 +54,16 @@ pub(super) fn functions() -> Vec<Native> {
             of_interval,
             of_duration,
         ),
+        Native::new("justify_hours", one_span, of_interval, |call| {
+            justified(call, by_days)
+        }),
+        Native::new("justify_days", one_span, of_interval, |call| {
+            justified(call, by_months)
+        }),
+        Native::new("justify_interval", one_span, of_interval, |call| {
+            justified(call, |span| one_sign(by_months(by_days(span)?)?))
+        }),
+        Native::new("make_timestamp", six_parts, |_| Ok(local()), make_moment),
         Native::new("age", two_moments, of_interval, age),
         Native::new("make_interval", seven_parts, of_interval, make),
     ]
@@ -262,4 +272,103 @@ fn make(call: &Call) -> Result<ArrayRef> {
         )));
     }
     Ok(Arc::new(IntervalMonthDayNanoArray::from(spans)))
+}
+
+fn one_span(types: &[DataType]) -> Result<Vec<DataType>> {
+    match types.len() {
+        1 => Ok(vec![interval()]),
+        _ => exec_err!("this takes one interval"),
+    }
+}
+
+fn justified(
+    call: &Call,
+    change: fn(IntervalMonthDayNano) -> Option<IntervalMonthDayNano>,
+) -> Result<ArrayRef> {
+    let spans = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
+    let spans = spans.iter().map(|span| match span {
+        None => Ok(None),
+        Some(span) => change(span)
+            .map(Some)
+            .ok_or_else(|| value_error("22008", "interval out of range")),
+    });
+    let spans: IntervalMonthDayNanoArray = spans.collect::<Result<_>>()?;
+    Ok(Arc::new(spans))
+}
+
+/// Makes days of 24 hours each, and gives both the same sign.
+fn by_days(span: IntervalMonthDayNano) -> Option<IntervalMonthDayNano> {
+    const DAY: i64 = 86_400_000_000_000;
+    let whole = i32::try_from(span.nanoseconds / DAY).ok()?;
+    let (mut days, mut nanos) = (span.days.checked_add(whole)?, span.nanoseconds % DAY);
+    if days > 0 && nanos < 0 {
+        (days, nanos) = (days - 1, nanos + DAY);
+    } else if days < 0 && nanos > 0 {
+        (days, nanos) = (days + 1, nanos - DAY);
+    }
+    Some(IntervalMonthDayNano::new(span.months, days, nanos))
+}
+
+/// Makes months of 30 days each, and gives both the same sign.
+fn by_months(span: IntervalMonthDayNano) -> Option<IntervalMonthDayNano> {
+    let (mut months, mut days) = (span.months.checked_add(span.days / 30)?, span.days % 30);
+    if months > 0 && days < 0 {
+        (months, days) = (months - 1, days + 30);
+    } else if months < 0 && days > 0 {
+        (months, days) = (months + 1, days - 30);
+    }
+    Some(IntervalMonthDayNano::new(months, days, span.nanoseconds))
+}
+
+/// Gives months, days and time the same sign.
+fn one_sign(span: IntervalMonthDayNano) -> Option<IntervalMonthDayNano> {
+    const DAY: i64 = 86_400_000_000_000;
+    let (mut months, mut days, mut nanos) = (span.months, span.days, span.nanoseconds);
+    if months > 0 && (days < 0 || days == 0 && nanos < 0) {
+        (months, days) = (months - 1, days + 30);
+    } else if months < 0 && (days > 0 || days == 0 && nanos > 0) {
+        (months, days) = (months + 1, days - 30);
+    }
+    if days > 0 && nanos < 0 {
+        (days, nanos) = (days - 1, nanos + DAY);
+    } else if days < 0 && nanos > 0 {
+        (days, nanos) = (days + 1, nanos - DAY);
+    }
+    Some(IntervalMonthDayNano::new(months, days, nanos))
+}
+
+fn six_parts(types: &[DataType]) -> Result<Vec<DataType>> {
+    match types.len() {
+        6 => Ok(vec![DataType::Float64; 6]),
+        _ => exec_err!("make_timestamp takes year, month, day, hour, minute and seconds"),
+    }
+}
+
+/// `make_timestamp(year, month, day, hour, minute, seconds)`.
+fn make_moment(call: &Call) -> Result<ArrayRef> {
+    let moments = (0..call.rows).map(|row| {
+        if call.args.iter().any(|arg| arg.is_null(row)) {
+            return Ok(None);
+        }
+        let part = |at: usize| call.args[at].as_primitive::<Float64Type>().value(row);
+        let wrong = || value_error("22008", "date/time field value out of range");
+        let whole = |at: usize| match part(at) {
+            value if value.fract() == 0.0 && (0.0..=1e6).contains(&value) => Ok(value as u32),
+            _ => Err(wrong()),
+        };
+        let year = i32::try_from(whole(0)?).map_err(|_| wrong())?;
+        let date = chrono::NaiveDate::from_ymd_opt(year, whole(1)?, whole(2)?);
+        let (hour, minute, seconds) = (whole(3)?, whole(4)?, part(5));
+        if hour > 23 || minute > 59 || !(0.0..60.0).contains(&seconds) {
+            return Err(wrong());
+        }
+        let clock = i64::from(hour) * 3_600_000_000 + i64::from(minute) * 60_000_000;
+        let micros = clock + (seconds * 1e6).round() as i64;
+        let midnight = date
+            .and_then(|date| date.and_hms_opt(0, 0, 0))
+            .ok_or_else(wrong)?;
+        Ok(Some(midnight.and_utc().timestamp_micros() + micros))
+    });
+    let moments: TimestampMicrosecondArray = moments.collect::<Result<_>>()?;
+    Ok(Arc::new(moments))
 }

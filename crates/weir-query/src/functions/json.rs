@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Float64Type};
 use datafusion::common::{Result, exec_err};
 use serde_json::Value;
 
+use super::jsonb;
 use super::misc::{each, short};
 use super::native::{Call, Native};
 use super::text::{as_text, only_text, zone};
@@ -19,6 +20,7 @@ pub(super) const VALID: &str = "weir_json";
 pub(super) const OBJECT: &str = "weir_json_object";
 pub(super) const ARRAY: &str = "weir_json_array";
 pub(super) const OF_LIST: &str = "weir_json_of_list";
+pub(super) const OF_PAIRS: &str = "weir_json_of_pairs";
 pub(super) const ELEMENTS: &str = "weir_json_elements";
 pub(super) const ELEMENTS_TEXT: &str = "weir_json_elements_text";
 
@@ -45,6 +47,7 @@ pub(super) fn functions() -> Vec<Native> {
         Native::new(OBJECT, any, text, object).stable(),
         Native::new(ARRAY, any, text, array).stable(),
         Native::new(OF_LIST, any, text, of_list).stable(),
+        Native::new(OF_PAIRS, any, text, of_pairs).stable(),
         Native::new(
             "jsonb_contains",
             only_text,
@@ -219,6 +222,30 @@ fn of_list(call: &Call) -> Result<ArrayRef> {
                 items(&call.args[1], row, is_json, call)?.join(", ")
             ))),
             false => json(&call.args[1], row, is_json, call).map(Some),
+        }
+    });
+    let texts: StringArray = texts.collect::<Result<_>>()?;
+    Ok(Arc::new(texts))
+}
+
+/// The end of `json_object_agg(k, v)`: a list of names and a list of values.
+fn of_pairs(call: &Call) -> Result<ArrayRef> {
+    let [is_json, binary] = [0, 1].map(|at| marks(call).get(at).copied().unwrap_or(false));
+    let zone = zone(call)?;
+    let texts = (0..call.rows).map(|row| {
+        if call.args[1].is_null(row) || call.args[2].is_null(row) {
+            return Ok(None);
+        }
+        let names = as_text(&call.args[1].as_list::<i32>().value(row), &zone)?;
+        let values = items(&call.args[2], row, is_json, call)?;
+        let pairs = names.iter().zip(values).map(|(name, value)| match name {
+            Some(name) => Ok(format!("{} : {value}", Value::from(name))),
+            None => Err(value_error("22004", "field name must not be null")),
+        });
+        let pairs = pairs.collect::<Result<Vec<_>>>()?.join(", ");
+        match binary {
+            true => jsonb::written(&format!("{{{pairs}}}")).map(Some),
+            false => Ok(Some(format!("{{ {pairs} }}"))),
         }
     });
     let texts: StringArray = texts.collect::<Result<_>>()?;

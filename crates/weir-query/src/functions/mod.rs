@@ -16,6 +16,7 @@ mod floats;
 mod folded;
 mod intervals;
 mod json;
+mod jsonb;
 mod labels;
 mod made;
 mod measure;
@@ -23,6 +24,7 @@ mod misc;
 mod native;
 mod operators;
 mod parts;
+mod pauses;
 pub(crate) mod rewrite;
 mod semantics;
 mod template;
@@ -30,6 +32,7 @@ mod text;
 mod time;
 mod types;
 pub(crate) mod windowed;
+mod written;
 
 use std::sync::Arc;
 
@@ -45,6 +48,7 @@ pub(crate) use operators::Operators;
 pub(crate) use semantics::PostgresSemantics;
 pub(crate) use time::read_text;
 pub(crate) use types::Types;
+pub(crate) use written::ONCE;
 
 use native::Native;
 
@@ -55,21 +59,24 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u
     state.register_udf(Arc::new(
         strftime.as_ref().clone().with_aliases(["strftime"]),
     ))?;
-    let families: [Vec<Native>; 10] = [
+    let families: [Vec<Native>; 12] = [
         arithmetic::functions(),
         clocks::functions(),
         dates::functions(),
         intervals::functions(),
         json::functions(),
+        jsonb::functions(),
         misc::functions(),
         parts::functions(),
         template::functions(),
         text::functions(),
         time::functions(),
+        written::functions(),
     ];
     for function in families.into_iter().flatten() {
         state.register_udf(Arc::new(ScalarUDF::new_from_impl(function)))?;
     }
+    state.register_udf(Arc::new(pauses::function()))?;
     state.register_udf(Arc::new(ScalarUDF::new_from_impl(
         coalesce::Coalesce::default(),
     )))?;

@@ -1,11 +1,13 @@
-//! The queries that run and those that ran lately, in memory.
+//! The queries that run and those that ran lately: in memory, and in files beside it.
 
 mod fingerprint;
+mod kept;
 mod summary;
 mod usage;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -75,14 +77,23 @@ struct Inner {
     recent: VecDeque<QuerySummary>,
     recent_bytes: usize,
     users: BTreeMap<String, Totals>,
+    keeper: Option<kept::Keeper>,
 }
 
 impl Inner {
     fn remember(&mut self, summary: QuerySummary) {
         let user = summary.caller.name();
         if self.users.contains_key(user) || self.users.len() < MAX_USERS {
-            self.users.entry(user.to_owned()).or_default().add(&summary);
+            let totals = self.users.entry(user.to_owned()).or_default();
+            totals.add(&summary);
+            if let Some(keeper) = &self.keeper {
+                keeper.note(&summary, totals);
+            }
         }
+        self.show(summary);
+    }
+
+    fn show(&mut self, summary: QuerySummary) {
         self.recent_bytes += summary.bytes();
         self.recent.push_back(summary);
         while self.recent.len() > RECENT || self.recent_bytes > RECENT_BYTES {
@@ -160,6 +171,21 @@ fn beginning(text: &str, bytes: usize) -> String {
 }
 
 impl Queries {
+    /// Begins with the queries that are kept in `folder`, and keeps those that end there.
+    pub(crate) fn kept_in(folder: Option<&Path>) -> std::io::Result<Self> {
+        let queries = Self::default();
+        if let Some(folder) = folder {
+            let (keeper, left) = kept::Keeper::open(folder)?;
+            let mut inner = queries.inner.lock();
+            inner.users = left.totals;
+            for summary in left.queries {
+                inner.show(summary);
+            }
+            inner.keeper = Some(keeper);
+        }
+        Ok(queries)
+    }
+
     pub(crate) fn start(self: &Arc<Self>, request: &QueryRequest) -> Ticket {
         // Passwords must not outlive the statement they are in.
         let sql = redact(&request.sql);
@@ -311,7 +337,7 @@ impl Ticket {
         }
         let mut summary = self.entry.summary();
         summary.state = state;
-        summary.sqlstate = error.map(QueryError::sqlstate);
+        summary.sqlstate = error.map(|error| error.sqlstate().to_owned());
         summary.error = error.map(ToString::to_string);
         self.queries.finished.fetch_add(1, Ordering::Relaxed);
         if state == QueryState::Failed {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::QueryId;
 use crate::caller::Caller;
@@ -62,7 +63,7 @@ pub struct QuerySummary {
     pub tables: Vec<String>,
     /// The columns it reads, as `schema.table.column`.
     pub columns: Vec<String>,
-    pub sqlstate: Option<&'static str>,
+    pub sqlstate: Option<String>,
     pub error: Option<String>,
 }
 
@@ -75,8 +76,9 @@ impl QuerySummary {
     }
 }
 
-/// What one user's queries came to since the server started.
-#[derive(Clone, Debug, Default)]
+/// What one user's queries came to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Totals {
     pub(crate) queries: u64,
     pub(crate) failed: u64,

@@ -11,6 +11,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::dependent::Shared;
 use crate::secured::SecuredTable;
 
 /// The tables and columns a plan reads.
@@ -31,6 +32,9 @@ impl Reads {
             if let LogicalPlan::TableScan(scan) = node {
                 let provider = source_as_provider(&scan.source)?;
                 let provider: &dyn TableProvider = provider.as_ref();
+                if let Some(shared) = provider.downcast_ref::<Shared>() {
+                    reads.extend(Reads::of(shared.plan())?);
+                }
                 if let Some(table) = provider.downcast_ref::<SecuredTable>() {
                     let name = table.name();
                     let projected = scan

@@ -96,7 +96,7 @@ pub(super) fn queries(scope: &Scope) -> VirtualTable {
             counts(each().map(|query| query.peak_bytes)),
             lists(each().map(|query| query.tables.as_slice())),
             lists(each().map(|query| query.columns.as_slice())),
-            texts(each().map(|query| query.sqlstate)),
+            texts(each().map(|query| query.sqlstate.as_ref())),
             texts(each().map(|query| query.error.as_ref())),
             texts(each().map(|query| Some(&query.sql))),
         ];
@@ -104,7 +104,7 @@ pub(super) fn queries(scope: &Scope) -> VirtualTable {
     })
 }
 
-/// `weir.query_users`: what each user's queries came to since the server started.
+/// `weir.query_users`: what each user's queries came to.
 pub(super) fn users(scope: &Scope) -> VirtualTable {
     let columns = [
         ("user_name", DataType::Utf8),

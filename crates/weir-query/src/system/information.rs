@@ -3,11 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::information_schema::InformationSchemaProvider;
-use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::DataFusionError;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use futures::FutureExt;
 use tracing::warn;
 
@@ -44,11 +49,45 @@ pub(crate) async fn table(
             let functions: HashMap<_, _> = scope.pinned.base.table_functions().clone();
             let engine = InformationSchemaProvider::new(Arc::new(scope.clone()))
                 .with_table_functions(functions);
-            return engine.table(name).await;
+            return Ok(engine.table(name).await?.map(|table| {
+                let base = scope.pinned.base.clone();
+                Arc::new(OfEngine { table, base }) as Arc<dyn TableProvider>
+            }));
         }
         _ => return Ok(None),
     };
     Ok(Some(Arc::new(table)))
+}
+
+/// A table of the engine's own that lists functions: those a query runs with have no names.
+#[derive(Debug)]
+struct OfEngine {
+    table: Arc<dyn TableProvider>,
+    base: Arc<SessionState>,
+}
+
+#[async_trait]
+impl TableProvider for OfEngine {
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _: &[Expr],
+        _: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let plan = self.table.scan(state, None, &[], None).await?;
+        let rows = collect(plan, self.base.task_ctx()).await?;
+        let rows = MemorySourceConfig::try_new_exec(&[rows], self.schema(), projection.cloned())?;
+        Ok(rows)
+    }
 }
 
 fn texts<T: AsRef<str>>(values: impl Iterator<Item = Option<T>>) -> ArrayRef {

@@ -73,15 +73,11 @@ pub(super) async fn parameters(
     context.parameters(query, None).await
 }
 
-fn target(
+pub(super) fn target(
     context: &Context,
     scope: &Scope,
     insert: &Insert,
 ) -> Result<(String, String, Arc<TableView>), QueryError> {
-    if insert.on.is_some() {
-        return Err(unsupported("ON CONFLICT")
-            .hint("there are no unique keys; use MERGE INTO ... USING ... ON ..."));
-    }
     if insert.returning.is_some() {
         return Err(unsupported("RETURNING").hint("ask for the rows with SELECT afterwards"));
     }
@@ -98,7 +94,7 @@ fn target(
 }
 
 /// Returns the places in the table of the columns that get values; all of them when none is named.
-fn columns(insert: &Insert, view: &TableView) -> Result<Vec<usize>, QueryError> {
+pub(super) fn columns(insert: &Insert, view: &TableView) -> Result<Vec<usize>, QueryError> {
     if insert.columns.is_empty() {
         return Ok((0..view.schema.fields().len()).collect());
     }

@@ -8,6 +8,7 @@
 mod alter;
 mod authorize;
 mod change;
+mod conflict;
 mod context;
 mod create;
 mod drop;
@@ -99,6 +100,7 @@ async fn execute(context: &Context, statement: Statement) -> Result<Command, Que
     };
     let (sql, with) = unwrapped(*sql);
     match sql {
+        Sql::Insert(insert) if insert.on.is_some() => conflict::insert(context, insert, with).await,
         Sql::Insert(insert) => insert::insert(context, insert, with).await,
         Sql::Delete(delete) => change::delete(context, delete, with).await,
         Sql::Update(update) => change::update(context, update, with).await,
@@ -171,6 +173,10 @@ pub(crate) async fn describe(
     };
     let (sql, with) = unwrapped(*sql);
     let parameters: Vec<Option<DataType>> = match sql {
+        Sql::Insert(insert) if insert.on.is_some() => {
+            let merge = conflict::as_merge(context, insert).await?;
+            merge::parameters(context, merge, with).await?
+        }
         Sql::Insert(insert) => insert::parameters(context, insert, with).await?,
         Sql::Delete(delete) => change::parameters_of_delete(context, delete, with).await?,
         Sql::Update(update) => change::parameters_of_update(context, update, with).await?,

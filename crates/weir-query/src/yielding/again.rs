@@ -1,13 +1,12 @@
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+use super::through::{passes_through, shown_by_name};
 
 /// Lets its one partition be read a second time: a nested-loop join that finds no room reads its build
 /// side again to spill it, and operators below that hand rows around can be run once only.
@@ -26,35 +25,10 @@ impl AgainExec {
     }
 }
 
-impl DisplayAs for AgainExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AgainExec")
-    }
-}
+shown_by_name!(AgainExec, "AgainExec");
 
 impl ExecutionPlan for AgainExec {
-    fn name(&self) -> &str {
-        "AgainExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
+    passes_through!("AgainExec", input);
 
     fn with_new_children(
         self: Arc<Self>,

@@ -4,6 +4,7 @@ mod again;
 mod held;
 mod kept;
 mod portions;
+mod through;
 mod wide;
 
 use std::sync::Arc;

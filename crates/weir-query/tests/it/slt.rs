@@ -64,7 +64,11 @@ impl AsyncDB for Connection {
 }
 
 /// The same file against the real thing.
-struct Oracle(Arc<Postgres>);
+struct Oracle {
+    postgres: Arc<Postgres>,
+    /// Whether a `t` is a boolean that `psql` wrote, and no text.
+    truth: bool,
+}
 
 /// What PostgreSQL answers with, in words of the runner.
 #[derive(Debug)]
@@ -88,23 +92,23 @@ impl AsyncDB for Oracle {
         let set = sql.trim().strip_prefix("SET TimeZone = ");
         let set = set.map(|zone| format!("ALTER ROLE CURRENT_USER SET TimeZone TO {zone}"));
         let sql = set.as_deref().unwrap_or(sql);
-        let answer = self.0.ask("postgres", sql).await.expect("psql runs");
+        let answer = self.postgres.ask("postgres", sql).await.expect("psql runs");
         let answer = answer.map_err(OracleError)?;
         if !answer.tag.is_empty() {
             let rows = answer.tag.rsplit(' ').next().and_then(|n| n.parse().ok());
             return Ok(DBOutput::StatementComplete(rows.unwrap_or(0)));
         }
         let types = vec![DefaultColumnType::Any; answer.rows.first().map_or(0, Vec::len)];
-        let empty = |cell: String| {
-            if cell.is_empty() {
-                "(empty)".to_owned()
-            } else {
-                cell
-            }
+        // `psql` writes a boolean as a letter.
+        let written = |cell: String| match cell.as_str() {
+            "" => "(empty)".to_owned(),
+            "t" if self.truth => "true".to_owned(),
+            "f" if self.truth => "false".to_owned(),
+            _ => cell,
         };
         let rows = answer.rows.into_iter();
         let rows = rows
-            .map(|row| row.into_iter().map(empty).collect())
+            .map(|row| row.into_iter().map(written).collect())
             .collect();
         Ok(DBOutput::Rows { types, rows })
     }
@@ -142,12 +146,23 @@ async fn run(name: &str) {
 /// Runs a file against Weir and against PostgreSQL: both must give the answers written down.
 async fn run_on_both(name: &str) {
     run(name).await;
-    run_on_postgres(name).await;
+    run_on_postgres(name, false).await;
 }
 
-async fn run_on_postgres(name: &str) {
+/// The same for a file whose answers are booleans too.
+async fn run_with_booleans(name: &str) {
+    run(name).await;
+    run_on_postgres(name, true).await;
+}
+
+async fn run_on_postgres(name: &str, truth: bool) {
     let postgres = Arc::new(Postgres::start().await.expect("PostgreSQL starts"));
-    let mut runner = Runner::new(|| async { Ok(Oracle(postgres.clone())) });
+    let mut runner = Runner::new(|| async {
+        Ok(Oracle {
+            postgres: postgres.clone(),
+            truth,
+        })
+    });
     if let Err(error) = runner.run_file_async(file(name)).await {
         panic!("PostgreSQL says: {}", error.display(false));
     }
@@ -206,6 +221,16 @@ async fn expressions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn times() {
     run_on_both("pg_compat_times.slt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subqueries() {
+    run_with_booleans("pg_compat_subqueries.slt").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_use_first() {
+    run_with_booleans("pg_compat_common.slt").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

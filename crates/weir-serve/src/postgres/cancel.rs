@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::command::End;
+use super::failure::Failure;
 
 /// The sessions there are, by the number and secret with which a client can cancel their queries
 /// from another connection.
@@ -15,8 +19,16 @@ pub(super) struct Cancels {
 
 #[derive(Default)]
 struct Inner {
-    sessions: Mutex<HashMap<i32, (i32, Arc<Notify>)>>,
+    sessions: Mutex<HashMap<i32, Open>>,
     last: AtomicI32,
+}
+
+/// What is known of a session.
+struct Open {
+    secret: i32,
+    user: String,
+    asked: Arc<Notify>,
+    ended: CancellationToken,
 }
 
 /// A session's entry; gone when dropped.
@@ -25,11 +37,13 @@ pub(super) struct Entry {
     pub(super) secret: i32,
     /// Fires when somebody with the secret asks for the running query to end.
     pub(super) asked: Arc<Notify>,
+    /// Cancelled when somebody who may do so ends the session.
+    pub(super) ended: CancellationToken,
     cancels: Cancels,
 }
 
 impl Cancels {
-    pub(super) fn enter(&self) -> Entry {
+    pub(super) fn enter(&self, user: &str) -> Entry {
         let mut bytes = [0; 4];
         // Without randomness nobody can cancel: zero is no secret that is accepted.
         let secret = match SystemRandom::new().fill(&mut bytes) {
@@ -37,6 +51,7 @@ impl Cancels {
             Err(_) => 0,
         };
         let asked = Arc::new(Notify::new());
+        let ended = CancellationToken::new();
         let mut sessions = self.inner.sessions.lock();
         let process = loop {
             let next = self.inner.last.fetch_add(1, Ordering::Relaxed) & i32::MAX;
@@ -44,11 +59,18 @@ impl Cancels {
                 break next;
             }
         };
-        sessions.insert(process, (secret, asked.clone()));
+        let open = Open {
+            secret,
+            user: user.to_owned(),
+            asked: asked.clone(),
+            ended: ended.clone(),
+        };
+        sessions.insert(process, open);
         Entry {
             process,
             secret,
             asked,
+            ended,
             cancels: self.clone(),
         }
     }
@@ -56,13 +78,38 @@ impl Cancels {
     /// Ends what the session of that number runs, if the secret is right.
     pub(super) fn cancel(&self, process: i32, secret: i32) {
         let sessions = self.inner.sessions.lock();
-        if let Some((known, asked)) = sessions.get(&process)
-            && *known == secret
+        if let Some(open) = sessions.get(&process)
+            && open.secret == secret
             && secret != 0
         {
             // Only those that wait now: an idle session's next query must not be hit.
-            asked.notify_waiters();
+            open.asked.notify_waiters();
         }
+    }
+
+    /// Ends what a session runs, or all of it, where `may` allows it for the session's user; false
+    /// where there is no such session.
+    pub(super) fn end(
+        &self,
+        process: i32,
+        kind: End,
+        may: impl Fn(&str) -> bool,
+    ) -> Result<bool, Failure> {
+        let sessions = self.inner.sessions.lock();
+        let Some(open) = sessions.get(&process) else {
+            return Ok(false);
+        };
+        if !may(&open.user) {
+            return Err(Failure::new(
+                "42501",
+                "only sessions of one's own can be ended, by admins those of others too",
+            ));
+        }
+        if kind == End::All {
+            open.ended.cancel();
+        }
+        open.asked.notify_waiters();
+        Ok(true)
     }
 }
 

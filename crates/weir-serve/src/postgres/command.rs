@@ -26,6 +26,22 @@ pub(super) enum Command {
     Discard(&'static str),
     /// The name, or none for all.
     Deallocate(Option<String>),
+    /// `PREPARE name (types) AS query`.
+    Prepare {
+        name: String,
+        types: Vec<String>,
+        query: String,
+    },
+    /// `EXECUTE name (arguments)`; the arguments as they are written.
+    Execute {
+        name: String,
+        arguments: String,
+    },
+    /// `SELECT pg_cancel_backend(process)`.
+    EndSession {
+        process: i32,
+        kind: End,
+    },
     Declare {
         name: String,
         query: String,
@@ -117,18 +133,121 @@ pub(super) fn understand(sql: &str) -> Result<Command, Failure> {
         "vacuum" => Command::Nothing("VACUUM"),
         "analyze" | "analyse" => Command::Nothing("ANALYZE"),
         "lock" => Command::Nothing("LOCK TABLE"),
-        "prepare" | "execute" => {
-            return Err(Failure::new(
-                "0A000",
-                format!("{} is not supported as a statement", first.to_uppercase()),
-            )
-            .hint("drivers prepare statements with the protocol's own messages"));
-        }
+        "prepare" => prepare(&pieces, sql)?,
+        "execute" => execute(&pieces, sql)?,
+        "select" if end_session(&pieces).is_some() => end_session(&pieces).unwrap_or(Command::Read),
         "select" | "with" | "values" | "table" | "explain" | "describe" | "desc" | "(" => {
             Command::Read
         }
         _ => Command::Write,
     })
+}
+
+/// What is ended of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// What it runs.
+    Query,
+    All,
+}
+
+impl End {
+    fn function(self) -> &'static str {
+        match self {
+            End::Query => "pg_cancel_backend",
+            End::All => "pg_terminate_backend",
+        }
+    }
+
+    /// Returns the question that has the answer of the call.
+    pub(super) fn answer(self, found: bool) -> String {
+        format!("SELECT {found} AS {}", self.function())
+    }
+}
+
+fn end_session(pieces: &[Piece<'_>]) -> Option<Command> {
+    let call = match pieces.get(1..)? {
+        [schema, dot, rest @ ..] if schema.is("pg_catalog") && dot.is(".") => rest,
+        rest => rest,
+    };
+    let [function, open, process, close] = call else {
+        return None;
+    };
+    let kinds = [End::Query, End::All].into_iter();
+    let kind = kinds
+        .into_iter()
+        .find(|kind| function.is(kind.function()))?;
+    let process = (process.kind == Kind::Number && open.is("(") && close.is(")"))
+        .then(|| process.text.parse().ok())??;
+    Some(Command::EndSession { process, kind })
+}
+
+fn prepare(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
+    let is = |at: usize, word: &str| pieces.get(at).is_some_and(|piece| piece.is(word));
+    if is(1, "transaction") {
+        return Err(Failure::new(
+            "0A000",
+            "PREPARE TRANSACTION is not supported",
+        ));
+    }
+    let wrong = || syntax("PREPARE takes a name, types in brackets, AS and a statement");
+    let name = pieces.get(1).map(Piece::value).ok_or_else(wrong)?;
+    let at = pieces
+        .iter()
+        .position(|piece| piece.is("as"))
+        .ok_or_else(wrong)?;
+    let query = pieces.get(at + 1).ok_or_else(wrong)?;
+    let types = match (pieces.get(2), pieces.get(at.saturating_sub(1))) {
+        (Some(open), Some(close)) if open.is("(") && close.is(")") => {
+            arguments(&sql[open.start..close.end()])
+        }
+        _ => Vec::new(),
+    };
+    Ok(Command::Prepare {
+        name,
+        types,
+        query: sql[query.start..].to_owned(),
+    })
+}
+
+fn execute(pieces: &[Piece<'_>], sql: &str) -> Result<Command, Failure> {
+    let name = pieces
+        .get(1)
+        .map(Piece::value)
+        .ok_or_else(|| syntax("EXECUTE takes the name of a prepared statement"))?;
+    let arguments = match (pieces.get(2), pieces.last()) {
+        (None, _) => String::new(),
+        (Some(open), Some(close)) if open.is("(") && close.is(")") => {
+            sql[open.start..close.end()].to_owned()
+        }
+        _ => return Err(syntax("EXECUTE takes a name and arguments in brackets")),
+    };
+    Ok(Command::Execute { name, arguments })
+}
+
+/// Takes `(a, f(b, c))` apart at the commas that are in no other brackets.
+pub(super) fn arguments(written: &str) -> Vec<String> {
+    let inside = written.trim();
+    let inside = inside
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'));
+    let Some(inside) = inside.filter(|inside| !inside.trim().is_empty()) else {
+        return Vec::new();
+    };
+    let (mut all, mut from, mut depth) = (Vec::new(), 0, 0_i32);
+    for piece in pieces(inside) {
+        match piece.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth -= 1,
+            "," if depth == 0 => {
+                all.push(inside[from..piece.start].trim().to_owned());
+                from = piece.end();
+            }
+            _ => {}
+        }
+    }
+    all.push(inside[from..].trim().to_owned());
+    all
 }
 
 /// Whether `READ ONLY` is among the modes of a transaction.

@@ -2,17 +2,39 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ListArray, StringBuilder};
+use arrow::array::{Array, AsArray, ListArray, StringBuilder};
 use arrow::buffer::OffsetBuffer;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
-use weir_query::{Parameter, ScalarValue, type_name};
+use bytes::{Buf, Bytes};
+use weir_query::{Parameter, ScalarValue, type_name, type_oid};
 
+use super::decode;
 use super::encode::copy::Style;
 use super::failure::Failure;
 
 /// What a client may send in one COPY: it is held in memory until all of it is there, since a
 /// statement writes all or nothing.
 pub(super) const MAX_BYTES: usize = 64 << 20;
+
+/// What binary rows begin with.
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
+
+/// Writes a value as text that is read as the same value again.
+fn written(value: &ScalarValue) -> Option<String> {
+    match value {
+        ScalarValue::Utf8(text) => text.clone(),
+        ScalarValue::Binary(Some(bytes)) => {
+            let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
+            Some(format!("\\x{}", hex.collect::<String>()))
+        }
+        value => {
+            let text = cast(&value.to_array().ok()?, &DataType::Utf8).ok()?;
+            let text = text.as_string_opt::<i32>()?;
+            text.is_valid(0).then(|| text.value(0).to_owned())
+        }
+    }
+}
 
 /// Rows as they came, column by column.
 pub(super) struct Columns {
@@ -21,14 +43,19 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Reads all that a client sent for a table with `columns` columns.
-    pub(super) fn read(bytes: &[u8], style: &Style, columns: usize) -> Result<Self, Failure> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| Failure::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+    /// Reads all that a client sent for a table with the columns of `schema`.
+    pub(super) fn read(bytes: Bytes, style: &Style, schema: &Schema) -> Result<Self, Failure> {
+        let columns = schema.fields().len();
         let mut read = Self {
             columns: (0..columns).map(|_| StringBuilder::new()).collect(),
             rows: 0,
         };
+        if matches!(style, Style::Binary) {
+            read.binary(bytes, schema)?;
+            return Ok(read);
+        }
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Failure::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
         match style {
             Style::Text {
                 delimiter,
@@ -47,12 +74,72 @@ impl Columns {
                 null,
                 *header,
             )?,
-            Style::Binary => {
-                return Err(Failure::new("0A000", "COPY FROM STDIN takes text and csv")
-                    .hint("leave the binary format out"));
-            }
+            Style::Binary => {}
         }
         Ok(read)
+    }
+
+    /// Reads rows of fields with their lengths, between a head and a mark of the end.
+    ///
+    /// Source: <https://www.postgresql.org/docs/15/sql-copy.html>, "Binary Format".
+    fn binary(&mut self, mut bytes: Bytes, schema: &Schema) -> Result<(), Failure> {
+        let wrong = |what: &str| Failure::new("22P04", format!("COPY in binary: {what}"));
+        let short = || wrong("it ends in the middle");
+        if bytes.len() < SIGNATURE.len() + 8 || !bytes.starts_with(SIGNATURE) {
+            return Err(wrong("it does not begin with PGCOPY"));
+        }
+        bytes.advance(SIGNATURE.len());
+        if bytes.get_u32() & 0xFFFF_0000 != 0 {
+            return Err(wrong("it has critical flags that are not known"));
+        }
+        let extension = bytes.get_u32() as usize;
+        if bytes.len() < extension {
+            return Err(short());
+        }
+        bytes.advance(extension);
+        let oids: Vec<u32> = schema
+            .fields()
+            .iter()
+            .map(|field| type_oid(field.data_type()))
+            .collect();
+        loop {
+            if bytes.len() < 2 {
+                return Err(short());
+            }
+            let fields = bytes.get_i16();
+            if fields == -1 {
+                return Ok(());
+            }
+            let mut values = Vec::with_capacity(oids.len());
+            for at in 0..usize::try_from(fields).unwrap_or(0) {
+                if bytes.len() < 4 {
+                    return Err(short());
+                }
+                let length = bytes.get_i32();
+                let Ok(length) = usize::try_from(length) else {
+                    values.push(None);
+                    continue;
+                };
+                if bytes.len() < length {
+                    return Err(short());
+                }
+                let value = bytes.split_to(length);
+                let oid = oids.get(at).copied().unwrap_or(25);
+                let value = decode::from_binary(oid, &value).and_then(|value| written(&value));
+                values.push(Some(value.ok_or_else(|| {
+                    let kind = weir_query::type_name_of(oid).unwrap_or("its type");
+                    let row = self.rows + 1;
+                    Failure::new(
+                        "22P03",
+                        format!(
+                            "incorrect binary data for {kind}, row {row}, column {}",
+                            at + 1
+                        ),
+                    )
+                })?));
+            }
+            self.row(&values)?;
+        }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -215,7 +302,10 @@ mod tests {
         style: &Style,
         columns: usize,
     ) -> Result<Vec<Vec<Option<String>>>, String> {
-        let read = Columns::read(bytes.as_bytes(), style, columns);
+        let fields = (0..columns).map(|at| Field::new(format!("c{at}"), DataType::Utf8, true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let bytes = Bytes::copy_from_slice(bytes.as_bytes());
+        let read = Columns::read(bytes, style, &schema);
         let mut read = read.map_err(|failure| format!("{} {failure}", failure.code))?;
         let columns: Vec<_> = read.columns.iter_mut().map(StringBuilder::finish).collect();
         let value = |row: usize, at: usize| {
@@ -286,5 +376,33 @@ mod tests {
                 .unwrap_err()
                 .starts_with("22P04 unterminated")
         );
+    }
+
+    #[test]
+    fn binary_is_read_by_the_types_of_the_columns() {
+        let schema = Schema::new(vec![
+            Field::new("n", DataType::Int64, true),
+            Field::new("name", DataType::Utf8, true),
+        ]);
+        let mut sent = SIGNATURE.to_vec();
+        sent.extend([0; 8]);
+        sent.extend([
+            0, 2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2, b'h', b'i',
+        ]);
+        sent.extend([0, 2, 255, 255, 255, 255, 0, 0, 0, 0]);
+        sent.extend([255, 255]);
+        let read = |sent: &[u8]| {
+            let bytes = Bytes::copy_from_slice(sent);
+            Columns::read(bytes, &Style::Binary, &schema)
+        };
+        let mut columns = read(&sent).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(columns.rows(), 2);
+        let columns = columns.columns.iter_mut().map(StringBuilder::finish);
+        let columns: Vec<_> = columns.collect();
+        assert_eq!((columns[0].value(0), columns[0].is_null(1)), ("7", true));
+        assert_eq!((columns[1].value(0), columns[1].value(1)), ("hi", ""));
+        for end in 0..sent.len() {
+            assert!(read(&sent[..end]).is_err(), "cut off after {end} bytes");
+        }
     }
 }

@@ -128,7 +128,8 @@ fn list(items: Vec<ScalarValue>, kind: &DataType) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list_nullable(&items, kind))
 }
 
-fn from_binary(oid: u32, value: &Bytes) -> Option<ScalarValue> {
+/// Reads a value in binary; none where it is not one of that type.
+pub(super) fn from_binary(oid: u32, value: &Bytes) -> Option<ScalarValue> {
     let mut value = value.clone();
     let exactly = |length: usize| (value.len() == length).then_some(());
     Some(match oid {

@@ -1,3 +1,4 @@
+use arrow::datatypes::{DataType, Field, Schema};
 use bytes::{Buf, BytesMut};
 use pgwire::messages::PgWireFrontendMessage as Message;
 use weir_access::ScramSalt;
@@ -74,8 +75,10 @@ pub fn connection(bytes: &[u8]) -> Reached {
                 }
             }
             Message::CopyData(data) => {
-                for style in [text_style(), csv_style()] {
-                    let read = Columns::read(&data.data, &style, 2);
+                for style in [text_style(), csv_style(), Style::Binary] {
+                    let fields = ["a", "b"].map(|name| Field::new(name, DataType::Int64, true));
+                    let schema = Schema::new(fields.to_vec());
+                    let read = Columns::read(data.data.clone(), &style, &schema);
                     reached.rows += read.map_or(0, |read| read.rows());
                 }
             }

@@ -4,6 +4,7 @@
 //! encryption fails closed, a query can be cancelled while its rows stream, and nothing is promised
 //! that is not kept.
 
+mod arrivals;
 mod cancel;
 mod command;
 mod copy_in;
@@ -32,6 +33,7 @@ use weir_access::LoginLimiter;
 use weir_catalog::Catalog;
 use weir_query::Engine;
 
+use self::arrivals::{Arrival, Arrivals};
 use self::cancel::Cancels;
 use self::failure::Failure;
 use self::session::Session;
@@ -82,6 +84,7 @@ pub async fn serve_postgres(
             .map(|certificate| certificate.acceptor()),
     });
     let places = Arc::new(Semaphore::new(options.max_connections));
+    let arrivals = Arrivals::new(options.max_connections);
     let sessions = tokio_util::task::TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -99,14 +102,12 @@ pub async fn serve_postgres(
         let wire = Wire::new(Box::new(stream));
         let door = door.clone();
         let shutdown = shutdown.clone();
-        match places.clone().try_acquire_owned() {
-            Ok(place) => {
-                sessions.spawn(async move {
-                    serve_one(wire, door, peer.ip(), shutdown).await;
-                    drop(place);
-                });
+        match arrivals.enter(peer.ip()) {
+            Some(arrival) if places.available_permits() > 0 => {
+                let places = places.clone();
+                sessions.spawn(serve_one(wire, door, peer.ip(), arrival, places, shutdown));
             }
-            Err(_) => {
+            _ => {
                 sessions.spawn(turn_away(wire));
             }
         }
@@ -129,7 +130,14 @@ async fn turn_away(mut wire: Wire) {
     let _ = tokio::time::timeout(Duration::from_secs(2), wire.flush()).await;
 }
 
-async fn serve_one(wire: Wire, door: Arc<Door>, address: IpAddr, shutdown: CancellationToken) {
+async fn serve_one(
+    wire: Wire,
+    door: Arc<Door>,
+    address: IpAddr,
+    arrival: Arrival,
+    places: Arc<Semaphore>,
+    shutdown: CancellationToken,
+) {
     let visitor = match greet(wire, &door, address).await {
         Ok(visitor) => visitor,
         Err(Refused::Broken(Broken::Protocol(why))) => {
@@ -137,6 +145,11 @@ async fn serve_one(wire: Wire, door: Arc<Door>, address: IpAddr, shutdown: Cance
             return;
         }
         Err(Refused::Cancelled | Refused::Broken(_) | Refused::Told) => return,
+    };
+    drop(arrival);
+    let Ok(_place) = places.try_acquire_owned() else {
+        // Others signed in meanwhile.
+        return turn_away(visitor.wire).await;
     };
     let (session, mut wire) = Session::new(visitor, &door);
     session.run(&mut wire, shutdown).await;

@@ -18,7 +18,7 @@ use super::{Cancels, Door, frame};
 use crate::auth::Attempt;
 
 /// From the first byte to signed in.
-const TIME: Duration = Duration::from_secs(20);
+const TIME: Duration = Duration::from_secs(10);
 
 const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;

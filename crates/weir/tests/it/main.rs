@@ -18,6 +18,7 @@ mod rebuild;
 mod rights;
 mod sdk;
 mod server;
+mod sessions;
 mod store;
 mod syscalls;
 mod tokens;

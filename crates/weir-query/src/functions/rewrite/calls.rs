@@ -6,20 +6,11 @@ use datafusion::sql::sqlparser::ast::{
     OrderByOptions, TimezoneInfo, Value,
 };
 
-use super::{call, cast, function_of, last, number, paths, take, text, unsupported};
+use super::{call, cast, function_of, last, number, paths, sets, spelled, take, text, unsupported};
 use crate::error::QueryError;
 use crate::functions::aggregates::MODE;
-use crate::functions::json;
 use crate::functions::parts::PART;
-
-/// Returns the function that makes a list of a JSON array's elements.
-pub(super) fn elements(name: &str) -> Option<&'static str> {
-    match name {
-        "json_array_elements" | "jsonb_array_elements" => Some(json::ELEMENTS),
-        "json_array_elements_text" | "jsonb_array_elements_text" => Some(json::ELEMENTS_TEXT),
-        _ => None,
-    }
-}
+use crate::functions::{json, jsonb};
 
 fn args_of(function: &mut Function) -> Option<&mut Vec<FunctionArg>> {
     match &mut function.args {
@@ -64,11 +55,18 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
         return Ok(None);
     }
     let name = last(&function.name);
-    if let Some(list) = elements(&name) {
-        rename(function, list);
-        json_args(function);
-        let list = Expr::Function(function.clone());
-        return Ok(Some(call("unnest", vec![list])));
+    if name == "array"
+        && let Some(list) = spelled::array_of(function)?
+    {
+        return Ok(Some(list));
+    }
+    if let Some(rows) = sets::in_list(function) {
+        return Ok(Some(rows));
+    }
+    if let Some(mut args) = plain_args(function)
+        && let Some(other) = spelled::of_call(&name, &mut args)
+    {
+        return Ok(Some(other));
     }
     match name.as_str() {
         "date_diff" | "datediff" | "dateadd" | "date_add" | "timestampdiff" | "timestampadd" => {
@@ -82,6 +80,7 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
         "date_part" | "datepart" => return Ok(date_part(function)),
         "array_remove" => rename(function, "array_remove_all"),
         "ceiling" => rename(function, "ceil"),
+        "variance" => rename(function, "var_samp"),
         "clock_timestamp" | "statement_timestamp" | "transaction_timestamp" => {
             rename(function, "now");
         }
@@ -89,9 +88,17 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
             let kind = DataType::Timestamp(None, TimezoneInfo::None);
             return Ok(Some(cast(call("now", Vec::new()), kind)));
         }
-        "json_typeof" | "jsonb_typeof" | json::ELEMENTS | json::ELEMENTS_TEXT => {
-            json_args(function);
-        }
+        "json_typeof"
+        | "jsonb_typeof"
+        | "jsonb_pretty"
+        | "jsonb_strip_nulls"
+        | "json_strip_nulls"
+        | jsonb::SET
+        | jsonb::KEYS
+        | jsonb::VALUES
+        | jsonb::VALUES_TEXT
+        | json::ELEMENTS
+        | json::ELEMENTS_TEXT => json_args(function),
         "make_interval" => in_places(
             function,
             &["years", "months", "weeks", "days", "hours", "mins", "secs"],
@@ -114,6 +121,8 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
         }
         "mode" => rename(function, MODE),
         "percentile_disc" => return percentile_disc(function),
+        "percentile_cont" => return Ok(spelled::shares(function)),
+        "json_object_agg" | "jsonb_object_agg" => return Ok(json_object_agg(function)),
         "json_build_object" | "jsonb_build_object" => marked(function, json::OBJECT),
         "json_build_array" | "jsonb_build_array" => marked(function, json::ARRAY),
         "to_json" | "to_jsonb" | "row_to_json" => marked(function, json::OF_LIST),
@@ -171,7 +180,7 @@ fn date_part(function: &mut Function) -> Option<Expr> {
 }
 
 /// Takes JSON out of arguments as text, which is what functions of JSON read.
-fn json_args(function: &mut Function) {
+pub(super) fn json_args(function: &mut Function) {
     for arg in args_of(function).into_iter().flatten() {
         if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
             *arg = json_text(take(arg));
@@ -180,7 +189,7 @@ fn json_args(function: &mut Function) {
 }
 
 /// `x -> 'a' -> 0` as text that is JSON.
-fn json_text(mut expr: Expr) -> Expr {
+pub(super) fn json_text(mut expr: Expr) -> Expr {
     match paths::steps(&mut expr) {
         Some(path) => Expr::Function(function_of("json_get_json", path)),
         None => expr,
@@ -375,11 +384,15 @@ fn marked(function: &mut Function, name: &str) {
             _ => '0',
         })
         .collect();
+    json_args(function);
+    let Some(args) = args_of(function) else {
+        return;
+    };
     args.insert(0, FunctionArg::Unnamed(FunctionArgExpr::Expr(text(&marks))));
 }
 
 /// Whether an expression is JSON: made by us, cast to it, or taken out of some.
-fn is_json(expr: &Expr) -> bool {
+pub(super) fn is_json(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_json(inner),
         Expr::Function(function) => {
@@ -389,7 +402,16 @@ fn is_json(expr: &Expr) -> bool {
                 json::ARRAY,
                 json::OF_LIST,
                 json::VALID,
+                json::OF_PAIRS,
+                jsonb::BINARY,
+                jsonb::CONCAT,
+                jsonb::WITHOUT,
+                jsonb::WITHOUT_PATH,
+                jsonb::SET,
+                "jsonb_strip_nulls",
+                "json_strip_nulls",
                 "weir_json_path",
+                "json_get",
                 "json_get_json",
             ]
             .contains(&name.as_str())
@@ -401,12 +423,54 @@ fn is_json(expr: &Expr) -> bool {
     }
 }
 
+/// `jsonb_object_agg(k, v)`: a list of the names and one of the values, made an object.
+fn json_object_agg(function: &mut Function) -> Option<Expr> {
+    let marks = match args_of(function)?.as_slice() {
+        [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] if is_json(value) => "1",
+        [_, _] => "0",
+        _ => return None,
+    };
+    let marks = match last(&function.name).starts_with("jsonb") {
+        true => format!("{marks}1"),
+        false => format!("{marks}0"),
+    };
+    json_args(function);
+    rename(function, "array_agg");
+    let lists = (0..2).map(|at| {
+        let mut list = function.clone();
+        if let Some(args) = args_of(&mut list) {
+            *args = vec![args.swap_remove(at)];
+        }
+        Expr::Function(list)
+    });
+    let args = std::iter::once(text(&marks)).chain(lists);
+    Some(call(json::OF_PAIRS, args.collect()))
+}
+
+/// Returns the arguments of a call that is nothing else.
+fn plain_args(function: &Function) -> Option<Vec<Expr>> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let plain = list.duplicate_treatment.is_none()
+        && list.clauses.is_empty()
+        && function.filter.is_none()
+        && function.over.is_none()
+        && function.within_group.is_empty();
+    let args = list.args.iter().map(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    });
+    plain.then(|| args.collect()).flatten()
+}
+
 /// `json_agg(x)`: a list of the values, made JSON.
 fn json_agg(function: &mut Function) -> Option<Expr> {
     let mark = match args_of(function)?.first() {
         Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) if is_json(expr) => "11",
         _ => "01",
     };
+    json_args(function);
     rename(function, "array_agg");
     let list = Expr::Function(function.clone());
     Some(call(json::OF_LIST, vec![text(mark), list]))

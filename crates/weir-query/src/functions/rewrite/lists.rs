@@ -4,7 +4,8 @@ use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Value,
 };
 
-use super::{cast, take, text};
+use super::{call, cast, take, text};
+use crate::functions::written::NO_NULL_LIST;
 
 /// `'{1,2}'::int[]`: a list of values, each cast.
 pub(super) fn of_text(expr: &Expr, data_type: &DataType) -> Option<Expr> {
@@ -17,12 +18,12 @@ pub(super) fn of_text(expr: &Expr, data_type: &DataType) -> Option<Expr> {
         return None;
     };
     let items = items(written(expr)?)?;
-    // The engine gives an empty list no type.
-    let items = match items.is_empty() {
-        true => return None,
-        false => items.into_iter(),
-    };
-    let items = items.map(|item| match item {
+    if items.is_empty() {
+        // The engine gives an empty list no type; a NULL has the one it is cast to.
+        let nothing = cast(Expr::value(Value::Null), data_type.clone());
+        return Some(call(NO_NULL_LIST, vec![nothing]));
+    }
+    let items = items.into_iter().map(|item| match item {
         Some(item) => cast(text(&item), (**kind).clone()),
         None => cast(Expr::value(Value::Null), (**kind).clone()),
     });
@@ -79,7 +80,7 @@ fn written(expr: &Expr) -> Option<&str> {
 }
 
 /// Reads `{a,"b c",NULL}`; none where it is something else, or lists in a list.
-fn items(written: &str) -> Option<Vec<Option<String>>> {
+pub(in crate::functions) fn items(written: &str) -> Option<Vec<Option<String>>> {
     let inside = written.trim().strip_prefix('{')?.strip_suffix('}')?;
     let mut items = Vec::new();
     if inside.trim().is_empty() {

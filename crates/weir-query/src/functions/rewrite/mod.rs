@@ -1,7 +1,6 @@
 //! What only Postgres' text says, put in words the engine knows.
 
 mod calls;
-mod exists;
 mod groups;
 mod lists;
 mod numbers;
@@ -9,6 +8,8 @@ mod paths;
 mod patterns;
 mod scalar;
 mod series;
+mod sets;
+mod spelled;
 mod using;
 
 use std::ops::ControlFlow;
@@ -21,10 +22,12 @@ use datafusion::sql::sqlparser::ast::{
     TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
-use calls::{elements, extract, of_function};
+use calls::{extract, of_function};
+
+pub(super) use lists::items as list_items;
 
 use super::labels::label;
-use super::{json, misc};
+use super::{json, jsonb, misc};
 use crate::error::{QueryError, QueryErrorKind};
 
 /// Rewrites a statement.
@@ -56,6 +59,7 @@ impl VisitorMut for Rewriter {
     type Break = QueryError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
+        sets::named(query);
         if let Some(Fetch {
             with_ties,
             percent,
@@ -95,7 +99,6 @@ impl VisitorMut for Rewriter {
         }
         using::written_out(select);
         label(select, false);
-        exists::counted(select);
         series::unnested(select);
         ControlFlow::Continue(())
     }
@@ -108,26 +111,10 @@ impl VisitorMut for Rewriter {
             TableFactor::Unpivot { .. } => ControlFlow::Break(
                 unsupported("UNPIVOT").hint("use UNION ALL of one SELECT per column"),
             ),
-            TableFactor::Table {
-                name,
-                alias,
-                args: Some(args),
-                ..
-            } => {
-                if let Some(function) = elements(&last(name)) {
-                    let args = std::mem::take(&mut args.args);
-                    let list = Expr::Function(function_of(function, args));
-                    *factor = TableFactor::UNNEST {
-                        alias: alias.take(),
-                        array_exprs: vec![list],
-                        with_offset: false,
-                        with_offset_alias: None,
-                        with_ordinality: false,
-                    };
-                }
+            factor => {
+                sets::taken_apart(factor);
                 ControlFlow::Continue(())
             }
-            _ => ControlFlow::Continue(()),
         }
     }
 
@@ -187,7 +174,8 @@ fn function_of(name: &str, args: Vec<FunctionArg>) -> Function {
     }
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
+/// Returns a call of a function.
+pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
     let args = args
         .into_iter()
         .map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
@@ -257,6 +245,10 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             ..
         } => of_cast(expr, data_type),
         Expr::Subquery(query) => scalar::value(query),
+        Expr::InSubquery { .. } => spelled::rows_in(expr),
+        Expr::UnaryOp { .. } | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Substring { .. } => {
+            spelled::operator(expr)
+        }
         Expr::Interval(interval) if interval.leading_field.is_none() => {
             match interval.value.as_ref() {
                 Expr::Value(value) => of_interval(&value.value),
@@ -274,13 +266,14 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             };
             Some(call(name, vec![take(left), take(right)]))
         }
+        Expr::BinaryOp { .. } => spelled::operator(expr),
         Expr::TypedString(typed) => match typed.data_type {
             DataType::Uuid | DataType::JSON | DataType::JSONB => {
                 let value = Expr::Value(typed.value.clone());
-                let function = if typed.data_type == DataType::Uuid {
-                    misc::UUID
-                } else {
-                    json::VALID
+                let function = match typed.data_type {
+                    DataType::Uuid => misc::UUID,
+                    DataType::JSONB => jsonb::BINARY,
+                    _ => json::VALID,
                 };
                 Some(call(function, vec![value]))
             }
@@ -341,6 +334,16 @@ pub(crate) fn float(precision: &ExactNumberInfo) -> DataType {
     }
 }
 
+/// Returns what is cast to JSON as text, out of JSON too.
+fn as_text(expr: &mut Expr) -> Expr {
+    match calls::json_text(take(expr)) {
+        Expr::Function(function) if last(&function.name) == "json_get_json" => {
+            Expr::Function(function)
+        }
+        expr => cast(expr, DataType::Text),
+    }
+}
+
 fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
     if let (DataType::Interval { fields: None, .. }, Expr::Value(value)) = (&*data_type, &*expr) {
         return of_interval(&value.value);
@@ -364,9 +367,8 @@ fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
         DataType::Array(_) => lists::of_text(expr, data_type),
         DataType::Float(precision) => Some(cast(take(expr), float(precision))),
         DataType::Uuid => Some(call(misc::UUID, vec![cast(take(expr), DataType::Text)])),
-        DataType::JSON | DataType::JSONB => {
-            Some(call(json::VALID, vec![cast(take(expr), DataType::Text)]))
-        }
-        _ => None,
+        DataType::JSON => Some(call(json::VALID, vec![as_text(expr)])),
+        DataType::JSONB => Some(call(jsonb::BINARY, vec![as_text(expr)])),
+        data_type => spelled::number_of_json(expr, data_type),
     }
 }

@@ -61,7 +61,7 @@ fn each_arg(function: &mut Function, mut change: impl FnMut(&mut Expr)) {
 }
 
 /// A series in steps of time is one of timestamps, of dates too, and its step may be text.
-fn of_moments(function: &mut Function) {
+pub(super) fn of_moments(function: &mut Function) {
     let mut args = Vec::new();
     each_arg(function, |arg| args.push(arg.clone()));
     let [_, _, step] = args.as_slice() else {

@@ -22,6 +22,10 @@ const TABLES: &[(&str, &str)] = &[
         "name:t default_version:t installed_version:t comment:t",
     ),
     (
+        "pg_cast",
+        "oid:o castsource:o casttarget:o castfunc:o castcontext:t castmethod:t",
+    ),
+    (
         "pg_class",
         "oid:o relname:t relnamespace:o reltype:o reloftype:o relowner:o relam:o relfilenode:o reltablespace:o relpages:i \
          reltuples:r relallvisible:i reltoastrelid:o relhasindex:b relisshared:b relpersistence:t relkind:t relnatts:s relchecks:s \
@@ -47,6 +51,11 @@ const TABLES: &[(&str, &str)] = &[
         "pg_database",
         "oid:o datname:t datdba:o encoding:i datlocprovider:t datistemplate:b datallowconn:b datconnlimit:i datfrozenxid:g \
          datminmxid:g dattablespace:o datcollate:t datctype:t daticulocale:t datcollversion:t datacl:T",
+    ),
+    ("pg_db_role_setting", "setdatabase:o setrole:o setconfig:T"),
+    (
+        "pg_default_acl",
+        "oid:o defaclrole:o defaclnamespace:o defaclobjtype:t defaclacl:T",
     ),
     (
         "pg_depend",
@@ -197,6 +206,10 @@ const TABLES: &[(&str, &str)] = &[
         "pg_trigger",
         "oid:o tgrelid:o tgparentid:o tgname:t tgfoid:o tgtype:s tgenabled:t tgisinternal:b tgconstrrelid:o tgconstrindid:o \
          tgconstraint:o tgdeferrable:b tginitdeferred:b tgnargs:s tgattr:S tgargs:t tgqual:t tgoldtable:t tgnewtable:t",
+    ),
+    (
+        "pg_ts_config",
+        "oid:o cfgname:t cfgnamespace:o cfgowner:o cfgparser:o",
     ),
     (
         "pg_type",

@@ -2,6 +2,7 @@
 //! the caller may see.
 
 mod cells;
+mod empty;
 pub(crate) mod functions;
 mod layout;
 pub(crate) mod oids;

@@ -1,20 +1,19 @@
 //! What only PostgreSQL's own grammar and types say, put in words the engine knows.
 
-use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
-    JoinOperator, LimitClause, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr,
-    TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause,
+    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 
 use crate::params::elements;
 
-use super::cells::Kind;
+use super::empty::*;
 
 /// Rewrites a statement.
 ///
@@ -197,7 +196,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 }
 
-fn null(kind: DataType) -> Expr {
+pub(super) fn null(kind: DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(Expr::value(Value::Null)),
@@ -207,194 +206,7 @@ fn null(kind: DataType) -> Expr {
     }
 }
 
-fn is_empty_catalog(factor: &TableFactor) -> bool {
-    matches!(factor, TableFactor::Table { name, args: None, .. } if super::is_always_empty(&last(name)))
-}
-
-/// Whether one of the tables that every row needs is a catalog without rows.
-fn gives_no_rows(select: &Select) -> bool {
-    let empty = |factor: &TableFactor| match factor {
-        TableFactor::Derived { subquery, .. } => match subquery.body.as_ref() {
-            SetExpr::Select(inner) => {
-                gives_no_rows(inner) && inner.projection.iter().all(|item| !is_aggregate(item))
-            }
-            _ => false,
-        },
-        factor => is_empty_catalog(factor),
-    };
-    select.from.iter().any(|from| {
-        let joined = from.joins.iter().any(|join| {
-            matches!(
-                join.join_operator,
-                JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_)
-            ) && empty(&join.relation)
-        });
-        // A right or full join keeps rows of its other side.
-        let kept = from.joins.iter().any(|join| {
-            matches!(
-                join.join_operator,
-                JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)
-            )
-        });
-        !kept && (joined || empty(&from.relation))
-    })
-}
-
-fn is_aggregate(item: &SelectItem) -> bool {
-    column_name(item).is_none()
-}
-
-/// Empties a SELECT from catalogs that have no rows here: what its expressions call need not exist.
-fn without_rows(select: &mut Select) -> bool {
-    let names: Option<Vec<Ident>> = select.projection.iter().map(column_name).collect();
-    let known = column_kinds(select);
-    let kinds: Vec<DataType> = select
-        .projection
-        .iter()
-        .map(|item| column_kind(item, &known))
-        .collect();
-    let Some(names) = names.filter(|_| gives_no_rows(select)) else {
-        return false;
-    };
-    select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
-    select.having = None;
-    let mut seen = HashSet::new();
-    select.projection = names
-        .into_iter()
-        .zip(kinds)
-        .enumerate()
-        .map(|(i, (mut alias, kind))| {
-            if !seen.insert(alias.value.clone()) {
-                alias.value.push_str(&format!("_{i}"));
-            }
-            SelectItem::ExprWithAlias {
-                expr: null(kind),
-                alias,
-            }
-        })
-        .collect();
-    select.from.clear();
-    select.distinct = None;
-    select.selection = Some(Expr::value(Value::Boolean(false)));
-    true
-}
-
-/// Returns the name of a result's column; none where it is not known here, and for aggregates, which
-/// give a row where there was none.
-fn column_name(item: &SelectItem) -> Option<Ident> {
-    let aggregate = |expr: &Expr| {
-        matches!(expr, Expr::Function(function)
-            if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or"]
-                .contains(&last(&function.name).as_str()))
-    };
-    match item {
-        SelectItem::ExprWithAlias { expr, alias } if !aggregate(expr) => Some(alias.clone()),
-        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.clone()),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().cloned(),
-        SelectItem::UnnamedExpr(Expr::Function(function))
-            if !aggregate(&Expr::Function(function.clone())) =>
-        {
-            Some(Ident::with_quote('"', last(&function.name)))
-        }
-        SelectItem::UnnamedExpr(expr) if !aggregate(expr) => {
-            Some(Ident::with_quote('"', "?column?"))
-        }
-        _ => None,
-    }
-}
-
-/// Returns the types of the columns a SELECT can name, as far as catalogs say them.
-fn column_kinds(select: &Select) -> HashMap<String, DataType> {
-    let list = |item| DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(item), None));
-    let mut kinds = HashMap::new();
-    let factors = select.from.iter().flat_map(|from| {
-        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
-    });
-    for factor in factors {
-        match factor {
-            TableFactor::Table { name, .. } => {
-                for (column, kind) in super::layout::of(&last(name)).unwrap_or_default() {
-                    let kind = match kind {
-                        Kind::Bool => DataType::Boolean,
-                        Kind::Int2 | Kind::Int4 | Kind::Int8 | Kind::Oid => DataType::BigInt(None),
-                        Kind::Float4 => DataType::Real,
-                        Kind::TextArray => list(DataType::Text),
-                        Kind::Int2Array => list(DataType::Int(None)),
-                        Kind::Text => DataType::Text,
-                    };
-                    kinds.entry(column.to_owned()).or_insert(kind);
-                }
-            }
-            TableFactor::Derived { subquery, .. } => {
-                if let SetExpr::Select(inner) = subquery.body.as_ref() {
-                    let known = column_kinds(inner);
-                    for item in &inner.projection {
-                        if let Some(name) = column_name(item) {
-                            kinds
-                                .entry(name.value)
-                                .or_insert_with(|| column_kind(item, &known));
-                        }
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    kinds
-}
-
-/// Returns the type of a result's column where it is a column of `known` type; else text.
-fn column_kind(item: &SelectItem, known: &HashMap<String, DataType>) -> DataType {
-    let expr = match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
-        _ => return DataType::Text,
-    };
-    let name = match expr {
-        Expr::Identifier(name) => Some(name),
-        Expr::CompoundIdentifier(parts) => parts.last(),
-        _ => None,
-    };
-    name.and_then(|name| known.get(&name.value).cloned())
-        .unwrap_or(DataType::Text)
-}
-
-/// Whether a subquery reads catalogs that have no rows here, or looks for what does not occur: a
-/// column whose collation is not that of its type.
-fn finds_nothing(query: &Query) -> bool {
-    let SetExpr::Select(select) = query.body.as_ref() else {
-        return false;
-    };
-    let factors = || select.from.iter().map(|from| &from.relation);
-    let counts = select
-        .projection
-        .iter()
-        .any(|item| column_name(item).is_none());
-    let collation = factors().any(
-        |factor| matches!(factor, TableFactor::Table { name, .. } if last(name) == "pg_collation"),
-    );
-    // Only clients' questions about catalogs spell it out, and lists in catalogs are null here.
-    let unnested = factors().any(|factor| {
-        let name = match factor {
-            TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => name,
-            _ => return false,
-        };
-        name.to_string().eq_ignore_ascii_case("pg_catalog.unnest")
-    });
-    // Types that are made from others do not exist either.
-    let domains = query
-        .with
-        .as_ref()
-        .is_some_and(|with| with.recursive && with.to_string().contains("typbasetype"));
-    domains
-        || !counts
-            && (unnested
-                || factors().any(is_empty_catalog)
-                || (collation
-                    && (select.from.len() > 1
-                        || select.from.iter().any(|from| !from.joins.is_empty()))))
-}
-
-fn last(name: &ObjectName) -> String {
+pub(super) fn last(name: &ObjectName) -> String {
     match name.0.last() {
         Some(ObjectNamePart::Identifier(ident)) => ident.value.to_ascii_lowercase(),
         _ => String::new(),
@@ -435,11 +247,6 @@ fn rewritten(expr: &mut Expr) -> Option<Expr> {
     match expr {
         Expr::Function(function) => {
             strip(&mut function.name);
-            if let FunctionArguments::Subquery(query) = &mut function.args
-                && last(&function.name) == "array"
-            {
-                return array_of(query);
-            }
             None
         }
         Expr::BinaryOp { op, .. }
@@ -560,41 +367,6 @@ fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
 fn retyped(place: &mut DataType, to: DataType) -> Option<Expr> {
     *place = to;
     None
-}
-
-/// `ARRAY(SELECT x ...)` as an aggregate over the same rows.
-fn array_of(query: &mut Query) -> Option<Expr> {
-    let inner = query.clone();
-    let SetExpr::Select(select) = query.body.as_mut() else {
-        return None;
-    };
-    let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
-        select.projection.as_mut_slice()
-    else {
-        return None;
-    };
-    let plain = select.distinct.is_none() && inner.limit_clause.is_none() && inner.with.is_none();
-    if !plain {
-        return None;
-    }
-    let old = std::mem::replace(value, Expr::value(Value::Null));
-    let mut aggregate = call("array_agg", vec![old]);
-    if let (Expr::Function(function), Some(order)) = (&mut aggregate, query.order_by.take())
-        && let datafusion::sql::sqlparser::ast::OrderByKind::Expressions(by) = order.kind
-        && let FunctionArguments::List(list) = &mut function.args
-    {
-        // Ordering by a position means nothing inside an aggregate, which has one value anyway.
-        let by = by
-            .into_iter()
-            .filter(|by| !matches!(&by.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))))
-            .collect::<Vec<_>>();
-        if !by.is_empty() {
-            list.clauses
-                .push(datafusion::sql::sqlparser::ast::FunctionArgumentClause::OrderBy(by));
-        }
-    }
-    *value = aggregate;
-    Some(Expr::Subquery(Box::new(query.clone())))
 }
 
 /// Lets a correlated subquery over catalogs be planned, which needs to see that it gives one row:

@@ -253,6 +253,17 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
         |_| Ok(ScalarValue::UInt32(Some(0))),
     ));
     all.push(RowFunction::new(
+        "getdatabaseencoding",
+        DataType::Utf8,
+        |_| Ok(text("UTF8")),
+    ));
+    // 6 is UTF8's number.
+    all.push(RowFunction::new(
+        "pg_char_to_encoding",
+        DataType::Int32,
+        |_| Ok(ScalarValue::Int32(Some(6))),
+    ));
+    all.push(RowFunction::new(
         "pg_encoding_to_char",
         DataType::Utf8,
         |_| Ok(text("UTF8")),

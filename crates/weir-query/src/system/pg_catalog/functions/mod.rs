@@ -107,8 +107,11 @@ fn session(scope: &Scope) -> Vec<RowFunction> {
             .hint(format!("send SET {name} = ... as a statement of its own")))
         },
     ));
-    all.push(RowFunction::new("pg_backend_pid", DataType::Int32, |_| {
-        Ok(ScalarValue::Int32(Some(0)))
-    }));
+    let process = scope.pinned.asker.settings.process;
+    all.push(RowFunction::new(
+        "pg_backend_pid",
+        DataType::Int32,
+        move |_| Ok(ScalarValue::Int32(Some(process))),
+    ));
     all
 }

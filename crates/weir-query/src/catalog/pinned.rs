@@ -1,0 +1,89 @@
+//! What a query holds on to: one instant of all tables and views, and who asks.
+
+use super::*;
+
+/// All tables and views as they are together. A publication changes both at once.
+pub(crate) struct Instant {
+    pub(crate) view: Arc<LakeView>,
+    pub(crate) views: Arc<[View]>,
+}
+
+/// Who asks, and with which settings.
+pub(crate) struct Asker {
+    pub(crate) caller: Caller,
+    pub(crate) settings: Arc<Settings>,
+}
+
+/// Everything one query may see, pinned.
+pub(crate) struct Pinned {
+    pub(crate) base: Arc<SessionState>,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+    pub(crate) options: Arc<EngineOptions>,
+    pub(crate) lake: Lake,
+    pub(crate) catalog: Catalog,
+    pub(crate) queries: Arc<Queries>,
+    pub(crate) asker: Asker,
+    /// Who may do what, as of the beginning.
+    pub(crate) access: Arc<Access>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) view: Arc<LakeView>,
+    /// The views of that instant.
+    pub(super) views: Arc<[View]>,
+    /// Past snapshots by schema and the name given to them in the statement.
+    pub(crate) past: HashMap<(String, String), Arc<TableView>>,
+    /// The table a statement writes.
+    pub(crate) target: Option<Target>,
+    /// The transaction the statement is part of.
+    pub(crate) transaction: Option<Transaction>,
+    /// Whether only columns matter, and not what lies below views made in the transaction under way.
+    pub(super) columns_only: bool,
+    /// Relations that are yet to be made, where queries are only checked.
+    pub(crate) planned: Option<Arc<Planned>>,
+    pub(super) used: Mutex<BTreeMap<String, PinnedVersion>>,
+    /// How many views are being planned, one inside the other.
+    pub(super) views_deep: AtomicUsize,
+}
+
+/// The table a statement writes, under the name it has in the question made of the statement.
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) view: Arc<TableView>,
+}
+
+impl Pinned {
+    pub(crate) fn new(
+        parts: &Parts,
+        asker: Asker,
+        past: HashMap<(String, String), Arc<TableView>>,
+        instant: Instant,
+    ) -> Result<Self, QueryError> {
+        let Instant { view, views } = instant;
+        let catalog = parts.catalog.clone();
+        let guard = Arc::new(Guard::new(catalog.clone(), asker.caller.clone())?);
+        Ok(Self {
+            base: parts.base.clone(),
+            runtime: parts.base.runtime_env().clone(),
+            options: parts.options.clone(),
+            lake: parts.lake.clone(),
+            queries: parts.queries.clone(),
+            asker,
+            access: catalog.access(),
+            guard,
+            catalog,
+            view,
+            views,
+            past,
+            target: None,
+            transaction: None,
+            columns_only: false,
+            planned: None,
+            used: Mutex::default(),
+            views_deep: AtomicUsize::new(0),
+        })
+    }
+
+    /// Returns the tables the query named, with the version it reads of each.
+    pub(crate) fn used(&self) -> BTreeMap<String, PinnedVersion> {
+        self.used.lock().clone()
+    }
+}
