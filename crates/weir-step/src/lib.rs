@@ -36,8 +36,8 @@ mod worker;
 
 pub use capture::StepLog;
 pub use declare::{
-    Collision, Command, Compat, EnvValue, Input, Limits, Origin, Output, OutputTarget, Reprocess,
-    RunnerKind, Source, Step, TableFormat, parse_steps,
+    Collision, Command, Compat, DatabaseUse, EnvValue, Input, Limits, Origin, Output, OutputTarget,
+    Reprocess, RunnerKind, Source, Step, TableFormat, parse_steps,
 };
 pub use environment::Variables;
 pub use error::{BoxError, StepError, StepErrorKind};
@@ -52,5 +52,5 @@ pub use ledger::{
 };
 pub use manifest::{ContentHash, DatumKey, FileEntry, Manifest};
 pub use scratch::DatumOutput;
-pub use warehouse::{LoadFile, TableFile, TableLoad, Warehouse};
+pub use warehouse::{Lent, LoadFile, Made, TableFile, TableLoad, Warehouse};
 pub use worker::StepWorker;

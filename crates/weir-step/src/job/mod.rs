@@ -24,7 +24,7 @@ use crate::ledger::Ledger;
 use crate::manifest::DatumKey;
 use crate::running::Running;
 use crate::scratch::remove_tree;
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Made, Warehouse};
 
 /// Where a runner works, and with what.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ pub struct JobRequest {
 /// A job whose datums all succeeded, or were recovered.
 #[derive(Debug)]
 pub struct Job {
-    step: Arc<Step>,
+    made: Made,
     report: JobReport,
     staged: Option<Staged>,
 }
@@ -198,7 +198,7 @@ impl StepRunner {
         token: &PublishToken,
     ) -> Result<Option<String>, StepError> {
         match &job.staged {
-            Some(staged) => merge::publish(&self.inner, &job.step.name, staged, token)
+            Some(staged) => merge::publish(&self.inner, &job.made, staged, token)
                 .await
                 .map(Some),
             None => Ok(None),
