@@ -25,6 +25,7 @@ mod datum;
 mod capture;
 mod container;
 mod environment;
+mod forker;
 mod keeper;
 mod running;
 mod scratch;

@@ -20,6 +20,7 @@ use crate::declare::Step;
 use crate::environment::Variables;
 use crate::error::{StepError, StepErrorKind};
 use crate::fileset::FilesetStore;
+use crate::forker::Forker;
 use crate::ledger::Ledger;
 use crate::manifest::DatumKey;
 use crate::running::Running;
@@ -54,6 +55,7 @@ struct Inner {
     ledger: Arc<dyn Ledger>,
     warehouse: Option<Arc<dyn Warehouse>>,
     running: Running,
+    forker: Arc<Forker>,
     /// The folder of this process; it is locked as long as the process lives.
     scratch: PathBuf,
     _lock: File,
@@ -140,6 +142,7 @@ impl StepRunner {
             .map_err(|error| StepError::io("open the project", &options.project, error))?;
         let inner = Inner {
             running: Running::open(&scratch.join("running"))?,
+            forker: Arc::new(Forker::new(options.keeper.clone())),
             options: RunnerOptions { project, ..options },
             store,
             ledger,
