@@ -230,6 +230,10 @@ fn no_models(project: &Project) -> Result<PathBuf, Vec<ModelError>> {
     let folder = project.state_dir().join("no-models");
     let path = folder.join("dbt_project.yml");
     let text = "name: steps\nversion: '1.0'\nprofile: weir\n";
+    if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        // Written again it would look like a change.
+        return Ok(folder);
+    }
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
     written.map_err(|error| {
         let made = ModelError::new(ModelErrorKind::File, "the file cannot be written");

@@ -34,7 +34,7 @@ use crate::flow::versions::{LakeVersions, PinnedRelation};
 /// By which door steps ask, in the audit.
 const DOOR: &str = "step";
 /// With these words begin the labels of tokens that steps are lent.
-const LABEL: &str = "step ";
+const LABEL: &str = "lent to step ";
 /// When a lent token ends that nobody took back.
 const LENT_FOR: TimeDelta = TimeDelta::hours(24);
 /// So long what a table was like is kept for the job that asked; jobs write their inputs at once.
@@ -339,7 +339,7 @@ impl Warehouse for LakeTables {
             scopes: Scope::parse_list(scopes).unwrap_or_default(),
             expires_at: Some(Utc::now() + LENT_FOR),
         };
-        let made = self.catalog.create_token(&Actor::local(), new).await;
+        let made = self.catalog.create_token(&actor(), new).await;
         let (token, info) = made.map_err(|error| {
             let hint = error.hint().map(str::to_owned);
             let error = StepError::new(
@@ -425,12 +425,15 @@ pub(super) async fn take_all_back(catalog: &Catalog) {
 }
 
 async fn take_back(catalog: &Catalog, token: i64) {
-    let done = catalog
-        .revoke_token(&Actor::local(), &token.to_string())
-        .await;
+    let done = catalog.revoke_token(&actor(), &token.to_string()).await;
     if let Err(error) = done {
         tracing::warn!(%error, token, "cannot take the token of a step back; it ends by itself");
     }
+}
+
+/// Returns Weir itself, as the one who lends and takes back.
+fn actor() -> Actor {
+    Actor::new(Identity::local(), DOOR)
 }
 
 fn receipt(made: &Made) -> Receipt {

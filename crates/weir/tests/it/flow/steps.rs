@@ -100,15 +100,13 @@ async fn python_reads_a_model_and_makes_a_table_that_a_model_reads() -> Result<(
     );
 
     // Its commit says what it came from.
-    let commit = "select receipt from weir.commits where schema = 'marts' and \"table\" = 'scores'";
-    let receipt = shop.weir.query(commit).await;
-    if let Ok(receipt) = receipt {
-        let receipt = receipt[0][0].to_string();
-        ensure!(
-            receipt.contains("main.customers") && receipt.contains("blake3:"),
-            "{receipt}"
-        );
-    }
+    let commit = "select inputs, code, writer from weir.commits where schema_name = 'marts' and table_name = 'scores'";
+    let commit = shop.weir.query(commit).await?;
+    let (inputs, code) = (commit[0][0].to_string(), commit[0][1].to_string());
+    ensure!(
+        inputs.contains("main.customers") && code.contains("blake3:") && commit[0][2] == "step",
+        "{commit:?}"
+    );
     let about = "select about from weir.publications where about like '%step.score%'";
     let about = shop.weir.query(about).await?;
     ensure!(about.len() == 1, "{about:?}");
@@ -296,39 +294,47 @@ async fn kill_9_in_the_middle_publishes_nothing_half_and_ends_the_command() -> R
     let published = "select count(*) from weir.publications where about like '%step.score%'";
     ensure!(shop.weir.count(published).await? == 1, "published twice");
 
-    // After the tables are published, before anybody has written that down.
-    for point in [
-        "publish-show",
+    // Around the publication: before it, in the middle, before anybody has written down that it is made.
+    let points = [
         "flow-begin-to-publish-done",
         "publish-table-done",
-    ] {
+        "publish-committed",
+        "publish-show",
+    ];
+    for (at, point) in points.into_iter().enumerate() {
         shop.weir.stop().await?;
-        let amount = point.len();
+        let factor = at + 3;
         shop.write(
-            "seeds/raw_orders.csv",
-            &format!("id,customer,amount\n1,ada,{amount}\n"),
+            "scripts/score.py",
+            &SCRIPT.replace("FACTOR", &factor.to_string()),
         )?;
-        let key = format!("killed at {point}");
         shop.weir.set("WEIR_FAILPOINTS", &format!("{point}=panic"));
         shop.weir.start().await?;
-        let body = json!({ "select": ["step.score"] });
-        // The step alone: what it reads was built before.
-        let _ = shop.ask("POST", "/api/v1/runs", body).await;
-        let _ = until(|| async { Ok(shop.weir.ended_now()?.then_some(())) }).await;
+        let body = json!({ "select": ["score"] });
+        let (_, begun) = shop.ask("POST", "/api/v1/runs", body).await?;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !shop.weir.ended_now()? {
+            ensure!(
+                Instant::now() < deadline,
+                "{point} was not reached: {begun}"
+            );
+            tokio::task::yield_now().await;
+        }
         shop.weir.kill()?;
         shop.weir.unset("WEIR_FAILPOINTS");
         shop.weir.start().await?;
-        let run = shop.trigger("all", Some(&key)).await?;
-        let run = shop.ended(run).await?;
+        let run = shop.ended(begun["run"].as_i64().context("a run")?).await?;
         ensure!(run["state"] == "succeeded", "{point}: {run}");
-        let rows = shop
-            .weir
-            .query("select customer, score from marts.scores")
-            .await?;
-        ensure!(
-            json!(rows) == json!([["ada", amount as f64 * 2.0]]),
-            "{point}: {rows:?}"
-        );
+        let rows = "select customer, score from marts.scores order by 1";
+        let rows = shop.weir.query(rows).await?;
+        let wanted = json!([
+            ["ada", 40.75 * factor as f64],
+            ["bob", 20.0 * factor as f64]
+        ]);
+        ensure!(json!(rows) == wanted, "{point}: {rows:?}");
+        let published = "select count(*) from weir.publications where state = 'published' and about like '%step.score%'";
+        let count = shop.weir.count(published).await?;
+        ensure!(count == at as i64 + 2, "{point}: published {count} times");
     }
     shop.weir.stop().await
 }
@@ -538,9 +544,10 @@ open(os.environ["WEIR_OUT"] + "/rows.json", "w").write(json.dumps({"n": rows[0][
     );
     // The token is in no log, and works no more.
     ensure!(said("fine").contains("token ***"), "{}", said("fine"));
-    let live = "select count(*) from weir.tokens where label like 'step %' and revoked_at is null";
+    let live =
+        "select count(*) from weir.tokens where label like 'lent to step %' and revoked_at is null";
     until(|| async { Ok((shop.weir.count(live).await? == 0).then_some(())) }).await?;
-    let all = "select count(*) from weir.tokens where label like 'step %'";
+    let all = "select count(*) from weir.tokens where label like 'lent to step %'";
     ensure!(shop.weir.count(all).await? == 3, "tokens");
     shop.weir.stop().await
 }
