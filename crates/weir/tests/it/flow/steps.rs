@@ -452,7 +452,7 @@ async fn commands_that_behave_badly_are_contained_and_publish_nothing() -> Resul
     ensure!(!outside.exists(), "it wrote outside");
     let left = std::fs::read_dir("/proc")?.flatten().any(|process| {
         let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        line == b"sleep\012345\0"
+        line == b"sleep\x0012345\x00"
     });
     ensure!(!left, "processes are left");
     // A gigabyte was read; what is kept of it is little.
@@ -546,5 +546,32 @@ open(os.environ["WEIR_OUT"] + "/rows.json", "w").write(json.dumps({"n": rows[0][
     until(|| async { Ok((shop.weir.count(live).await? == 0).then_some(())) }).await?;
     let all = "select count(*) from weir.tokens where label like 'lent to step %'";
     ensure!(shop.weir.count(all).await? == 3, "tokens");
+
+    // What steps did is for whoever may operate.
+    let (code, out, told) = shop.weir.run(&["--json", "tokens", "create", "ana"])?;
+    ensure!(code == 0, "{told}");
+    let token: Value = serde_json::from_str(&out)?;
+    let token = token["token"].as_str().context("a token")?;
+    for path in [
+        "/api/v1/steps",
+        "/api/v1/steps/fine/plan",
+        "/api/v1/filesets/x/files",
+        "/api/v1/backfills",
+    ] {
+        let (status, answer) = shop.ask_as(token, "GET", path, null(), None).await?;
+        ensure!(status == 403, "{path}: {status} {answer}");
+    }
+    let sql = json!({ "sql": "select count(*) from weir.datums" });
+    let (_, seen) = shop
+        .ask_as(token, "POST", "/api/v1/query", sql, None)
+        .await?;
+    ensure!(seen["rows"][0][0] == 0, "{seen}");
+    ensure!(
+        shop.weir.count("select count(*) from weir.datums").await? >= 3,
+        "datums"
+    );
+    // And what people do with runs is in the audit.
+    let noted = "select count(*) from weir.audit where action = 'run.start' and actor = 'owner'";
+    ensure!(shop.weir.count(noted).await? >= 1, "the audit");
     shop.weir.stop().await
 }
