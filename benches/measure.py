@@ -9,6 +9,7 @@ import shutil
 import tempfile
 
 from beside import beside_queries
+from flow import flow
 from hostile import hostile
 from intake import freshness, intake, peak_rate, sustained
 from memory import memory
@@ -19,7 +20,7 @@ from server import CLEAN, PROFILES, Weir, note, options, progress
 from tpch import tpch
 from wire import wire
 
-SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "memory", "process"]
+SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "flow", "memory", "process"]
 
 
 def main():
@@ -55,6 +56,8 @@ def main():
             tpch(weir)
         if "models" in wanted:
             models(weir)
+        if "flow" in wanted:
+            flow(weir)
         if "memory" in wanted:
             memory(weir)
         if "process" in wanted:

@@ -65,8 +65,8 @@ pub use scheduler::{Scheduler, Tick};
 pub use state::State;
 pub use store::{
     AttemptEnd, Beat, BeatAnswer, Claim, Claimed, DefinedSchedule, Definitions, Due, Durability,
-    Expired, Finish, Finished, LogFlush, NewBackfill, NewStep, OpenTick, Opened, Opening, Plan,
-    Planned, Resume, RunFilter, SqliteStore, Store, Turn, Turned,
+    Expired, Figures, Finish, Finished, LogFlush, NewBackfill, NewStep, OpenTick, Opened, Opening,
+    Plan, Planned, Resume, RunFilter, SqliteStore, Store, Turn, Turned,
 };
 pub use versions::{Changes, Versions};
 pub use worker::{Outcome, Worker};

@@ -122,7 +122,8 @@ pub enum Trigger {
     Freshness {
         /// The greatest age; beyond it, an alert is raised.
         max_age: Duration,
-        /// How long before that the run begins.
+        /// How long before that the run ends, as runs usually go: it begins earlier by as long as the
+        /// latest runs took.
         #[serde(default)]
         lead: Duration,
     },

@@ -21,6 +21,8 @@ use crate::versions::Versions;
 
 /// How much one tick takes on of each sort; the rest comes with the next.
 const BATCH: u32 = 256;
+/// As many of the newest runs tell how long the next will take.
+const LENGTHS: u32 = 20;
 
 /// Opens runs when their time has come.
 ///
@@ -207,7 +209,10 @@ impl Scheduler {
                 }
                 Trigger::Freshness { max_age, lead } => {
                     let oldest = self.oldest(project, schedule).await?;
-                    let due_at = oldest.map(|at| at + age(*max_age) - age(*lead));
+                    let early = *lead + self.usual_length(schedule).await?;
+                    // Whatever runs take, they do not follow each other without end.
+                    let early = early.min((*max_age / 4 * 3).max(*lead));
+                    let due_at = oldest.map(|at| at + age(*max_age) - age(early));
                     plan.next_at = due_at.filter(|&at| at > now);
                     if plan.next_at.is_none() {
                         let again = (age(*max_age) / 4).max(TimeDelta::seconds(1));
@@ -278,6 +283,12 @@ impl Scheduler {
         Ok(times.into_values().min())
     }
 
+    /// Returns how long the runs of a schedule take: 19 of 20 are done within that.
+    async fn usual_length(&self, schedule: &Schedule) -> Result<std::time::Duration, FlowError> {
+        let lengths = self.store.run_lengths(&schedule.name, LENGTHS).await?;
+        Ok(nearly_longest(lengths))
+    }
+
     /// Opens the next runs of a backfill.
     async fn go_on(
         &mut self,
@@ -309,6 +320,14 @@ impl Scheduler {
         tick.opened.extend(runs_of(&planned.opened));
         Ok(())
     }
+}
+
+/// Returns the 95th percentile, by nearest rank; nothing of nothing.
+fn nearly_longest(mut lengths: Vec<std::time::Duration>) -> std::time::Duration {
+    lengths.sort_unstable();
+    let rank = (lengths.len() * 19).div_ceil(20);
+    let at = rank.checked_sub(1);
+    at.map_or_else(Default::default, |at| lengths[at])
 }
 
 pub(crate) fn runs_of(opened: &[Opened]) -> impl Iterator<Item = RunId> + '_ {

@@ -59,6 +59,8 @@ pub struct QueryRequest {
     pub timeout: Option<Duration>,
     /// The transaction it is part of; none when what it does is seen at once.
     pub transaction: Option<Transaction>,
+    /// The instant a question is about; now unless given. Who may read is asked now in any case.
+    pub instant: Option<catalog::Instant>,
 }
 
 impl QueryRequest {
@@ -72,6 +74,7 @@ impl QueryRequest {
             read_only: false,
             timeout: None,
             transaction: None,
+            instant: None,
         }
     }
 }
@@ -161,9 +164,10 @@ impl Engine {
     pub async fn query(&self, request: QueryRequest) -> Result<QueryResult, QueryError> {
         let started = Instant::now();
         let options = &self.inner.parts.options;
-        let longest = match request.transaction {
-            Some(_) => options.transaction_timeout,
-            None => options.timeout,
+        // What is part of something longer may take as long as that.
+        let longest = match request.transaction.is_some() || request.instant.is_some() {
+            true => options.transaction_timeout,
+            false => options.timeout,
         };
         let timeout = request
             .timeout
@@ -255,6 +259,11 @@ impl Engine {
             started,
             rows: QueryStream::finished(started + timeout, timeout),
         })
+    }
+
+    /// Returns all tables and views as they are now; a question may be about it later.
+    pub async fn instant(&self) -> catalog::Instant {
+        self.inner.parts.instant().await
     }
 
     /// Takes back what a process that ended in the middle of a publication left. To be called once,
@@ -434,7 +443,10 @@ impl Engine {
                 return Ok(Begun::Writing { id, outcome });
             }
             // The instant is chosen as late as possible: waiting must not make answers older.
-            let instant = parts.instant().await;
+            let instant = match &request.instant {
+                Some(instant) => instant.clone(),
+                None => parts.instant().await,
+            };
             let planned = AssertUnwindSafe(plan::plan(&parts, &request, read, instant))
                 .catch_unwind()
                 .await;

@@ -38,6 +38,7 @@ mod write;
 mod yielding;
 
 pub use caller::Caller;
+pub use catalog::Instant;
 pub use check::{
     Candidate, CheckFailure, CheckOutcome, Checked, CheckedColumn, ColumnLineage, SourceColumn,
 };
@@ -59,5 +60,6 @@ pub use system::pg_catalog::types::{
     array_element, arrow_type, type_length, type_modifier, type_name_of, type_oid,
 };
 pub use system::{RunCell, RunRecords, RunTable, RunType};
-pub use transaction::{BuildNote, PublishRequest, Published, StandingBuild, Transaction};
+pub use transaction::{BuildNote, PublishRequest, Published, Resting, StandingBuild, Transaction};
 pub use types::type_name;
+pub use write::{TableLoad, TableRows};

@@ -40,7 +40,8 @@ use weir_lake::Lake;
 use weir_query::Engine;
 
 pub use postgres::{PostgresOptions, serve_postgres};
-pub use runs::{Desk, Runs};
+pub use query::{FileFormat, RowsFileError, write_rows};
+pub use runs::{Desk, FileInfo, PlannedInfo, Runs, StepInfo};
 pub use server::serve;
 pub use session::Setup;
 pub use tls::{Certificate, TlsError, fingerprint};

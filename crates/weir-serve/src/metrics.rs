@@ -126,7 +126,7 @@ impl Metrics {
     }
 
     /// Writes everything in Prometheus' text format.
-    pub(crate) fn text(&self, services: &Services) -> String {
+    pub(crate) async fn text(&self, services: &Services) -> String {
         self.gauges.uptime.set(self.started.elapsed().as_secs_f64());
         self.gauges.read(&self.budget);
         let mut page = String::new();
@@ -134,6 +134,11 @@ impl Metrics {
         let _ = text::encode(&mut page, &self.registry);
         page.truncate(page.len() - "# EOF\n".len());
         crate::metrics_rooms::write(&mut page, services);
+        let store = services.runs.flow.store();
+        match store.figures(chrono::Utc::now()).await {
+            Ok(figures) => crate::runs::write_figures(&mut page, &figures),
+            Err(error) => tracing::warn!(%error, "runs are missing among the metrics"),
+        }
         page.push_str("# EOF\n");
         page
     }

@@ -88,7 +88,10 @@ async fn metrics_page(
         door.permit(address, &headers, Action::Operate).await?;
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(header::CONTENT_TYPE, kind)], metrics.text(&services)))
+    Ok((
+        [(header::CONTENT_TYPE, kind)],
+        metrics.text(&services).await,
+    ))
 }
 
 /// What no route answers is the web application's.

@@ -8,6 +8,7 @@ use crate::declare::{Compat, EnvValue, Step};
 use crate::error::StepError;
 use crate::running::MARK_VARIABLE;
 use crate::scratch::Scratch;
+use crate::warehouse::Lent;
 
 /// Variables of Weir's own environment that every command gets.
 const PASSED: [&str; 4] = ["PATH", "LANG", "LC_ALL", "TZ"];
@@ -79,6 +80,15 @@ impl Environment {
             variables.push((key.clone(), value));
         }
         Ok(Self { variables, secrets })
+    }
+
+    /// Adds a way into the database.
+    pub(crate) fn lend(&mut self, lent: &Lent) {
+        for (key, value) in &lent.variables {
+            self.variables.retain(|(known, _)| known != key);
+            self.variables.push((key.clone(), value.clone()));
+        }
+        self.secrets.extend(lent.secrets.iter().cloned());
     }
 
     /// Adds what tells about a datum.

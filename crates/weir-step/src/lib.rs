@@ -25,6 +25,7 @@ mod datum;
 mod capture;
 mod container;
 mod environment;
+mod forker;
 mod keeper;
 mod running;
 mod scratch;
@@ -36,8 +37,8 @@ mod worker;
 
 pub use capture::StepLog;
 pub use declare::{
-    Collision, Command, Compat, EnvValue, Input, Limits, Origin, Output, OutputTarget, Reprocess,
-    RunnerKind, Source, Step, TableFormat, parse_steps,
+    Collision, Command, Compat, DatabaseUse, EnvValue, Input, Limits, Origin, Output, OutputTarget,
+    Reprocess, RunnerKind, Source, Step, TableFormat, parse_steps,
 };
 pub use environment::Variables;
 pub use error::{BoxError, StepError, StepErrorKind};
@@ -52,5 +53,5 @@ pub use ledger::{
 };
 pub use manifest::{ContentHash, DatumKey, FileEntry, Manifest};
 pub use scratch::DatumOutput;
-pub use warehouse::{LoadFile, TableFile, TableLoad, Warehouse};
+pub use warehouse::{Lent, LoadFile, Made, TableFile, TableLoad, Warehouse};
 pub use worker::StepWorker;

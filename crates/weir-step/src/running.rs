@@ -34,6 +34,15 @@ struct Noted {
 #[derive(Debug)]
 pub(crate) struct Note {
     path: PathBuf,
+    pid: u32,
+    start: u64,
+}
+
+impl Note {
+    /// Ends the keeper if it is still there.
+    pub(crate) fn end(&self) {
+        kill(self.pid, self.start);
+    }
 }
 
 impl Drop for Note {
@@ -58,16 +67,17 @@ impl Running {
         pid: u32,
         engine: Option<&Path>,
     ) -> Result<Note, StepError> {
+        let start = process_start(pid).unwrap_or(0);
         let noted = Noted {
             pid,
-            start: process_start(pid).unwrap_or(0),
+            start,
             boot: boot(),
             engine: engine.map(Path::to_owned),
         };
         let path = self.folder.join(mark);
         let text = serde_json::to_vec(&noted).unwrap_or_default();
         std::fs::write(&path, text).map_err(|error| StepError::io("write", &path, error))?;
-        Ok(Note { path })
+        Ok(Note { path, pid, start })
     }
 
     /// Ends everything an earlier process of Weir left behind; returns how many processes.

@@ -1,19 +1,19 @@
 //! One command, from its start to its end.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::process::Command;
+use tokio::net::unix::pipe::Receiver;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Capture, Stream};
-use crate::error::StepError;
-use crate::keeper::{FromKeeper, KEEPER_WORD, KeeperSpec, Over, ToKeeper};
+use crate::error::{StepError, StepErrorKind};
+use crate::forker::Forker;
+use crate::keeper::{FromKeeper, KeeperSpec, Over, ToKeeper};
 use crate::running::{Running, end_marked};
 
 /// When all processes have ended, their output ends at once; anything else is not ours to wait for.
@@ -49,7 +49,7 @@ pub(crate) struct Supervised {
 }
 
 pub(crate) struct Supervise<'a> {
-    pub(crate) keeper: &'a Path,
+    pub(crate) forker: &'a Arc<Forker>,
     pub(crate) running: &'a Running,
     pub(crate) spec: &'a KeeperSpec,
     /// Is in the environment of every process of the command.
@@ -66,30 +66,37 @@ impl Supervise<'_> {
     /// Runs the command. When the future is dropped, the command is ended.
     pub(crate) async fn run(self, capture: &mut Capture<'_>) -> Result<Supervised, StepError> {
         let begun = Instant::now();
-        let failed = |error| StepError::io("start the keeper of a step", self.keeper, error);
+        let failed = |error: std::io::Error| {
+            StepError::new(StepErrorKind::Unavailable, "begin the keeper of a step").because(error)
+        };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let theirs = theirs.into_std().map_err(failed)?;
         theirs.set_nonblocking(false).map_err(failed)?;
-        let mut child = Command::new(self.keeper)
-            .arg(KEEPER_WORD)
-            .env_clear()
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+        let (out, their_out) = std::io::pipe().map_err(failed)?;
+        let (err, their_err) = std::io::pipe().map_err(failed)?;
+        let ends = [theirs.into(), their_out.into(), their_err.into()];
+        let forker = self.forker.clone();
+        // A forker that is not there yet is started, which takes its time.
+        tokio::task::spawn_blocking(move || forker.keeper(&ends))
+            .await
+            .map_err(|error| failed(std::io::Error::other(error)))?
             .map_err(failed)?;
-        let pid = child.id().unwrap_or(0);
-        let _note = self.running.note(self.mark, pid, self.engine)?;
-        let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(failed(std::io::Error::other("its output is gone")));
-        };
+        let out = Receiver::from_owned_fd(out.into()).map_err(failed)?;
+        let err = Receiver::from_owned_fd(err.into()).map_err(failed)?;
         let (read, mut write) = ours.into_split();
+        let mut lines = BufReader::new(read).lines();
+        let here = lines.next_line().await.map_err(failed)?;
+        let here = here.map(|line| serde_json::from_str(&line));
+        let Some(Ok(FromKeeper::Here { pid })) = here else {
+            return Err(failed(std::io::Error::other("it does not answer")));
+        };
+        let note = self.running.note(self.mark, pid, self.engine)?;
         let mut line = serde_json::to_vec(self.spec).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
         // A keeper that is gone already shows below.
         let _ = write.write_all(&line).await;
         let mut watched = Watched {
-            lines: BufReader::new(read).lines(),
+            lines,
             out: Pipe::new(Stream::Out, out),
             err: Pipe::new(Stream::Err, err),
             supervise: &self,
@@ -101,9 +108,12 @@ impl Supervise<'_> {
         let mut ended = watched.follow(&mut write, capture).await;
         ended.elapsed = begun.elapsed();
         if !ended.reported {
-            let _ = child.kill().await;
             let mark = self.mark.to_owned();
-            let left = tokio::task::spawn_blocking(move || end_marked(&mark)).await;
+            let left = tokio::task::spawn_blocking(move || {
+                note.end();
+                end_marked(&mark)
+            })
+            .await;
             capture.note(&format!(
                 "the keeper of the command went away; {} processes were ended",
                 left.unwrap_or(0)
@@ -115,8 +125,8 @@ impl Supervise<'_> {
 
 struct Watched<'a, R> {
     lines: tokio::io::Lines<R>,
-    out: Pipe<tokio::process::ChildStdout>,
-    err: Pipe<tokio::process::ChildStderr>,
+    out: Pipe<Receiver>,
+    err: Pipe<Receiver>,
     supervise: &'a Supervise<'a>,
     started: Instant,
     heard: Instant,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use weir_flow::PublishToken;
 
-use crate::declare::TableFormat;
+use crate::declare::{DatabaseUse, TableFormat};
 use crate::error::StepError;
 use crate::manifest::{ContentHash, DatumKey};
 
-/// Gives tables to steps as files, and takes files as tables.
+/// Gives tables to steps as files, and takes files as tables, as the user `owner` may; as the owner of
+/// the project when it names nobody.
 ///
 /// # Contract
 /// - A version of a table never changes: equal calls give equal files.
@@ -21,7 +22,7 @@ use crate::manifest::{ContentHash, DatumKey};
 #[async_trait]
 pub trait Warehouse: Send + Sync + Debug {
     /// Returns the newest version of a table; none when there is no such table.
-    async fn version(&self, table: &str) -> Result<Option<i64>, StepError>;
+    async fn version(&self, table: &str, owner: Option<&str>) -> Result<Option<i64>, StepError>;
 
     /// Lists the files in which [`Self::export`] would write a version of a table.
     async fn files(
@@ -39,11 +40,56 @@ pub trait Warehouse: Send + Sync + Debug {
         format: TableFormat,
         names: &[String],
         folder: &Path,
+        owner: Option<&str>,
     ) -> Result<(), StepError>;
 
     /// Makes the tables have the rows of these files and no others; returns what was published, such
     /// as `mart.sales@12`.
-    async fn load(&self, loads: &[TableLoad], token: &PublishToken) -> Result<String, StepError>;
+    async fn load(
+        &self,
+        loads: &[TableLoad],
+        made: &Made,
+        token: &PublishToken,
+    ) -> Result<String, StepError>;
+
+    /// Opens a way into the database for a command. It ends when what is returned is dropped.
+    async fn lend(
+        &self,
+        step: &str,
+        owner: Option<&str>,
+        may: DatabaseUse,
+    ) -> Result<Lent, StepError>;
+}
+
+/// How rows came to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The step.
+    pub step: String,
+    /// The user it works for.
+    pub owner: Option<String>,
+    /// The run it was part of.
+    pub run: String,
+    /// The hash of the step: its command, code and environment.
+    pub code: [u8; 32],
+    /// Which versions of which inputs it read.
+    pub inputs: Vec<(String, i64)>,
+}
+
+/// A way into the database.
+pub struct Lent {
+    /// Variables for the command.
+    pub variables: Vec<(String, String)>,
+    /// What of them must not be seen in logs.
+    pub secrets: Vec<String>,
+    /// Ends the way in when it is dropped.
+    pub until: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lent")
+    }
 }
 
 /// A file that a version of a table can be written as.

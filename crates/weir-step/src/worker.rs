@@ -16,6 +16,8 @@ use crate::job::{JobReport, JobRequest, StepRunner};
 #[derive(Debug)]
 pub struct StepWorker {
     runner: StepRunner,
+    /// What numbers publications; their names begin with it.
+    identity: Option<String>,
     steps: RwLock<HashMap<AssetId, Arc<Step>>>,
 }
 
@@ -24,8 +26,17 @@ impl StepWorker {
     pub fn new(runner: StepRunner) -> Self {
         Self {
             runner,
+            identity: None,
             steps: RwLock::default(),
         }
+    }
+
+    /// Publishes under names that begin with `identity`: that of the store that numbers publications,
+    /// so that those of another store are not taken for later or earlier ones.
+    #[must_use]
+    pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
     }
 
     /// Takes over the steps of a project; attempts that run keep what they began with.
@@ -41,6 +52,25 @@ impl StepWorker {
         self.steps.read().contains_key(asset)
     }
 
+    /// Runs a step for an attempt at its asset.
+    pub async fn run_step(&self, step: Arc<Step>, attempt: &Attempt) -> Outcome {
+        match self.work(step, attempt).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let chain = error.chain();
+                attempt.log().write(&chain);
+                match error.outcome() {
+                    // The log has all of it.
+                    Outcome::Failed(class, why) => {
+                        let first = why.lines().next().unwrap_or_default();
+                        Outcome::Failed(class, first.to_owned())
+                    }
+                    outcome => outcome,
+                }
+            }
+        }
+    }
+
     async fn work(&self, step: Arc<Step>, attempt: &Attempt) -> Result<Outcome, StepError> {
         let cancel = CancellationToken::new();
         // A dropped attempt ends its commands as well.
@@ -49,7 +79,9 @@ impl StepWorker {
         let request = JobRequest {
             step,
             run: attempt.run().to_string(),
+            // Tables are read as they are: rows that came after the range are seen a run earlier.
             versions: inputs
+                .filter(|input| input.table.as_str().starts_with("fileset:"))
                 .map(|input| (input.table.to_string(), input.to))
                 .collect(),
             log: Arc::new(attempt.log().clone()),
@@ -69,7 +101,12 @@ impl StepWorker {
             return Ok(Outcome::Skipped("nothing is new".to_owned()));
         }
         let published = attempt
-            .publish(async |token| self.runner.publish(&job, &token).await)
+            .publish(async |mut token| {
+                if let Some(identity) = &self.identity {
+                    token.app = format!("{identity}/{}", token.app);
+                }
+                self.runner.publish(&job, &token).await
+            })
             .await;
         match published {
             Ok(published) => Ok(Outcome::Succeeded(published)),
@@ -86,10 +123,7 @@ impl Worker for StepWorker {
         let Some(step) = step else {
             return Outcome::permanent(format!("`{}` is no step of this project", attempt.asset()));
         };
-        match self.work(step, &attempt).await {
-            Ok(outcome) => outcome,
-            Err(error) => error.outcome(),
-        }
+        self.run_step(step, &attempt).await
     }
 }
 

@@ -16,7 +16,7 @@ use weir_serve::{Certificate, ServeOptions, Services};
 
 use crate::client::{Client, Running, local_url};
 use crate::failure::{Explain, ExplainHinted, Failure};
-use crate::flow::{FlowRoom, Working};
+use crate::flow::{Around, FlowRoom, Working};
 use crate::postgres::Door;
 use crate::project::{Project, write_private};
 use crate::ui::Ui;
@@ -99,6 +99,7 @@ impl House {
         let live = LiveEvents::new();
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
+        let runs = flow.runs(catalog.clone());
         let services = Services {
             lake,
             catalog,
@@ -106,7 +107,7 @@ impl House {
             applied,
             live,
             engine,
-            runs: flow.runs(),
+            runs,
             logins: Default::default(),
             setup: Default::default(),
         };
@@ -251,8 +252,14 @@ impl Serving {
             .explain(|| format!("cannot read `{}`", path.display()))?;
         let certificate = self.certificate_sha256.as_deref();
         let client = Client::at(self.url.clone(), certificate, token.trim().to_owned())?;
-        let lake = services.lake.clone();
-        self.working = Some(flow.work(lake, &services.catalog, client).await?);
+        let around = Around {
+            lake: services.lake.clone(),
+            catalog: services.catalog.clone(),
+            engine: services.engine.clone(),
+            client,
+            postgres: self.postgres(),
+        };
+        self.working = Some(flow.work(project, around).await?);
         Ok(())
     }
 

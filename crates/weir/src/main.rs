@@ -29,6 +29,8 @@ use crate::ui::Ui;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // A keeper of a step's command is this program with one thread, and nothing else of it.
+    weir_step::keep_if_asked();
     memory::configure();
     weir_core::priority::short_turns();
     let arguments = Arguments::parse();

@@ -6,6 +6,7 @@ mod audit;
 mod change;
 mod grants;
 mod load;
+mod noted;
 mod publications;
 mod schemas;
 mod sources;

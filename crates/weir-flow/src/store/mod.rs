@@ -5,14 +5,15 @@ mod sqlite;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use self::request::{
     AttemptEnd, Beat, BeatAnswer, Claim, Claimed, DefinedSchedule, Definitions, Due, Expired,
-    Finish, Finished, LogFlush, NewBackfill, NewStep, OpenTick, Opened, Opening, Plan, Planned,
-    Resume, RunFilter, Turn, Turned,
+    Figures, Finish, Finished, LogFlush, NewBackfill, NewStep, OpenTick, Opened, Opening, Plan,
+    Planned, Resume, RunFilter, Turn, Turned,
 };
 pub use self::sqlite::{Durability, SqliteStore};
 use crate::error::FlowError;
@@ -149,6 +150,21 @@ pub trait Store: Send + Sync + Debug {
         backfill: BackfillId,
         run: RunId,
     ) -> Result<Option<(BackfillId, u64)>, FlowError>;
+
+    /// Lists backfills, the newest first.
+    async fn backfills(&self, most: u32) -> Result<Vec<Backfill>, FlowError>;
+
+    // --- figures ---
+
+    /// Returns how long the newest runs of a schedule that succeeded took, from when they came.
+    async fn run_lengths(
+        &self,
+        schedule: &ScheduleName,
+        most: u32,
+    ) -> Result<Vec<Duration>, FlowError>;
+
+    /// Counts what there is, for whoever watches.
+    async fn figures(&self, now: DateTime<Utc>) -> Result<Figures, FlowError>;
 
     // --- alerts ---
 

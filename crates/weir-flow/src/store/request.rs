@@ -33,6 +33,27 @@ pub struct DefinedSchedule {
     pub deadline_at: Option<DateTime<Utc>>,
 }
 
+/// What is counted of runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Runs by where they are.
+    pub runs: Vec<(State, u64)>,
+    /// Tries at steps that have ended, by how: their count, and how long they took together.
+    pub attempts: Vec<(State, u64, Duration)>,
+    /// Tries that are under way.
+    pub running: u64,
+    /// Steps that could begin if there were a slot.
+    pub queued: u64,
+    /// How long the first of them has waited.
+    pub waited: Duration,
+    /// By how much the schedule that is furthest behind should have been looked at before.
+    pub late: Duration,
+    /// Schedules that rest.
+    pub paused: u64,
+    /// What is wrong now and was told.
+    pub incidents: u64,
+}
+
 /// What the clock asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Due {

@@ -125,6 +125,9 @@ mortal! {
         fn backfill(backfill: BackfillId) -> Backfill;
         fn backfill_place(backfill: BackfillId, run: RunId) -> Place;
         fn alerts(most: u32) -> Vec<Alert>;
+        fn backfills(most: u32) -> Vec<Backfill>;
+        fn run_lengths(schedule: &ScheduleName, most: u32) -> Vec<std::time::Duration>;
+        fn figures(now: Time) -> Figures;
         fn run(run: RunId) -> Run;
         fn runs(filter: &RunFilter) -> Vec<Run>;
         fn steps(run: RunId) -> Vec<Step>;

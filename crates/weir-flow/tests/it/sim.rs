@@ -121,6 +121,44 @@ async fn a_freshness_deadline_is_kept_and_a_breach_is_told_once() {
 }
 
 #[tokio::test]
+async fn runs_that_take_long_begin_as_much_earlier() {
+    let fresh = schedule(
+        "fresh",
+        "a",
+        Trigger::Freshness {
+            max_age: SECOND * 3600,
+            lead: SECOND * 120,
+        },
+    );
+    let mut world = World::new(
+        "2025-06-01T00:00:00Z",
+        project(graph([model("a", &[])]), [fresh]),
+    )
+    .await;
+    let until = world.clock.now() + chrono::TimeDelta::hours(24);
+    while world.clock.now() < until {
+        let tick = world.scheduler.tick().await.unwrap();
+        // Each run takes ten minutes.
+        world.turn(if tick.opened.is_empty() { 60 } else { 600 });
+        if !tick.opened.is_empty() {
+            world.work().await;
+        }
+    }
+    // An age of 48 minutes, then ten minutes of work: never an hour.
+    assert!(world.flow.store().alerts(10).await.unwrap().is_empty());
+    let count = world.hands.tables.count("a");
+    assert!((24..=26).contains(&count), "{count}");
+    let lengths = world.flow.store().run_lengths(&"fresh".into(), 20).await;
+    assert_eq!(lengths.unwrap(), [SECOND * 600; 20]);
+
+    let figures = world.flow.store().figures(world.clock.now()).await.unwrap();
+    assert_eq!(figures.runs, [(State::Succeeded, count as u64)]);
+    let (state, tries, _) = figures.attempts[0];
+    assert_eq!((state, tries), (State::Succeeded, count as u64));
+    assert_eq!((figures.running, figures.queued, figures.incidents), (0, 0, 0));
+}
+
+#[tokio::test]
 async fn missed_instants_are_caught_up_as_the_policy_says() {
     let hourly = |name: &str, asset: &str, missed| {
         let cron = Cron::parse("0 * * * *", "UTC").unwrap();

@@ -40,7 +40,8 @@ use crate::stream::PinnedVersion;
 use crate::system;
 use crate::transaction::Transaction;
 
-pub(crate) use pinned::{Asker, Instant, Pinned, Target};
+pub use pinned::Instant;
+pub(crate) use pinned::{Asker, Pinned, Target};
 
 /// Views may name views, so deep.
 const MAX_VIEW_DEPTH: usize = 128;

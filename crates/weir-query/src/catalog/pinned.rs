@@ -3,9 +3,23 @@
 use super::*;
 
 /// All tables and views as they are together. A publication changes both at once.
-pub(crate) struct Instant {
+#[derive(Clone)]
+pub struct Instant {
     pub(crate) view: Arc<LakeView>,
     pub(crate) views: Arc<[View]>,
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instant({})", self.view.visible.0)
+    }
+}
+
+impl Instant {
+    /// Returns the tables.
+    pub fn tables(&self) -> &Arc<LakeView> {
+        &self.view
+    }
 }
 
 /// Who asks, and with which settings.

@@ -26,11 +26,13 @@ pub(crate) const SCHEMA: &str = "weir";
 pub(crate) const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// The system tables; `event_fate` is a view and listed with the built-in views.
-pub(crate) const TABLES: [&str; 22] = [
+pub(crate) const TABLES: [&str; 24] = [
     "attempts",
     "audit",
     "builds",
     "commits",
+    "datums",
+    "filesets",
     "grants",
     "lake",
     "lineage",
@@ -72,6 +74,8 @@ pub(crate) fn table(scope: &Scope, name: &str) -> Option<Arc<dyn TableProvider>>
         "steps" => runs::table(scope, RunTable::Steps),
         "attempts" => runs::table(scope, RunTable::Attempts),
         "run_logs" => runs::table(scope, RunTable::RunLogs),
+        "datums" => runs::table(scope, RunTable::Datums),
+        "filesets" => runs::table(scope, RunTable::Filesets),
         "sources" => state::sources(scope),
         "storage" => storage::storage(scope),
         "tables" => state::tables(scope),

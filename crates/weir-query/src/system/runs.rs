@@ -1,5 +1,5 @@
-//! `weir.runs`, `weir.steps`, `weir.attempts`, `weir.run_logs`, `weir.schedules`: what runs when, and
-//! how it went. Who keeps the runs is another room; here they become tables.
+//! `weir.runs`, `weir.steps`, `weir.attempts`, `weir.run_logs`, `weir.schedules`, `weir.datums`,
+//! `weir.filesets`: what runs when, and how it went. Who keeps the runs is another room; here they become tables.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub enum RunTable {
     Steps,
     Attempts,
     RunLogs,
+    Datums,
+    Filesets,
 }
 
 /// A value of such a table.
@@ -134,6 +136,30 @@ impl RunTable {
                 ("line_number", Number),
                 ("at", Instant),
                 ("line", Text),
+            ],
+            Self::Datums => &[
+                ("step", Text),
+                ("datum", Text),
+                ("label", Text),
+                ("state", Text),
+                ("run_id", Number),
+                ("tries", Number),
+                ("files", Number),
+                ("bytes", Number),
+                ("ms", Number),
+                ("cpu_ms", Number),
+                ("memory", Number),
+                ("exit_code", Number),
+                ("reason", Text),
+                ("log", Text),
+                ("ended_at", Instant),
+            ],
+            Self::Filesets => &[
+                ("name", Text),
+                ("branch", Text),
+                ("version", Number),
+                ("files", Number),
+                ("bytes", Number),
             ],
         }
     }

@@ -25,7 +25,7 @@ use crate::error::{QueryError, QueryErrorKind};
 
 pub(crate) use publish::take_back_cut_off;
 pub use publish::{BuildNote, PublishRequest, Published};
-pub use standing::StandingBuild;
+pub use standing::{Resting, StandingBuild};
 use standing::{States, states};
 
 /// As many transactions may be open at a time, and of one user.
@@ -193,6 +193,11 @@ impl Transaction {
     /// Returns the lake's tables as they are here.
     pub(crate) fn over(&self, view: &Arc<LakeView>) -> Arc<LakeView> {
         self.inner.stage.over(view)
+    }
+
+    /// Returns who began it.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.inner.caller
     }
 
     pub(crate) fn stage(&self) -> &Arc<Stage> {

@@ -13,7 +13,7 @@ use weir_core::TableName;
 use weir_lake::{Lake, LakeView, TableView};
 
 use super::publish::{BuildNote, is_changed};
-use crate::catalog::users_view;
+use crate::catalog::{Instant, users_view};
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::options::EngineOptions;
@@ -37,6 +37,15 @@ pub struct StandingBuild {
     pub intact: bool,
     /// What it read and is not as it was then, as `schema.name`.
     pub changed: Vec<String>,
+}
+
+/// What the rows of a table or view depend on at an instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resting {
+    /// The tables at the bottom; the table itself, if it is one.
+    pub tables: Vec<TableName>,
+    /// The state of each view's query on the way, by `schema.name`.
+    pub queries: Vec<(String, String)>,
 }
 
 /// Returns the states of all tables.
@@ -226,6 +235,30 @@ pub(super) fn complete(
 }
 
 impl Engine {
+    /// Returns what the rows of a table or view depend on at an instant; none when there is no such
+    /// table or view then.
+    pub fn rests_on(&self, instant: &Instant, schema: &str, name: &str) -> Option<Resting> {
+        let mut relations = Relations::new(&self.parts().options, &instant.view, &instant.views);
+        if !relations.is_table(schema, name) {
+            relations.definition(schema, name)?;
+        }
+        let mut all = BTreeSet::new();
+        relations.collect((schema.to_owned(), name.to_owned()), 0, &mut all);
+        let mut resting = Resting::default();
+        for relation in all {
+            let (schema, name) = (&relation.0, &relation.1);
+            match TableName::new(schema, name) {
+                Ok(table) if relations.is_table(schema, name) => resting.tables.push(table),
+                _ => {
+                    let state = relations.query_state(&relation);
+                    let state = state.unwrap_or_else(|| UNKNOWN.to_owned());
+                    resting.queries.push((full(schema, name), state));
+                }
+            }
+        }
+        Some(resting)
+    }
+
     /// Returns what every table and view was last built from, and what has changed since.
     pub async fn builds(&self) -> Result<Vec<StandingBuild>, QueryError> {
         let parts = self.parts();

@@ -15,6 +15,7 @@ mod drop;
 mod gate;
 mod insert;
 mod job;
+mod load;
 mod merge;
 mod names;
 mod splice;
@@ -34,6 +35,7 @@ use crate::stream::{Command, Description};
 pub(crate) use context::{Context, catalog_error, lake_error};
 pub(crate) use gate::Gate;
 pub(crate) use job::{Job, Outcome};
+pub use load::{TableLoad, TableRows};
 
 /// Tells whether a statement changes something.
 pub(crate) fn writes(statement: &Statement) -> bool {

@@ -309,6 +309,39 @@ const OPERATIONS: &[Operation] = &[
         "Lets a schedule go on",
     ),
     user(
+        "get",
+        "/api/v1/steps",
+        "listSteps",
+        None,
+        Json(200, "Steps"),
+        "Lists steps of other languages, and what is wrong with their files",
+    ),
+    user(
+        "get",
+        "/api/v1/steps/{name}/plan",
+        "planStep",
+        None,
+        Json(200, "PlannedStep"),
+        "Returns the datums that a run of a step would have now",
+    ),
+    user(
+        "get",
+        "/api/v1/filesets/{name}/files",
+        "listFiles",
+        None,
+        Json(200, "Files"),
+        "Returns the files of a fileset as they are now",
+    )
+    .asking(&[("branch", "string", "Its branch; `master` without it")]),
+    user(
+        "get",
+        "/api/v1/backfills",
+        "listBackfills",
+        None,
+        Json(200, "Backfills"),
+        "Lists backfills, newest first",
+    ),
+    user(
         "post",
         "/api/v1/backfills",
         "beginBackfill",
@@ -877,7 +910,7 @@ pub(super) fn tag(operation: &Operation) -> &'static str {
         Some("session" | "setup") => "users",
         Some("sources" | "keys" | "rebuild" | "tail") => "sources",
         Some("lake") => "lake",
-        Some("runs" | "schedules" | "backfills") => "runs",
+        Some("runs" | "schedules" | "backfills" | "steps" | "filesets") => "runs",
         Some("me" | "users" | "roles" | "grants" | "tokens" | "audit") => "users",
         _ => "server",
     }

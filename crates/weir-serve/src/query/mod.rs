@@ -2,6 +2,7 @@
 
 mod encode;
 mod failure;
+mod file;
 mod format;
 mod parquet;
 mod route;
@@ -9,6 +10,7 @@ mod transactions;
 
 pub(crate) use encode::{Encoder, Flat, columns, plain, to_plain};
 pub(crate) use failure::Failure;
+pub use file::{FileFormat, RowsFileError, write_rows};
 pub(crate) use format::Format;
 pub(crate) use route::{Chunk, broken_off, router, streamed, unwritable};
 pub(crate) use transactions::{Refusal, transactions};

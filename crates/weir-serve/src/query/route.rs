@@ -94,6 +94,7 @@ async fn ask(State(engine): State<Engine>, who: SignedIn, request: Request) -> R
         Err(error) => return Failure::from(&error).into_response(),
     };
     let request = QueryRequest {
+        instant: None,
         sql: question.sql,
         params: question.params.into_iter().map(Into::into).collect(),
         settings: Default::default(),

@@ -4,12 +4,16 @@ use axum::extract::{Path, State};
 use chrono::NaiveDate;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use weir_flow::{BackfillId, BackfillRequest, PartitionKey, PartitionRange, ScheduleName, Target};
 
 use super::shape::BackfillShape;
 use super::{Runs, body, number};
 use crate::auth::SignedIn;
 use crate::error::ApiError;
+
+/// As many backfills are listed at most.
+const LISTED: u32 = 200;
 
 /// Which parts of which assets are brought up to date.
 #[derive(Default, Deserialize)]
@@ -42,8 +46,21 @@ pub(super) struct Begun {
     steps: usize,
 }
 
+#[derive(Serialize)]
+pub(super) struct Backfills {
+    backfills: Vec<BackfillShape>,
+}
+
+pub(super) async fn list(State(runs): State<Runs>) -> Result<Json<Backfills>, ApiError> {
+    let found = runs.flow.store().backfills(LISTED).await?;
+    Ok(Json(Backfills {
+        backfills: found.into_iter().map(Into::into).collect(),
+    }))
+}
+
 pub(super) async fn begin(
     State(runs): State<Runs>,
+    who: SignedIn,
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<(StatusCode, Json<Begun>), ApiError> {
     let wanted = body(wanted)?;
@@ -95,7 +112,14 @@ pub(super) async fn begin(
     let preview = runs.flow.preview(&request)?;
     let backfill = match wanted.dry_run {
         true => None,
-        false => Some(runs.flow.backfill(&request).await?.0),
+        false => {
+            let id = runs.flow.backfill(&request).await?;
+            let after = json!({ "partitions": preview.partitions.len(), "steps": preview.steps });
+            let object = format!("backfill {id}");
+            runs.note(&who.actor(), "backfill.begin", object, Some(after))
+                .await;
+            Some(id.0)
+        }
     };
     let begun = Begun {
         backfill,
@@ -120,17 +144,27 @@ pub(super) async fn show(
 
 pub(super) async fn pause(
     State(runs): State<Runs>,
+    who: SignedIn,
     Path(backfill): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    runs.flow.pause_backfill(id(&backfill)?, true).await?;
+    let id = id(&backfill)?;
+    runs.flow.pause_backfill(id, true).await?;
+    let object = format!("backfill {id}");
+    runs.note(&who.actor(), "backfill.pause", object, None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn resume(
     State(runs): State<Runs>,
+    who: SignedIn,
     Path(backfill): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    runs.flow.pause_backfill(id(&backfill)?, false).await?;
+    let id = id(&backfill)?;
+    runs.flow.pause_backfill(id, false).await?;
+    let object = format!("backfill {id}");
+    runs.note(&who.actor(), "backfill.resume", object, None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,8 +173,10 @@ pub(super) async fn cancel(
     who: SignedIn,
     Path(backfill): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    runs.flow
-        .cancel_backfill(id(&backfill)?, who.identity().user())
-        .await?;
+    let id = id(&backfill)?;
+    runs.flow.cancel_backfill(id, who.identity().user()).await?;
+    let object = format!("backfill {id}");
+    runs.note(&who.actor(), "backfill.cancel", object, None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,25 +1,79 @@
-//! Schedules and runs over HTTP: what `weir runs` and `weir schedule` do.
+//! Schedules, runs and steps over HTTP: what `weir runs`, `weir schedule` and `weir steps` do.
 
 mod backfills;
+mod figures;
 mod routes;
 mod schedules;
 mod shape;
+mod steps;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::routing::{get, post};
 use http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use weir_catalog::{Actor, Catalog};
 use weir_flow::{AssetId, Flow, FlowError, FlowErrorKind, ScheduleName};
 
 use crate::auth::Door;
 use crate::error::ApiError;
 
+pub(crate) use figures::write as write_figures;
+
+/// A step of another language, as its file declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StepInfo {
+    pub name: String,
+    /// What runs call it.
+    pub asset: String,
+    /// Where it is declared, from the project's folder.
+    pub file: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// What it reads, such as `table:shop.orders.csv`.
+    pub inputs: Vec<String>,
+    /// What it makes, such as `table:mart.sales`.
+    pub outputs: Vec<String>,
+    /// Whose rights it has; the project's owner when none is named.
+    pub owner: Option<String>,
+    pub runner: String,
+}
+
+/// A datum that a run of a step would have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedInfo {
+    pub datum: String,
+    pub label: String,
+    /// Whether it need not be done again.
+    pub done: bool,
+}
+
+/// A file of a fileset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileInfo {
+    pub path: String,
+    pub bytes: u64,
+    pub hash: String,
+}
+
 /// What the project's files say that `weir-flow` does not know.
+#[async_trait]
 pub trait Desk: Send + Sync + Debug {
+    /// Returns the steps of other languages.
+    fn steps(&self) -> Vec<StepInfo>;
+
+    /// Returns the datums that a run of a step would have now.
+    async fn plan(&self, step: &str) -> Result<Vec<PlannedInfo>, FlowError>;
+
+    /// Returns the files of a branch of a fileset as they are now.
+    async fn files(&self, fileset: &str, branch: &str) -> Result<Vec<FileInfo>, FlowError>;
+
     /// Returns the assets that words of a selection mean, such as `tag:daily` or `model+`.
     fn assets(&self, words: &[String]) -> Result<Vec<AssetId>, FlowError>;
 
@@ -34,10 +88,27 @@ pub trait Desk: Send + Sync + Debug {
 }
 
 /// The room where runs are kept, as the doors see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Runs {
     pub flow: Flow,
     pub desk: Arc<dyn Desk>,
+    /// Where is written down who did what.
+    pub catalog: Catalog,
+}
+
+impl std::fmt::Debug for Runs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runs").field("desk", &self.desk).finish()
+    }
+}
+
+impl Runs {
+    /// Writes down who did something. It is done: that it cannot be written down is only logged.
+    async fn note(&self, by: &Actor, action: &'static str, object: String, after: Option<Value>) {
+        if let Err(error) = self.catalog.note(by, action, object, after).await {
+            tracing::error!(%error, action, "something that was done is not in the audit");
+        }
+    }
 }
 
 /// Returns the routes for whoever may operate the server.
@@ -51,7 +122,13 @@ pub(crate) fn router(runs: Runs) -> Router {
         .route("/api/v1/schedules", get(schedules::list))
         .route("/api/v1/schedules/{name}/pause", post(schedules::pause))
         .route("/api/v1/schedules/{name}/resume", post(schedules::resume))
-        .route("/api/v1/backfills", post(backfills::begin))
+        .route("/api/v1/steps", get(steps::list))
+        .route("/api/v1/steps/{name}/plan", get(steps::plan))
+        .route("/api/v1/filesets/{name}/files", get(steps::files))
+        .route(
+            "/api/v1/backfills",
+            get(backfills::list).post(backfills::begin),
+        )
         .route("/api/v1/backfills/{backfill}", get(backfills::show))
         .route("/api/v1/backfills/{backfill}/pause", post(backfills::pause))
         .route(

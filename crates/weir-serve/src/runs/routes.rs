@@ -3,6 +3,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use weir_flow::{Rerun, RunFilter, RunId, ScheduleName, State as Stage, Target};
 
 use super::shape::{Counts, LineShape, RunDetail, RunShape, StepShape};
@@ -85,6 +86,9 @@ pub(super) async fn start(
         .flow
         .run_assets(&target, None, who.identity().user())
         .await?;
+    let after = Some(json!({ "select": select }));
+    runs.note(&who.actor(), "run.start", format!("run {run}"), after)
+        .await;
     Ok((StatusCode::ACCEPTED, Json(Started { run: run.0 })))
 }
 
@@ -216,6 +220,9 @@ pub(super) async fn retry(
         (false, false) => Rerun::Subtree(runs.desk.assets(&select)?),
     };
     let run = runs.flow.rerun(id, &what, who.identity().user()).await?;
+    let after = Some(json!({ "rerun_of": id.0, "from_failed": from_failed, "select": select }));
+    runs.note(&who.actor(), "run.retry", format!("run {run}"), after)
+        .await;
     Ok((StatusCode::ACCEPTED, Json(Started { run: run.0 })))
 }
 
@@ -226,5 +233,7 @@ pub(super) async fn cancel(
 ) -> Result<StatusCode, ApiError> {
     let id = RunId(number(&run, "run")?);
     runs.flow.cancel(id, who.identity().user()).await?;
+    runs.note(&who.actor(), "run.cancel", format!("run {id}"), None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,13 +3,14 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use weir_access::Action;
 use weir_flow::{Cause, Resume, RunFilter, RunId, ScheduleName};
 
 use super::routes::Started;
 use super::shape::{Counts, RunShape, ScheduleShape};
 use super::{Runs, body};
-use crate::auth::Door;
+use crate::auth::{Door, SignedIn};
 use crate::error::ApiError;
 use crate::server::ClientAddress;
 
@@ -49,9 +50,14 @@ pub(super) async fn list(State(runs): State<Runs>) -> Result<Json<Schedules>, Ap
 
 pub(super) async fn pause(
     State(runs): State<Runs>,
+    who: SignedIn,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    runs.flow.pause(&ScheduleName::new(name)).await?;
+    let name = ScheduleName::new(name);
+    runs.flow.pause(&name).await?;
+    let object = format!("schedule {name}");
+    runs.note(&who.actor(), "schedule.pause", object, None)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -65,14 +71,17 @@ pub(super) struct GoOn {
 
 pub(super) async fn resume(
     State(runs): State<Runs>,
+    who: SignedIn,
     Path(name): Path<String>,
     go_on: Result<Json<GoOn>, JsonRejection>,
 ) -> Result<StatusCode, ApiError> {
-    let resume = match body(go_on)?.skip {
-        true => Resume::Skip,
-        false => Resume::Drain,
-    };
-    runs.flow.resume(&ScheduleName::new(name), resume).await?;
+    let GoOn { skip } = body(go_on)?;
+    let resume = if skip { Resume::Skip } else { Resume::Drain };
+    let name = ScheduleName::new(name);
+    runs.flow.resume(&name, resume).await?;
+    let (object, after) = (format!("schedule {name}"), Some(json!({ "skip": skip })));
+    runs.note(&who.actor(), "schedule.resume", object, after)
+        .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -99,11 +108,12 @@ pub(super) async fn trigger(
         .map(|(_, token)| token.trim())
         .or_else(|| text("x-weir-token"));
     let is_call = token.is_some_and(|token| runs.desk.takes(&name, token));
-    let cause = match is_call {
-        true => Cause::Webhook(key.unwrap_or_default().to_owned()),
+    let (cause, by) = match is_call {
+        true => (Cause::Webhook(key.unwrap_or_default().to_owned()), None),
         false => {
             let who = door.permit(address, &headers, Action::Operate).await?;
-            Cause::Manual(who.identity().user().to_owned())
+            let cause = Cause::Manual(who.identity().user().to_owned());
+            (cause, Some(who.actor()))
         }
     };
     if is_call
@@ -114,6 +124,11 @@ pub(super) async fn trigger(
         return Ok((StatusCode::ACCEPTED, Json(Started { run: run.0 })));
     }
     let run = runs.flow.trigger(&name, cause, key).await?;
+    // Of calls the run itself tells.
+    if let Some(by) = by {
+        let (object, after) = (format!("schedule {name}"), Some(json!({ "run": run.0 })));
+        runs.note(&by, "schedule.trigger", object, after).await;
+    }
     Ok((StatusCode::ACCEPTED, Json(Started { run: run.0 })))
 }
 

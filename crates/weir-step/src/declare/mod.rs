@@ -58,6 +58,10 @@ pub struct Step {
     pub runner: RunnerKind,
     /// Whose names the environment and folders have.
     pub compat: Compat,
+    /// The user whose rights it has over tables; the project's owner unless given.
+    pub owner: Option<String>,
+    /// What the command may do in the database by itself.
+    pub database: Option<DatabaseUse>,
 }
 
 /// A program with its arguments, and what it reads from its standard input.
@@ -112,6 +116,16 @@ impl Default for Limits {
             log: 1 << 20,
         }
     }
+}
+
+/// What a command may do in the database by itself, with a way in that ends with its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseUse {
+    /// Read what its owner may read.
+    Read,
+    /// Read and write what its owner may.
+    Write,
 }
 
 /// What happens when two datums write the same path.

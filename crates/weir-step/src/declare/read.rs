@@ -59,7 +59,8 @@ pub fn parse_steps(file: &str, stem: &str, text: &str) -> Result<Vec<Step>, Step
         };
         let wrap = |error: StepError| {
             let hint = error.hint().map(str::to_owned);
-            let outer = StepError::invalid(format!("{file}: step `{name}`")).because(error);
+            let line = line_of(text, &name, alone);
+            let outer = StepError::invalid(format!("{file}:{line}: step `{name}`")).because(error);
             match hint {
                 Some(hint) => outer.with_hint(hint),
                 None => outer,
@@ -71,6 +72,18 @@ pub fn parse_steps(file: &str, stem: &str, text: &str) -> Result<Vec<Step>, Step
         steps.push(check(step, name.clone()).map_err(wrap)?);
     }
     Ok(steps)
+}
+
+/// Returns the line in which a step of a file begins.
+fn line_of(text: &str, name: &str, alone: bool) -> usize {
+    let names = |line: &str| {
+        let line = line.trim_start().trim_start_matches("- ").trim_start();
+        let value = line.strip_prefix("name:").map(str::trim);
+        value.is_some_and(|value| value.trim_matches(['"', '\'']) == name)
+    };
+    let found = text.lines().position(names);
+    // A step of a list has a name; one alone begins with its file.
+    found.filter(|_| !alone).map_or(1, |at| at + 1)
 }
 
 fn check(step: WrittenStep, name: String) -> Result<Step, StepError> {
@@ -102,6 +115,11 @@ fn check(step: WrittenStep, name: String) -> Result<Step, StepError> {
             env_value(&key, value.text())?,
         );
     }
+    let owner = step.owner.map(Plain::text);
+    if owner.as_deref().is_some_and(str::is_empty) {
+        return Err(StepError::invalid("has an `owner` without a name")
+            .with_hint("name a user, or leave it out for the project's owner"));
+    }
     let tries = step.tries.unwrap_or(DEFAULT_TRIES);
     bounds("tries", tries, MOST_TRIES)?;
     let parallel = step.parallel.unwrap_or(1);
@@ -130,6 +148,8 @@ fn check(step: WrittenStep, name: String) -> Result<Step, StepError> {
         reprocess: step.reprocess,
         runner: runner(step.runner, step.image, step.network)?,
         compat: step.compat.unwrap_or_default(),
+        owner,
+        database: step.database,
         name,
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use super::{Collision, Compat, Reprocess, TableFormat};
+use super::{Collision, Compat, DatabaseUse, Reprocess, TableFormat};
 
 /// A file of `steps/`: one step, or a list under `steps`.
 #[derive(Debug, Deserialize)]
@@ -52,6 +52,8 @@ pub(super) struct WrittenStep {
     pub(super) image: Option<String>,
     pub(super) network: Option<bool>,
     pub(super) compat: Option<Compat>,
+    pub(super) owner: Option<Plain>,
+    pub(super) database: Option<DatabaseUse>,
 }
 
 /// Text, or a number or truth value that stands for its text.

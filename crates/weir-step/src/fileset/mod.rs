@@ -208,6 +208,13 @@ impl FilesetStore {
         Ok(versions)
     }
 
+    /// Returns when the last commit was made or collected, as far as anybody can tell: what is the same
+    /// as before means that nothing has changed.
+    pub fn changed_at(&self) -> Option<std::time::SystemTime> {
+        let data = std::fs::metadata(self.root.join("log")).ok()?;
+        data.modified().ok()
+    }
+
     /// Lists filesets with their branches at the newest commit.
     ///
     /// # Errors

@@ -65,6 +65,11 @@ pub(super) fn key(name: &str, branch: &str) -> String {
 }
 
 impl CommitRecord {
+    /// Returns the number of the latest publication of an app, if it has made one.
+    pub fn published(&self, app: &str) -> Option<u64> {
+        self.published.get(app).copied()
+    }
+
     /// Returns a branch.
     pub fn find(&self, name: &str, branch: &str) -> Option<&FilesetRef> {
         self.filesets.get(&key(name, branch))

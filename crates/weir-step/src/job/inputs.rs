@@ -15,6 +15,7 @@ use crate::warehouse::Warehouse;
 
 /// Loads all sources of the step. Filesets are read at one commit, unless versions are told.
 pub(super) async fn load(inner: &Inner, request: &JobRequest) -> Result<Vec<Loaded>, StepError> {
+    let owner = request.step.owner.as_deref();
     let sources: Vec<Source> = request.step.input.sources().into_iter().cloned().collect();
     let mut by_origin: HashMap<Origin, (i64, Arc<Manifest>)> = HashMap::new();
     let origins: Vec<Origin> = sources.iter().map(|source| source.origin.clone()).collect();
@@ -30,7 +31,7 @@ pub(super) async fn load(inner: &Inner, request: &JobRequest) -> Result<Vec<Load
             let warehouse = warehouse(inner)?;
             let version = match request.versions.get(name) {
                 Some(&version) => version,
-                None => warehouse.version(name).await?.ok_or_else(|| {
+                None => warehouse.version(name, owner).await?.ok_or_else(|| {
                     StepError::new(
                         StepErrorKind::NotFound,
                         format!(
@@ -68,7 +69,7 @@ pub(super) async fn load(inner: &Inner, request: &JobRequest) -> Result<Vec<Load
     Ok(loaded)
 }
 
-fn warehouse(inner: &Inner) -> Result<&Arc<dyn Warehouse>, StepError> {
+pub(super) fn warehouse(inner: &Inner) -> Result<&Arc<dyn Warehouse>, StepError> {
     inner.warehouse.as_ref().ok_or_else(|| {
         StepError::new(StepErrorKind::Unsupported, "there are no tables here")
             .with_hint("use filesets or folders as inputs and outputs")
@@ -131,12 +132,17 @@ pub(super) async fn export(
     loaded: &[Loaded],
     datums: &[Datum],
     folder: &Path,
+    owner: Option<&str>,
 ) -> Result<Exports, StepError> {
     let mut exports = Exports::new();
     for (number, input) in loaded.iter().enumerate() {
         let Origin::Table { name, format } = &input.source.origin else {
             continue;
         };
+        if input.source.empty_files {
+            // Only the names are seen.
+            continue;
+        }
         let mut names: Vec<String> = datums
             .iter()
             .flat_map(|datum| &datum.places)
@@ -154,7 +160,7 @@ pub(super) async fn export(
             .await
             .map_err(|error| StepError::io("create the folder", &folder, error))?;
         warehouse(inner)?
-            .export(name, input.version, *format, &names, &folder)
+            .export(name, input.version, *format, &names, &folder, owner)
             .await?;
         exports.insert(number, folder);
     }

@@ -15,7 +15,7 @@ use crate::fileset::{FilesetChange, FilesetStore};
 use crate::ledger::{KnownDatum, WrittenDatum};
 use crate::manifest::{DatumKey, FileEntry, Manifest};
 use crate::scratch::DatumOutput;
-use crate::warehouse::{LoadFile, TableLoad};
+use crate::warehouse::{LoadFile, Made, TableLoad};
 
 /// What a job publishes.
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl Read for Later {
 /// is followed by one that finds what is done by the token.
 pub(super) async fn publish(
     inner: &Arc<Inner>,
-    step: &str,
+    made: &Made,
     staged: &Staged,
     token: &PublishToken,
 ) -> Result<String, StepError> {
@@ -208,7 +208,7 @@ pub(super) async fn publish(
             StepError::new(StepErrorKind::Unsupported, "there are no tables here")
                 .with_hint("use filesets as outputs")
         })?;
-        names.push(warehouse.load(&staged.loads, token).await?);
+        names.push(warehouse.load(&staged.loads, made, token).await?);
         fail::fail_point!("publish-loaded");
     }
     if !staged.changes.is_empty() {
@@ -222,7 +222,7 @@ pub(super) async fn publish(
     let published = names.join(", ");
     inner
         .ledger
-        .finish(step, &staged.gone, staged.hash, &published)
+        .finish(&made.step, &staged.gone, staged.hash, &published)
         .await?;
     fail::fail_point!("publish-finished");
     Ok(published)

@@ -20,11 +20,12 @@ use crate::declare::Step;
 use crate::environment::Variables;
 use crate::error::{StepError, StepErrorKind};
 use crate::fileset::FilesetStore;
+use crate::forker::Forker;
 use crate::ledger::Ledger;
 use crate::manifest::DatumKey;
 use crate::running::Running;
 use crate::scratch::remove_tree;
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Made, Warehouse};
 
 /// Where a runner works, and with what.
 #[derive(Clone, Debug)]
@@ -54,6 +55,7 @@ struct Inner {
     ledger: Arc<dyn Ledger>,
     warehouse: Option<Arc<dyn Warehouse>>,
     running: Running,
+    forker: Arc<Forker>,
     /// The folder of this process; it is locked as long as the process lives.
     scratch: PathBuf,
     _lock: File,
@@ -77,7 +79,7 @@ pub struct JobRequest {
 /// A job whose datums all succeeded, or were recovered.
 #[derive(Debug)]
 pub struct Job {
-    step: Arc<Step>,
+    made: Made,
     report: JobReport,
     staged: Option<Staged>,
 }
@@ -140,6 +142,7 @@ impl StepRunner {
             .map_err(|error| StepError::io("open the project", &options.project, error))?;
         let inner = Inner {
             running: Running::open(&scratch.join("running"))?,
+            forker: Arc::new(Forker::new(options.keeper.clone())),
             options: RunnerOptions { project, ..options },
             store,
             ledger,
@@ -198,7 +201,7 @@ impl StepRunner {
         token: &PublishToken,
     ) -> Result<Option<String>, StepError> {
         match &job.staged {
-            Some(staged) => merge::publish(&self.inner, &job.step.name, staged, token)
+            Some(staged) => merge::publish(&self.inner, &job.made, staged, token)
                 .await
                 .map(Some),
             None => Ok(None),

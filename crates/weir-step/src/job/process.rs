@@ -203,7 +203,7 @@ async fn supervise(
         spec.writable.get_or_insert_default().extend(seen);
     }
     let supervised = Supervise {
-        keeper: &options.keeper,
+        forker: &work.inner.forker,
         running: &work.inner.running,
         spec: &spec,
         mark: &mark,

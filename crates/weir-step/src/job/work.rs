@@ -19,6 +19,7 @@ use crate::ledger::{DatumRecord, DatumState, KnownDatum};
 use crate::manifest::{ContentHash, DatumKey};
 use crate::scratch::{Exports, remove_tree};
 use crate::scrub::Scrubber;
+use crate::warehouse::{Lent, Made};
 
 /// At most so many ends of datums are written down at once.
 const BATCH: usize = 1000;
@@ -42,6 +43,8 @@ pub(super) struct Work {
     pub(super) prefixed: bool,
     /// Whether inputs are other names of blobs.
     pub(super) links: bool,
+    /// The way into the database that commands have until the last of them has ended.
+    _lent: Option<Lent>,
 }
 
 impl Drop for Work {
@@ -130,7 +133,26 @@ pub(super) async fn run(inner: &Arc<Inner>, request: &JobRequest) -> Result<Job,
             let folder = inner
                 .scratch
                 .join(uuid::Uuid::new_v4().simple().to_string());
-            let exports = inputs::export(inner, &loaded, &todo, &tables_folder(&folder)).await?;
+            let exports = inputs::export(
+                inner,
+                &loaded,
+                &todo,
+                &tables_folder(&folder),
+                step.owner.as_deref(),
+            )
+            .await?;
+            let mut environment = environment;
+            let lent = match step.database {
+                None => None,
+                Some(may) => {
+                    let owner = step.owner.as_deref();
+                    let lent = inputs::warehouse(inner)?
+                        .lend(&step.name, owner, may)
+                        .await?;
+                    environment.lend(&lent);
+                    Some(lent)
+                }
+            };
             let work = Work {
                 inner: inner.clone(),
                 request: request.clone(),
@@ -148,6 +170,7 @@ pub(super) async fn run(inner: &Arc<Inner>, request: &JobRequest) -> Result<Job,
                 engine,
                 code,
                 folder,
+                _lent: lent,
             };
             do_all(Arc::new(work), todo, &mut report).await?;
             fail::fail_point!("job-done");
@@ -156,8 +179,15 @@ pub(super) async fn run(inner: &Arc<Inner>, request: &JobRequest) -> Result<Job,
     };
     let staged = merge::stage(inner, step, &known, live, gone).await?;
     fail::fail_point!("job-staged");
+    let made = Made {
+        step: step.name.clone(),
+        owner: step.owner.clone(),
+        run: request.run.clone(),
+        code,
+        inputs: report.inputs.clone(),
+    };
     Ok(Job {
-        step: step.clone(),
+        made,
         report,
         staged,
     })

@@ -1,12 +1,14 @@
 //! The keeper: a small process between Weir and a command. It begins the command contained, watches
 //! what it uses, and ends all of it when Weir says so, or is no more.
 //!
-//! Weir starts its own program as keeper, with [`KEEPER_WORD`] as first argument; standard input is a
-//! socket to Weir, standard output and error are the command's. The keeper forks an *init* (`init.rs`),
-//! in namespaces of its own where the machine allows it; the init starts the command and gathers what
-//! the command leaves behind.
+//! Weir starts its own program once more, with [`KEEPER_WORD`] as first argument: the *forker*
+//! (`forker.rs`), which becomes each keeper by forking. Of a keeper, standard input is a socket to Weir,
+//! standard output and error are the command's. The keeper forks an *init* (`init.rs`), in namespaces of
+//! its own where the machine allows it; the init starts the command and gathers what the command leaves
+//! behind.
 
 mod contain;
+mod forker;
 mod init;
 mod mount;
 mod spec;
@@ -18,6 +20,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::forker::send as send_order;
 pub(crate) use self::spec::{Ended, FromKeeper, KeeperLimits, KeeperSpec, Over, ToKeeper};
 pub(crate) use self::tree::{process_start, processes_with_mark};
 use self::watch::Watch;
@@ -29,16 +32,13 @@ pub const KEEPER_WORD: &str = "__keep-step";
 /// How often the keeper looks at what the command uses.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Is the keeper of a step, and ends, if the process was started to be one; to be called first thing in
-/// `main`, before any thread is started.
+/// Makes the keepers of steps, and ends, if the process was started to do that; to be called first thing
+/// in `main`, before any thread is started.
 pub fn keep_if_asked() {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|word| word == KEEPER_WORD) {
-        let code = match keep() {
-            Ok(()) => 0,
-            Err(_) => 1,
-        };
-        std::process::exit(code);
+        forker::serve(keep);
+        std::process::exit(0);
     }
 }
 
@@ -63,6 +63,9 @@ fn keep() -> std::io::Result<()> {
         lines: BufReader::new(socket.try_clone()?),
         socket,
     };
+    weir.say(&FromKeeper::Here {
+        pid: std::process::id(),
+    })?;
     let mut line = String::new();
     weir.lines.read_line(&mut line)?;
     let spec: KeeperSpec = serde_json::from_str(&line)?;
@@ -124,14 +127,22 @@ fn watch_over(weir: &mut Weir, spec: &KeeperSpec, begun: init::Begun) -> std::io
                     }
                 }
             }
-            if read == 0 {
-                // The init has ended; in namespaces, everything has.
-                let mut ended: Ended = serde_json::from_str(said.trim()).unwrap_or_default();
-                tree::kill_all(pid);
-                contain::end_children();
+            let whole = started && said.ends_with('\n');
+            if whole || read == 0 {
+                let said = serde_json::from_str::<Ended>(said.trim());
+                if said.is_err() {
+                    // The init has ended without a word; whatever is left goes first.
+                    tree::kill_all(pid);
+                    contain::end_children();
+                }
+                // Otherwise everything of the command has ended before the init said so, and it ends
+                // itself: taking its namespaces apart is nothing anybody has to wait for.
+                let mut ended = said.unwrap_or_default();
                 ended.over = over;
                 watch.top_up(&mut ended);
-                return weir.say(&FromKeeper::Ended(ended));
+                weir.say(&FromKeeper::Ended(ended))?;
+                tree::kill_all(pid);
+                return Ok(());
             }
         }
         if from_weir || waits {

@@ -49,6 +49,10 @@ pub(crate) enum ToKeeper {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FromKeeper {
+    /// It is there, and waits for what to run.
+    Here {
+        pid: u32,
+    },
     Started(Started),
     /// It was not begun.
     NotStarted {

@@ -52,7 +52,7 @@ struct Journal(std::path::PathBuf);
 
 #[async_trait]
 impl Warehouse for Journal {
-    async fn version(&self, _: &str) -> Result<Option<i64>, StepError> {
+    async fn version(&self, _: &str, _: Option<&str>) -> Result<Option<i64>, StepError> {
         Ok(None)
     }
 
@@ -67,11 +67,17 @@ impl Warehouse for Journal {
         _: TableFormat,
         _: &[String],
         _: &Path,
+        _: Option<&str>,
     ) -> Result<(), StepError> {
         Ok(())
     }
 
-    async fn load(&self, loads: &[TableLoad], token: &PublishToken) -> Result<String, StepError> {
+    async fn load(
+        &self,
+        loads: &[TableLoad],
+        _: &Made,
+        token: &PublishToken,
+    ) -> Result<String, StepError> {
         use std::io::Write;
         let before = std::fs::read_to_string(&self.0).unwrap_or_default();
         let mark = format!("{}|", token.sequence);
@@ -89,6 +95,10 @@ impl Warehouse for Journal {
             file.write_all(line.as_bytes()).unwrap();
         }
         Ok(format!("main.rows@{}", token.sequence))
+    }
+
+    async fn lend(&self, _: &str, _: Option<&str>, _: DatabaseUse) -> Result<Lent, StepError> {
+        Err(StepError::new(StepErrorKind::Unsupported, "no database"))
     }
 }
 

@@ -93,3 +93,25 @@ async fn what_belongs_to_no_output_is_an_error() {
     assert!(error.contains("it wrote `other/p1`, which belongs to no output (outputs are taken from `totals/`, `notes/`)"), "{error}");
     assert!(!world.tables.versions.lock().contains_key("mart.totals"));
 }
+
+#[tokio::test]
+async fn a_way_into_the_database_ends_with_the_job_and_is_not_in_its_log() {
+    let world = World::new().await;
+    insert(&world, 0, &[("p1.csv", "id,n\n1,10\n")]);
+    let step = "name: asks\nshell: echo \"at $DATABASE_URL\"; ls $WEIR_IN/orders; wc -c < $WEIR_IN/orders/p1.csv; echo \"${#DATABASE_URL}\" > $WEIR_OUT/length\ninput: {table: raw.orders, as: csv, glob: /*, empty_files: true}\ndatabase: read\noutput: {fileset: asked}\n";
+    let ran = world.runs(step).await;
+    assert_eq!(ran.counts(), (1, 0, 0, 1));
+    assert_eq!(world.text("asked", "length"), "12");
+    let log = world.lines.text();
+    assert!(log.contains("at ***") && log.contains("p1.csv"), "{log}");
+    assert!(!log.contains("lent-to"), "{log}");
+    assert_eq!(*world.tables.lent.lock(), 0, "it is still open");
+    // Names without contents need nothing written.
+    assert!(world.tables.exported.lock().is_empty());
+    assert!(log.contains("\n0"), "{log}");
+
+    // Also when the command fails.
+    let bad = step.replace("ls $WEIR_IN/orders", "exit 3");
+    world.fails(&bad).await;
+    assert_eq!(*world.tables.lent.lock(), 0, "it is still open");
+}

@@ -36,11 +36,22 @@ pub(crate) struct Tables {
     pub(crate) versions: Mutex<BTreeMap<String, Vec<Files>>>,
     published: Mutex<HashMap<String, u64>>,
     pub(crate) exported: Mutex<Vec<String>>,
+    /// How many ways into the database are open.
+    pub(crate) lent: Arc<Mutex<i64>>,
+}
+
+/// Notes that a way into the database has ended.
+struct Returned(Arc<Mutex<i64>>);
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        *self.0.lock() -= 1;
+    }
 }
 
 #[async_trait]
 impl Warehouse for Tables {
-    async fn version(&self, table: &str) -> Result<Option<i64>, StepError> {
+    async fn version(&self, table: &str, _: Option<&str>) -> Result<Option<i64>, StepError> {
         let versions = self.versions.lock();
         Ok(versions
             .get(table)
@@ -70,6 +81,7 @@ impl Warehouse for Tables {
         _: TableFormat,
         names: &[String],
         folder: &Path,
+        _: Option<&str>,
     ) -> Result<(), StepError> {
         let files = self.versions.lock()[table][version as usize].clone();
         for (name, text) in files.iter().filter(|(name, _)| names.contains(name)) {
@@ -79,7 +91,12 @@ impl Warehouse for Tables {
         Ok(())
     }
 
-    async fn load(&self, loads: &[TableLoad], token: &PublishToken) -> Result<String, StepError> {
+    async fn load(
+        &self,
+        loads: &[TableLoad],
+        _: &Made,
+        token: &PublishToken,
+    ) -> Result<String, StepError> {
         let mut published = self.published.lock();
         let kept = published.get(&token.app).copied().unwrap_or(0);
         if kept < token.sequence {
@@ -94,6 +111,17 @@ impl Warehouse for Tables {
         }
         let names: Vec<String> = loads.iter().map(|load| load.table.clone()).collect();
         Ok(names.join(", "))
+    }
+
+    async fn lend(&self, step: &str, _: Option<&str>, _: DatabaseUse) -> Result<Lent, StepError> {
+        let open = self.lent.clone();
+        *open.lock() += 1;
+        let secret = format!("lent-to-{step}");
+        Ok(Lent {
+            variables: vec![("DATABASE_URL".to_owned(), secret.clone())],
+            secrets: vec![secret],
+            until: Box::new(Returned(open)),
+        })
     }
 }
 

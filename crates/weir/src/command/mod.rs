@@ -6,6 +6,7 @@ mod demo;
 mod docs;
 mod doctor;
 mod fsck;
+mod filesets;
 mod grants;
 mod init;
 mod keys;
@@ -16,6 +17,7 @@ mod roles;
 mod runs;
 mod schedule;
 mod sql;
+mod steps;
 mod tail;
 mod tokens;
 mod up;
@@ -100,6 +102,8 @@ enum Command {
     Replay(replay::Args),
     Runs(runs::Args),
     Schedule(schedule::Args),
+    Steps(steps::Args),
+    Filesets(filesets::Args),
     Doctor(doctor::Args),
     #[command(flatten)]
     Model(ModelCommand),
@@ -137,6 +141,8 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Runs(args) => args.run(&global, ui).await,
             Command::Schedule(args) => args.run(&global, ui).await,
+            Command::Steps(args) => args.run(&global, ui).await,
+            Command::Filesets(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
             Command::Model(command) => Box::pin(command.run(&global, ui)).await,
             Command::Dbt(args) => Box::pin(args.run(&global, ui)).await,

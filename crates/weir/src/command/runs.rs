@@ -49,14 +49,14 @@ enum RunsCommand {
     Logs {
         /// Its number; the newest when none is given
         run: Option<i64>,
-        /// Only of this step: a model's name will do
+        /// Only of this step: a model's or step's name will do
         #[arg(long, value_name = "MODEL")]
         step: Option<String>,
         /// Go on until it has ended
         #[arg(short, long)]
         follow: bool,
     },
-    /// Bring models up to date now
+    /// Bring models and steps up to date now
     Start {
         /// Which, as `weir build --select` takes them; everything when none are named
         #[arg(short, long, num_args = 1.., value_name = "SELECTOR")]
@@ -234,7 +234,7 @@ async fn show(client: &Client, run: i64, follow: bool, ui: &Ui) -> Result<(), Fa
 }
 
 /// Begins a run, and shows it if that is asked for.
-async fn begin(
+pub(super) async fn begin(
     client: &Client,
     path: &str,
     body: &Value,

@@ -48,6 +48,32 @@ enum ScheduleCommand {
     },
     /// Bring parts of the past up to date, one by one
     Backfill(Backfill),
+    /// List backfills, or let one rest, go on or end
+    Backfills {
+        #[command(subcommand)]
+        command: Option<BackfillsCommand>,
+    },
+}
+
+#[derive(Subcommand)]
+enum BackfillsCommand {
+    /// List backfills, newest first
+    List,
+    /// Let a backfill rest: what runs of it goes on to its end
+    Pause {
+        /// Its number
+        backfill: i64,
+    },
+    /// Let a backfill go on
+    Resume {
+        /// Its number
+        backfill: i64,
+    },
+    /// End a backfill with its open runs
+    Cancel {
+        /// Its number
+        backfill: i64,
+    },
 }
 
 #[derive(clap::Args)]
@@ -107,12 +133,16 @@ impl Args {
                 Ok(())
             }
             ScheduleCommand::Backfill(backfill) => backfill.run(&client, ui).await,
+            ScheduleCommand::Backfills { command } => {
+                let command = command.unwrap_or(BackfillsCommand::List);
+                command.run(&client, ui).await
+            }
         }
     }
 }
 
 /// Writes a name as a part of a path.
-fn in_path(name: &str) -> String {
+pub(super) fn in_path(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes())
         .collect::<String>()
         .replace('+', "%20")
@@ -183,6 +213,61 @@ async fn list(client: &Client, ui: &Ui) -> Result<(), Failure> {
             ))
         }
     }
+}
+
+impl BackfillsCommand {
+    async fn run(self, client: &Client, ui: &Ui) -> Result<(), Failure> {
+        let (backfill, action, text) = match self {
+            Self::List => return list_backfills(client, ui).await,
+            Self::Pause { backfill } => (backfill, "pause", "rests"),
+            Self::Resume { backfill } => (backfill, "resume", "goes on"),
+            Self::Cancel { backfill } => (backfill, "cancel", "is being ended"),
+        };
+        let path = format!("/api/v1/backfills/{backfill}/{action}");
+        client.send(client.request(Method::POST, &path)).await?;
+        match ui.is_json() {
+            true => ui.answer_json(&json!({ "backfill": backfill, "done": action })),
+            false => ui.status(format!("Backfill {backfill} {text}.")),
+        }
+        Ok(())
+    }
+}
+
+async fn list_backfills(client: &Client, ui: &Ui) -> Result<(), Failure> {
+    let request = client.request(Method::GET, "/api/v1/backfills");
+    let found: Value = client.json(request).await?;
+    let backfills = found["backfills"].as_array().cloned().unwrap_or_default();
+    if ui.is_json() {
+        backfills
+            .iter()
+            .for_each(|backfill| ui.answer_json(backfill));
+        return Ok(());
+    }
+    let row = |backfill: &Value| {
+        let assets = backfill["assets"].as_array().into_iter().flatten();
+        let assets: Vec<&str> = assets.filter_map(Value::as_str).collect();
+        let state = match backfill["paused_at"].is_null() {
+            true => backfill["state"].as_str().unwrap_or_default(),
+            false => "rests",
+        };
+        let count = |key: &str| backfill[key].to_string();
+        vec![
+            count("id"),
+            state.to_owned(),
+            count("total"),
+            count("succeeded"),
+            count("failed"),
+            count("open"),
+            count("waiting"),
+            assets.join(", "),
+        ]
+    };
+    let rows: Vec<Vec<String>> = backfills.iter().map(row).collect();
+    let heads = [
+        "backfill", "state", "parts", "done", "failed", "open", "waiting", "of",
+    ];
+    ui.answer(crate::repl::grid(&heads.map(str::to_owned), &rows));
+    Ok(())
 }
 
 impl Backfill {

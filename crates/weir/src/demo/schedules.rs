@@ -25,6 +25,17 @@ const MODELS: [(&str, &str); 2] = [
     ),
 ];
 
+const STEPS: [(&str, &str); 2] = [
+    (
+        "steps/forecast.py",
+        include_str!("../../../../examples/plant-shop-scheduled/steps/forecast.py"),
+    ),
+    (
+        "steps/forecast.yml",
+        include_str!("../../../../examples/plant-shop-scheduled/steps/forecast.yml"),
+    ),
+];
+
 /// How often the server is asked how far the payouts are.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long the demo waits for its own run, where it ends by itself.
@@ -35,8 +46,13 @@ pub(super) fn put(project: &Project, ui: &Ui) -> Result<(), Failure> {
     for (name, text) in MODELS {
         write(&project.dir().join("plant-shop").join(name), text)?;
     }
+    for (name, text) in STEPS {
+        write(&project.dir().join(name), text)?;
+    }
     write(&project.dir().join("schedules.yml"), SCHEDULES)?;
-    ui.heading("From here on the server keeps the models fresh: schedules.yml");
+    ui.heading(
+        "From here on the server keeps the models fresh, and a step in Python: schedules.yml",
+    );
     for line in SCHEDULES.lines().filter(|line| !line.starts_with('#')) {
         ui.status(format!("  {line}"));
     }

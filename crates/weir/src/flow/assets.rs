@@ -1,4 +1,4 @@
-//! From a dbt project to assets: what is a step, what waits for what, and which tests go with which step.
+//! From a dbt project and steps to assets: what is a step, what waits for what, and which tests go with which step.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -7,6 +7,8 @@ use indexmap::IndexMap;
 use weir_flow::{Asset, AssetId, AssetKind, Partitioning, Span, TableId};
 use weir_model::graph::Graph;
 use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
+
+use super::step::Declared;
 
 /// What a project's nodes are to runs.
 ///
@@ -20,10 +22,18 @@ pub(super) struct Assets {
     tests: IndexMap<UniqueId, Vec<AssetId>>,
     /// By asset, the table or view it is.
     tables: HashMap<AssetId, TableId>,
+    /// By step of another language, the tables and filesets it reads and makes.
+    steps: HashMap<AssetId, Files>,
+}
+
+#[derive(Clone, Debug)]
+struct Files {
+    reads: BTreeSet<TableId>,
+    makes: BTreeSet<TableId>,
 }
 
 impl Assets {
-    pub(super) fn of(manifest: &Manifest) -> Self {
+    pub(super) fn of(manifest: &Manifest, steps: &[Declared]) -> Self {
         let graph = Graph::new(manifest);
         let order = graph.sorted();
         let rank: HashMap<&UniqueId, usize> =
@@ -60,7 +70,58 @@ impl Assets {
             read.sort_by_key(|id| rank.get(id).copied());
             all.add_test(manifest, &test, &read);
         }
+        all.add_commands(steps);
         all
+    }
+
+    /// Adds steps of other languages: each after what makes its inputs, and before what reads its
+    /// outputs as a source.
+    fn add_commands(&mut self, steps: &[Declared]) {
+        let mut makers: HashMap<TableId, AssetId> = HashMap::new();
+        for (asset, table) in &self.tables {
+            makers.insert(table.clone(), asset.clone());
+        }
+        let mut made: HashMap<TableId, AssetId> = HashMap::new();
+        for step in steps {
+            made.extend(step.makes().into_iter().map(|table| (table, step.asset())));
+        }
+        for asset in self.assets.values_mut() {
+            let sources = asset
+                .inputs
+                .iter()
+                .filter_map(|input| self.tables.get(input));
+            let mut before: Vec<AssetId> = sources
+                .filter_map(|table| made.get(table).cloned())
+                .collect();
+            before.retain(|step| !asset.inputs.contains(step));
+            asset.inputs.extend(before);
+        }
+        makers.extend(made);
+        for step in steps {
+            let files = Files {
+                reads: step.reads(),
+                makes: step.makes(),
+            };
+            let id = step.asset();
+            let before: BTreeSet<AssetId> = files
+                .reads
+                .iter()
+                .filter_map(|table| makers.get(table).cloned())
+                .collect();
+            let asset = Asset::new(id.clone(), AssetKind::Command).after(before);
+            self.assets.insert(id.clone(), asset);
+            self.steps.insert(id, files);
+        }
+    }
+
+    /// Returns the model, seed or snapshot that is a table.
+    pub(super) fn model_of(&self, table: &TableId) -> Option<&AssetId> {
+        let found = self.tables.iter().find(|(_, of)| *of == table);
+        let found = found.map(|(asset, _)| asset);
+        found.filter(|asset| {
+            let asset = self.assets.get(*asset);
+            asset.is_some_and(|asset| asset.kind == AssetKind::Model)
+        })
     }
 
     fn add_step(&mut self, manifest: &Manifest, node: &Node) {
@@ -124,9 +185,10 @@ impl Assets {
         tests.map(|(test, _)| test)
     }
 
-    /// Returns the table or view that an asset is.
+    /// Returns the table or view that an asset is; of a step, the first that it makes.
     pub(super) fn table(&self, asset: &AssetId) -> Option<&TableId> {
-        self.tables.get(asset)
+        let made = || self.steps.get(asset)?.makes.first();
+        self.tables.get(asset).or_else(made)
     }
 
     /// Returns the tables that some steps read and do not build, and those they build.
@@ -135,13 +197,16 @@ impl Assets {
         steps: &HashSet<AssetId>,
     ) -> (BTreeSet<TableId>, BTreeSet<TableId>) {
         let known = |id: &AssetId| self.tables.get(id).cloned();
-        let builds: BTreeSet<TableId> = steps.iter().filter_map(known).collect();
+        let mut builds: BTreeSet<TableId> = steps.iter().filter_map(known).collect();
         let inputs = steps.iter().filter_map(|step| self.assets.get(step));
-        let reads = inputs.flat_map(|asset| &asset.inputs).filter_map(known);
-        (
-            reads.filter(|table| !builds.contains(table)).collect(),
-            builds,
-        )
+        let inputs = inputs.flat_map(|asset| &asset.inputs);
+        let mut reads: BTreeSet<TableId> = inputs.filter_map(known).collect();
+        for files in steps.iter().filter_map(|step| self.steps.get(step)) {
+            builds.extend(files.makes.iter().cloned());
+            reads.extend(files.reads.iter().cloned());
+        }
+        reads.retain(|table| !builds.contains(table));
+        (reads, builds)
     }
 }
 

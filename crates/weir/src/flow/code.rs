@@ -1,4 +1,4 @@
-//! The project as runs see it: its models and `schedules.yml`, read again when files change.
+//! The project as runs see it: its models, steps and `schedules.yml`, read again when files change.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use weir_model::{ModelError, ModelErrorKind, Place};
 
 use super::file::{FILE, FlowFile};
 use super::plan::{Plan, plan};
+use super::step::{read_steps, step_files};
 use crate::model::{Opened, ProjectArgs, flags_of_runs, git_commit, load_options_in, read_project};
 use crate::project::Project;
 
@@ -99,6 +100,9 @@ impl Codes {
         let dir = self.project.dir();
         let mut found = BTreeSet::new();
         note(&dir.join(FILE), &mut found);
+        for file in step_files(dir) {
+            note(&file, &mut found);
+        }
         let Some(code) = self.now() else {
             // Wherever it may be: few files, as nothing of it is known yet.
             for folder in [Some(dir.to_owned()), only_project_below(dir)]
@@ -184,10 +188,13 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
             return Err(vec![made.at(Place::file(FILE)).caused_by(error)]);
         }
     };
-    let said = file.is_some();
+    let steps = read_steps(project.dir())?;
+    let said = file.is_some() || !steps.is_empty();
     let file = file.unwrap_or_default();
     let folder = match folder_of(&file, project.dir()) {
         Ok(folder) => folder,
+        // Steps need no models.
+        Err(_) if !steps.is_empty() && file.project.is_none() => no_models(project)?,
         // Without schedules nobody misses the models.
         Err(_) if !said => return Ok(None),
         Err(_) if file.schedules.is_empty() => return Ok(None),
@@ -209,13 +216,33 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
     for warning in warnings {
         tracing::warn!(warning = %warning.message(), "the dbt project");
     }
-    let plan = plan(&file, &folder, &opened.manifest())?;
+    let plan = plan(&file, &folder, &opened.manifest(), steps)?;
     Ok(Some(Code {
         git: git_commit(&folder),
         slots: file.slots(),
         opened,
         plan,
     }))
+}
+
+/// Makes a dbt project without models, where there is none, and returns its folder.
+fn no_models(project: &Project) -> Result<PathBuf, Vec<ModelError>> {
+    let folder = project.state_dir().join("no-models");
+    let path = folder.join("dbt_project.yml");
+    let text = "name: steps\nversion: '1.0'\nprofile: weir\n";
+    if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+        // Written again it would look like a change.
+        return Ok(folder);
+    }
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+    written.map_err(|error| {
+        let made = ModelError::new(ModelErrorKind::File, "the file cannot be written");
+        vec![
+            made.at(Place::file(path.display().to_string()))
+                .caused_by(error),
+        ]
+    })?;
+    Ok(folder)
 }
 
 /// Finds the folder of the dbt project.

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod assets;
+mod choice;
 mod code;
 mod desk;
 mod file;
@@ -14,11 +15,13 @@ mod plan;
 mod records;
 mod room;
 mod said;
+mod step;
 mod versions;
 mod worker;
+mod workers;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use follow::{Follower, ago, run_line, seconds, step_rows};
-pub(crate) use room::{FlowRoom, Working};
+pub(crate) use room::{Around, FlowRoom, Working, open_files};

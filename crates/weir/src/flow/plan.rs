@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use weir_flow::{
-    AssetId, AssetKind, FlowError, Graph, Project, Schedule, ScheduleName, TableId, Target, Trigger,
+    AssetId, FlowError, Graph, Project, Schedule, ScheduleName, TableId, Target, Trigger,
 };
-use weir_model::graph::Graph as Nodes;
 use weir_model::node::{Manifest, UniqueId};
-use weir_model::select::{Indirect, Selector, Selectors, Spec};
 use weir_model::{ModelError, ModelErrorKind, Place};
 
 use super::assets::{Assets, asset_id};
+use super::choice::Choice;
 use super::file::{FILE, FileSchedule, FileTrigger, FlowFile, Receiver};
+use super::step::{Declared, wrong as wrong_step};
 
 /// Everything that is known of a project's runs.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) project: Project,
     pub(super) assets: Assets,
+    /// Steps of other languages, by asset.
+    pub(super) steps: BTreeMap<AssetId, Declared>,
     /// By schedule, the tests that its selection leaves out.
     pub(super) left_out: HashMap<ScheduleName, HashSet<UniqueId>>,
     /// By schedule that is called: what callers show.
@@ -25,82 +27,6 @@ pub(super) struct Plan {
     pub(super) receivers: BTreeMap<String, Receiver>,
     /// By schedule, who is told; everybody when it is not here.
     pub(super) told: HashMap<ScheduleName, Vec<String>>,
-}
-
-/// Chooses assets by the words of `--select`.
-pub(super) struct Choice<'a> {
-    manifest: &'a Manifest,
-    nodes: Nodes,
-    selectors: Selectors,
-    assets: &'a Assets,
-}
-
-/// What was chosen.
-pub(super) struct Chosen {
-    pub(super) assets: Vec<AssetId>,
-    /// Tests that go with these assets and were not chosen.
-    pub(super) left_out: HashSet<UniqueId>,
-}
-
-impl<'a> Choice<'a> {
-    pub(super) fn new(
-        folder: &std::path::Path,
-        manifest: &'a Manifest,
-        assets: &'a Assets,
-    ) -> Result<Self, Vec<ModelError>> {
-        Ok(Self {
-            manifest,
-            nodes: Nodes::new(manifest),
-            selectors: Selectors::read(folder, Indirect::Eager)?,
-            assets,
-        })
-    }
-
-    /// Returns the assets that are meant; everything when `select` is empty.
-    pub(super) fn of(&self, select: &[String], exclude: &[String]) -> Result<Chosen, ModelError> {
-        let spec = match select.is_empty() && exclude.is_empty() {
-            true => match self.selectors.default_spec() {
-                Some(spec) => spec.clone(),
-                None => Spec::everything(Indirect::Eager),
-            },
-            false => Spec::read(select, exclude, Indirect::Eager)?,
-        };
-        let selector = Selector::new(self.manifest, &self.nodes, &self.selectors, None);
-        let selected = selector.select(&spec, |_| true)?;
-        if let Some(warning) = selected.warnings.into_iter().next() {
-            return Err(warning);
-        }
-        let chosen: HashSet<UniqueId> = selected.ids.into_iter().collect();
-        let assets = self.assets.assets.values();
-        let assets: Vec<AssetId> = assets
-            .filter(|asset| asset.kind != AssetKind::Source)
-            .filter(|asset| chosen.contains(&UniqueId::from(asset.id.as_str())))
-            .map(|asset| asset.id.clone())
-            .collect();
-        let steps = assets.iter().cloned().collect();
-        let tests = self.assets.tests_of(&steps);
-        let left_out = tests
-            .filter(|test| !chosen.contains(*test))
-            .cloned()
-            .collect();
-        Ok(Chosen { assets, left_out })
-    }
-
-    /// Returns the assets that words name as ids or by selection.
-    pub(super) fn words(&self, words: &[String]) -> Result<Vec<AssetId>, ModelError> {
-        let is_asset = |word: &String| {
-            self.assets
-                .assets
-                .contains_key(&AssetId::new(word.as_str()))
-        };
-        match !words.is_empty() && words.iter().all(is_asset) {
-            true => Ok(words
-                .iter()
-                .map(|word| AssetId::new(word.as_str()))
-                .collect()),
-            false => Ok(self.of(words, &[])?.assets),
-        }
-    }
 }
 
 /// Joins what the file says with the project's nodes.
@@ -111,13 +37,18 @@ pub(super) fn plan(
     file: &FlowFile,
     folder: &std::path::Path,
     manifest: &Manifest,
+    steps: Vec<Declared>,
 ) -> Result<Plan, Vec<ModelError>> {
-    let mut assets = Assets::of(manifest);
-    let mut errors = Vec::new();
-    settings(file, folder, manifest, &mut assets, &mut errors)?;
-    let choice = Choice::new(folder, manifest, &assets)?;
+    let mut assets = Assets::of(manifest, &steps);
+    let mut errors: Vec<ModelError> = steps.iter().flat_map(|step| taken(step, &assets)).collect();
+    settings(file, (folder, manifest, &steps), &mut assets, &mut errors)?;
+    let choice = Choice::new(folder, manifest, &assets, &steps)?;
     let mut plan = Plan {
         receivers: file.receivers.clone(),
+        steps: steps
+            .iter()
+            .map(|step| (step.asset(), step.clone()))
+            .collect(),
         ..Plan::default()
     };
     let mut schedules = Vec::new();
@@ -157,11 +88,26 @@ pub(super) fn plan(
     Ok(plan)
 }
 
+/// Finds tables that a step makes and a model as well.
+fn taken(step: &Declared, assets: &Assets) -> Vec<ModelError> {
+    let makes = step.makes();
+    let twice = makes
+        .iter()
+        .filter_map(|table| Some((table, assets.model_of(table)?)));
+    let error = |(table, model): (&TableId, &AssetId)| {
+        let message = format!(
+            "step `{}` makes `{table}`, which `{model}` is already",
+            step.step.name
+        );
+        wrong_step(&step.file, &message).hint("let the step make another table")
+    };
+    twice.map(error).collect()
+}
+
 /// Makes steps be run as the file says.
 fn settings(
     file: &FlowFile,
-    folder: &std::path::Path,
-    manifest: &Manifest,
+    (folder, manifest, steps): (&std::path::Path, &Manifest, &[Declared]),
     assets: &mut Assets,
     errors: &mut Vec<ModelError>,
 ) -> Result<(), Vec<ModelError>> {
@@ -169,7 +115,7 @@ fn settings(
     let everything = assets.assets.keys().cloned().collect();
     wanted.push((everything, &file.defaults));
     {
-        let choice = Choice::new(folder, manifest, assets)?;
+        let choice = Choice::new(folder, manifest, assets, steps)?;
         for rule in &file.steps {
             match choice.of(&rule.select, &rule.exclude) {
                 Ok(chosen) => wanted.push((chosen.assets.into_iter().collect(), &rule.settings)),
@@ -220,7 +166,7 @@ fn schedule(
         .map_err(|error| placed(place, error))?;
     if chosen.assets.is_empty() {
         let message = format!(
-            "schedule `{}` selects no model, seed, snapshot or test",
+            "schedule `{}` selects no model, seed, snapshot, test or step",
             said.name
         );
         return Err(
@@ -307,6 +253,12 @@ fn table(name: &str, choice: &Choice<'_>) -> Result<TableId, ModelError> {
         .find(|node| node.name == name);
     if let Some(table) = by_name.and_then(|node| known(&asset_id(&node.id))) {
         return Ok(table);
+    }
+    if let Some(fileset) = name.strip_prefix("fileset:") {
+        return Ok(TableId::new(match fileset.contains('@') {
+            true => name.to_owned(),
+            false => format!("{name}@master"),
+        }));
     }
     match name.split('.').collect::<Vec<_>>().as_slice() {
         [schema, table] if !schema.is_empty() && !table.is_empty() => Ok(TableId::new(name)),

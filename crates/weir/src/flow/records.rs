@@ -7,15 +7,23 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use weir_flow::{BoxError, Run, RunFilter, RunId, Store, Trigger};
 use weir_query::{RunCell, RunRecords, RunTable};
+use weir_step::{DatumRow, FilesetRef, Ledger};
+
+use super::step::Keep;
 
 /// As many runs are shown, the newest.
 const RUNS: u32 = 1_000;
 /// As many lines of logs are shown at a time.
 const LINES: u32 = 200_000;
+/// As many datums are shown, those that failed first.
+const DATUMS: u32 = 100_000;
 
-/// The store of runs, for whoever asks by SQL.
+/// What is known of runs and steps, for whoever asks by SQL.
 #[derive(Debug)]
-pub(super) struct Records(pub(super) Arc<dyn Store>);
+pub(super) struct Records {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) keep: Keep,
+}
 
 type Row = Vec<RunCell>;
 
@@ -31,6 +39,10 @@ fn number(number: i64) -> RunCell {
     RunCell::Number(Some(number))
 }
 
+fn number_of(number: Option<u64>) -> RunCell {
+    RunCell::Number(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
+}
+
 fn at(at: Option<DateTime<Utc>>) -> RunCell {
     RunCell::Instant(at.map(|at| at.timestamp_micros()))
 }
@@ -44,6 +56,8 @@ impl RunRecords for Records {
             RunTable::Steps => self.steps(run).await,
             RunTable::Attempts => self.attempts(run).await,
             RunTable::RunLogs => self.logs(run).await,
+            RunTable::Datums => self.datums().await,
+            RunTable::Filesets => self.filesets().await,
             _ => Ok(Vec::new()),
         }
     }
@@ -52,14 +66,14 @@ impl RunRecords for Records {
 impl Records {
     async fn schedules(&self) -> Result<Vec<Row>, BoxError> {
         let mut rows = Vec::new();
-        for record in self.0.schedules().await? {
+        for record in self.store.schedules().await? {
             let schedule = &record.schedule;
             let filter = RunFilter {
                 schedule: Some(schedule.name.clone()),
                 most: 1,
                 ..RunFilter::default()
             };
-            let last = self.0.runs(&filter).await?.into_iter().next();
+            let last = self.store.runs(&filter).await?.into_iter().next();
             let zone = match &schedule.trigger {
                 Trigger::Cron { cron, .. } => Some(cron.zone().name()),
                 _ => None,
@@ -89,7 +103,7 @@ impl Records {
             most: if run.is_some() { 1 } else { RUNS },
             ..RunFilter::default()
         };
-        let mut found = self.0.runs(&filter).await?;
+        let mut found = self.store.runs(&filter).await?;
         found.retain(|found| run.is_none_or(|run| run == found.id.0));
         Ok(found)
     }
@@ -102,7 +116,7 @@ impl Records {
         let mut rows = Vec::new();
         for mut run in self.wanted(wanted).await? {
             if matches!(run.cause.parts().0, "inputs" | "rerun") {
-                run = self.0.run(run.id).await?;
+                run = self.store.run(run.id).await?;
             }
             let (cause, detail) = run.cause.parts();
             let inputs = match run.inputs.is_empty() {
@@ -131,7 +145,7 @@ impl Records {
     }
 
     async fn steps(&self, run: Option<i64>) -> Result<Vec<Row>, BoxError> {
-        let steps = self.0.steps_of(&self.ids(run).await?).await?;
+        let steps = self.store.steps_of(&self.ids(run).await?).await?;
         let row = |step: weir_flow::Step| {
             vec![
                 number(step.id.0),
@@ -153,7 +167,7 @@ impl Records {
     }
 
     async fn attempts(&self, run: Option<i64>) -> Result<Vec<Row>, BoxError> {
-        let attempts = self.0.attempts_of(&self.ids(run).await?).await?;
+        let attempts = self.store.attempts_of(&self.ids(run).await?).await?;
         let row = |(run, attempt): (RunId, weir_flow::AttemptRecord)| {
             vec![
                 number(attempt.id.0),
@@ -174,15 +188,15 @@ impl Records {
 
     async fn logs(&self, run: Option<i64>) -> Result<Vec<Row>, BoxError> {
         let ids = self.ids(run).await?;
-        let steps = self.0.steps_of(&ids).await?;
+        let steps = self.store.steps_of(&ids).await?;
         let assets: HashMap<_, _> = steps.iter().map(|step| (step.id, &step.asset)).collect();
-        let attempts = self.0.attempts_of(&ids).await?;
+        let attempts = self.store.attempts_of(&ids).await?;
         let known: HashMap<_, _> = attempts
             .iter()
             .map(|(run, attempt)| (attempt.id, (run, attempt.step)))
             .collect();
         let wanted: Vec<_> = known.keys().copied().collect();
-        let lines = self.0.logs_of(&wanted, LINES).await?;
+        let lines = self.store.logs_of(&wanted, LINES).await?;
         let row = |(attempt, line): (weir_flow::AttemptId, weir_flow::LogLine)| {
             let (run, step) = known.get(&attempt)?;
             Some(vec![
@@ -196,5 +210,49 @@ impl Records {
             ])
         };
         Ok(lines.into_iter().filter_map(row).collect())
+    }
+
+    async fn datums(&self) -> Result<Vec<Row>, BoxError> {
+        let row = |datum: DatumRow| {
+            let details = datum.details;
+            let count = |number: u64| number_of(Some(number));
+            vec![
+                text(&datum.step),
+                text(datum.key),
+                text(&details.label),
+                text(datum.state),
+                RunCell::Number(details.run.parse().ok()),
+                number(i64::from(details.tries)),
+                count(details.outputs.len() as u64),
+                count(details.bytes),
+                count(details.ms),
+                count(details.cpu_ms),
+                count(details.memory),
+                RunCell::Number(details.exit_code.map(i64::from)),
+                maybe(details.reason.as_ref()),
+                text(&details.log),
+                at(Some(details.ended_at)),
+            ]
+        };
+        let datums = self.keep.ledger.list(None, DATUMS).await?;
+        Ok(datums.into_iter().map(row).collect())
+    }
+
+    async fn filesets(&self) -> Result<Vec<Row>, BoxError> {
+        let files = self.keep.files.clone();
+        let all = tokio::task::spawn_blocking(move || files.list()).await??;
+        // What was seen in folders of the project is Weir's own.
+        let shown = all.into_iter().filter(|(name, _)| !name.starts_with('_'));
+        let row = |(name, fileset): (String, FilesetRef)| {
+            let (name, branch) = name.split_once('@').unwrap_or((&name, ""));
+            vec![
+                text(name),
+                text(branch),
+                number(fileset.version),
+                number_of(Some(fileset.files)),
+                number_of(Some(fileset.bytes)),
+            ]
+        };
+        Ok(shown.map(row).collect())
     }
 }

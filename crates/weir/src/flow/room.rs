@@ -1,6 +1,7 @@
 //! The room where runs are kept: opened with the house, working while a server serves.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -8,12 +9,17 @@ use tokio_util::sync::CancellationToken;
 use weir_catalog::Catalog;
 use weir_flow::{Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock};
 use weir_lake::Lake;
+use weir_query::Engine;
+use weir_step::{FilesetStore, StepError, StepWorker};
 
 use super::alerts::Receivers;
 use super::code::{Codes, Looked};
+use super::desk::FrontDesk;
 use super::records::Records;
+use super::step::{Doors, Joined, Keep, StepRoom};
 use super::versions::LakeVersions;
 use super::worker::{Models, app_of};
+use super::workers::Workers;
 use crate::client::Client;
 use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::project::Project;
@@ -35,6 +41,20 @@ pub(crate) struct FlowRoom {
     flow: Flow,
     codes: Arc<Codes>,
     store: SqliteStore,
+    keep: Keep,
+    /// What runs steps, once the server works.
+    steps: Arc<OnceLock<StepRoom>>,
+}
+
+/// The rooms that runs work with.
+pub(crate) struct Around {
+    pub(crate) lake: Lake,
+    pub(crate) catalog: Catalog,
+    pub(crate) engine: Engine,
+    /// This very server.
+    pub(crate) client: Client,
+    /// Where clients of PostgreSQL connect, if they can.
+    pub(crate) postgres: Option<SocketAddr>,
 }
 
 /// What keeps a project fresh while its server runs.
@@ -54,7 +74,12 @@ impl FlowRoom {
                 .because(&error)
                 .with_hint_if(error.hint())
         })?;
+        let keep = Keep::open(project)
+            .await
+            .map_err(|error| of_steps(&error))?;
         Ok(Self {
+            keep,
+            steps: Arc::default(),
             flow: Flow::new(Arc::new(store.clone()), Arc::new(SystemClock)),
             codes: Arc::new(Codes::new(project.clone())),
             store,
@@ -62,16 +87,24 @@ impl FlowRoom {
     }
 
     /// Returns the room as the doors see it.
-    pub(crate) fn runs(&self) -> weir_serve::Runs {
+    pub(crate) fn runs(&self, catalog: Catalog) -> weir_serve::Runs {
         weir_serve::Runs {
+            catalog,
             flow: self.flow.clone(),
-            desk: self.codes.clone(),
+            desk: Arc::new(FrontDesk {
+                codes: self.codes.clone(),
+                steps: self.steps.clone(),
+                keep: self.keep.clone(),
+            }),
         }
     }
 
     /// Returns what system tables show.
     pub(crate) fn records(&self) -> Arc<dyn weir_query::RunRecords> {
-        Arc::new(Records(self.store()))
+        Arc::new(Records {
+            store: self.store(),
+            keep: self.keep.clone(),
+        })
     }
 
     fn store(&self) -> Arc<dyn Store> {
@@ -115,12 +148,15 @@ impl FlowRoom {
         };
         let identity = self.store.identity().await.map_err(failed)?;
         let project = self.flow.project();
+        let filesets = self.keep.files.newest().map_err(|error| of_steps(&error))?;
         let mut published = Vec::new();
         for asset in project.graph().assets() {
             let app = app_of(&identity, asset.id.as_str());
             let latest = catalog.published(&app).await;
             let latest = latest.explain_hinted(|| "cannot read what was published".into())?;
-            published.extend(latest.map(|(sequence, _)| (asset.id.clone(), sequence)));
+            let latest = latest.map(|(sequence, _)| sequence);
+            let latest = latest.max(filesets.published(&app));
+            published.extend(latest.map(|sequence| (asset.id.clone(), sequence)));
         }
         self.store
             .raise_sequences(&published)
@@ -130,13 +166,15 @@ impl FlowRoom {
     }
 
     /// Starts to keep the project fresh, on threads that leave the cores to whoever takes events.
-    pub(crate) async fn work(
-        &self,
-        lake: Lake,
-        catalog: &Catalog,
-        client: Client,
-    ) -> Result<Working, Failure> {
-        let identity = self.number_on(catalog).await?;
+    pub(crate) async fn work(&self, project: &Project, around: Around) -> Result<Working, Failure> {
+        let Around {
+            lake,
+            catalog,
+            engine,
+            client,
+            postgres,
+        } = around;
+        let identity = self.number_on(&catalog).await?;
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("weir-flow")
@@ -146,12 +184,31 @@ impl FlowRoom {
             .explain(|| "cannot start threads".into())?;
         let shutdown = CancellationToken::new();
         let store = self.store();
-        let worker = Arc::new(Models::new(
-            self.codes.clone(),
-            (store.clone(), identity),
-            client,
-            threads.handle().clone(),
-        ));
+        let versions = LakeVersions::new(lake.clone(), store.clone(), self.keep.files.clone());
+        let versions = Arc::new(versions);
+        let joined = Joined {
+            engine,
+            catalog,
+            versions: versions.clone(),
+            doors: Doors {
+                url: client.url().to_owned(),
+                postgres,
+            },
+            threads: threads.handle().clone(),
+        };
+        let steps = StepRoom::open(project, &self.keep, joined).await;
+        let steps = steps.map_err(|error| of_steps(&error))?;
+        let worker = Arc::new(Workers {
+            steps: StepWorker::new(steps.runner.clone()).with_identity(identity.as_str()),
+            models: Models::new(
+                self.codes.clone(),
+                (store.clone(), identity),
+                client,
+                threads.handle().clone(),
+            ),
+            codes: self.codes.clone(),
+        });
+        let _ = self.steps.set(steps);
         let options = ExecutorOptions {
             // Logs are kept with each: whoever looks sees them a second later.
             beat: Duration::from_secs(1),
@@ -159,7 +216,6 @@ impl FlowRoom {
             ..ExecutorOptions::default()
         };
         let executor = self.flow.executor(worker, options);
-        let versions = Arc::new(LakeVersions::new(lake.clone(), store));
         let scheduler = self.flow.scheduler(versions, rand::random());
         let alerts = Arc::new(Receivers::new(self.codes.clone())?);
         let (flow, stop) = (self.flow.clone(), shutdown.clone());
@@ -184,6 +240,7 @@ impl FlowRoom {
 
     pub(crate) async fn close(&self) {
         self.store.close().await;
+        self.keep.close().await;
     }
 }
 
@@ -196,6 +253,17 @@ impl Working {
         }
         self.threads.shutdown_background();
     }
+}
+
+/// Opens the filesets of a project, beside whatever works with them.
+pub(crate) fn open_files(project: &Project) -> Result<FilesetStore, Failure> {
+    Keep::files_of(project).map_err(|error| of_steps(&error))
+}
+
+fn of_steps(error: &StepError) -> Failure {
+    Failure::new("steps of other languages cannot be run")
+        .because(error)
+        .with_hint_if(error.hint())
 }
 
 async fn follow_files(room: FlowRoom, shutdown: CancellationToken) {
@@ -212,6 +280,9 @@ async fn follow_files(room: FlowRoom, shutdown: CancellationToken) {
             swept = Some(tokio::time::Instant::now());
             if let Err(error) = room.store.forget_logs(chrono::Utc::now() - LOGS).await {
                 tracing::warn!(%error, "cannot forget old logs of runs");
+            }
+            if let Err(error) = room.keep.collect().await {
+                tracing::warn!(%error, "cannot remove files of steps that nobody needs");
             }
         }
     }

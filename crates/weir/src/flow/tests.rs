@@ -63,7 +63,7 @@ fn planned(text: &str) -> Result<Plan, Vec<ModelError>> {
     let dir = tempfile::tempdir().unwrap();
     let opened = opened(dir.path());
     let file = FlowFile::parse(text, &|_| None)?;
-    plan(&file, dir.path(), &opened.manifest())
+    plan(&file, dir.path(), &opened.manifest(), Vec::new())
 }
 
 fn names(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {

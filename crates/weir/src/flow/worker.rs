@@ -10,8 +10,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 use weir_flow::{
-    AssetId, AssetKind, Attempt, ErrorClass, Outcome, PartitionKey, RunId, Store, TimePartition,
-    Worker,
+    AssetId, Attempt, ErrorClass, Outcome, PartitionKey, RunId, Store, TimePartition, Worker,
 };
 use weir_model::context::Cancellation;
 use weir_model::node::UniqueId;
@@ -72,12 +71,6 @@ impl Drop for EndWithMe {
 impl Worker for Models {
     async fn run(&self, attempt: Attempt) -> Outcome {
         let attempt = Arc::new(attempt);
-        let kind = attempt.kind();
-        match kind {
-            AssetKind::Model | AssetKind::Test => {}
-            // Whoever adds the other kinds of assets to the graph adds who does their work here.
-            _ => return Outcome::permanent(format!("no worker does the work of a {kind}")),
-        }
         match self.attempt(&attempt).await {
             Ok(outcome) => outcome,
             Err((class, why)) => {

@@ -75,6 +75,18 @@ pub(super) async fn get(pool: &SqlitePool, id: BackfillId) -> Result<Backfill, T
     })
 }
 
+pub(super) async fn list(pool: &SqlitePool, most: u32) -> Result<Vec<Backfill>, Trouble> {
+    let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM backfills ORDER BY id DESC LIMIT ?1")
+        .bind(i64::from(most))
+        .fetch_all(pool)
+        .await?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.push(get(pool, BackfillId(id)).await?);
+    }
+    Ok(found)
+}
+
 fn progress(row: &sqlx::sqlite::SqliteRow) -> Result<BackfillProgress, sqlx::Error> {
     let count = |name| -> Result<u64, sqlx::Error> {
         Ok(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or(0))

@@ -7,6 +7,7 @@ mod control;
 mod definition;
 mod due;
 mod end;
+mod figures;
 mod history;
 mod incident;
 mod lease;

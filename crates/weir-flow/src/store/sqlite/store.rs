@@ -1,13 +1,14 @@
 //! The trait, method by method: each change is one transaction.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    SqliteStore, advance, backfill, control, definition, due, history, incident, lease, micros,
-    open, settle,
+    SqliteStore, advance, backfill, control, definition, due, figures, history, incident, lease,
+    micros, open, settle,
 };
 use crate::error::FlowError;
 use crate::id::{
@@ -17,8 +18,8 @@ use crate::record::{
     Alert, AttemptRecord, Backfill, LogLine, Run, ScheduleRecord, Step, TableState,
 };
 use crate::store::{
-    Beat, BeatAnswer, Definitions, Due, NewBackfill, Opening, Plan, Planned, Resume, RunFilter,
-    Store, Turn, Turned,
+    Beat, BeatAnswer, Definitions, Due, Figures, NewBackfill, Opening, Plan, Planned, Resume,
+    RunFilter, Store, Turn, Turned,
 };
 
 #[async_trait]
@@ -206,6 +207,25 @@ impl Store for SqliteStore {
     async fn backfill(&self, backfill: BackfillId) -> Result<Backfill, FlowError> {
         let found = backfill::get(&self.pool, backfill).await;
         found.map_err(|trouble| trouble.of("read a backfill"))
+    }
+
+    async fn backfills(&self, most: u32) -> Result<Vec<Backfill>, FlowError> {
+        let found = backfill::list(&self.pool, most).await;
+        found.map_err(|trouble| trouble.of("list backfills"))
+    }
+
+    async fn run_lengths(
+        &self,
+        schedule: &ScheduleName,
+        most: u32,
+    ) -> Result<Vec<Duration>, FlowError> {
+        let found = figures::run_lengths(&self.pool, schedule, most).await;
+        found.map_err(|trouble| trouble.of("read how long runs took"))
+    }
+
+    async fn figures(&self, now: DateTime<Utc>) -> Result<Figures, FlowError> {
+        let found = figures::figures(&self.pool, now).await;
+        found.map_err(|trouble| trouble.of("count runs"))
     }
 
     async fn backfill_place(

@@ -269,6 +269,7 @@ impl Session {
     pub(super) fn request(&self, sql: &str, params: Vec<Parameter>) -> QueryRequest {
         QueryRequest {
             transaction: None,
+            instant: None,
             sql: sql.to_owned(),
             params,
             caller: Caller::new(self.identity.clone(), "postgres").from(self.address),

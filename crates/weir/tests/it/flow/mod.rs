@@ -3,6 +3,7 @@
 
 mod crash;
 mod shop;
+mod steps;
 mod told;
 
 use serde_json::json;
