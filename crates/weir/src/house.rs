@@ -7,14 +7,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use weir_catalog::{Actor, Catalog, Upserted};
+use weir_catalog::{Actor, Catalog, SourceSettings, Upserted};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
+use weir_core::SourceName;
 use weir_core::config::Config;
 use weir_lake::Lake;
 use weir_query::{Engine, EngineOptions};
 use weir_serve::{Certificate, ServeOptions, Services};
 
 use crate::client::{Client, Running, local_url};
+use crate::extract::ExtractRoom;
 use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::flow::{FlowRoom, Working};
 use crate::postgres::Door;
@@ -32,6 +34,8 @@ pub(crate) struct House {
     config: Config,
     services: Services,
     flow: FlowRoom,
+    /// Holds the threads that rows are fetched on.
+    _extract: ExtractRoom,
 }
 
 /// A server that accepts connections.
@@ -96,6 +100,7 @@ impl House {
         if let Err(error) = engine.recover().await {
             tracing::error!(%error, "a publication that was cut off is not taken back; the next start tries again");
         }
+        let extract = ExtractRoom::open(&project, &lake, &catalog)?;
         let live = LiveEvents::new();
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
@@ -107,6 +112,7 @@ impl House {
             live,
             engine,
             runs: flow.runs(),
+            extracts: extract.extracts(),
             logins: Default::default(),
             setup: Default::default(),
         };
@@ -115,6 +121,7 @@ impl House {
             config,
             services,
             flow,
+            _extract: extract,
         })
     }
 
@@ -382,6 +389,17 @@ pub(crate) async fn apply_sources(project: &Project, catalog: &Catalog) -> Resul
         if done != Upserted::Unchanged {
             tracing::info!(source = %file.name, ?done, "took over the source's description");
         }
+    }
+    for file in project.fetched_files()? {
+        // Its schemas are a source's; events it takes none. What is wrong with the file is told to whoever
+        // syncs.
+        let Ok(name) = SourceName::new(&file.stem) else {
+            continue;
+        };
+        catalog
+            .upsert_source(&Actor::local(), &name, false, &SourceSettings::default())
+            .await
+            .explain_hinted(|| format!("cannot store source `{name}`"))?;
     }
     Ok(())
 }

@@ -8,12 +8,15 @@ mod doctor;
 mod grants;
 mod init;
 mod keys;
+mod load;
 mod rebuild;
 mod replay;
 mod roles;
 mod runs;
 mod schedule;
+mod source;
 mod sql;
+mod sync;
 mod tail;
 mod tokens;
 mod up;
@@ -96,6 +99,11 @@ enum Command {
     Rebuild(rebuild::Args),
     Replay(replay::Args),
     Runs(runs::Args),
+    Source(source::Args),
+    Sync(sync::Args),
+    State(sync::StateArgs),
+    Undo(sync::UndoArgs),
+    Load(load::Args),
     Schedule(schedule::Args),
     Doctor(doctor::Args),
     #[command(flatten)]
@@ -132,6 +140,11 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Runs(args) => args.run(&global, ui).await,
+            Command::Source(args) => args.run(&global, ui).await,
+            Command::Sync(args) => args.run(&global, ui).await,
+            Command::State(args) => args.run(&global, ui).await,
+            Command::Undo(args) => args.run(&global, ui).await,
+            Command::Load(args) => args.run(&global, ui).await,
             Command::Schedule(args) => args.run(&global, ui).await,
             Command::Doctor(args) => args.run(&global, ui).await,
             Command::Model(command) => Box::pin(command.run(&global, ui)).await,

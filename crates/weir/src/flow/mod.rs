@@ -7,7 +7,7 @@ mod alerts;
 mod assets;
 mod code;
 mod desk;
-mod file;
+pub(crate) mod file;
 mod follow;
 mod mail;
 mod plan;
