@@ -25,6 +25,7 @@ pub use progress::{Progress, Shown};
 pub use room::{Extracts, Listed, Running, SourceFiles, Turn};
 pub use singer::{Offered, SourceFolder, expand};
 pub use spec::{
-    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
+    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,
+    StreamRules,
 };
 pub use sync::{Loading, PlannedStream};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -89,8 +90,10 @@ impl Running {
     pub async fn ended(&mut self) -> Result<(), ExtractError> {
         match (&mut self.task).await {
             Ok(done) => done,
-            Err(_) => Err(ExtractError::new(ExtractErrorKind::Busy, "the sync was interrupted")
-                .hint("run it again: it goes on where its last commit ended")),
+            Err(_) => Err(
+                ExtractError::new(ExtractErrorKind::Busy, "the sync was interrupted")
+                    .hint("run it again: it goes on where its last commit ended"),
+            ),
         }
     }
 }
@@ -127,13 +130,22 @@ impl Extracts {
                 source: name,
                 kind: spec.as_ref().ok().map(SourceSpec::kind_name),
                 tables,
-                problem: spec.err().map(|error| match std::error::Error::source(&error) {
-                    Some(cause) => cause.to_string(),
-                    None => error.to_string(),
-                }),
+                problem: spec
+                    .err()
+                    .map(|error| match std::error::Error::source(&error) {
+                        Some(cause) => cause.to_string(),
+                        None => error.to_string(),
+                    }),
             });
         }
         Ok(listed)
+    }
+
+    /// Returns the sources that are synced by themselves, and how often.
+    pub fn timed(&self) -> Result<Vec<(String, Duration)>, ExtractError> {
+        let sources = self.inner.files.sources()?.into_iter();
+        let timed = sources.filter_map(|(name, spec)| Some((name, spec.ok()?.every?)));
+        Ok(timed.collect())
     }
 
     /// Asks a source what it offers.
@@ -146,11 +158,18 @@ impl Extracts {
             source.discover(&run, &Progress::default()).await
         };
         let task = self.inner.threads.spawn(work);
-        task.await.map_err(|_| ExtractError::new(ExtractErrorKind::Busy, "the question was interrupted"))?
+        task.await.map_err(|_| {
+            ExtractError::new(ExtractErrorKind::Busy, "the question was interrupted")
+        })?
     }
 
     /// Starts a sync.
-    pub fn sync(&self, name: &str, streams: Vec<String>, full_refresh: bool) -> Result<Running, ExtractError> {
+    pub fn sync(
+        &self,
+        name: &str,
+        streams: Vec<String>,
+        full_refresh: bool,
+    ) -> Result<Running, ExtractError> {
         let source = self.source(name)?;
         let turn = self.turn(name)?;
         let options = SyncOptions {
@@ -215,7 +234,9 @@ impl Extracts {
             return Err(unknown());
         }
         let names = targets.iter().map(|(name, _)| name.clone()).collect();
-        destination.restore(&source, &format!("{}-undo", run_id(name)), targets).await?;
+        destination
+            .restore(&source, &format!("{}-undo", run_id(name)), targets)
+            .await?;
         Ok(names)
     }
 
@@ -267,18 +288,48 @@ fn run_id(source: &str) -> String {
 /// Returns the version of a table before a sync, or that it was not there; none where the sync did not touch
 /// it. Fails when later syncs rest on its rows.
 fn before(history: &[TableHistory], run: &str) -> Result<Option<Option<u64>>, ExtractError> {
+    let standing = standing(history);
     let is_of = |commit: &&TableHistory| commit.run.as_deref() == Some(run);
-    let Some(newest) = history.iter().filter(is_of).map(|c| c.version).max() else {
+    let of_run = || {
+        standing
+            .iter()
+            .copied()
+            .filter(is_of)
+            .map(|commit| commit.version)
+    };
+    let (Some(newest), Some(oldest)) = (of_run().max(), of_run().min()) else {
         return Ok(None);
     };
-    let later = history.iter().find(|c| c.version > newest && c.run.is_some());
+    let later = standing
+        .iter()
+        .find(|c| c.version > newest && c.run.is_some());
     if let Some(later) = later.and_then(|commit| commit.run.as_deref()) {
         let message = format!("sync `{later}` came after `{run}`, and rests on its rows");
-        return Err(ExtractError::new(ExtractErrorKind::Busy, message)
-            .hint(format!("take the later one back first: weir undo sync {later}")));
+        return Err(
+            ExtractError::new(ExtractErrorKind::Busy, message).hint(format!(
+                "take the later one back first: weir undo sync {later}"
+            )),
+        );
     }
-    let oldest = history.iter().filter(is_of).map(|c| c.version).min().unwrap_or(newest);
     Ok(Some(oldest.checked_sub(1)))
+}
+
+/// Returns the versions that were not taken back since, newest first.
+fn standing(history: &[TableHistory]) -> Vec<&TableHistory> {
+    let mut standing = Vec::with_capacity(history.len());
+    // Versions above this one were taken back.
+    let mut top = u64::MAX;
+    for commit in history {
+        if commit.version > top {
+            continue;
+        }
+        match commit.restores {
+            Some(Some(version)) => top = version,
+            Some(None) => break,
+            None => standing.push(commit),
+        }
+    }
+    standing
 }
 
 #[cfg(test)]
@@ -289,15 +340,36 @@ mod tests {
         TableHistory {
             version,
             run: run.map(str::to_owned),
+            restores: None,
         }
     }
 
     #[test]
     fn a_sync_is_taken_back_to_the_version_before_its_first_commit() {
-        let history = [commit(4, None), commit(3, Some("b")), commit(2, Some("b")), commit(1, Some("a")), commit(0, Some("a"))];
+        let history = [
+            commit(4, None),
+            commit(3, Some("b")),
+            commit(2, Some("b")),
+            commit(1, Some("a")),
+            commit(0, Some("a")),
+        ];
         assert_eq!(before(&history, "b").unwrap(), Some(Some(1)));
         assert_eq!(before(&history, "c").unwrap(), None);
-        assert!(before(&history, "a").unwrap_err().to_string().contains("`b` came after `a`"));
+        assert!(
+            before(&history, "a")
+                .unwrap_err()
+                .to_string()
+                .contains("`b` came after `a`")
+        );
         assert_eq!(before(&history[3..], "a").unwrap(), Some(None));
+        // What was taken back is not in the way.
+        let undo = TableHistory {
+            version: 5,
+            run: None,
+            restores: Some(Some(1)),
+        };
+        let history = [&[undo], &history[..]].concat();
+        assert_eq!(before(&history, "b").unwrap(), None);
+        assert_eq!(before(&history, "a").unwrap(), Some(None));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use weir_core::SourceName;
@@ -16,6 +17,8 @@ pub struct SourceSpec {
     pub streams: BTreeMap<String, StreamRules>,
     /// What happens when the source's columns change, where a stream has no rule of its own.
     pub schema_changes: SchemaChanges,
+    /// How long after the beginning of one sync the next begins; none for syncs only when asked for.
+    pub every: Option<Duration>,
     /// What values are hashed with.
     pub hash_key: Option<Secret>,
 }
@@ -84,6 +87,8 @@ pub struct StreamRules {
     pub hash: Vec<String>,
     /// New names by old ones.
     pub rename: BTreeMap<String, String>,
+    /// The columns by which rows are told apart, where the source does not say or says it wrongly.
+    pub key: Vec<String>,
     pub replication: Option<Replication>,
     /// The column by which new rows are known.
     pub replication_key: Option<String>,

@@ -46,15 +46,22 @@ pub struct PlannedStream {
 
 impl Source {
     /// Returns what the source offers, and what a sync would take of it.
-    pub(crate) async fn discover(&self, run: &str, progress: &Progress) -> Result<Vec<PlannedStream>, ExtractError> {
+    pub(crate) async fn discover(
+        &self,
+        run: &str,
+        progress: &Progress,
+    ) -> Result<Vec<PlannedStream>, ExtractError> {
         let standing = self.destination.standing(&self.spec.name).await?;
         let offered = match &self.spec.kind {
             SourceKind::Singer(singer) => {
-                let tap = Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
+                let tap =
+                    Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
                 tap.discover(run).await?.1
             }
             SourceKind::Postgres(postgres) => {
-                Database::new(&self.spec, postgres, progress.clone()).discover().await?
+                Database::new(&self.spec, postgres, progress.clone())
+                    .discover()
+                    .await?
             }
         };
         let planned = offered.into_iter().map(|offered| {
@@ -69,7 +76,11 @@ impl Source {
     }
 
     /// Reads what is new.
-    pub(crate) async fn sync(&self, options: SyncOptions, progress: &Progress) -> Result<(), ExtractError> {
+    pub(crate) async fn sync(
+        &self,
+        options: SyncOptions,
+        progress: &Progress,
+    ) -> Result<(), ExtractError> {
         let rules = LoadRules::of(&self.spec)?;
         let session = Session::begin(
             self.destination.clone(),
@@ -81,7 +92,8 @@ impl Source {
         .await?;
         match &self.spec.kind {
             SourceKind::Singer(singer) => {
-                let tap = Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
+                let tap =
+                    Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
                 let work = Work {
                     streams: options.streams,
                     refresh: options.full_refresh,
@@ -92,14 +104,19 @@ impl Source {
             }
             SourceKind::Postgres(postgres) => {
                 let database = Database::new(&self.spec, postgres, progress.clone());
-                database.sync(session, &options.streams, options.full_refresh).await
+                database
+                    .sync(session, &options.streams, options.full_refresh)
+                    .await
             }
         }
     }
 }
 
 /// Returns where a source is to be read on from; null for the beginning.
-pub(crate) async fn state(destination: &Arc<dyn Destination>, source: &SourceName) -> Result<Value, ExtractError> {
+pub(crate) async fn state(
+    destination: &Arc<dyn Destination>,
+    source: &SourceName,
+) -> Result<Value, ExtractError> {
     let session = bare(destination, source, "state").await?;
     Ok(session.state().clone())
 }
@@ -121,7 +138,14 @@ async fn bare(
 ) -> Result<Session, ExtractError> {
     let (destination, source) = (destination.clone(), source.clone());
     let rules = LoadRules::default();
-    Session::begin(destination, source, run.to_owned(), rules, Progress::default()).await
+    Session::begin(
+        destination,
+        source,
+        run.to_owned(),
+        rules,
+        Progress::default(),
+    )
+    .await
 }
 
 /// A Singer target: takes the messages of a tap that somebody else runs.

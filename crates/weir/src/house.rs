@@ -34,8 +34,7 @@ pub(crate) struct House {
     config: Config,
     services: Services,
     flow: FlowRoom,
-    /// Holds the threads that rows are fetched on.
-    _extract: ExtractRoom,
+    extract: ExtractRoom,
 }
 
 /// A server that accepts connections.
@@ -121,7 +120,7 @@ impl House {
             config,
             services,
             flow,
-            _extract: extract,
+            extract,
         })
     }
 
@@ -238,6 +237,7 @@ impl Serving {
 
     /// Starts to run what the project has scheduled. A server is worth having without.
     pub(crate) async fn run_schedules(&mut self, ui: &Ui) {
+        self.house.extract.follow(self.shutdown.clone());
         if let Err(failure) = self.try_run_schedules().await {
             tracing::error!(error = failure.text(), "nothing runs by schedules");
             ui.warn(format!("nothing runs by schedules: {}", failure.text()));

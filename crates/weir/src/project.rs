@@ -181,7 +181,9 @@ impl Project {
         for path in paths {
             let text = std::fs::read_to_string(&path)
                 .explain(|| format!("cannot read `{}`", path.display()))?;
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
             files.push(ReadFile {
                 file: shortened(&path),
                 stem: stem.unwrap_or_default(),

@@ -129,7 +129,10 @@ impl ColumnBuilder {
             (Builder::Boolean(b), _) if raw == "0" || raw == "1" => b.append_value(raw == "1"),
             (_, b'{' | b'[') => return Err("a structure where the column holds one value"),
             (Builder::Integer(b), b't' | b'f') => b.append_value(i64::from(raw == "true")),
-            (Builder::Integer(_) | Builder::Double(_) | Builder::Decimal(_), b'-' | b'0'..=b'9') => {
+            (
+                Builder::Integer(_) | Builder::Double(_) | Builder::Decimal(_),
+                b'-' | b'0'..=b'9',
+            ) => {
                 return self.text(raw);
             }
             _ => return Err("a value of another type than the column"),
@@ -247,7 +250,11 @@ fn decimal(text: &str, scale: u8) -> Result<i128, Unfit> {
     if kept.len() + zeros > usize::from(DIGITS) {
         return Err(too_long);
     }
-    let mut units: i128 = if kept.is_empty() { 0 } else { kept.parse().map_err(|_| too_long)? };
+    let mut units: i128 = if kept.is_empty() {
+        0
+    } else {
+        kept.parse().map_err(|_| too_long)?
+    };
     units *= 10_i128.pow(zeros as u32);
     Ok(if negative { -units } else { units })
 }

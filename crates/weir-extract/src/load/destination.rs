@@ -47,6 +47,8 @@ pub struct TableHistory {
     pub version: u64,
     /// The sync it is of; none for a version that changed no rows, or took some back.
     pub run: Option<String>,
+    /// The version whose rows it gives back, or that there was no table; none for any other commit.
+    pub restores: Option<Option<u64>>,
 }
 
 /// Where the rows of sources go: tables `raw_<source>.<stream>`, each a changelog.
@@ -72,7 +74,11 @@ pub trait Destination: Send + Sync {
     ) -> Result<Vec<(String, u64)>, ExtractError>;
 
     /// Returns the versions of a table, newest first.
-    async fn history(&self, source: &SourceName, table: &str) -> Result<Vec<TableHistory>, ExtractError>;
+    async fn history(
+        &self,
+        source: &SourceName,
+        table: &str,
+    ) -> Result<Vec<TableHistory>, ExtractError>;
 
     /// Gives tables the rows, columns and entries of an older version back, as one commit of `run`; none
     /// for tables that were not there.

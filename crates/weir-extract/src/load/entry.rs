@@ -35,7 +35,10 @@ impl Entries {
         let mut entries = BTreeMap::new();
         for table in tables {
             let entry = serde_json::from_str(&table.entry).map_err(|error| {
-                let message = format!("what `{}` remembers of its source cannot be read", table.name);
+                let message = format!(
+                    "what `{}` remembers of its source cannot be read",
+                    table.name
+                );
                 ExtractError::new(ExtractErrorKind::Destination, message).because(error)
             })?;
             entries.insert(table.name.clone(), entry);
@@ -51,14 +54,18 @@ impl Entries {
     /// Returns the last commit whose rows are covered, and the state that covers them.
     pub(super) fn covered(&self) -> (u64, Value) {
         let newest = self.0.values().max_by_key(|entry| entry.covered);
-        newest.map_or((0, Value::Null), |entry| (entry.covered, entry.state.clone()))
+        newest.map_or((0, Value::Null), |entry| {
+            (entry.covered, entry.state.clone())
+        })
     }
 
     /// Returns the tables with rows that no state covers, and the versions before these.
     pub(super) fn uncovered(&self) -> Vec<(String, Option<u64>)> {
         let (covered, _) = self.covered();
         let ahead = self.0.iter().filter(|(_, entry)| entry.commit > covered);
-        ahead.map(|(name, entry)| (name.clone(), entry.before)).collect()
+        ahead
+            .map(|(name, entry)| (name.clone(), entry.before))
+            .collect()
     }
 }
 

@@ -67,10 +67,7 @@ fn read(text: &str) -> Option<Written> {
     })
 }
 
-fn digits<T: std::str::FromStr>(
-    text: &str,
-    length: std::ops::RangeInclusive<usize>,
-) -> Option<T> {
+fn digits<T: std::str::FromStr>(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<T> {
     let fits = length.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     fits.then(|| text.parse().ok())?
 }
@@ -140,15 +137,26 @@ mod tests {
         }
         assert_eq!(instant("1970-01-01 00:00:00.1234567Z"), Some(123_456));
         assert_eq!(local("1970-01-01 00:00:01+05"), Some(1_000_000));
-        assert_eq!(instant("0044-03-15 00:00:00+00 BC").map(|t| t < 0), Some(true));
+        assert_eq!(
+            instant("0044-03-15 00:00:00+00 BC").map(|t| t < 0),
+            Some(true)
+        );
         assert_eq!(instant("1970-01-01T24:00:00Z"), Some(MICROS_A_DAY));
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "infinity", "2024", "2024-13-01", "2024-02-30", "2024-01-01T25:00:00Z",
-            "2024-01-01T00:00:00+99:00", "2024-01-01T00:00:00.x", "today", "é-01-01",
+            "",
+            "infinity",
+            "2024",
+            "2024-13-01",
+            "2024-02-30",
+            "2024-01-01T25:00:00Z",
+            "2024-01-01T00:00:00+99:00",
+            "2024-01-01T00:00:00.x",
+            "today",
+            "é-01-01",
         ] {
             assert_eq!(instant(text), None, "{text}");
         }

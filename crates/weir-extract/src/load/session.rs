@@ -38,12 +38,16 @@ impl LoadRules {
     pub(crate) fn of(spec: &SourceSpec) -> Result<Self, ExtractError> {
         let hashes = spec.streams.values().any(|rules| !rules.hash.is_empty());
         if hashes && spec.hash_key.is_none() {
-            let message = format!("source `{}` hashes columns and has no `hash_key`", spec.name);
+            let message = format!(
+                "source `{}` hashes columns and has no `hash_key`",
+                spec.name
+            );
             return Err(ExtractError::new(ExtractErrorKind::Invalid, message).hint(
                 "add `hash_key: ${env:NAME}`: without a key, hashes of addresses and numbers are guessed",
             ));
         }
-        let own = |(name, rules): (&String, &StreamRules)| Some((name.clone(), rules.schema_changes?));
+        let own =
+            |(name, rules): (&String, &StreamRules)| Some((name.clone(), rules.schema_changes?));
         Ok(Self {
             streams: spec.streams.clone(),
             policies: spec.streams.iter().filter_map(own).collect(),
@@ -55,7 +59,7 @@ impl LoadRules {
         })
     }
 
-    fn rules(&self, stream: &str) -> StreamRules {
+    pub(crate) fn rules(&self, stream: &str) -> StreamRules {
         let own = self.streams.get(stream).or_else(|| self.streams.get("*"));
         own.cloned().unwrap_or_default()
     }
@@ -156,13 +160,20 @@ impl Session {
         let name = table_name(stream);
         if !self.tables.contains_key(stream) {
             if let Some(other) = self.tables.iter().find(|(_, table)| table.name == name) {
-                let message = format!("streams `{}` and `{stream}` have one table: `{name}`", other.0);
+                let message = format!(
+                    "streams `{}` and `{stream}` have one table: `{name}`",
+                    other.0
+                );
                 return Err(ExtractError::new(ExtractErrorKind::Invalid, message)
                     .hint("leave one of them out with `skip: true`"));
             }
             let standing = self.standing.get(&name).map(|table| &table.columns);
             let mut table = StreamTable::new(&name, standing, self.rules.hash_key);
-            table.next_position = self.entries.0.get(&name).map_or(0, |entry| entry.next_position);
+            table.next_position = self
+                .entries
+                .0
+                .get(&name)
+                .map_or(0, |entry| entry.next_position);
             self.tables.insert(stream.to_owned(), table);
         }
         let (rules, policy) = (self.rules.rules(stream), self.rules.policy(stream));
@@ -172,6 +183,11 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Returns the key that the rules give a stream; empty where they give none.
+    pub(crate) fn key_of(&self, stream: &str) -> Vec<String> {
+        self.rules.rules(stream).key
     }
 
     /// Returns a stream that was declared.
@@ -198,7 +214,8 @@ impl Session {
         self.beyond = false;
         self.marks.clear();
         for (name, table) in self.tables.iter().filter(|(_, table)| table.rows > 0) {
-            self.marks.insert(name.clone(), (table.rows, table.next_position));
+            self.marks
+                .insert(name.clone(), (table.rows, table.next_position));
         }
     }
 
@@ -219,7 +236,9 @@ impl Session {
     /// its state agree.
     pub(crate) async fn settle(&mut self) -> Result<bool, ExtractError> {
         let bytes: usize = self.tables.values().map(|table| table.bytes).sum();
-        let old = self.waiting_since.is_some_and(|since| since.elapsed() >= AGE);
+        let old = self
+            .waiting_since
+            .is_some_and(|since| since.elapsed() >= AGE);
         let covers = self.pending.is_some() && !self.beyond && !self.held;
         let due = bytes >= HARD_BYTES || (covers && (bytes >= SOFT_BYTES || old));
         if due {
@@ -241,7 +260,12 @@ impl Session {
             _ => self.state.clone(),
         };
         let moves = covers && (anyway || state != self.state);
-        let mut dirty: Vec<String> = self.tables.iter().filter(|(_, t)| t.is_dirty()).map(|(name, _)| name.clone()).collect();
+        let mut dirty: Vec<String> = self
+            .tables
+            .iter()
+            .filter(|(_, t)| t.is_dirty())
+            .map(|(name, _)| name.clone())
+            .collect();
         let has_rows = !dirty.is_empty();
         if dirty.is_empty() && !moves {
             self.waiting_since = None;
@@ -302,10 +326,16 @@ impl Session {
         Ok(())
     }
 
-    async fn hand_over(&mut self, number: u64, tables: Vec<TableCommit>) -> Result<(), ExtractError> {
+    async fn hand_over(
+        &mut self,
+        number: u64,
+        tables: Vec<TableCommit>,
+    ) -> Result<(), ExtractError> {
         fail_point!("extract-commit");
-        let columns: BTreeMap<String, _> =
-            tables.iter().map(|t| (t.name.clone(), t.columns.clone())).collect();
+        let columns: BTreeMap<String, _> = tables
+            .iter()
+            .map(|t| (t.name.clone(), t.columns.clone()))
+            .collect();
         let commit = Commit {
             run: self.run.clone(),
             number,
@@ -364,7 +394,11 @@ impl Session {
         let state = self.pending.take().unwrap_or_else(|| self.state.clone());
         self.cover(state);
         // Rows that earlier commits left uncovered are covered by the end, even if nothing came since.
-        let ahead = self.entries.0.values().any(|entry| entry.commit > self.covered);
+        let ahead = self
+            .entries
+            .0
+            .values()
+            .any(|entry| entry.commit > self.covered);
         self.commit_if(ahead).await?;
         Ok(self.state)
     }
@@ -372,7 +406,10 @@ impl Session {
     /// Sets where the source is read on from, and nothing else.
     pub(crate) async fn set_state(mut self, state: Value) -> Result<(), ExtractError> {
         if self.standing.is_empty() {
-            let message = format!("source `{}` has no tables yet, so it has no state", self.source);
+            let message = format!(
+                "source `{}` has no tables yet, so it has no state",
+                self.source
+            );
             return Err(ExtractError::new(ExtractErrorKind::NotFound, message)
                 .hint("run `weir sync` first"));
         }
@@ -382,7 +419,13 @@ impl Session {
 
 /// Returns the table of a stream.
 pub fn table_name(stream: &str) -> String {
-    let fits = |c: char| if c.is_control() || "/\\%. \"".contains(c) { '_' } else { c };
+    let fits = |c: char| {
+        if c.is_control() || "/\\%. \"".contains(c) {
+            '_'
+        } else {
+            c
+        }
+    };
     let name: String = stream.chars().map(fits).take(150).collect();
     let leading = name.trim_start_matches(['_', '.']);
     match leading.is_empty() {

@@ -112,7 +112,11 @@ pub(crate) struct StreamTable {
 
 impl StreamTable {
     /// Returns an empty table, or what goes to the table whose columns are `standing`.
-    pub(super) fn new(name: &str, standing: Option<&SchemaRef>, hash_key: Option<[u8; 32]>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        standing: Option<&SchemaRef>,
+        hash_key: Option<[u8; 32]>,
+    ) -> Self {
         let known = standing.map(|schema| schema.fields().iter()).into_iter();
         let columns = known
             .flatten()
@@ -172,16 +176,29 @@ impl StreamTable {
                 dropped,
             };
             if dropped && field.is_key {
-                return Err(self.wrong(format!("column `{}` is a part of its key and cannot be dropped", field.name)).hint("`hash` it instead"));
+                return Err(self
+                    .wrong(format!(
+                        "column `{}` is a part of its key and cannot be dropped",
+                        field.name
+                    ))
+                    .hint("`hash` it instead"));
             }
             if !dropped {
                 let wanted = Column {
                     name: column_name(rules.rename.get(&field.name).unwrap_or(&field.name)),
-                    column_type: if hashed { ColumnType::Text } else { field.column_type },
+                    column_type: if hashed {
+                        ColumnType::Text
+                    } else {
+                        field.column_type
+                    },
                     is_key: field.is_key,
                 };
-                let taken: Vec<usize> = placed.iter().filter_map(|f: &SourceField| f.column).collect();
-                source.column = self.place(&mut columns, wanted, &taken, is_new, policy, &mut changed)?;
+                let taken: Vec<usize> = placed
+                    .iter()
+                    .filter_map(|f: &SourceField| f.column)
+                    .collect();
+                source.column =
+                    self.place(&mut columns, wanted, &taken, is_new, policy, &mut changed)?;
             }
             placed.push(source);
         }
@@ -190,7 +207,11 @@ impl StreamTable {
             self.columns = columns;
             self.altered = true;
         }
-        self.places = placed.iter().enumerate().map(|(at, field)| (field.name.clone(), at)).collect();
+        self.places = placed
+            .iter()
+            .enumerate()
+            .map(|(at, field)| (field.name.clone(), at))
+            .collect();
         self.fields = placed;
         self.rules = rules.clone();
         if self.builders.len() != self.columns.len() || self.altered {
@@ -215,7 +236,9 @@ impl StreamTable {
     ) -> Result<Option<usize>, ExtractError> {
         let evolves = is_new || policy == SchemaChanges::Evolve;
         let same = |columns: &[Column], name: &str| {
-            columns.iter().position(|c| c.name.to_lowercase() == name.to_lowercase())
+            columns
+                .iter()
+                .position(|c| c.name.to_lowercase() == name.to_lowercase())
         };
         // Names that differ by case only are one to the open format.
         let mut number = 1;
@@ -246,7 +269,11 @@ impl StreamTable {
             );
             match (evolves, policy) {
                 (true, _) => {
-                    changed.push(format!("column `{}` becomes {}", column.name, joined.data_type()));
+                    changed.push(format!(
+                        "column `{}` becomes {}",
+                        column.name,
+                        joined.data_type()
+                    ));
                     column.column_type = joined;
                 }
                 (false, SchemaChanges::Freeze) => return Err(self.frozen(&what)),
@@ -273,7 +300,10 @@ impl StreamTable {
     }
 
     fn wrong(&self, why: String) -> ExtractError {
-        ExtractError::new(ExtractErrorKind::Invalid, format!("stream `{}`: {why}", self.name))
+        ExtractError::new(
+            ExtractErrorKind::Invalid,
+            format!("stream `{}`: {why}", self.name),
+        )
     }
 
     /// Returns the place of a declared field.
@@ -314,7 +344,10 @@ impl StreamTable {
             };
             let Some(column) = field.column else {
                 if !field.hashed && !matches!(cell, Cell::Null | Cell::Json("null")) {
-                    unfit.insert(field.name.clone(), misfit(*cell, "the table has no such column"));
+                    unfit.insert(
+                        field.name.clone(),
+                        misfit(*cell, "the table has no such column"),
+                    );
                 }
                 continue;
             };
@@ -341,7 +374,10 @@ impl StreamTable {
                 continue;
             }
             self.bytes += raw.len();
-            unfit.insert((*name).to_owned(), misfit(Cell::Json(raw), "the source did not declare it"));
+            unfit.insert(
+                (*name).to_owned(),
+                misfit(Cell::Json(raw), "the source did not declare it"),
+            );
         }
         self.operation.append_value(row.operation.as_str());
         let (position, ordinal) = row.position.unwrap_or((self.next_position, 0));
@@ -353,14 +389,20 @@ impl StreamTable {
             true => self.unfit.append_null(),
             false => self.unfit.append_value(Value::Object(unfit).to_string()),
         }
-        let names = row.unchanged.iter().filter_map(|at| self.fields.get(*at)?.column);
-        let names: Vec<&str> = names.map(|column| self.columns[column].name.as_str()).collect();
+        let names = row
+            .unchanged
+            .iter()
+            .filter_map(|at| self.fields.get(*at)?.column);
+        let names: Vec<&str> = names
+            .map(|column| self.columns[column].name.as_str())
+            .collect();
         match names.is_empty() {
             true => self.unchanged.append_null(),
             false => {
                 self.altered |= !self.partial;
                 self.partial = true;
-                self.unchanged.append_value(format!("\u{1f}{}\u{1f}", names.join("\u{1f}")));
+                self.unchanged
+                    .append_value(format!("\u{1f}{}\u{1f}", names.join("\u{1f}")));
             }
         }
         self.bytes += 64;
@@ -376,7 +418,9 @@ impl StreamTable {
     fn withholds(&self, name: &str) -> bool {
         let is_in = |list: &[String]| list.iter().any(|listed| listed == name);
         let rules = &self.rules;
-        is_in(&rules.drop) || is_in(&rules.hash) || !(rules.columns.is_empty() || is_in(&rules.columns))
+        is_in(&rules.drop)
+            || is_in(&rules.hash)
+            || !(rules.columns.is_empty() || is_in(&rules.columns))
     }
 
     /// Whether a commit has something to say about this table.
@@ -415,7 +459,10 @@ impl StreamTable {
             .iter()
             .map(|batch| conform(batch, &schema, run, loaded_at))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| self.wrong("its rows cannot be put together".into()).because(error))?;
+            .map_err(|error| {
+                self.wrong("its rows cannot be put together".into())
+                    .because(error)
+            })?;
         self.rows = 0;
         self.bytes = 0;
         self.altered = false;
@@ -472,8 +519,11 @@ impl StreamTable {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::new(Schema::new(fields));
-        let batch = RecordBatch::try_new_with_options(schema, arrays, &options)
-            .map_err(|error| self.wrong("its rows cannot be put together".into()).because(error))?;
+        let batch =
+            RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|error| {
+                self.wrong("its rows cannot be put together".into())
+                    .because(error)
+            })?;
         self.done.push(batch);
         Ok(())
     }
@@ -495,18 +545,23 @@ fn conform(
     loaded_at: i64,
 ) -> Result<RecordBatch, arrow::error::ArrowError> {
     let rows = batch.num_rows();
-    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
-        "weir_run" => Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(run, rows))) as ArrayRef),
-        "weir_loaded_at" => {
-            let times = TimestampMicrosecondArray::from_value(loaded_at, rows);
-            Ok(Arc::new(times.with_timezone("UTC")) as ArrayRef)
-        }
-        name => match batch.column_by_name(name) {
-            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
-            Some(column) => cast(column, field.data_type()),
-            None => Ok(new_null_array(field.data_type(), rows)),
-        },
-    });
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| match field.name().as_str() {
+            "weir_run" => Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                run, rows,
+            ))) as ArrayRef),
+            "weir_loaded_at" => {
+                let times = TimestampMicrosecondArray::from_value(loaded_at, rows);
+                Ok(Arc::new(times.with_timezone("UTC")) as ArrayRef)
+            }
+            name => match batch.column_by_name(name) {
+                Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+                Some(column) => cast(column, field.data_type()),
+                None => Ok(new_null_array(field.data_type(), rows)),
+            },
+        });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
@@ -515,7 +570,10 @@ fn conform(
 /// Returns a name that the open format and the columns of changes leave free.
 pub(crate) fn column_name(name: &str) -> String {
     let forbidden = |c: char| c.is_control() || " ,;{}()=".contains(c);
-    let mut name: String = name.chars().map(|c| if forbidden(c) { '_' } else { c }).collect();
+    let mut name: String = name
+        .chars()
+        .map(|c| if forbidden(c) { '_' } else { c })
+        .collect();
     if name.is_empty() {
         name.push('_');
     }

@@ -78,7 +78,9 @@ impl Changes {
                     };
                     // Rows from here on are of another version, and only those count.
                     if let Some(table) = into.stream(&followed.stream) {
-                        let version = table.active().map_or(position, |active| position.max(active + 1));
+                        let version = table
+                            .active()
+                            .map_or(position, |active| position.max(active + 1));
                         table.activate(version);
                     }
                 }
@@ -89,13 +91,16 @@ impl Changes {
     }
 
     fn position(&self) -> Result<i64, ExtractError> {
-        let commit = self.commit.ok_or_else(|| protocol("the log has a change outside a transaction"))?;
+        let commit = self
+            .commit
+            .ok_or_else(|| protocol("the log has a change outside a transaction"))?;
         i64::try_from(commit).map_err(|_| protocol("the log has an impossible position"))
     }
 
     fn followed(&self, relation: u32) -> Result<Option<&Followed>, ExtractError> {
         let known = self.relations.get(&relation);
-        let known = known.ok_or_else(|| protocol("the log has a change of a table it did not describe"))?;
+        let known =
+            known.ok_or_else(|| protocol("the log has a change of a table it did not describe"))?;
         Ok(known.as_ref())
     }
 
@@ -112,7 +117,11 @@ impl Changes {
             return Ok(());
         }
         let known = self.tables.get(&relation.id).is_some_and(|table| {
-            table.columns.iter().map(|c| &c.name).eq(relation.columns.iter().map(|c| &c.name))
+            table
+                .columns
+                .iter()
+                .map(|c| &c.name)
+                .eq(relation.columns.iter().map(|c| &c.name))
         });
         if !known {
             // Keys and the types below domains are not in the log.
@@ -134,7 +143,9 @@ impl Changes {
             fields.push(field);
         }
         if keys.is_empty() {
-            self.progress.note(format!("{stream}: its key is gone; its changes are no longer followed"));
+            self.progress.note(format!(
+                "{stream}: its key is gone; its changes are no longer followed"
+            ));
             self.relations.insert(relation.id, None);
             return Ok(());
         }
@@ -164,7 +175,9 @@ impl Changes {
         for (at, field) in tuple.iter().enumerate() {
             cells.push(match field {
                 Field::Null => Cell::Null,
-                Field::Text(text) => Cell::Bytes(text),
+                Field::Text(text) => Cell::Text(std::str::from_utf8(text).map_err(|_| {
+                    protocol(format!("a value of `{}` is not UTF-8", followed.stream))
+                })?),
                 Field::Unchanged => {
                     unchanged.push(at);
                     Cell::Null
@@ -198,7 +211,10 @@ impl Changes {
         let Some(old) = old else {
             return self.push(relation, Operation::Update, &new, into);
         };
-        let moved = followed.keys.iter().any(|at| old.tuple.get(*at) != new.get(*at));
+        let moved = followed
+            .keys
+            .iter()
+            .any(|at| old.tuple.get(*at) != new.get(*at));
         if old.whole {
             // What did not change came with the row as it was.
             for (field, old) in new.iter_mut().zip(&old.tuple) {
@@ -220,18 +236,31 @@ impl Changes {
 
 /// Asks the source for large values that a change of the key left out: they lie under the old key, and the
 /// row of the new one has none yet. A row that has changed since says so in a later change.
-async fn fetch(followed: &Followed, new: &mut Tuple, control: &mut Session) -> Result<(), ExtractError> {
+async fn fetch(
+    followed: &Followed,
+    new: &mut Tuple,
+    control: &mut Session,
+) -> Result<(), ExtractError> {
     let relation = &followed.relation;
-    let missing: Vec<usize> =
-        (0..new.len()).filter(|at| new[*at] == Field::Unchanged).collect();
-    let columns: Vec<String> = missing.iter().map(|at| quoted(&relation.columns[*at].name)).collect();
+    let missing: Vec<usize> = (0..new.len())
+        .filter(|at| new[*at] == Field::Unchanged)
+        .collect();
+    let columns: Vec<String> = missing
+        .iter()
+        .map(|at| quoted(&relation.columns[*at].name))
+        .collect();
     let mut conditions = Vec::new();
     for at in &followed.keys {
         let Some(Field::Text(text)) = new.get(*at) else {
             return Err(protocol("the log has a row without its key"));
         };
-        let text = std::str::from_utf8(text).map_err(|_| protocol("the log has a key that is not UTF-8"))?;
-        conditions.push(format!("{} = {}", quoted(&relation.columns[*at].name), literal(text)));
+        let text = std::str::from_utf8(text)
+            .map_err(|_| protocol("the log has a key that is not UTF-8"))?;
+        conditions.push(format!(
+            "{} = {}",
+            quoted(&relation.columns[*at].name),
+            literal(text)
+        ));
     }
     let sql = format!(
         "SELECT {} FROM {}.{} WHERE {}",

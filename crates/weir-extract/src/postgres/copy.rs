@@ -15,8 +15,16 @@ pub(super) async fn copy(
     (position, version): (i64, Option<i64>),
 ) -> Result<u64, ExtractError> {
     let stream = table.stream();
-    let columns: Vec<String> = table.columns.iter().map(|c| super::table::quoted(&c.name)).collect();
-    let sql = format!("COPY (SELECT {} FROM {}) TO STDOUT", columns.join(", "), table.quoted());
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|c| super::table::quoted(&c.name))
+        .collect();
+    let sql = format!(
+        "COPY (SELECT {} FROM {}) TO STDOUT",
+        columns.join(", "),
+        table.quoted()
+    );
     session.copy_out(&sql).await?;
     let mut rows = 0;
     while let Some(line) = session.copied().await? {
@@ -24,7 +32,10 @@ pub(super) async fn copy(
         let line = line.strip_suffix('\n').unwrap_or(line);
         let values: Vec<Option<Cow<'_, str>>> = line.split('\t').map(value).collect();
         if values.len() != columns.len() {
-            return Err(protocol(format!("a copied row of `{stream}` has {} values", values.len())));
+            return Err(protocol(format!(
+                "a copied row of `{stream}` has {} values",
+                values.len()
+            )));
         }
         let cells: Vec<Cell<'_>> = values
             .iter()

@@ -48,7 +48,11 @@ pub(crate) struct Database<'a> {
 }
 
 impl<'a> Database<'a> {
-    pub(crate) fn new(spec: &'a SourceSpec, postgres: &'a PostgresSpec, progress: Progress) -> Self {
+    pub(crate) fn new(
+        spec: &'a SourceSpec,
+        postgres: &'a PostgresSpec,
+        progress: Progress,
+    ) -> Self {
         Self {
             spec,
             postgres,
@@ -76,7 +80,11 @@ impl<'a> Database<'a> {
             },
             replication_key: None,
             key: table.keys().into_iter().map(str::to_owned).collect(),
-            columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            columns: table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .collect(),
         });
         Ok(offered.collect())
     }
@@ -132,8 +140,11 @@ impl<'a> Database<'a> {
         }
         tables.retain(|table| table.unfit.is_none());
         match tables.is_empty() {
-            true => Err(ExtractError::new(ExtractErrorKind::Invalid, "the database has no table that can be replicated")
-                .hint("tables need a primary key; `weir source discover` lists them")),
+            true => Err(ExtractError::new(
+                ExtractErrorKind::Invalid,
+                "the database has no table that can be replicated",
+            )
+            .hint("tables need a primary key; `weir source discover` lists them")),
             false => Ok(tables),
         }
     }
@@ -148,15 +159,23 @@ impl<'a> Database<'a> {
         if state.is_null() {
             return Ok(None);
         }
-        let again = format!("`weir sync {} --full-refresh` copies everything again; what is there stays until that is done", self.spec.name);
+        let again = format!(
+            "`weir sync {} --full-refresh` copies everything again; what is there stays until that is done",
+            self.spec.name
+        );
         let position: Position = serde_json::from_value(state.clone()).map_err(|error| {
-            ExtractError::new(ExtractErrorKind::Invalid, "the state of the source is not one of PostgreSQL")
-                .because(error)
-                .hint(&again)
+            ExtractError::new(
+                ExtractErrorKind::Invalid,
+                "the state of the source is not one of PostgreSQL",
+            )
+            .because(error)
+            .hint(&again)
         })?;
         let lost = |what: String| ExtractError::new(ExtractErrorKind::NotFound, what).hint(&again);
         if position.system != system {
-            return Err(lost("this is another PostgreSQL cluster than the one that was copied".into()));
+            return Err(lost(
+                "this is another PostgreSQL cluster than the one that was copied".into(),
+            ));
         }
         let sql = format!(
             "SELECT confirmed_flush_lsn, confirmed_flush_lsn > {}::pg_lsn, COALESCE(wal_status, ''), \
@@ -166,23 +185,34 @@ impl<'a> Database<'a> {
         );
         let rows = control.rows(&sql).await?;
         let Some(row) = rows.first() else {
-            return Err(lost(format!("the replication slot `{}` is gone", position.slot)));
+            return Err(lost(format!(
+                "the replication slot `{}` is gone",
+                position.slot
+            )));
         };
         let text = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
         if text(2) == "lost" {
-            return Err(lost(format!("the server has dropped the log that slot `{}` needs", position.slot)));
+            return Err(lost(format!(
+                "the server has dropped the log that slot `{}` needs",
+                position.slot
+            )));
         }
         if text(1) == "t" {
             return Err(lost(format!(
                 "the slot `{}` is at {}, ahead of the lake at {}: changes between them are gone",
-                position.slot, text(0), position.lsn
+                position.slot,
+                text(0),
+                position.lsn
             )));
         }
         Ok(Some(position))
     }
 
     fn same_tables(&self, state: &Position, taken: &BTreeSet<String>) -> Result<(), ExtractError> {
-        let new: Vec<&str> = taken.difference(&state.tables).map(String::as_str).collect();
+        let new: Vec<&str> = taken
+            .difference(&state.tables)
+            .map(String::as_str)
+            .collect();
         if new.is_empty() {
             return Ok(());
         }
@@ -205,12 +235,18 @@ impl<'a> Database<'a> {
         self.prepare(control, tables).await?;
         let mut maker = self.session(true).await?;
         let made = maker
-            .rows(&format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export')", quoted(slot)))
+            .rows(&format!(
+                "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput (SNAPSHOT 'export')",
+                quoted(slot)
+            ))
             .await;
         let made = match made {
             // Servers before 15 take the words in another order.
             Err(error) if error.kind() == ExtractErrorKind::Protocol => {
-                let old = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT", quoted(slot));
+                let old = format!(
+                    "CREATE_REPLICATION_SLOT {} LOGICAL pgoutput EXPORT_SNAPSHOT",
+                    quoted(slot)
+                );
                 maker.rows(&old).await?
             }
             made => made?,
@@ -266,7 +302,9 @@ impl<'a> Database<'a> {
         let slot = &self.postgres.slot;
         let names: Vec<String> = tables.iter().map(Table::quoted).collect();
         if !self.postgres.manage {
-            let message = format!("Weir may not make the replication slot and the publication `{slot}` there");
+            let message = format!(
+                "Weir may not make the replication slot and the publication `{slot}` there"
+            );
             return Err(ExtractError::new(ExtractErrorKind::Denied, message)
                 .hint("say `manage: true` in the source's file; they hold the server's log back until Weir has read it"));
         }
@@ -276,20 +314,31 @@ impl<'a> Database<'a> {
         if let Some(row) = held.first() {
             let is = |at: usize, word: &str| row.get(at).and_then(Option::as_deref) == Some(word);
             if is(0, "t") || !is(1, "pgoutput") || !is(2, "t") {
-                let message = format!("a replication slot `{slot}` is there already, and in use or not ours");
+                let message =
+                    format!("a replication slot `{slot}` is there already, and in use or not ours");
                 return Err(ExtractError::new(ExtractErrorKind::Busy, message)
                     .hint("stop who uses it, or name another `slot` in the source's file"));
             }
-            control.rows(&format!("SELECT pg_drop_replication_slot({})", literal(slot))).await?;
+            control
+                .rows(&format!(
+                    "SELECT pg_drop_replication_slot({})",
+                    literal(slot)
+                ))
+                .await?;
         }
         let publication = quoted(slot);
-        control.rows(&format!("DROP PUBLICATION IF EXISTS {publication}")).await?;
+        control
+            .rows(&format!("DROP PUBLICATION IF EXISTS {publication}"))
+            .await?;
         let options = match server_version(control).await? {
             130_000.. => " WITH (publish_via_partition_root = true)",
             _ => "",
         };
         control
-            .rows(&format!("CREATE PUBLICATION {publication} FOR TABLE {}{options}", names.join(", ")))
+            .rows(&format!(
+                "CREATE PUBLICATION {publication} FOR TABLE {}{options}",
+                names.join(", ")
+            ))
             .await?;
         Ok(())
     }
@@ -308,7 +357,9 @@ impl<'a> Database<'a> {
             into.declare(&table.stream(), &table.fields())?;
         }
         let target = control.rows("SELECT pg_current_wal_flush_lsn()").await?;
-        let target = target.first().and_then(|row| row.first().cloned().flatten());
+        let target = target
+            .first()
+            .and_then(|row| row.first().cloned().flatten());
         let target = lsn_number(&target.unwrap_or_default())? as u64;
         let mut log = self.session(true).await?;
         let begin = lsn_number(&state.lsn)? as u64;
@@ -328,7 +379,9 @@ impl<'a> Database<'a> {
             match waited {
                 Err(_) => log.confirm(reached, kept, true).await?,
                 Ok(streamed) => match streamed? {
-                    Streamed::End => return Err(protocol("the server ended the stream of changes")),
+                    Streamed::End => {
+                        return Err(protocol("the server ended the stream of changes"));
+                    }
                     Streamed::Alive { end, wants_answer } => {
                         if !changes.is_within() && end > reached {
                             // Nothing of ours is before it.
@@ -377,7 +430,10 @@ fn json(state: &Position) -> Value {
 fn lsn_number(text: &str) -> Result<i64, ExtractError> {
     let read = || {
         let (high, low) = text.split_once('/')?;
-        let (high, low) = (u32::from_str_radix(high, 16).ok()?, u32::from_str_radix(low, 16).ok()?);
+        let (high, low) = (
+            u32::from_str_radix(high, 16).ok()?,
+            u32::from_str_radix(low, 16).ok()?,
+        );
         i64::try_from(u64::from(high) << 32 | u64::from(low)).ok()
     };
     read().ok_or_else(|| protocol(format!("`{text}` is no place in a log")))
@@ -389,7 +445,11 @@ fn lsn_text(lsn: u64) -> String {
 
 async fn one(session: &mut Session, sql: &str) -> Result<String, ExtractError> {
     let rows = session.rows(sql).await?;
-    Ok(rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default())
+    Ok(rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().next().flatten())
+        .unwrap_or_default())
 }
 
 async fn system(session: &mut Session) -> Result<String, ExtractError> {
@@ -398,14 +458,18 @@ async fn system(session: &mut Session) -> Result<String, ExtractError> {
 
 async fn server_version(session: &mut Session) -> Result<u32, ExtractError> {
     let text = one(session, "SHOW server_version_num").await?;
-    text.parse().map_err(|_| protocol("the server has no version"))
+    text.parse()
+        .map_err(|_| protocol("the server has no version"))
 }
 
 /// Fails where the server does not write what replication needs.
 async fn require_log(session: &mut Session) -> Result<(), ExtractError> {
     let version = server_version(session).await?;
     if version < 120_000 {
-        let message = format!("this is PostgreSQL {}; replication of servers before 12 does not exist yet", version / 10_000);
+        let message = format!(
+            "this is PostgreSQL {}; replication of servers before 12 does not exist yet",
+            version / 10_000
+        );
         return Err(ExtractError::new(ExtractErrorKind::Unsupported, message)
             .hint("use a Singer tap, such as `meltanolabs-tap-postgres`"));
     }

@@ -17,10 +17,22 @@ pub(super) enum Change {
         end: u64,
     },
     Relation(Relation),
-    Insert { relation: u32, new: Tuple },
-    Update { relation: u32, old: Option<Old>, new: Tuple },
-    Delete { relation: u32, old: Old },
-    Truncate { relations: Vec<u32> },
+    Insert {
+        relation: u32,
+        new: Tuple,
+    },
+    Update {
+        relation: u32,
+        old: Option<Old>,
+        new: Tuple,
+    },
+    Delete {
+        relation: u32,
+        old: Old,
+    },
+    Truncate {
+        relations: Vec<u32>,
+    },
     /// Types, origins and messages, which change no rows.
     Other,
 }
@@ -66,7 +78,9 @@ pub(super) enum Field {
 pub(super) fn decode(mut message: Bytes) -> Result<Change, ExtractError> {
     let from = &mut message;
     Ok(match u8_of(from)? {
-        b'B' => Change::Begin { commit: u64_of(from)? },
+        b'B' => Change::Begin {
+            commit: u64_of(from)?,
+        },
         b'C' => {
             need(from, 9)?;
             from.advance(9);
@@ -76,7 +90,10 @@ pub(super) fn decode(mut message: Bytes) -> Result<Change, ExtractError> {
         b'I' => {
             let relation = u32_of(from)?;
             expect(from, b'N')?;
-            Change::Insert { relation, new: tuple(from)? }
+            Change::Insert {
+                relation,
+                new: tuple(from)?,
+            }
         }
         b'U' => {
             let relation = u32_of(from)?;
@@ -85,11 +102,18 @@ pub(super) fn decode(mut message: Bytes) -> Result<Change, ExtractError> {
                 kind @ (b'K' | b'O') => {
                     let tuple = tuple(from)?;
                     expect(from, b'N')?;
-                    Some(Old { tuple, whole: kind == b'O' })
+                    Some(Old {
+                        tuple,
+                        whole: kind == b'O',
+                    })
                 }
                 _ => return Err(broken()),
             };
-            Change::Update { relation, old, new: tuple(from)? }
+            Change::Update {
+                relation,
+                old,
+                new: tuple(from)?,
+            }
         }
         b'D' => {
             let relation = u32_of(from)?;
@@ -98,7 +122,13 @@ pub(super) fn decode(mut message: Bytes) -> Result<Change, ExtractError> {
                 b'O' => true,
                 _ => return Err(broken()),
             };
-            Change::Delete { relation, old: Old { tuple: tuple(from)?, whole } }
+            Change::Delete {
+                relation,
+                old: Old {
+                    tuple: tuple(from)?,
+                    whole,
+                },
+            }
         }
         b'T' => {
             let count = u32_of(from)?;
@@ -108,7 +138,9 @@ pub(super) fn decode(mut message: Bytes) -> Result<Change, ExtractError> {
         }
         b'Y' | b'O' | b'M' => Change::Other,
         kind => {
-            return Err(protocol(format!("the log has a message of an unknown kind, {kind}")));
+            return Err(protocol(format!(
+                "the log has a message of an unknown kind, {kind}"
+            )));
         }
     })
 }
@@ -127,7 +159,12 @@ fn relation(from: &mut Bytes) -> Result<Relation, ExtractError> {
             modifier: u32_of(from)? as i32,
         });
     }
-    Ok(Relation { id, schema, name, columns })
+    Ok(Relation {
+        id,
+        schema,
+        name,
+        columns,
+    })
 }
 
 fn tuple(from: &mut Bytes) -> Result<Tuple, ExtractError> {
@@ -216,7 +253,10 @@ mod tests {
             decode(bytes.freeze()).unwrap(),
             Change::Update {
                 relation: 7,
-                old: Some(Old { tuple: vec![text("1"), Field::Null], whole: false }),
+                old: Some(Old {
+                    tuple: vec![text("1"), Field::Null],
+                    whole: false
+                }),
                 new: vec![text("2"), Field::Unchanged],
             }
         );

@@ -15,9 +15,6 @@ pub(super) struct Table {
     pub(super) columns: Vec<TableColumn>,
     /// Why changes of its rows cannot be followed; none where they can.
     pub(super) unfit: Option<String>,
-    /// Pages, as the server last counted them.
-    pub(super) pages: u64,
-    pub(super) partitioned: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +69,7 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 /// Tables and partitioned tables that are no part of the server itself and no partition of another.
-const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relkind, c.relpages, c.relpersistence \
+const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relpersistence \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition \
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
@@ -99,15 +96,18 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractE
     let mut columns: BTreeMap<u32, Vec<TableColumn>> = BTreeMap::new();
     for row in session.rows(COLUMNS).await? {
         let [table, name, type_id, modifier, is_key] = texts(row)?;
-        columns.entry(number(&table)?).or_default().push(TableColumn {
-            name,
-            column_type: column_type(number(&type_id)?, modifier.parse().unwrap_or(-1)),
-            is_key: is_key == "t",
-        });
+        columns
+            .entry(number(&table)?)
+            .or_default()
+            .push(TableColumn {
+                name,
+                column_type: column_type(number(&type_id)?, modifier.parse().unwrap_or(-1)),
+                is_key: is_key == "t",
+            });
     }
     let mut tables = Vec::new();
     for row in session.rows(TABLES).await? {
-        let [id, schema, name, identity, kind, pages, persistence] = texts(row)?;
+        let [id, schema, name, identity, persistence] = texts(row)?;
         let id = number(&id)?;
         let columns = columns.remove(&id).unwrap_or_default();
         let unfit = match columns.iter().any(|column| column.is_key) {
@@ -122,8 +122,6 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractE
             name,
             columns,
             unfit,
-            pages: pages.parse().unwrap_or(0),
-            partitioned: kind == "p",
         });
     }
     Ok(tables)
@@ -160,11 +158,14 @@ fn numeric(modifier: i32) -> ColumnType {
 
 fn texts<const N: usize>(row: Vec<Option<String>>) -> Result<[String; N], ExtractError> {
     let texts: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
-    texts.try_into().map_err(|_| protocol("the server's catalog answers with other columns"))
+    texts
+        .try_into()
+        .map_err(|_| protocol("the server's catalog answers with other columns"))
 }
 
 fn number(text: &str) -> Result<u32, ExtractError> {
-    text.parse().map_err(|_| protocol("the server's catalog answers with no number"))
+    text.parse()
+        .map_err(|_| protocol("the server's catalog answers with no number"))
 }
 
 #[cfg(test)]

@@ -35,7 +35,11 @@ impl Session {
     pub(super) async fn open(url: &str, replication: bool) -> Result<Self, ExtractError> {
         let mut options = PostgresOptions::from_url(url).map_err(denied)?;
         let host = options.host.clone();
-        let near = host == "localhost" || host.starts_with('/') || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let near = host == "localhost"
+            || host.starts_with('/')
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback());
         if options.sslmode.is_none() && !near {
             // A password and all rows go over the network.
             options.sslmode = Some("require".into());
@@ -54,7 +58,9 @@ impl Session {
             options.startup.push((name.into(), value.into()));
         }
         if replication {
-            options.startup.push(("replication".into(), "database".into()));
+            options
+                .startup
+                .push(("replication".into(), "database".into()));
         }
         let stream = log_in(&options).await.map_err(denied)?;
         Ok(Self {
@@ -70,7 +76,8 @@ impl Session {
 
     async fn ask(&mut self, sql: &str) -> Result<(), ExtractError> {
         let mut message = BytesMut::new();
-        frontend::query(sql, &mut message).map_err(|error| protocol("a statement cannot be sent").because(error))?;
+        frontend::query(sql, &mut message)
+            .map_err(|error| protocol("a statement cannot be sent").because(error))?;
         self.send(&message).await
     }
 
@@ -79,7 +86,10 @@ impl Session {
         loop {
             while self.incoming.len() >= 5 {
                 let length = u32::from_be_bytes([
-                    self.incoming[1], self.incoming[2], self.incoming[3], self.incoming[4],
+                    self.incoming[1],
+                    self.incoming[2],
+                    self.incoming[3],
+                    self.incoming[4],
                 ]) as usize;
                 if !(4..=MESSAGE_BYTES).contains(&length) {
                     return Err(protocol("the server sent a message of impossible length"));
@@ -108,7 +118,10 @@ impl Session {
     }
 
     /// Runs statements; returns the rows of all of them as text.
-    pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, ExtractError> {
+    pub(super) async fn rows(
+        &mut self,
+        sql: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, ExtractError> {
         self.ask(sql).await?;
         let mut rows = Vec::new();
         loop {
@@ -188,7 +201,12 @@ impl Session {
     }
 
     /// Tells the server how far changes are kept: its log may go up to there.
-    pub(super) async fn confirm(&mut self, received: u64, kept: u64, ask: bool) -> Result<(), ExtractError> {
+    pub(super) async fn confirm(
+        &mut self,
+        received: u64,
+        kept: u64,
+        ask: bool,
+    ) -> Result<(), ExtractError> {
         let now = chrono::Utc::now().timestamp_micros() - EPOCH * 1_000_000;
         let mut message = BytesMut::with_capacity(39);
         message.put_u8(b'd');
@@ -235,9 +253,12 @@ fn row_of(mut row: Bytes) -> Result<Vec<Option<String>>, ExtractError> {
 }
 
 fn lost(error: std::io::Error) -> ExtractError {
-    ExtractError::new(ExtractErrorKind::Unreachable, "the connection to PostgreSQL broke")
-        .because(error)
-        .hint("sync again: it goes on where its last commit ended")
+    ExtractError::new(
+        ExtractErrorKind::Unreachable,
+        "the connection to PostgreSQL broke",
+    )
+    .because(error)
+    .hint("sync again: it goes on where its last commit ended")
 }
 
 fn denied(error: WarehouseError) -> ExtractError {
@@ -251,19 +272,28 @@ fn denied(error: WarehouseError) -> ExtractError {
         _ => "PostgreSQL cannot be reached",
     };
     let hint = match error.sqlstate.as_deref() {
-        Some("28P01" | "28000") => "check the user and password in the variable that `url` names, and pg_hba.conf",
+        Some("28P01" | "28000") => {
+            "check the user and password in the variable that `url` names, and pg_hba.conf"
+        }
         Some("3D000") => "check the database in the variable that `url` names",
-        Some("53300") => "the server has no free connection: raise `max_connections` or `max_wal_senders`",
+        Some("53300") => {
+            "the server has no free connection: raise `max_connections` or `max_wal_senders`"
+        }
         _ => "check the host and port in the variable that `url` names, and that the server runs",
     };
-    ExtractError::new(kind, message).because(error.message.clone()).hint(hint)
+    ExtractError::new(kind, message)
+        .because(error.message.clone())
+        .hint(hint)
 }
 
 /// Reads what the server says about an error.
 fn refusal(message: &[u8]) -> ExtractError {
     let mut sqlstate = String::new();
     let (mut said, mut detail, mut advice) = (String::new(), None, None);
-    for field in message.split(|byte| *byte == 0).filter(|field| field.len() > 1) {
+    for field in message
+        .split(|byte| *byte == 0)
+        .filter(|field| field.len() > 1)
+    {
         let text = String::from_utf8_lossy(&field[1..]).into_owned();
         match field[0] {
             b'C' => sqlstate = text,
@@ -274,12 +304,36 @@ fn refusal(message: &[u8]) -> ExtractError {
         }
     }
     let (kind, hint) = match sqlstate.as_str() {
-        "42501" => (ExtractErrorKind::Denied, Some("the user of `url` needs more rights: GRANT SELECT on the tables, and REPLICATION for itself")),
-        "55006" => (ExtractErrorKind::Busy, Some("another program reads this replication slot: stop it, or name another `slot`")),
-        "42704" => (ExtractErrorKind::NotFound, Some("the replication slot or publication is gone: `weir sync SOURCE --full-refresh` makes them anew")),
-        "53400" => (ExtractErrorKind::Denied, Some("all replication slots are in use: drop an unused one, or raise `max_replication_slots`")),
-        "55000" => (ExtractErrorKind::Denied, Some("the server does not allow it as it is set up: `wal_level` must be `logical`")),
-        "57P01" | "57P02" | "57P03" => (ExtractErrorKind::Unreachable, Some("the server is shutting down or starting: sync again")),
+        "42501" => (
+            ExtractErrorKind::Denied,
+            Some(
+                "the user of `url` needs more rights: GRANT SELECT on the tables, and REPLICATION for itself",
+            ),
+        ),
+        "55006" => (
+            ExtractErrorKind::Busy,
+            Some("another program reads this replication slot: stop it, or name another `slot`"),
+        ),
+        "42704" => (
+            ExtractErrorKind::NotFound,
+            Some(
+                "the replication slot or publication is gone: `weir sync SOURCE --full-refresh` makes them anew",
+            ),
+        ),
+        "53400" => (
+            ExtractErrorKind::Denied,
+            Some(
+                "all replication slots are in use: drop an unused one, or raise `max_replication_slots`",
+            ),
+        ),
+        "55000" => (
+            ExtractErrorKind::Denied,
+            Some("the server does not allow it as it is set up: `wal_level` must be `logical`"),
+        ),
+        "57P01" | "57P02" | "57P03" => (
+            ExtractErrorKind::Unreachable,
+            Some("the server is shutting down or starting: sync again"),
+        ),
         _ => (ExtractErrorKind::Protocol, None),
     };
     let cause = match detail {

@@ -41,7 +41,9 @@ pub fn expand(
                 ExtractError::new(ExtractErrorKind::Protocol, message).because(error)
             })?;
             if !record.trim().is_empty() {
-                each(&format!(r#"{{"type":"RECORD","stream":{stream},"record":{record}}}"#))?;
+                each(&format!(
+                    r#"{{"type":"RECORD","stream":{stream},"record":{record}}}"#
+                ))?;
             }
         }
     }

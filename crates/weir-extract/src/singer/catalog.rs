@@ -35,7 +35,9 @@ pub(super) fn select(catalog: &mut Value, spec: &SourceSpec) -> Result<Vec<Offer
 }
 
 fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+    map.get(key)
+        .and_then(Value::as_str)
+        .filter(|text| !text.is_empty())
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {
@@ -43,12 +45,21 @@ fn texts(value: Option<&Value>) -> Vec<String> {
     list.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn select_stream(stream: &mut Map<String, Value>, spec: &SourceSpec) -> Result<Offered, ExtractError> {
+fn select_stream(
+    stream: &mut Map<String, Value>,
+    spec: &SourceSpec,
+) -> Result<Offered, ExtractError> {
     let name = text(stream, "stream").or_else(|| text(stream, "tap_stream_id"));
-    let name = name.ok_or_else(|| protocol("a stream of the tap's catalog has no name"))?.to_owned();
+    let name = name
+        .ok_or_else(|| protocol("a stream of the tap's catalog has no name"))?
+        .to_owned();
     let taken = spec.takes(&name);
     let rules = spec.rules(&name);
-    let mut metadata: Vec<Value> = stream.get("metadata").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut metadata: Vec<Value> = stream
+        .get("metadata")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let columns: Vec<String> = stream
         .get("schema")
         .and_then(|schema| schema.get("properties"))
@@ -60,6 +71,10 @@ fn select_stream(stream: &mut Map<String, Value>, spec: &SourceSpec) -> Result<O
     if key.is_empty() {
         key = texts(own.get("table-key-properties"));
     }
+    if !rules.key.is_empty() {
+        key.clone_from(&rules.key);
+        own.insert("table-key-properties".into(), json!(key));
+    }
     let (replication, replication_key) = replication(stream, own, &rules);
     own.insert("selected".into(), taken.into());
     if !own.contains_key("forced-replication-method") {
@@ -70,9 +85,16 @@ fn select_stream(stream: &mut Map<String, Value>, spec: &SourceSpec) -> Result<O
     }
     for column in &columns {
         let is_key = key.contains(column) || replication_key.as_ref() == Some(column);
-        select_column(of(&mut metadata, &["properties", column]), column, &rules, taken, is_key);
+        select_column(
+            of(&mut metadata, &["properties", column]),
+            column,
+            &rules,
+            taken,
+            is_key,
+        );
     }
     stream.insert("metadata".into(), metadata.into());
+    stream.insert("key_properties".into(), json!(key));
     // Taps differ in which of the two they read.
     stream.insert("selected".into(), taken.into());
     stream.insert("replication_method".into(), replication.clone().into());
@@ -94,7 +116,9 @@ fn select_stream(stream: &mut Map<String, Value>, spec: &SourceSpec) -> Result<O
 
 /// Returns the metadata of a breadcrumb, new if there was none.
 fn of<'a>(metadata: &'a mut Vec<Value>, breadcrumb: &[&str]) -> &'a mut Map<String, Value> {
-    let at = metadata.iter().position(|entry| entry.get("breadcrumb") == Some(&json!(breadcrumb)));
+    let at = metadata
+        .iter()
+        .position(|entry| entry.get("breadcrumb") == Some(&json!(breadcrumb)));
     let at = at.unwrap_or_else(|| {
         metadata.push(json!({ "breadcrumb": breadcrumb, "metadata": {} }));
         metadata.len() - 1
@@ -123,7 +147,12 @@ fn replication(
         .or_else(|| texts(own.get("valid-replication-keys")).into_iter().next());
     let method = known(text(own, "forced-replication-method"))
         .or_else(|| rules.replication.map(|r| r.as_singer().to_owned()))
-        .or_else(|| rules.replication_key.as_ref().map(|_| Replication::Incremental.as_singer().to_owned()))
+        .or_else(|| {
+            rules
+                .replication_key
+                .as_ref()
+                .map(|_| Replication::Incremental.as_singer().to_owned())
+        })
         .or_else(|| known(text(stream, "replication_method")))
         .or_else(|| known(text(own, "replication-method")));
     let method = method.unwrap_or_else(|| {

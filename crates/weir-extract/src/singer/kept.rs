@@ -48,7 +48,12 @@ impl SourceFolder {
         let (path, text) = (self.kept_path(), serde_json::to_string(&kept)?);
         let part = path.with_extension("part");
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&part)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(part, path)

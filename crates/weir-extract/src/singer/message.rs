@@ -141,13 +141,22 @@ mod tests {
 
     #[test]
     fn messages_are_read_whatever_the_case_of_their_type() {
-        let Ok(Message::Record { stream, record, version }) =
-            read(r#"{"type":"record","stream":"a","record":{"n":1.50},"version":7,"x":{}}"#)
+        let Ok(Message::Record {
+            stream,
+            record,
+            version,
+        }) = read(r#"{"type":"record","stream":"a","record":{"n":1.50},"version":7,"x":{}}"#)
         else {
             panic!("no record");
         };
-        assert_eq!((stream.as_ref(), record.get(), version), ("a", "{\"n\":1.50}", Some(7)));
-        assert!(matches!(read(r#"{"type":"LOG","level":"info"}"#), Ok(Message::Other)));
+        assert_eq!(
+            (stream.as_ref(), record.get(), version),
+            ("a", "{\"n\":1.50}", Some(7))
+        );
+        assert!(matches!(
+            read(r#"{"type":"LOG","level":"info"}"#),
+            Ok(Message::Other)
+        ));
     }
 
     #[test]
@@ -156,11 +165,23 @@ mod tests {
             ("{", "it is not JSON"),
             ("[]", "it is no Singer message"),
             ("{}", "it has no `type`"),
-            (r#"{"type":"RECORD","stream":"a"}"#, "a RECORD message needs a `record`"),
-            (r#"{"type":"RECORD","record":{}}"#, "a RECORD message needs a `stream`"),
+            (
+                r#"{"type":"RECORD","stream":"a"}"#,
+                "a RECORD message needs a `record`",
+            ),
+            (
+                r#"{"type":"RECORD","record":{}}"#,
+                "a RECORD message needs a `stream`",
+            ),
             (r#"{"type":"STATE"}"#, "a STATE message needs a `value`"),
-            (r#"{"type":"SCHEMA","stream":"a"}"#, "a SCHEMA message needs a `schema`"),
-            (r#"{"type":"ACTIVATE_VERSION","stream":"a"}"#, "needs a `version`"),
+            (
+                r#"{"type":"SCHEMA","stream":"a"}"#,
+                "a SCHEMA message needs a `schema`",
+            ),
+            (
+                r#"{"type":"ACTIVATE_VERSION","stream":"a"}"#,
+                "needs a `version`",
+            ),
         ] {
             let error = read(line).unwrap_err();
             assert!(error.contains(wanted), "{line}: {error}");
@@ -169,7 +190,8 @@ mod tests {
 
     #[test]
     fn members_keep_their_text_and_order() {
-        let members: Members<'_> = serde_json::from_str(r#"{"b":1.0, "a\u0041": {"x": 1}}"#).unwrap();
+        let members: Members<'_> =
+            serde_json::from_str(r#"{"b":1.0, "a\u0041": {"x": 1}}"#).unwrap();
         let members: Vec<(&str, &str)> = members.0.iter().map(|(n, v)| (n.as_ref(), *v)).collect();
         assert_eq!(members, [("b", "1.0"), ("aA", r#"{"x": 1}"#)]);
     }

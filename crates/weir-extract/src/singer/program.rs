@@ -53,7 +53,10 @@ impl SourceFolder {
 }
 
 fn private_folder(path: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 /// Files of one run: the configuration among them, secrets and all.
@@ -64,7 +67,12 @@ impl RunFolder {
         use std::io::Write;
         let path = self.0.join(name);
         let mut options = std::fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path);
         let written = file.and_then(|mut file| file.write_all(value.to_string().as_bytes()));
         written.map_err(|error| {
             let message = format!("cannot write `{}`", path.display());
@@ -121,7 +129,11 @@ impl Program {
         }
         let mut secrets = Vec::new();
         texts(&Value::Object(spec.config.clone()), &mut secrets);
-        secrets.extend(spec.environment.values().map(|secret| secret.reveal().to_owned()));
+        secrets.extend(
+            spec.environment
+                .values()
+                .map(|secret| secret.reveal().to_owned()),
+        );
         secrets.retain(|text| text.len() >= 6);
         Ok(Self {
             path,
@@ -143,7 +155,11 @@ impl Program {
         command
             .args(arguments)
             .current_dir(&self.folder)
-            .envs(self.environment.iter().map(|(name, value)| (name, value.reveal())))
+            .envs(
+                self.environment
+                    .iter()
+                    .map(|(name, value)| (name, value.reveal())),
+            )
             .env("PYTHONUNBUFFERED", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -193,7 +209,11 @@ impl Program {
     pub(super) fn failed(&self, status: std::process::ExitStatus, said: &[String]) -> ExtractError {
         let message = format!("the tap `{}` failed: {status}", self.name);
         let error = ExtractError::new(ExtractErrorKind::Program, message);
-        let words: Vec<&str> = said.iter().map(String::as_str).filter(|l| !l.trim().is_empty()).collect();
+        let words: Vec<&str> = said
+            .iter()
+            .map(String::as_str)
+            .filter(|l| !l.trim().is_empty())
+            .collect();
         match words.is_empty() {
             true => error,
             false => error.because(words[words.len().saturating_sub(12)..].join("\n")),
@@ -204,7 +224,15 @@ impl Program {
 /// Returns texts of a configuration that a tap must not repeat in its messages: all of those that came
 /// from secrets are among them.
 fn texts(value: &Value, out: &mut Vec<String>) {
-    const SECRET: [&str; 7] = ["password", "secret", "token", "key", "credential", "auth", "url"];
+    const SECRET: [&str; 7] = [
+        "password",
+        "secret",
+        "token",
+        "key",
+        "credential",
+        "auth",
+        "url",
+    ];
     let Value::Object(map) = value else {
         return;
     };
@@ -222,9 +250,23 @@ fn texts(value: &Value, out: &mut Vec<String>) {
 fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().kill_on_drop(true);
-    for name in ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"]
-    {
+    for name in [
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    ] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
@@ -233,7 +275,11 @@ fn clean(program: &Path) -> Command {
 }
 
 /// Makes the source's private Python environment, unless it is there with the same packages.
-async fn install(own: &SourceFolder, packages: &[String], progress: &Progress) -> Result<(), ExtractError> {
+async fn install(
+    own: &SourceFolder,
+    packages: &[String],
+    progress: &Progress,
+) -> Result<(), ExtractError> {
     let venv = own.venv();
     let stamp = venv.join("weir-packages");
     let wanted = packages.join("\n");
@@ -254,14 +300,21 @@ async fn install(own: &SourceFolder, packages: &[String], progress: &Progress) -
     if has_uv {
         step("uv", &["venv".as_ref(), "--quiet".as_ref(), venv.as_ref()]).await?;
         let mut arguments: Vec<&std::ffi::OsStr> = vec![
-            "pip".as_ref(), "install".as_ref(), "--quiet".as_ref(), "--python".as_ref(), python.as_ref(),
+            "pip".as_ref(),
+            "install".as_ref(),
+            "--quiet".as_ref(),
+            "--python".as_ref(),
+            python.as_ref(),
         ];
         arguments.extend(packages.iter().map(std::ffi::OsStr::new));
         step("uv", &arguments).await?;
     } else {
         step("python3", &["-m".as_ref(), "venv".as_ref(), venv.as_ref()]).await?;
         let mut arguments: Vec<&std::ffi::OsStr> = vec![
-            "-m".as_ref(), "pip".as_ref(), "install".as_ref(), "--quiet".as_ref(),
+            "-m".as_ref(),
+            "pip".as_ref(),
+            "install".as_ref(),
+            "--quiet".as_ref(),
             "--disable-pip-version-check".as_ref(),
         ];
         arguments.extend(packages.iter().map(std::ffi::OsStr::new));
@@ -280,11 +333,18 @@ async fn step(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<(), Extra
         }
     }
     let output = command.args(arguments).stdin(Stdio::null()).output().await;
-    let said = arguments.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let said = arguments
+        .iter()
+        .map(|a| a.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
     let output = output.map_err(|error| {
-        ExtractError::new(ExtractErrorKind::Program, format!("cannot run `{program} {said}`"))
-            .because(error)
-            .hint("Python 3 with `venv` is needed: on Debian, `apt install python3-venv`")
+        ExtractError::new(
+            ExtractErrorKind::Program,
+            format!("cannot run `{program} {said}`"),
+        )
+        .because(error)
+        .hint("Python 3 with `venv` is needed: on Debian, `apt install python3-venv`")
     })?;
     if output.status.success() {
         return Ok(());
@@ -292,9 +352,12 @@ async fn step(program: &str, arguments: &[&std::ffi::OsStr]) -> Result<(), Extra
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().collect();
     let last = lines[lines.len().saturating_sub(8)..].join("\n");
-    Err(ExtractError::new(ExtractErrorKind::Program, format!("`{program} {said}` failed"))
-        .because(last)
-        .hint("check the names and versions of the packages in `pip:`"))
+    Err(ExtractError::new(
+        ExtractErrorKind::Program,
+        format!("`{program} {said}` failed"),
+    )
+    .because(last)
+    .hint("check the names and versions of the packages in `pip:`"))
 }
 
 /// Returns what a tap changed in its configuration, such as a token that it was given anew.
@@ -303,5 +366,8 @@ pub(super) fn rotated(before: &Map<String, Value>, path: &Path) -> Map<String, V
     let Ok(Value::Object(after)) = serde_json::from_str(&text) else {
         return Map::new();
     };
-    after.into_iter().filter(|(key, value)| before.get(key) != Some(value)).collect()
+    after
+        .into_iter()
+        .filter(|(key, value)| before.get(key) != Some(value))
+        .collect()
 }

@@ -28,9 +28,13 @@ pub(super) fn columns(schema: &Value, keys: &[String]) -> Result<Vec<Column>, St
         column.is_key = keys.contains(name);
         columns.push(column);
     }
-    let missing = keys.iter().find(|key| columns.iter().all(|c| c.name != **key));
+    let missing = keys
+        .iter()
+        .find(|key| columns.iter().all(|c| c.name != **key));
     match missing {
-        Some(key) => Err(format!("its key `{key}` is not among the properties of its schema")),
+        Some(key) => Err(format!(
+            "its key `{key}` is not among the properties of its schema"
+        )),
         None => Ok(columns),
     }
 }
@@ -70,7 +74,12 @@ fn collect(
         }
     }
     for key in ["anyOf", "oneOf", "allOf"] {
-        for option in property.get(key).and_then(Value::as_array).into_iter().flatten() {
+        for option in property
+            .get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             collect(option, definitions, found, depth + 1);
         }
     }
@@ -126,15 +135,36 @@ mod tests {
         for (property, wanted) in [
             (json!({"type": "integer"}), ColumnType::Integer),
             (json!({"type": ["null", "integer"]}), ColumnType::Integer),
-            (json!({"type": "integer", "maximum": 18446744073709551615_u64}), ColumnType::Decimal(0)),
-            (json!({"type": ["number", "null"], "multipleOf": 0.01}), ColumnType::Decimal(2)),
-            (json!({"type": "number", "multipleOf": 1e-38}), ColumnType::Double),
+            (
+                json!({"type": "integer", "maximum": 18446744073709551615_u64}),
+                ColumnType::Decimal(0),
+            ),
+            (
+                json!({"type": ["number", "null"], "multipleOf": 0.01}),
+                ColumnType::Decimal(2),
+            ),
+            (
+                json!({"type": "number", "multipleOf": 1e-38}),
+                ColumnType::Double,
+            ),
             (json!({"type": "number"}), ColumnType::Double),
-            (json!({"type": "string", "format": "date-time"}), ColumnType::Timestamp),
-            (json!({"type": "string", "format": "date"}), ColumnType::Date),
+            (
+                json!({"type": "string", "format": "date-time"}),
+                ColumnType::Timestamp,
+            ),
+            (
+                json!({"type": "string", "format": "date"}),
+                ColumnType::Date,
+            ),
             (json!({"type": ["string", "integer"]}), ColumnType::Text),
-            (json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}), ColumnType::Integer),
-            (json!({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string"}]}), ColumnType::Text),
+            (
+                json!({"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+                ColumnType::Integer,
+            ),
+            (
+                json!({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string"}]}),
+                ColumnType::Text,
+            ),
             (json!({"type": "object"}), ColumnType::Text),
             (json!({"type": "array", "items": {}}), ColumnType::Text),
             (json!({}), ColumnType::Text),
@@ -148,7 +178,11 @@ mod tests {
     fn keys_must_be_declared() {
         let schema = json!({"properties": {"id": {"type": "integer"}}});
         assert!(columns(&schema, &["id".into()]).unwrap()[0].is_key);
-        assert!(columns(&schema, &["uid".into()]).unwrap_err().contains("`uid`"));
+        assert!(
+            columns(&schema, &["uid".into()])
+                .unwrap_err()
+                .contains("`uid`")
+        );
         assert!(columns(&json!([]), &[]).is_err());
         assert!(columns(&json!({"properties": []}), &[]).is_err());
         assert!(columns(&json!({"properties": {"a": "b"}}), &[]).is_err());

@@ -64,17 +64,22 @@ impl<'a> Tap<'a> {
         self.progress.doing("asking the tap what it offers");
         let folder = self.program.run_folder(&format!("{run}-discover"))?;
         let config = folder.write("config.json", &Value::Object(self.config.clone()))?;
-        let arguments = [OsStr::new("--config"), config.as_os_str(), OsStr::new("--discover")];
+        let arguments = [
+            OsStr::new("--config"),
+            config.as_os_str(),
+            OsStr::new("--discover"),
+        ];
         let mut child = self.program.start(&arguments)?;
         let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(protocol("the tap has no output"));
         };
         let mut text = Vec::new();
-        let (read, said) =
-            tokio::join!(stdout.read_to_end(&mut text), self.program.listen(stderr));
+        let (read, said) = tokio::join!(stdout.read_to_end(&mut text), self.program.listen(stderr));
         let status = child.wait().await;
         self.keep_rotated(&config);
-        let status = read.and(status).map_err(|error| protocol("the tap's catalog cannot be read").because(error))?;
+        let status = read
+            .and(status)
+            .map_err(|error| protocol("the tap's catalog cannot be read").because(error))?;
         if !status.success() {
             return Err(self.program.failed(status, &said));
         }
@@ -160,7 +165,8 @@ impl<'a> Tap<'a> {
         let status = child.wait().await;
         self.keep_rotated(&config);
         read?;
-        let status = status.map_err(|error| protocol("the tap's end cannot be seen").because(error))?;
+        let status =
+            status.map_err(|error| protocol("the tap's end cannot be seen").because(error))?;
         match status.success() {
             true => Ok(()),
             false => Err(self.program.failed(status, &said)),
@@ -183,7 +189,9 @@ impl<'a> Tap<'a> {
     fn keep_rotated(&self, config: &std::path::Path) {
         let changed = rotated(&self.config, config);
         if !changed.is_empty() {
-            self.progress.note("the tap changed its configuration; the new values are kept for its next run");
+            self.progress.note(
+                "the tap changed its configuration; the new values are kept for its next run",
+            );
             if let Err(error) = self.own.keep(&self.singer.config, &changed) {
                 tracing::warn!(%error, "what a tap changed in its configuration cannot be kept");
             }
@@ -191,7 +199,10 @@ impl<'a> Tap<'a> {
     }
 }
 
-async fn read_lines(stdout: impl tokio::io::AsyncRead + Unpin, target: &mut Target) -> Result<(), ExtractError> {
+async fn read_lines(
+    stdout: impl tokio::io::AsyncRead + Unpin,
+    target: &mut Target,
+) -> Result<(), ExtractError> {
     let mut lines = BufReader::with_capacity(256 << 10, stdout);
     let mut line = Vec::new();
     let mut number = 0_u64;
@@ -202,10 +213,15 @@ async fn read_lines(stdout: impl tokio::io::AsyncRead + Unpin, target: &mut Targ
         let read = part.read_until(b'\n', &mut line).await;
         match read.map_err(|error| protocol("the tap's output cannot be read").because(error))? {
             0 => return Ok(()),
-            LINE_BYTES => return Err(protocol(format!("line {number} is longer than {LINE_BYTES} bytes"))),
+            LINE_BYTES => {
+                return Err(protocol(format!(
+                    "line {number} is longer than {LINE_BYTES} bytes"
+                )));
+            }
             _ => {}
         }
-        let text = std::str::from_utf8(&line).map_err(|_| protocol(format!("line {number} is not UTF-8")))?;
+        let text = std::str::from_utf8(&line)
+            .map_err(|_| protocol(format!("line {number} is not UTF-8")))?;
         let mut expanded = Vec::new();
         batch::expand(text, &mut |line| {
             expanded.push(line.to_owned());
@@ -219,7 +235,10 @@ async fn read_lines(stdout: impl tokio::io::AsyncRead + Unpin, target: &mut Targ
 
 /// Returns the streams to read.
 fn chosen(offered: &[Offered], named: &[String]) -> Result<BTreeSet<String>, ExtractError> {
-    if let Some(unknown) = named.iter().find(|name| offered.iter().all(|o| o.stream != **name)) {
+    if let Some(unknown) = named
+        .iter()
+        .find(|name| offered.iter().all(|o| o.stream != **name))
+    {
         let names: Vec<&str> = offered.iter().map(|o| o.stream.as_str()).collect();
         let hint = match weir_core::did_you_mean(unknown, &names) {
             Some(meant) => format!("did you mean `{meant}`?"),
@@ -229,12 +248,19 @@ fn chosen(offered: &[Offered], named: &[String]) -> Result<BTreeSet<String>, Ext
         return Err(ExtractError::new(ExtractErrorKind::NotFound, message).hint(hint));
     }
     let chosen: BTreeSet<String> = match named.is_empty() {
-        true => offered.iter().filter(|o| o.taken).map(|o| o.stream.clone()).collect(),
+        true => offered
+            .iter()
+            .filter(|o| o.taken)
+            .map(|o| o.stream.clone())
+            .collect(),
         false => named.iter().cloned().collect(),
     };
     match chosen.is_empty() {
-        true => Err(ExtractError::new(ExtractErrorKind::Invalid, "no stream of the source is taken")
-            .hint("`weir source discover` lists what it offers; name some under `streams:`")),
+        true => Err(ExtractError::new(
+            ExtractErrorKind::Invalid,
+            "no stream of the source is taken",
+        )
+        .hint("`weir source discover` lists what it offers; name some under `streams:`")),
         false => Ok(chosen),
     }
 }
@@ -244,7 +270,9 @@ fn narrow(catalog: &mut Value, chosen: &BTreeSet<String>) {
     let streams = catalog.get_mut("streams").and_then(Value::as_array_mut);
     for stream in streams.into_iter().flatten() {
         let name = stream.get("stream").or_else(|| stream.get("tap_stream_id"));
-        let taken = name.and_then(Value::as_str).is_some_and(|name| chosen.contains(name));
+        let taken = name
+            .and_then(Value::as_str)
+            .is_some_and(|name| chosen.contains(name));
         stream["selected"] = taken.into();
         let metadata = stream.get_mut("metadata").and_then(Value::as_array_mut);
         for entry in metadata.into_iter().flatten() {
@@ -280,7 +308,8 @@ fn keep_others(session: &mut Session, before: &Value, read: &BTreeSet<String>) {
         return;
     };
     for (stream, bookmark) in old.iter().filter(|(stream, _)| !read.contains(*stream)) {
-        new.entry(stream.clone()).or_insert_with(|| bookmark.clone());
+        new.entry(stream.clone())
+            .or_insert_with(|| bookmark.clone());
     }
     session.cover(state);
 }

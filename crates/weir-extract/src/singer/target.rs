@@ -56,11 +56,19 @@ impl Target {
         }
         let message = message::read(text).map_err(|why| self.wrong(&why))?;
         match message {
-            Message::Record { stream, record, version } => {
+            Message::Record {
+                stream,
+                record,
+                version,
+            } => {
                 self.record(&stream, record.get(), version)?;
                 self.session.settle().await
             }
-            Message::Schema { stream, schema, keys } => {
+            Message::Schema {
+                stream,
+                schema,
+                keys,
+            } => {
                 self.schema(&stream, &schema, keys)?;
                 Ok(false)
             }
@@ -110,7 +118,16 @@ impl Target {
         self.session.stop().await
     }
 
-    fn schema(&mut self, stream: &str, schema: &Value, keys: Vec<String>) -> Result<(), ExtractError> {
+    fn schema(
+        &mut self,
+        stream: &str,
+        schema: &Value,
+        keys: Vec<String>,
+    ) -> Result<(), ExtractError> {
+        let keys = match self.session.key_of(stream) {
+            own if own.is_empty() => keys,
+            own => own,
+        };
         let columns = schema::columns(schema, &keys)
             .map_err(|why| self.wrong(&format!("stream `{stream}`: {why}")))?;
         self.session.declare(stream, &columns)?;
@@ -129,7 +146,12 @@ impl Target {
         Ok(())
     }
 
-    fn record(&mut self, stream: &str, record: &str, version: Option<i64>) -> Result<(), ExtractError> {
+    fn record(
+        &mut self,
+        stream: &str,
+        record: &str,
+        version: Option<i64>,
+    ) -> Result<(), ExtractError> {
         let line = self.line;
         let wrong = |why: &str| at_line(line, why);
         let Some(known) = self.streams.get_mut(stream) else {
@@ -158,7 +180,9 @@ impl Target {
         for key in &known.keys {
             let cell = table.field(key).map(|at| cells[at]);
             if matches!(cell, None | Some(Cell::Null | Cell::Json("null"))) {
-                return Err(wrong(&format!("the record of stream `{stream}` has no value for its key `{key}`")));
+                return Err(wrong(&format!(
+                    "the record of stream `{stream}` has no value for its key `{key}`"
+                )));
             }
         }
         known.seen = version.or(known.seen);

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use weir_core::SourceName;
 use weir_extract::{
-    ACTIVE, CHANGE_COLUMNS, Commit, Destination, ExtractError, ExtractErrorKind, KEY, StandingTable,
-    TableHistory,
+    ACTIVE, CHANGE_COLUMNS, Commit, Destination, ExtractError, ExtractErrorKind, KEY,
+    StandingTable, TableHistory,
 };
 
 /// A table in one version.
@@ -21,6 +21,7 @@ struct Version {
     rows: Vec<RecordBatch>,
     entry: String,
     run: Option<String>,
+    restores: Option<Option<u64>>,
 }
 
 /// What a test lets go wrong.
@@ -126,7 +127,8 @@ impl Memory {
     /// Returns one column of the rows of now.
     pub(crate) fn values(&self, table: &str, column: &str) -> Vec<String> {
         let rows = self.current(table).into_iter();
-        rows.map(|row| row[column].clone().unwrap_or_else(|| "NULL".into())).collect()
+        rows.map(|row| row[column].clone().unwrap_or_else(|| "NULL".into()))
+            .collect()
     }
 
     fn strike(&self, after: bool) -> Result<(), ExtractError> {
@@ -141,7 +143,10 @@ impl Memory {
             return Ok(());
         }
         *self.fault.lock() = None;
-        Err(ExtractError::new(ExtractErrorKind::Destination, "the test's fault"))
+        Err(ExtractError::new(
+            ExtractErrorKind::Destination,
+            "the test's fault",
+        ))
     }
 }
 
@@ -161,7 +166,11 @@ impl Destination for Memory {
         Ok(standing.collect())
     }
 
-    async fn commit(&self, _: &SourceName, commit: Commit) -> Result<Vec<(String, u64)>, ExtractError> {
+    async fn commit(
+        &self,
+        _: &SourceName,
+        commit: Commit,
+    ) -> Result<Vec<(String, u64)>, ExtractError> {
         *self.commits.lock() += 1;
         self.strike(false)?;
         let mut done = Vec::new();
@@ -178,6 +187,7 @@ impl Destination for Memory {
                 rows,
                 entry: table.entry,
                 run: Some(commit.run.clone()),
+                restores: None,
             });
             done.push((table.name, versions.len() as u64 - 1));
         }
@@ -185,13 +195,18 @@ impl Destination for Memory {
         Ok(done)
     }
 
-    async fn history(&self, _: &SourceName, table: &str) -> Result<Vec<TableHistory>, ExtractError> {
+    async fn history(
+        &self,
+        _: &SourceName,
+        table: &str,
+    ) -> Result<Vec<TableHistory>, ExtractError> {
         let tables = self.tables.lock();
         let versions = tables.get(table).into_iter().flatten().enumerate();
         let mut history: Vec<TableHistory> = versions
             .map(|(at, version)| TableHistory {
                 version: at as u64,
                 run: version.run.clone(),
+                restores: version.restores,
             })
             .collect();
         history.reverse();
@@ -215,9 +230,11 @@ impl Destination for Memory {
                     rows: Vec::new(),
                     entry: String::new(),
                     run: None,
+                    restores: None,
                 },
             };
             old.run = None;
+            old.restores = Some(version);
             versions.push(old);
         }
         Ok(())

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use weir_core::SourceName;
 use weir_extract::{
-    Destination, ExtractError, Extracts, Replication, SchemaChanges, SingerSpec, SourceFiles, SourceKind,
-    SourceSpec, StreamRules,
+    Destination, ExtractError, Extracts, Replication, SchemaChanges, SingerSpec, SourceFiles,
+    SourceKind, SourceSpec, StreamRules,
 };
 
 use crate::memory::Memory;
@@ -38,6 +38,7 @@ fn source(dir: &Path, tap: &str, pip: &[&str], config: Value) -> SourceSpec {
         }),
         streams: BTreeMap::new(),
         schema_changes: SchemaChanges::Evolve,
+        every: None,
         hash_key: None,
     }
 }
@@ -45,7 +46,12 @@ fn source(dir: &Path, tap: &str, pip: &[&str], config: Value) -> SourceSpec {
 fn room(dir: &TempDir, memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
     let destination: Arc<dyn Destination> = memory.clone();
     let folder = dir.path().join("own");
-    Extracts::new(Box::new(Files(spec)), destination, folder, Handle::current())
+    Extracts::new(
+        Box::new(Files(spec)),
+        destination,
+        folder,
+        Handle::current(),
+    )
 }
 
 async fn sync(room: &Extracts) -> Result<(), String> {
@@ -82,13 +88,27 @@ fn scripted(dir: &Path, body: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tap_that_reads_files_of_lines_is_installed_and_read() {
     let (dir, memory) = (tempfile::tempdir().unwrap(), Memory::new());
-    let lines = (0..500).map(|n| format!("{}\n", json!({"id": n, "name": format!("n{n}"), "deep": {"a": [n]}})));
+    let lines = (0..500).map(|n| {
+        format!(
+            "{}\n",
+            json!({"id": n, "name": format!("n{n}"), "deep": {"a": [n]}})
+        )
+    });
     std::fs::write(dir.path().join("orders.jsonl"), lines.collect::<String>()).unwrap();
     let config = json!({"path": dir.path().join("orders.jsonl"), "files": [{"path": dir.path().join("orders.jsonl"), "keys": ["id"], "entity": "orders"}]});
-    let spec = source(dir.path(), "tap-jsonl", &["tap-jsonl==0.3.1"], config);
+    let mut spec = source(dir.path(), "tap-jsonl", &["tap-jsonl==0.3.1"], config);
+    // It names no key, and reads a file again whose time is that of its bookmark.
+    let rules = StreamRules {
+        key: vec!["id".into()],
+        ..StreamRules::default()
+    };
+    spec.streams.insert("jsonl".into(), rules);
     let room = room(&dir, &memory, spec);
     let streams = room.discover("shop").await.unwrap();
-    assert!(streams.iter().any(|stream| stream.offered.taken), "{streams:?}");
+    assert!(
+        streams.iter().any(|stream| stream.offered.taken),
+        "{streams:?}"
+    );
     let table = streams[0].table.split_once('.').unwrap().1.to_owned();
     for _ in 0..2 {
         sync(&room).await.unwrap();
@@ -98,20 +118,50 @@ async fn a_tap_that_reads_files_of_lines_is_installed_and_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tap_of_the_old_dialect_is_installed_and_read() {
+async fn a_tap_that_reads_a_database_is_installed_and_read() {
+    let postgres = weir_testkit::Postgres::start().await.unwrap();
+    postgres.create_database("shop").await.unwrap();
+    let run = async |sql: &str| postgres.ask("shop", sql).await.unwrap().unwrap();
+    run("CREATE TABLE orders (id bigint PRIMARY KEY, total numeric(10,2), at timestamptz, data jsonb); \
+         INSERT INTO orders SELECT n, n + 0.25, timestamptz '2024-01-01 00:00:00Z' + n * interval '1 second', \
+         jsonb_build_object('n', n) FROM generate_series(1, 300) n").await;
     let (dir, memory) = (tempfile::tempdir().unwrap(), Memory::new());
-    let schema = dir.path().join("schemas");
-    std::fs::create_dir(&schema).unwrap();
-    let stream = json!({"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}, "required": ["id", "name"]});
-    std::fs::write(schema.join("people.json"), stream.to_string()).unwrap();
-    let config = json!({"schema_dir": schema, "metadata_dir": schema, "object_definitions_dir": schema, "record_count": 20, "batch_size": 10});
-    let spec = source(dir.path(), "tap-test-data-generator", &["tap-test-data-generator==1.4.0"], config);
+    let config = json!({
+        "host": "127.0.0.1", "port": postgres.port(), "user": "postgres", "password": "any",
+        "database": "shop", "filter_schemas": ["public"],
+    });
+    let mut spec = source(
+        dir.path(),
+        "tap-postgres",
+        &["meltanolabs-tap-postgres==0.10.0"],
+        config,
+    );
+    let rules = StreamRules {
+        replication: Some(Replication::Incremental),
+        replication_key: Some("at".into()),
+        ..StreamRules::default()
+    };
+    spec.streams.insert("public-orders".into(), rules);
     let room = room(&dir, &memory, spec);
-    let streams = room.discover("shop").await.unwrap();
-    assert_eq!(streams.len(), 1, "{streams:?}");
     sync(&room).await.unwrap();
-    let table = streams[0].table.split_once('.').unwrap().1;
-    assert!(!memory.current(table).is_empty());
+    let table = "public-orders";
+    let row = memory
+        .current(table)
+        .into_iter()
+        .find(|row| row["id"].as_deref() == Some("7"))
+        .unwrap();
+    assert_eq!(row["total"].as_deref(), Some("7.25"), "{row:?}");
+    assert_eq!(row["at"].as_deref(), Some("2024-01-01T00:00:07Z"));
+    assert_eq!(memory.current(table).len(), 300);
+    run("INSERT INTO orders VALUES (301, 1, '2024-02-01', NULL); UPDATE orders SET total = 0, at = '2024-02-02' WHERE id = 1").await;
+    sync(&room).await.unwrap();
+    assert_eq!(memory.current(table).len(), 301);
+    // The rest was not read again, but for the row at the bookmark.
+    assert!(
+        memory.changes(table).len() <= 304,
+        "{}",
+        memory.changes(table).len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,17 +176,26 @@ async fn a_tap_that_dies_is_taken_up_where_its_last_state_was() {
              if n == 5 and at == 0:\n        print('cannot go on: ' + config['api_key'], file=sys.stderr); sys.exit(3)",
     );
     let mut spec = source(dir.path(), &tap, &[], json!({"api_key": "s3cret-key"}));
-    let rules = StreamRules { replication: Some(Replication::Incremental), replication_key: Some("id".into()), ..StreamRules::default() };
+    let rules = StreamRules {
+        replication: Some(Replication::Incremental),
+        replication_key: Some("id".into()),
+        ..StreamRules::default()
+    };
     spec.streams.insert("orders".into(), rules);
     let room = room(&dir, &memory, spec);
     let error = sync(&room).await.unwrap_err();
-    assert!(error.contains("failed: exit status: 3") && error.contains("cannot go on: ***"), "{error}");
+    assert!(
+        error.contains("failed: exit status: 3") && error.contains("cannot go on: ***"),
+        "{error}"
+    );
     assert!(!error.contains("s3cret"), "{error}");
     assert_eq!(memory.values("orders", "id"), ["0", "1", "2", "3"]);
     sync(&room).await.unwrap();
     assert_eq!(memory.changes("orders").len(), 10);
     // Nothing of the run's files is left, secrets among them.
-    let left: Vec<_> = std::fs::read_dir(dir.path().join("own/shop")).unwrap().collect();
+    let left: Vec<_> = std::fs::read_dir(dir.path().join("own/shop"))
+        .unwrap()
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -152,12 +211,21 @@ async fn rows_of_a_full_table_replace_those_before_once_all_have_come() {
          if n < 0: sys.exit(1)",
     );
     let mut spec = source(dir.path(), &tap, &[], json!({"count": count}));
-    let rules = StreamRules { drop: vec!["email".into()], ..StreamRules::default() };
+    let rules = StreamRules {
+        drop: vec!["email".into()],
+        ..StreamRules::default()
+    };
     spec.streams.insert("orders".into(), rules);
     let room = room(&dir, &memory, spec);
     sync(&room).await.unwrap();
     assert_eq!(memory.values("orders", "id"), ["0", "1", "2"]);
-    assert!(memory.columns("orders").unwrap().field_with_name("email").is_err());
+    assert!(
+        memory
+            .columns("orders")
+            .unwrap()
+            .field_with_name("email")
+            .is_err()
+    );
     std::fs::write(&count, "-1").unwrap();
     sync(&room).await.unwrap_err();
     assert_eq!(memory.values("orders", "id"), ["0", "1", "2"]);
@@ -171,10 +239,19 @@ async fn what_is_not_there_is_told_with_the_way_out() {
     let (dir, memory) = (tempfile::tempdir().unwrap(), Memory::new());
     let told = |room: &Extracts, name: &str, streams: &[&str]| {
         let streams = streams.iter().map(|s| (*s).to_owned()).collect();
-        room.sync(name, streams, false).err().map(|e| (e.to_string(), e.advice().unwrap_or_default().to_owned()))
+        room.sync(name, streams, false)
+            .err()
+            .map(|e| (e.to_string(), e.advice().unwrap_or_default().to_owned()))
     };
-    let room = room(&dir, &memory, source(dir.path(), "/no/such/tap", &[], json!({})));
+    let room = room(
+        &dir,
+        &memory,
+        source(dir.path(), "/no/such/tap", &[], json!({})),
+    );
     assert_eq!(told(&room, "shp", &[]).unwrap().1, "did you mean `shop`?");
     let error = sync(&room).await.unwrap_err();
-    assert!(error.starts_with("cannot start the tap `/no/such/tap`"), "{error}");
+    assert!(
+        error.starts_with("cannot start the tap `/no/such/tap`"),
+        "{error}"
+    );
 }

@@ -21,7 +21,7 @@ pub(crate) fn router(extracts: Extracts) -> Router {
             "/api/v1/extract/{source}/state",
             get(routes::state).put(routes::set_state),
         )
-        .route("/api/v1/extract-undo", post(routes::undo))
+        .route("/api/v1/extract/undo", post(routes::undo))
         .with_state(extracts)
 }
 

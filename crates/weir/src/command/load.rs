@@ -32,8 +32,10 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
         let Some(source) = self.schema.strip_prefix("raw_").map(str::to_owned) else {
-            return Err(Failure::new(format!("`{}` is no schema for changes", self.schema))
-                .with_hint(format!("write `--schema raw_{}`", self.schema)));
+            return Err(
+                Failure::new(format!("`{}` is no schema for changes", self.schema))
+                    .with_hint(format!("write `--schema raw_{}`", self.schema)),
+            );
         };
         with_server(global, ui, async |client| {
             let (sender, receiver) = tokio::sync::mpsc::channel(PIECES);
@@ -42,14 +44,19 @@ impl Args {
                 Some((receiver.recv().await?, receiver))
             });
             let path = format!("/api/v1/extract/{source}/load");
-            let request = client.request(Method::POST, &path).body(Body::wrap_stream(pieces));
+            let request = client
+                .request(Method::POST, &path)
+                .body(Body::wrap_stream(pieces));
             let mut lines = Lines::of(client.send(request).await?);
             while let Some(line) = lines.next().await? {
                 if let Some(state) = line.get("state") {
                     tell(state, ui);
                 } else if let Some(done) = line.get("done") {
                     tell(&done["state"], ui);
-                    ui.status(format!("Loaded. Run {}", done["run"].as_str().unwrap_or_default()));
+                    ui.status(format!(
+                        "Loaded. Run {}",
+                        done["run"].as_str().unwrap_or_default()
+                    ));
                     return Ok(());
                 } else if let Some(failed) = line.get("failed") {
                     return Err(failure(&source, failed));
@@ -58,7 +65,8 @@ impl Args {
             if let Ok(Err(failure)) = reading.await {
                 return Err(failure);
             }
-            Err(Failure::new("the load was cut off").with_hint("run the tap again with its last state"))
+            Err(Failure::new("the load was cut off")
+                .with_hint("run the tap again with its last state"))
         })
         .await
     }
@@ -101,7 +109,11 @@ fn read(sender: tokio::sync::mpsc::Sender<Piece>) -> Result<(), Failure> {
         }
         // Lines do not wait for company while the tap thinks.
         let waits = piece.len() < PIECE_BYTES && !input.buffer().is_empty();
-        if !waits && sender.blocking_send(Ok(std::mem::take(&mut piece))).is_err() {
+        if !waits
+            && sender
+                .blocking_send(Ok(std::mem::take(&mut piece)))
+                .is_err()
+        {
             return Ok(());
         }
     }

@@ -79,8 +79,10 @@ impl Add {
         let source = SourceName::new(&called).explain(|| "this cannot name a source".into())?;
         let path = project.sources_dir().join(format!("{source}.yml"));
         if path.exists() {
-            return Err(Failure::new(format!("`{}` is there already", path.display()))
-                .with_hint("edit it, or give the new source another name with `--as`"));
+            return Err(
+                Failure::new(format!("`{}` is there already", path.display()))
+                    .with_hint("edit it, or give the new source another name with `--as`"),
+            );
         }
         let text = match &self.postgres {
             Some(variable) => postgres_file(variable),
@@ -103,7 +105,10 @@ impl Add {
                 ui.command(&format!("weir sync {source}"));
             }
             Err(failure) => {
-                ui.warn(format!("the source does not answer yet: {}", failure.text()));
+                ui.warn(format!(
+                    "the source does not answer yet: {}",
+                    failure.text()
+                ));
                 ui.status("Complete the file, then:");
                 ui.command(&format!("weir source check {source}"));
             }
@@ -126,7 +131,8 @@ impl Add {
         let mut settings = BTreeMap::new();
         for setting in &self.settings {
             let (key, value) = setting.split_once('=').ok_or_else(|| {
-                Failure::new(format!("`{setting}` is no setting")).with_hint("write `--set KEY=VALUE`")
+                Failure::new(format!("`{setting}` is no setting"))
+                    .with_hint("write `--set KEY=VALUE`")
             })?;
             let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
             settings.insert(key, value);
@@ -149,9 +155,10 @@ fn postgres_file(variable: &str) -> String {
 }
 
 fn stream_lines(streams: &[Value]) -> String {
-    let mut text = "# What is taken: `{}` for all columns; also columns, drop, hash, rename, replication,\n\
+    let mut text =
+        "# What is taken: `{}` for all columns; also columns, drop, hash, rename, replication,\n\
                     # replication_key, schema_changes, skip.\nstreams:\n"
-        .to_owned();
+            .to_owned();
     for stream in streams {
         let name = Value::from(stream["stream"].as_str().unwrap_or_default());
         let _ = writeln!(text, "  {name}: {{}}");
@@ -161,7 +168,9 @@ fn stream_lines(streams: &[Value]) -> String {
 
 async fn list(global: &Global, ui: &Ui) -> Result<(), Failure> {
     let answer = with_server(global, ui, async |client| {
-        client.json::<Value>(client.request(Method::GET, "/api/v1/extract")).await
+        client
+            .json::<Value>(client.request(Method::GET, "/api/v1/extract"))
+            .await
     })
     .await?;
     if ui.is_json() {
@@ -173,7 +182,10 @@ async fn list(global: &Global, ui: &Ui) -> Result<(), Failure> {
         ui.status("Nothing is fetched. `weir source add` makes a source.");
         return Ok(());
     }
-    ui.answer(format!("{:<28}{:<12}{:>8}  {}", "source", "kind", "tables", "state"));
+    ui.answer(format!(
+        "{:<28}{:<12}{:>8}  {}",
+        "source", "kind", "tables", "state"
+    ));
     for source in sources {
         let state = match (source["problem"].as_str(), source["syncing"].as_bool()) {
             (Some(problem), _) => problem.to_owned(),
@@ -200,15 +212,23 @@ async fn discover(source: &str, check: bool, global: &Global, ui: &Ui) -> Result
         show(&streams, ui);
         return Ok(());
     }
-    let taken = streams.iter().filter(|stream| stream["taken"] == true).count();
-    ui.status(format!("`{source}` answers. It offers {} streams; {taken} are taken.", streams.len()));
+    let taken = streams
+        .iter()
+        .filter(|stream| stream["taken"] == true)
+        .count();
+    ui.status(format!(
+        "`{source}` answers. It offers {} streams; {taken} are taken.",
+        streams.len()
+    ));
     Ok(())
 }
 
 async fn asked(source: &str, global: &Global, ui: &Ui) -> Result<Vec<Value>, Failure> {
     let path = format!("/api/v1/extract/{source}/discover");
     let answer = with_server(global, ui, async |client| {
-        client.json::<Value>(client.request(Method::POST, &path)).await
+        client
+            .json::<Value>(client.request(Method::POST, &path))
+            .await
     })
     .await?;
     Ok(answer["streams"].as_array().cloned().unwrap_or_default())
@@ -216,15 +236,24 @@ async fn asked(source: &str, global: &Global, ui: &Ui) -> Result<Vec<Value>, Fai
 
 /// Lists streams with how they are read.
 pub(super) fn show(streams: &[Value], ui: &Ui) {
-    ui.answer(format!("{:<32}{:<14}{:<20}{:<20}{:>8}", "stream", "read", "key", "by", "columns"));
+    ui.answer(format!(
+        "{:<32}{:<14}{:<20}{:<20}{:>8}",
+        "stream", "read", "key", "by", "columns"
+    ));
     for stream in streams {
         let read = match stream["taken"].as_bool() {
-            Some(true) => stream["replication"].as_str().unwrap_or_default().to_lowercase(),
+            Some(true) => stream["replication"]
+                .as_str()
+                .unwrap_or_default()
+                .to_lowercase(),
             _ => "not taken".to_owned(),
         };
         let list = |key: &str| {
             let items = stream[key].as_array().into_iter().flatten();
-            items.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+            items
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         ui.answer(format!(
             "{:<32}{read:<14}{:<20}{:<20}{:>8}",

@@ -74,7 +74,13 @@ impl Args {
         .await
     }
 
-    async fn plan(&self, client: &Client, source: &str, streams: &[String], ui: &Ui) -> Result<(), Failure> {
+    async fn plan(
+        &self,
+        client: &Client,
+        source: &str,
+        streams: &[String],
+        ui: &Ui,
+    ) -> Result<(), Failure> {
         let path = format!("/api/v1/extract/{source}/discover");
         let answer: Value = client.json(client.request(Method::POST, &path)).await?;
         let mut found = answer["streams"].as_array().cloned().unwrap_or_default();
@@ -86,11 +92,20 @@ impl Args {
             true => ui.answer_json(&json!({ "source": source, "streams": found })),
             false => show(&found, ui),
         }
-        ui.status(format!("{} streams of `{source}` would be read.", found.len()));
+        ui.status(format!(
+            "{} streams of `{source}` would be read.",
+            found.len()
+        ));
         Ok(())
     }
 
-    async fn sync(&self, client: &Client, source: &str, streams: &[String], ui: &Ui) -> Result<(), Failure> {
+    async fn sync(
+        &self,
+        client: &Client,
+        source: &str,
+        streams: &[String],
+        ui: &Ui,
+    ) -> Result<(), Failure> {
         let began = Instant::now();
         let body = json!({ "streams": streams, "full_refresh": self.full_refresh });
         let path = format!("/api/v1/extract/{source}/sync");
@@ -122,9 +137,13 @@ impl Args {
 }
 
 async fn named(client: &Client) -> Result<Vec<String>, Failure> {
-    let answer: Value = client.json(client.request(Method::GET, "/api/v1/extract")).await?;
+    let answer: Value = client
+        .json(client.request(Method::GET, "/api/v1/extract"))
+        .await?;
     let sources = answer["sources"].as_array().into_iter().flatten();
-    Ok(sources.filter_map(|source| source["source"].as_str().map(str::to_owned)).collect())
+    Ok(sources
+        .filter_map(|source| source["source"].as_str().map(str::to_owned))
+        .collect())
 }
 
 fn bar(ui: &Ui) -> ProgressBar {
@@ -199,7 +218,7 @@ impl UndoArgs {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
         let Undo::Sync { run } = self.what;
         let answer: Value = with_server(global, ui, async |client| {
-            let request = client.request(Method::POST, "/api/v1/extract-undo");
+            let request = client.request(Method::POST, "/api/v1/extract/undo");
             client.json(request.json(&json!({ "run": run }))).await
         })
         .await?;
@@ -208,7 +227,9 @@ impl UndoArgs {
             return Ok(());
         }
         let tables = answer["tables"].as_array().map_or(0, Vec::len);
-        ui.status(format!("{tables} tables are as they were before that sync."));
+        ui.status(format!(
+            "{tables} tables are as they were before that sync."
+        ));
         Ok(())
     }
 }
@@ -247,16 +268,23 @@ impl StateArgs {
             StateAction::Show { source } => (source, None),
             StateAction::Reset { source } => (source, Some(Value::Null)),
             StateAction::Set { source, state } => {
-                let state = serde_json::from_str(&state).explain(|| "the state is not JSON".into())?;
+                let state =
+                    serde_json::from_str(&state).explain(|| "the state is not JSON".into())?;
                 (source, Some(state))
             }
         };
         let path = format!("/api/v1/extract/{source}/state");
         let found = with_server(global, ui, async |client| match &new {
-            None => client.json::<Value>(client.request(Method::GET, &path)).await.map(Some),
+            None => client
+                .json::<Value>(client.request(Method::GET, &path))
+                .await
+                .map(Some),
             Some(state) => {
                 let request = client.request(Method::PUT, &path);
-                client.send(request.json(&json!({ "state": state }))).await.map(|_| None)
+                client
+                    .send(request.json(&json!({ "state": state })))
+                    .await
+                    .map(|_| None)
             }
         })
         .await?;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map as JsonMap, Value};
 use weir_core::{SourceName, did_you_mean};
 use weir_extract::{
-    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
+    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,
+    StreamRules,
 };
 use weir_model::ModelError;
 use weir_model::yaml::{Map, Yaml, YamlValue, read};
@@ -14,12 +16,24 @@ use weir_model::yaml::{Map, Yaml, YamlValue, read};
 use crate::flow::file::section::{Reader, listed};
 
 /// Keys of every kind.
-const COMMON: [&str; 6] = ["name", "kind", "description", "streams", "schema_changes", "hash_key"];
+const COMMON: [&str; 7] = [
+    "name",
+    "kind",
+    "description",
+    "every",
+    "streams",
+    "schema_changes",
+    "hash_key",
+];
+
+/// Syncs do not begin more often than this.
+const LEAST: Duration = Duration::from_secs(1);
 const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
 const POSTGRES: [&str; 3] = ["url", "slot", "manage"];
 
-const STREAM: [&str; 8] = [
+const STREAM: [&str; 9] = [
     "columns",
+    "key",
     "drop",
     "hash",
     "rename",
@@ -73,12 +87,7 @@ pub(crate) fn parse(
     }
 }
 
-fn source(
-    reader: &mut Reader<'_>,
-    root: &Yaml,
-    stem: &str,
-    folder: &Path,
-) -> Option<SourceSpec> {
+fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Option<SourceSpec> {
     let kind = root.as_map().and_then(|map| map.get("kind"));
     let own: &[&str] = match kind.and_then(Yaml::as_str) {
         Some("singer") => &SINGER,
@@ -89,25 +98,37 @@ fn source(
             let hint = match did_you_mean(word, &["singer", "postgres"]) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if word == "events" => "leave `kind` out for a source of events".to_owned(),
-                None => "it is `singer` or `postgres`; docs/sources.md says what is not there yet".to_owned(),
+                None => "it is `singer` or `postgres`; docs/sources.md says what is not there yet"
+                    .to_owned(),
             };
-            reader.wrong(at, format!("there is no kind of source `{word}`"), Some(hint));
+            reader.wrong(
+                at,
+                format!("there is no kind of source `{word}`"),
+                Some(hint),
+            );
             return None;
         }
     };
-    let keys = [&COMMON, own].concat();
+    let keys = [&COMMON[..], own].concat();
     let map = reader.map(root, "a source", &keys)?;
     let name = reader.text(map, "name").unwrap_or(stem);
-    let at = map.entry("name").map_or((1, 1), |e| (e.value.line, e.value.column));
+    let at = map
+        .entry("name")
+        .map_or((1, 1), |e| (e.value.line, e.value.column));
     let name = match SourceName::new(name) {
         Ok(name) => Some(name),
         Err(error) => {
-            reader.wrong(at, format!("{error}"), Some("rename the file, or add `name:`".to_owned()));
+            reader.wrong(
+                at,
+                format!("{error}"),
+                Some("rename the file, or add `name:`".to_owned()),
+            );
             None
         }
     };
     let streams = streams(reader, map);
     let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
+    let every = reader.duration(map, "every").map(|every| every.max(LEAST));
     let hash_key = reader.value(map, "hash_key", true).map(Secret::new);
     let kind = match own.contains(&"tap") {
         true => SourceKind::Singer(singer(reader, map, folder)?),
@@ -118,12 +139,17 @@ fn source(
         kind,
         streams,
         schema_changes,
+        every,
         hash_key,
     })
 }
 
 fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<SingerSpec> {
-    let pip: Vec<String> = reader.words(map, "pip").into_iter().map(|(word, _)| word).collect();
+    let pip: Vec<String> = reader
+        .words(map, "pip")
+        .into_iter()
+        .map(|(word, _)| word)
+        .collect();
     let tap = match reader.text(map, "tap") {
         Some(tap) => Some(tap.to_owned()),
         None => {
@@ -165,15 +191,29 @@ fn postgres(reader: &mut Reader<'_>, map: &Map, name: &SourceName) -> Option<Pos
     if map.get("url").is_none() {
         let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
         let hint = "write `url: ${env:NAME}`; the variable is like postgresql://user:password@host/database";
-        reader.wrong(at, "a Postgres source needs a `url`".to_owned(), Some(hint.to_owned()));
+        reader.wrong(
+            at,
+            "a Postgres source needs a `url`".to_owned(),
+            Some(hint.to_owned()),
+        );
     }
     let url = reader.value(map, "url", true);
-    let slot = reader.text(map, "slot").map_or_else(|| format!("weir_{name}"), str::to_owned);
-    let fits = slot.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    let slot = reader
+        .text(map, "slot")
+        .map_or_else(|| format!("weir_{name}"), str::to_owned);
+    let fits = slot
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !fits || slot.is_empty() || slot.len() > 63 {
-        let at = map.entry("slot").map_or((1, 1), |e| (e.value.line, e.value.column));
+        let at = map
+            .entry("slot")
+            .map_or((1, 1), |e| (e.value.line, e.value.column));
         let message = format!("`{slot}` cannot name a replication slot");
-        reader.wrong(at, message, Some("use lower-case letters, digits and `_`, at most 63".to_owned()));
+        reader.wrong(
+            at,
+            message,
+            Some("use lower-case letters, digits and `_`, at most 63".to_owned()),
+        );
     }
     let manage = flag(reader, map, "manage");
     Some(PostgresSpec {
@@ -205,7 +245,10 @@ fn streams(reader: &mut Reader<'_>, map: &Map) -> BTreeMap<String, StreamRules> 
         return streams;
     }
     let Some(named) = yaml.as_map() else {
-        let message = format!("`streams` is {}, not a list of names or a mapping of rules", yaml.what());
+        let message = format!(
+            "`streams` is {}, not a list of names or a mapping of rules",
+            yaml.what()
+        );
         reader.wrong((yaml.line, yaml.column), message, None);
         return streams;
     };
@@ -215,11 +258,16 @@ fn streams(reader: &mut Reader<'_>, map: &Map) -> BTreeMap<String, StreamRules> 
             && let Some(map) = reader.map(&entry.value, "a stream", &STREAM)
         {
             let words = |reader: &mut Reader<'_>, key: &str| -> Vec<String> {
-                reader.words(map, key).into_iter().map(|(word, _)| word).collect()
+                reader
+                    .words(map, key)
+                    .into_iter()
+                    .map(|(word, _)| word)
+                    .collect()
             };
             rules.columns = words(reader, "columns");
             rules.drop = words(reader, "drop");
             rules.hash = words(reader, "hash");
+            rules.key = words(reader, "key");
             rules.replication = word(reader, map, "replication", &REPLICATIONS);
             rules.replication_key = reader.text(map, "replication_key").map(str::to_owned);
             rules.schema_changes = word(reader, map, "schema_changes", &CHANGES);
@@ -260,7 +308,9 @@ fn word<T: Copy>(reader: &mut Reader<'_>, map: &Map, key: &str, words: &[(&str, 
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("it is one of {}", listed(&known)),
     };
-    let at = map.entry(key).map_or((1, 1), |e| (e.value.line, e.value.column));
+    let at = map
+        .entry(key)
+        .map_or((1, 1), |e| (e.value.line, e.value.column));
     reader.wrong(at, format!("`{key}` cannot be `{text}`"), Some(hint));
     None
 }
@@ -318,10 +368,20 @@ mod tests {
 
     fn read_source(text: &str) -> Result<SourceSpec, Vec<String>> {
         let variable = |name: &str| (name == "KEY").then(|| "s3cret-value".to_owned());
-        parse(("sources/shop.yml", "shop", text), Path::new("/p"), &variable).map_err(|errors| {
+        parse(
+            ("sources/shop.yml", "shop", text),
+            Path::new("/p"),
+            &variable,
+        )
+        .map_err(|errors| {
             let told = |error: &ModelError| {
-                let place = error.place().map_or(String::new(), |p| format!("{}:{}", p.line, p.column));
-                format!("{place}: {error}; {}", error.hint_text().unwrap_or_default())
+                let place = error
+                    .place()
+                    .map_or(String::new(), |p| format!("{}:{}", p.line, p.column));
+                format!(
+                    "{place}: {error}; {}",
+                    error.hint_text().unwrap_or_default()
+                )
             };
             errors.iter().map(told).collect()
         })
@@ -342,21 +402,35 @@ mod tests {
         assert_eq!(singer.pip, ["tap-x==1.0"]);
         assert!(spec.takes("orders") && !spec.takes("others"));
         assert_eq!(spec.rules("orders").drop, ["email"]);
-        assert!(!format!("{:?}", read_source("kind: postgres\nurl: ${env:KEY}\n")).contains("s3cret"));
+        assert!(
+            !format!("{:?}", read_source("kind: postgres\nurl: ${env:KEY}\n")).contains("s3cret")
+        );
     }
 
     #[test]
     fn mistakes_name_the_place_and_the_fix() {
         let wrong = |text: &str| read_source(text).unwrap_err().join("\n");
-        assert_eq!(wrong("kind: singr\n"), "1:7: there is no kind of source `singr`; did you mean `singer`?");
+        assert_eq!(
+            wrong("kind: singr\n"),
+            "1:7: there is no kind of source `singr`; did you mean `singer`?"
+        );
         assert!(wrong("kind: singer\n").contains("needs a `tap`"));
         assert_eq!(
             wrong("kind: singer\ntap: tap-x\nstreems: [a]\n"),
             "3:1: unknown key `streems` of a source; did you mean `streams`?"
         );
-        assert!(wrong("kind: singer\ntap: t\nconfig:\n  password: hunter2\n").starts_with("4:13: `password` is a secret"));
+        assert!(
+            wrong("kind: singer\ntap: t\nconfig:\n  password: hunter2\n")
+                .starts_with("4:13: `password` is a secret")
+        );
         assert!(wrong("kind: postgres\nurl: postgresql://me:pw@h/db\n").contains("is a secret"));
-        assert!(wrong("kind: singer\ntap: t\nschema_changes: freez\n").contains("did you mean `freeze`?"));
-        assert!(wrong("kind: singer\ntap: t\nconfig:\n  a: ${env:NONE}\n").contains("there is no variable `NONE`"));
+        assert!(
+            wrong("kind: singer\ntap: t\nschema_changes: freez\n")
+                .contains("did you mean `freeze`?")
+        );
+        assert!(
+            wrong("kind: singer\ntap: t\nconfig:\n  a: ${env:NONE}\n")
+                .contains("there is no variable `NONE`")
+        );
     }
 }

@@ -28,7 +28,10 @@ impl LakeDestination {
         let catalog = self.catalog.clone();
         let work = tokio::spawn(async move { publish(&catalog, id, publishing).await });
         work.await.unwrap_or_else(|error| {
-            Err(ExtractError::new(ExtractErrorKind::Destination, "the commit was interrupted").because(error))
+            Err(
+                ExtractError::new(ExtractErrorKind::Destination, "the commit was interrupted")
+                    .because(error),
+            )
         })
     }
 }
@@ -36,7 +39,11 @@ impl LakeDestination {
 #[async_trait]
 impl Destination for LakeDestination {
     async fn standing(&self, source: &SourceName) -> Result<Vec<StandingTable>, ExtractError> {
-        let states = self.lake.load_states(&source.raw_schema()).await.map_err(failed)?;
+        let states = self
+            .lake
+            .load_states(&source.raw_schema())
+            .await
+            .map_err(failed)?;
         let view = self.lake.view();
         let tables = states.into_iter().filter_map(|state| {
             let table = view.table(&state.table)?;
@@ -70,20 +77,28 @@ impl Destination for LakeDestination {
         }
         let publishing = self.lake.load(tables).await.map_err(failed)?;
         let versions = publishing.tables().into_iter();
-        let versions = versions.map(|table| (table.name.table().to_owned(), table.after)).collect();
+        let versions = versions
+            .map(|table| (table.name.table().to_owned(), table.after))
+            .collect();
         self.publish(id, publishing).await?;
         Ok(versions)
     }
 
-    async fn history(&self, source: &SourceName, table: &str) -> Result<Vec<TableHistory>, ExtractError> {
+    async fn history(
+        &self,
+        source: &SourceName,
+        table: &str,
+    ) -> Result<Vec<TableHistory>, ExtractError> {
         let name = name(source, table)?;
         let commits = self.lake.commits(&name, usize::MAX).await.map_err(failed)?;
         let history = commits.into_iter().map(|commit| {
             let receipt = commit.receipt.filter(|receipt| receipt.writer == WRITER);
-            let run = receipt.and_then(|receipt| Some(receipt.details.get("sync")?.as_str()?.to_owned()));
+            let said = |key: &str| receipt.as_ref()?.details.get(key);
             TableHistory {
                 version: commit.version,
-                run,
+                run: said("sync").and_then(Value::as_str).map(str::to_owned),
+                restores: said("restores")
+                    .map(|versions| versions.get(table).and_then(Value::as_u64)),
             }
         });
         Ok(history.collect())
@@ -96,11 +111,17 @@ impl Destination for LakeDestination {
         tables: Vec<(String, Option<u64>)>,
     ) -> Result<(), ExtractError> {
         let mut targets = Vec::with_capacity(tables.len());
+        let mut versions = Map::new();
         for (table, version) in tables {
             targets.push((name(source, &table)?, version));
+            versions.insert(table, version.into());
         }
-        let receipt = receipt(run, json!({ "takes_back": true }));
-        let publishing = self.lake.restore(&targets, &receipt).await.map_err(failed)?;
+        let receipt = receipt(run, json!({ "restores": versions }));
+        let publishing = self
+            .lake
+            .restore(&targets, &receipt)
+            .await
+            .map_err(failed)?;
         self.publish(run.to_owned(), publishing).await
     }
 }
@@ -183,5 +204,9 @@ fn failed(error: LakeError) -> ExtractError {
 }
 
 fn not_noted(error: weir_catalog::CatalogError) -> ExtractError {
-    ExtractError::new(ExtractErrorKind::Destination, "the catalog does not note the commit").because(error)
+    ExtractError::new(
+        ExtractErrorKind::Destination,
+        "the catalog does not note the commit",
+    )
+    .because(error)
 }

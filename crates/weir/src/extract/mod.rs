@@ -2,10 +2,12 @@
 
 pub(crate) mod file;
 mod lake;
+mod timed;
 
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use weir_catalog::Catalog;
 use weir_extract::{ExtractError, ExtractErrorKind, Extracts, SourceFiles, SourceSpec};
 use weir_lake::Lake;
@@ -42,6 +44,13 @@ impl ExtractRoom {
         })
     }
 
+    /// Begins syncs by themselves, until `shutdown`.
+    pub(crate) fn follow(&self, shutdown: CancellationToken) {
+        if let Some(threads) = &self.threads {
+            threads.spawn(timed::follow(self.extracts(), shutdown));
+        }
+    }
+
     pub(crate) fn extracts(&self) -> Extracts {
         self.extracts.clone()
     }
@@ -61,18 +70,23 @@ struct ProjectSources(Project);
 
 impl SourceFiles for ProjectSources {
     fn sources(&self) -> Result<Vec<(String, Result<SourceSpec, ExtractError>)>, ExtractError> {
-        let files = self.0.fetched_files().map_err(|failure| {
-            ExtractError::new(ExtractErrorKind::Invalid, failure.text())
-        })?;
+        let files = self
+            .0
+            .fetched_files()
+            .map_err(|failure| ExtractError::new(ExtractErrorKind::Invalid, failure.text()))?;
         let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let mut sources: Vec<(String, Result<SourceSpec, ExtractError>)> = Vec::with_capacity(files.len());
+        let mut sources: Vec<(String, Result<SourceSpec, ExtractError>)> =
+            Vec::with_capacity(files.len());
         for read in files {
             let parts = (read.file.as_str(), read.stem.as_str(), read.text.as_str());
             let spec = file::parse(parts, self.0.dir(), &variable).map_err(|errors| told(&errors));
-            let name = spec.as_ref().map_or(read.stem.clone(), |spec| spec.name.to_string());
+            let name = spec
+                .as_ref()
+                .map_or(read.stem.clone(), |spec| spec.name.to_string());
             if sources.iter().any(|(other, _)| *other == name) {
                 let message = format!("two files in `sources/` describe `{name}`");
-                return Err(ExtractError::new(ExtractErrorKind::Invalid, message).hint("rename one of the sources"));
+                return Err(ExtractError::new(ExtractErrorKind::Invalid, message)
+                    .hint("rename one of the sources"));
             }
             sources.push((name, spec));
         }
@@ -86,9 +100,12 @@ fn told(errors: &[ModelError]) -> ExtractError {
         let place = error.place().map_or(String::new(), |place| {
             format!("{}:{}:{}: ", place.file, place.line, place.column)
         });
-        let hint = error.hint_text().map_or(String::new(), |hint| format!("; {hint}"));
+        let hint = error
+            .hint_text()
+            .map_or(String::new(), |hint| format!("; {hint}"));
         format!("{place}{error}{hint}")
     });
     let lines: Vec<String> = lines.collect();
-    ExtractError::new(ExtractErrorKind::Invalid, "a source is described wrongly").because(lines.join("\n"))
+    ExtractError::new(ExtractErrorKind::Invalid, "a source is described wrongly")
+        .because(lines.join("\n"))
 }
