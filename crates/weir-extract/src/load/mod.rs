@@ -3,10 +3,13 @@
 
 mod cell;
 mod column;
+mod declare;
 mod destination;
 mod entry;
 mod instant;
+mod rules;
 mod session;
+mod shape;
 mod table;
 
 pub use cell::Cell;
@@ -15,5 +18,6 @@ pub use destination::{Commit, Destination, StandingTable, TableCommit, TableHist
 pub use session::table_name;
 pub use table::{ACTIVE, CHANGE_COLUMNS, Operation, PARTIAL};
 
-pub(crate) use session::{LoadRules, Session};
+pub(crate) use rules::LoadRules;
+pub(crate) use session::Session;
 pub(crate) use table::Row;

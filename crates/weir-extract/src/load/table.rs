@@ -3,18 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
-    TimestampMicrosecondArray, new_null_array,
-};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use serde_json::{Map, Value, json};
+use arrow::array::{ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use serde_json::{Map, Value};
 
-use super::cell::{Cell, ColumnBuilder, unquoted};
-use super::column::{Column, ColumnType};
-use crate::error::{ExtractError, ExtractErrorKind};
-use crate::spec::{SchemaChanges, StreamRules};
+use super::cell::{Cell, ColumnBuilder};
+use super::column::Column;
+use super::shape::{change_type, conform, hashed, misfit, size};
+use crate::error::ExtractError;
+use crate::spec::StreamRules;
 
 /// The field metadata of `weir_version`: the version of the rows that count; all do without it.
 pub const ACTIVE: &str = "weir.active";
@@ -73,12 +70,12 @@ pub(crate) struct Row<'a> {
 }
 
 /// What becomes of a field of the source.
-struct SourceField {
-    name: String,
+pub(super) struct SourceField {
+    pub(super) name: String,
     /// The column it goes to; none where it is left out or has no column.
-    column: Option<usize>,
-    hashed: bool,
-    dropped: bool,
+    pub(super) column: Option<usize>,
+    pub(super) hashed: bool,
+    pub(super) dropped: bool,
 }
 
 /// What a declaration changed, in words.
@@ -87,10 +84,10 @@ pub(crate) type Changed = Vec<String>;
 /// Rows of one stream that wait for their commit, and the table they go to.
 pub(crate) struct StreamTable {
     pub(super) name: String,
-    columns: Vec<Column>,
-    fields: Vec<SourceField>,
-    places: HashMap<String, usize>,
-    builders: Vec<ColumnBuilder>,
+    pub(super) columns: Vec<Column>,
+    pub(super) fields: Vec<SourceField>,
+    pub(super) places: HashMap<String, usize>,
+    pub(super) builders: Vec<ColumnBuilder>,
     operation: StringBuilder,
     position: Int64Builder,
     ordinal: Int64Builder,
@@ -107,7 +104,7 @@ pub(crate) struct StreamTable {
     /// Whether the table in the lake has other columns than these.
     pub(super) altered: bool,
     hash_key: Option<[u8; 32]>,
-    rules: StreamRules,
+    pub(super) rules: StreamRules,
 }
 
 impl StreamTable {
@@ -152,158 +149,6 @@ impl StreamTable {
         };
         table.start_builders();
         table
-    }
-
-    /// Takes over the fields of the source as they are from now on; returns what that changed.
-    pub(crate) fn declare(
-        &mut self,
-        fields: &[Column],
-        rules: &StreamRules,
-        policy: SchemaChanges,
-    ) -> Result<Changed, ExtractError> {
-        let is_new = self.columns.is_empty();
-        let mut columns = self.columns.clone();
-        let mut placed = Vec::with_capacity(fields.len());
-        let mut changed = Changed::new();
-        for field in fields {
-            let hashed = rules.hash.contains(&field.name);
-            let named = rules.columns.is_empty() || rules.columns.contains(&field.name);
-            let dropped = rules.drop.contains(&field.name) || !(named || field.is_key);
-            let mut source = SourceField {
-                name: field.name.clone(),
-                column: None,
-                hashed,
-                dropped,
-            };
-            if dropped && field.is_key {
-                return Err(self
-                    .wrong(format!(
-                        "column `{}` is a part of its key and cannot be dropped",
-                        field.name
-                    ))
-                    .hint("`hash` it instead"));
-            }
-            if !dropped {
-                let wanted = Column {
-                    name: column_name(rules.rename.get(&field.name).unwrap_or(&field.name)),
-                    column_type: if hashed {
-                        ColumnType::Text
-                    } else {
-                        field.column_type
-                    },
-                    is_key: field.is_key,
-                };
-                let taken: Vec<usize> = placed
-                    .iter()
-                    .filter_map(|f: &SourceField| f.column)
-                    .collect();
-                source.column =
-                    self.place(&mut columns, wanted, &taken, is_new, policy, &mut changed)?;
-            }
-            placed.push(source);
-        }
-        if !changed.is_empty() || is_new {
-            self.cut()?;
-            self.columns = columns;
-            self.altered = true;
-        }
-        self.places = placed
-            .iter()
-            .enumerate()
-            .map(|(at, field)| (field.name.clone(), at))
-            .collect();
-        self.fields = placed;
-        self.rules = rules.clone();
-        if self.builders.len() != self.columns.len() || self.altered {
-            self.cut()?;
-            self.start_builders();
-        }
-        if is_new {
-            changed.clear();
-        }
-        Ok(changed)
-    }
-
-    /// Finds or makes the column of a field.
-    fn place(
-        &self,
-        columns: &mut Vec<Column>,
-        mut wanted: Column,
-        taken: &[usize],
-        is_new: bool,
-        policy: SchemaChanges,
-        changed: &mut Changed,
-    ) -> Result<Option<usize>, ExtractError> {
-        let evolves = is_new || policy == SchemaChanges::Evolve;
-        let same = |columns: &[Column], name: &str| {
-            columns
-                .iter()
-                .position(|c| c.name.to_lowercase() == name.to_lowercase())
-        };
-        // Names that differ by case only are one to the open format.
-        let mut number = 1;
-        let plain = wanted.name.clone();
-        while same(columns, &wanted.name).is_some_and(|at| taken.contains(&at)) {
-            number += 1;
-            wanted.name = format!("{plain}_{number}");
-        }
-        let Some(at) = same(columns, &wanted.name) else {
-            let what = format!("column `{}` is new", wanted.name);
-            return match (evolves, policy) {
-                (true, _) => {
-                    changed.push(what);
-                    columns.push(wanted);
-                    Ok(Some(columns.len() - 1))
-                }
-                (false, SchemaChanges::Freeze) => Err(self.frozen(&what)),
-                (false, _) => Ok(None),
-            };
-        };
-        let column = &mut columns[at];
-        let joined = column.column_type.join(wanted.column_type);
-        if joined != column.column_type {
-            let what = format!(
-                "column `{}` has other values than {}",
-                column.name,
-                column.column_type.data_type()
-            );
-            match (evolves, policy) {
-                (true, _) => {
-                    changed.push(format!(
-                        "column `{}` becomes {}",
-                        column.name,
-                        joined.data_type()
-                    ));
-                    column.column_type = joined;
-                }
-                (false, SchemaChanges::Freeze) => return Err(self.frozen(&what)),
-                // Values that do not fit are kept beside the row.
-                (false, _) => {}
-            }
-        }
-        if column.is_key != wanted.is_key {
-            changed.push(match wanted.is_key {
-                true => format!("column `{}` is now a part of the key", column.name),
-                false => format!("column `{}` is no longer a part of the key", column.name),
-            });
-            column.is_key = wanted.is_key;
-        }
-        Ok(Some(at))
-    }
-
-    fn frozen(&self, what: &str) -> ExtractError {
-        ExtractError::new(
-            ExtractErrorKind::Schema,
-            format!("stream `{}`: {what}, and its rule is `schema_changes: freeze`", self.name),
-        )
-        .hint("set `schema_changes: evolve` to follow the source, or `quarantine` to keep such values in `weir_unfit`")
-    }
-
-    fn wrong(&self, why: String) -> ExtractError {
-        ExtractError::new(
-            ExtractErrorKind::Invalid,
-            format!("stream `{}`: {why}", self.name),
-        )
     }
 
     /// Returns the place of a declared field.
@@ -491,13 +336,13 @@ impl StreamTable {
         Arc::new(Schema::new(fields))
     }
 
-    fn start_builders(&mut self) {
+    pub(super) fn start_builders(&mut self) {
         let columns = self.columns.iter();
         self.builders = columns.map(|c| ColumnBuilder::new(c.column_type)).collect();
     }
 
     /// Ends the open batch.
-    fn cut(&mut self) -> Result<(), ExtractError> {
+    pub(super) fn cut(&mut self) -> Result<(), ExtractError> {
         if self.open_rows == 0 {
             return Ok(());
         }
@@ -526,93 +371,5 @@ impl StreamTable {
             })?;
         self.done.push(batch);
         Ok(())
-    }
-}
-
-fn change_type(name: &str) -> DataType {
-    match name {
-        "weir_position" | "weir_ordinal" | "weir_version" => DataType::Int64,
-        "weir_loaded_at" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        _ => DataType::Utf8,
-    }
-}
-
-/// Brings a batch to the columns of the commit: earlier ones have fewer, or narrower.
-fn conform(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-    run: &str,
-    loaded_at: i64,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let rows = batch.num_rows();
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| match field.name().as_str() {
-            "weir_run" => Ok(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
-                run, rows,
-            ))) as ArrayRef),
-            "weir_loaded_at" => {
-                let times = TimestampMicrosecondArray::from_value(loaded_at, rows);
-                Ok(Arc::new(times.with_timezone("UTC")) as ArrayRef)
-            }
-            name => match batch.column_by_name(name) {
-                Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
-                Some(column) => cast(column, field.data_type()),
-                None => Ok(new_null_array(field.data_type(), rows)),
-            },
-        });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
-}
-
-/// Returns a name that the open format and the columns of changes leave free.
-pub(crate) fn column_name(name: &str) -> String {
-    let forbidden = |c: char| c.is_control() || " ,;{}()=".contains(c);
-    let mut name: String = name
-        .chars()
-        .map(|c| if forbidden(c) { '_' } else { c })
-        .collect();
-    if name.is_empty() {
-        name.push('_');
-    }
-    if CHANGE_COLUMNS.contains(&name.to_lowercase().as_str()) {
-        name.push('_');
-    }
-    name
-}
-
-fn misfit(cell: Cell<'_>, reason: &str) -> Value {
-    let value = match cell {
-        Cell::Null => Value::Null,
-        Cell::Json(raw) => match unquoted(raw) {
-            Ok(text) => Value::String(text.into_owned()),
-            Err(_) => Value::String(raw.to_owned()),
-        },
-        Cell::Text(text) => Value::String(text.to_owned()),
-        Cell::Bytes(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
-    };
-    json!({ "value": value, "reason": reason })
-}
-
-fn hashed(key: &[u8; 32], cell: Cell<'_>) -> Option<String> {
-    let hash = |bytes: &[u8]| blake3::keyed_hash(key, bytes).to_hex().to_string();
-    match cell {
-        Cell::Null | Cell::Json("null") => None,
-        Cell::Json(raw) => Some(match unquoted(raw) {
-            Ok(text) => hash(text.as_bytes()),
-            Err(_) => hash(raw.as_bytes()),
-        }),
-        Cell::Text(text) => Some(hash(text.as_bytes())),
-        Cell::Bytes(bytes) => Some(hash(bytes)),
-    }
-}
-
-fn size(cell: Cell<'_>) -> usize {
-    match cell {
-        Cell::Null => 1,
-        Cell::Json(text) | Cell::Text(text) => text.len(),
-        Cell::Bytes(bytes) => bytes.len(),
     }
 }

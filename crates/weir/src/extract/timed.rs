@@ -24,8 +24,8 @@ pub(super) async fn follow(extracts: Extracts, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
-    let (ended, mut endings) = tokio::sync::mpsc::channel(64);
-    let mut running = BTreeSet::new();
+    let (ended, mut endings) = tokio::sync::mpsc::channel::<(String, Result<(), ExtractError>)>(64);
+    let mut running: BTreeSet<String> = BTreeSet::new();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
