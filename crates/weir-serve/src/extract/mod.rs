@@ -25,6 +25,11 @@ pub(crate) fn router(extracts: Extracts) -> Router {
         .with_state(extracts)
 }
 
+/// Whether a path is where messages of a tap are taken.
+pub(crate) fn is_load(path: &str) -> bool {
+    path.starts_with("/api/v1/extract/") && path.ends_with("/load")
+}
+
 impl From<ExtractError> for ApiError {
     fn from(error: ExtractError) -> Self {
         let (status, code) = match error.kind() {

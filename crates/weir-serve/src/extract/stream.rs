@@ -92,7 +92,7 @@ pub(super) async fn load(
     let (lines, answer) = mpsc::channel(16);
     tokio::spawn(async move {
         let _turn = turn;
-        let mut chunks = body.into_data_stream();
+        let mut chunks = body.into_data_stream().fuse();
         let mut rest = BytesMut::new();
         let mut ended = Ok(());
         'body: while let Some(chunk) = chunks.next().await {

@@ -32,6 +32,7 @@ use crate::project::Project;
 use crate::ui::Ui;
 
 pub(crate) use init::{create_for_models, create_project};
+pub(crate) use source::SourceAction;
 
 /// Weir: a startup's data infrastructure in one binary.
 #[derive(Parser)]
@@ -99,7 +100,6 @@ enum Command {
     Rebuild(rebuild::Args),
     Replay(replay::Args),
     Runs(runs::Args),
-    Source(source::Args),
     Sync(sync::Args),
     State(sync::StateArgs),
     Undo(sync::UndoArgs),
@@ -140,7 +140,6 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Runs(args) => args.run(&global, ui).await,
-            Command::Source(args) => args.run(&global, ui).await,
             Command::Sync(args) => args.run(&global, ui).await,
             Command::State(args) => args.run(&global, ui).await,
             Command::Undo(args) => args.run(&global, ui).await,

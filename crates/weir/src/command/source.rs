@@ -13,17 +13,11 @@ use crate::model::Server;
 use crate::project::Project;
 use crate::ui::Ui;
 
-/// Add, list and try what rows are fetched from
+/// What can be done with sources that rows are fetched from: files in `sources/`.
 ///
-/// Sources are files in `sources/`. A running server is asked, otherwise the lake is opened here.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Subcommand)]
-enum Action {
+/// A running server is asked, otherwise the lake is opened here.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum SourceAction {
     /// Write the file of a new source, and ask it what it offers
     Add(Add),
     /// List the sources that are fetched from
@@ -40,8 +34,9 @@ enum Action {
     },
 }
 
-#[derive(clap::Args)]
-struct Add {
+/// A source that is to be.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Add {
     /// A Singer tap, such as `tap-jsonl`; or any name, with `--postgres`
     name: String,
     /// The packages that bring the tap, as pip takes them
@@ -58,13 +53,13 @@ struct Add {
     settings: Vec<String>,
 }
 
-impl Args {
+impl SourceAction {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
-        match self.action {
-            Action::Add(add) => add.run(global, ui).await,
-            Action::List => list(global, ui).await,
-            Action::Check { source } => discover(&source, true, global, ui).await,
-            Action::Discover { source } => discover(&source, false, global, ui).await,
+        match self {
+            Self::Add(add) => add.run(global, ui).await,
+            Self::List => list(global, ui).await,
+            Self::Check { source } => discover(&source, true, global, ui).await,
+            Self::Discover { source } => discover(&source, false, global, ui).await,
         }
     }
 }
@@ -74,7 +69,10 @@ impl Add {
         let project = global.project()?;
         let called = match &self.called {
             Some(called) => called.clone(),
-            None => self.name.trim_start_matches("tap-").replace('-', "_"),
+            None => {
+                let program = self.name.rsplit('/').next().unwrap_or_default();
+                program.trim_start_matches("tap-").replace('-', "_")
+            }
         };
         let source = SourceName::new(&called).explain(|| "this cannot name a source".into())?;
         let path = project.sources_dir().join(format!("{source}.yml"));
