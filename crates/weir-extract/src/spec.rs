@@ -31,7 +31,7 @@ pub enum SourceKind {
 }
 
 /// A Singer tap.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SingerSpec {
     /// The program: a name in the source's own environment, or a path.
     pub tap: String,
@@ -43,6 +43,13 @@ pub struct SingerSpec {
     pub environment: BTreeMap<String, Secret>,
     /// Where paths in the configuration begin: the project's folder.
     pub folder: PathBuf,
+}
+
+/// Leaves the configuration out, which has secrets.
+impl fmt::Debug for SingerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SingerSpec({} of {:?})", self.tap, self.pip)
+    }
 }
 
 /// A PostgreSQL database that is replicated.

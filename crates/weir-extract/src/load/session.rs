@@ -342,6 +342,16 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the lake has all that came, and its state covers all it has.
+    pub(crate) fn is_settled(&self) -> bool {
+        let waits = self.tables.values().any(StreamTable::is_dirty);
+        let ahead = self.entries.0.values();
+        !waits
+            && ahead
+                .map(|entry| entry.commit)
+                .all(|commit| commit <= self.covered)
+    }
+
     /// Ends a sync that was complete: commits all that waits, covered by the last state.
     pub(crate) async fn finish(mut self) -> Result<Value, ExtractError> {
         self.held = false;
