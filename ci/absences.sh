@@ -24,6 +24,7 @@ absent weir-access tokio sqlx hyper axum datafusion weir-catalog
 absent weir-catalog hyper axum datafusion deltalake-core
 absent weir-flow hyper axum datafusion deltalake-core weir-catalog weir-query weir-model
 absent weir-step hyper axum datafusion deltalake-core weir-lake weir-catalog weir-query weir-model
+absent weir-extract hyper axum datafusion deltalake-core weir-lake weir-catalog weir-query
 absent weir-lake axum sqlx weir-catalog weir-collect weir-query
 absent weir-collect axum clap weir-query
 absent weir-query axum clap weir-collect

@@ -249,7 +249,7 @@ impl Hot {
                 .or_insert_with(|| HotTable::new(log.location.clone()));
             hot.cold.version = log.version();
             hot.cold.files = log.files.clone();
-            hot.cold.by_statements = true;
+            hot.cold.by_statements = log.is_written_by_statements();
             hot.cold.comment = log.comment().map(Arc::from);
             // No rows of another shape wait in memory, so columns may go as well as come.
             hot.schema = log.schema.clone();

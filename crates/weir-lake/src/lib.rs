@@ -47,7 +47,7 @@ pub use rows::{
 pub use view::{ColumnStats, DataFile, LakeView, TableView};
 pub use wal::{FrameError, read_frame};
 pub use write::{
-    FILE_COLUMN, Matched, PublishedTable, Publishing, ROW_COLUMN, Rewrite, RowSink, Stage,
+    FILE_COLUMN, LoadState, LoadedTable, Matched, PublishedTable, Publishing, ROW_COLUMN, Rewrite, RowSink, Stage,
     StoredRows, TableWriter, TargetTable, stored_columns,
 };
 

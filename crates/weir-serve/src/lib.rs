@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod documents;
 mod error;
+mod extract;
 mod health;
 mod intake;
 mod metrics;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use weir_access::LoginLimiter;
 use weir_catalog::Catalog;
 use weir_collect::{ApplyCounts, Collector, LiveEvents};
+use weir_extract::Extracts;
 use weir_lake::Lake;
 use weir_query::Engine;
 
@@ -69,6 +71,8 @@ pub struct Services {
     pub engine: Engine,
     /// What runs when, and how it went.
     pub runs: Runs,
+    /// What rows are fetched from.
+    pub extracts: Extracts,
     /// Slows guessing down, at all doors together.
     pub logins: Arc<LoginLimiter>,
     /// The link by which the first owner comes in.

@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::server::ClientAddress;
 use crate::session::Cookies;
 use crate::{
-    Services, admin, app, documents, health, openapi, query, results, runs, session, tail,
+    Services, admin, app, documents, extract, health, openapi, query, results, runs, session, tail,
 };
 
 /// Every route but the intake's.
@@ -42,6 +42,7 @@ pub(crate) fn router(
             services.catalog.clone(),
         ))
         .merge(runs::router(services.runs.clone()).layer(may(Action::Operate)))
+        .merge(extract::router(services.extracts.clone()).layer(may(Action::ManageSources)))
         .merge(documents::router(services.catalog.clone()))
         .merge(results::router(kept(services)))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));

@@ -47,6 +47,9 @@ impl<S: Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
+/// How long a tap's messages may take to come.
+const LONGEST_LOAD: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Everything a connection needs.
 struct House {
     intake: Intake,
@@ -61,7 +64,12 @@ impl House {
         if self.intake.claims(request.uri().path()) {
             return self.intake.answer(request, address).await;
         }
-        let timeout = self.body_timeout;
+        let timeout = match crate::extract::is_load(request.uri().path()) {
+            // A tap sends rows as it gets them, for as long as it takes. Whoever may not load is
+            // answered before any of it is read.
+            true => LONGEST_LOAD,
+            false => self.body_timeout,
+        };
         let mut request = request.map(|body| timed(body, timeout));
         request.extensions_mut().insert(ClientAddress(address));
         let response = match self.others.clone().oneshot(request).await {

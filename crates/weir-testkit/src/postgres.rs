@@ -45,6 +45,11 @@ pub struct Failure {
 impl Postgres {
     /// Starts a server with an empty cluster on a free port of 127.0.0.1.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server with settings such as `wal_level=logical`.
+    pub async fn start_with(settings: &[&str]) -> Result<Self> {
         let programs = programs()?;
         let user = runs_as()?;
         let folder = tempfile::Builder::new().prefix("weir-pg-").tempdir()?;
@@ -90,6 +95,7 @@ impl Postgres {
                 "-c",
                 "max_connections=200",
             ])
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("log"))?)

@@ -137,6 +137,39 @@ impl Client {
     }
 }
 
+/// An answer that comes as lines of JSON.
+pub(crate) struct Lines {
+    answer: reqwest::Response,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// Reads an answer line by line.
+    pub(crate) fn of(answer: reqwest::Response) -> Self {
+        Self {
+            answer,
+            rest: Vec::new(),
+        }
+    }
+
+    /// Returns the next line; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<serde_json::Value>, Failure> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .explain(|| "the server's answer cannot be read".into());
+            }
+            let chunk = self.answer.chunk().await;
+            match chunk.explain(|| "the server's answer was cut off".into())? {
+                Some(chunk) => self.rest.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 fn http_client(certificate: Option<&str>) -> Result<reqwest::Client, Failure> {
     let mut client = reqwest::Client::builder()
         // A server on this machine is never behind the proxy of the environment.

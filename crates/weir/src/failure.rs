@@ -55,6 +55,12 @@ impl Failure {
         self
     }
 
+    /// Adds a cause that is known by its words only.
+    pub(crate) fn caused(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -7,14 +7,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use weir_catalog::{Actor, Catalog, Upserted};
+use weir_catalog::{Actor, Catalog, SourceSettings, Upserted};
 use weir_collect::{ApplyCounts, Collector, Limits, LiveEvents, Rate, event_apply};
+use weir_core::SourceName;
 use weir_core::config::Config;
 use weir_lake::Lake;
 use weir_query::{Engine, EngineOptions};
 use weir_serve::{Certificate, ServeOptions, Services};
 
 use crate::client::{Client, Running, local_url};
+use crate::extract::ExtractRoom;
 use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::flow::{Around, FlowRoom, Working};
 use crate::postgres::Door;
@@ -32,6 +34,7 @@ pub(crate) struct House {
     config: Config,
     services: Services,
     flow: FlowRoom,
+    extract: ExtractRoom,
 }
 
 /// A server that accepts connections.
@@ -96,6 +99,7 @@ impl House {
         if let Err(error) = engine.recover().await {
             tracing::error!(%error, "a publication that was cut off is not taken back; the next start tries again");
         }
+        let extract = ExtractRoom::open(&project, &lake, &catalog)?;
         let live = LiveEvents::new();
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
@@ -108,6 +112,7 @@ impl House {
             live,
             engine,
             runs,
+            extracts: extract.extracts(),
             logins: Default::default(),
             setup: Default::default(),
         };
@@ -116,6 +121,7 @@ impl House {
             config,
             services,
             flow,
+            extract,
         })
     }
 
@@ -232,6 +238,7 @@ impl Serving {
 
     /// Starts to run what the project has scheduled. A server is worth having without.
     pub(crate) async fn run_schedules(&mut self, ui: &Ui) {
+        self.house.extract.follow(self.shutdown.clone());
         if let Err(failure) = self.try_run_schedules().await {
             tracing::error!(error = failure.text(), "nothing runs by schedules");
             ui.warn(format!("nothing runs by schedules: {}", failure.text()));
@@ -389,6 +396,17 @@ pub(crate) async fn apply_sources(project: &Project, catalog: &Catalog) -> Resul
         if done != Upserted::Unchanged {
             tracing::info!(source = %file.name, ?done, "took over the source's description");
         }
+    }
+    for file in project.fetched_files()? {
+        // Its schemas are a source's; events it takes none. What is wrong with the file is told to whoever
+        // syncs.
+        let Ok(name) = SourceName::new(&file.stem) else {
+            continue;
+        };
+        catalog
+            .upsert_source(&Actor::local(), &name, false, &SourceSettings::default())
+            .await
+            .explain_hinted(|| format!("cannot store source `{name}`"))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod client;
 mod command;
 mod demo;
 mod doctor;
+mod extract;
 mod failure;
 mod flow;
 mod house;

@@ -5,11 +5,21 @@ use weir_catalog::{AccessFile, Catalog, SourceFile};
 use weir_core::config::Config;
 use weir_lake::LakeOptions;
 
+use crate::extract::file::is_fetched;
 use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::ui::Ui;
 
 /// The name of the file that makes a folder a project.
 pub(crate) const CONFIG_FILE: &str = "weir.toml";
+
+/// A file of a project.
+pub(crate) struct ReadFile {
+    /// Its path, for messages.
+    pub(crate) file: String,
+    /// Its name without `.yml`.
+    pub(crate) stem: String,
+    pub(crate) text: String,
+}
 
 /// A project folder and where things lie in it.
 #[derive(Clone, Debug)]
@@ -119,9 +129,38 @@ impl Project {
         }
     }
 
-    /// Reads `sources/*.yml`, in the order of their names.
+    /// Reads `sources/*.yml` of events, in the order of their names.
     pub(crate) fn sources(&self) -> Result<Vec<SourceFile>, Failure> {
-        let dir = self.dir.join("sources");
+        let mut sources: Vec<SourceFile> = Vec::new();
+        for read in self.source_files()? {
+            if is_fetched(&read.file, &read.text) {
+                continue;
+            }
+            let source = SourceFile::parse(&read.file, &read.stem, &read.text)
+                .explain(|| "a source is described wrongly".into())?;
+            if sources.iter().any(|other| other.name == source.name) {
+                let message = format!("two files in `sources/` describe `{}`", source.name);
+                return Err(Failure::new(message).with_hint("rename one of the sources"));
+            }
+            sources.push(source);
+        }
+        Ok(sources)
+    }
+
+    /// Reads `sources/*.yml` of what is fetched, in the order of their names.
+    pub(crate) fn fetched_files(&self) -> Result<Vec<ReadFile>, Failure> {
+        let mut files = self.source_files()?;
+        files.retain(|read| is_fetched(&read.file, &read.text));
+        Ok(files)
+    }
+
+    /// Returns the folder of sources.
+    pub(crate) fn sources_dir(&self) -> PathBuf {
+        self.dir.join("sources")
+    }
+
+    fn source_files(&self) -> Result<Vec<ReadFile>, Failure> {
+        let dir = self.sources_dir();
         let action = || format!("cannot read `{}`", dir.display());
         let entries = match std::fs::read_dir(&dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -138,23 +177,20 @@ impl Project {
             }
         }
         paths.sort();
-        let mut sources: Vec<SourceFile> = Vec::with_capacity(paths.len());
+        let mut files = Vec::with_capacity(paths.len());
         for path in paths {
             let text = std::fs::read_to_string(&path)
                 .explain(|| format!("cannot read `{}`", path.display()))?;
             let stem = path
                 .file_stem()
-                .map(|stem| stem.to_string_lossy())
-                .unwrap_or_default();
-            let source = SourceFile::parse(&shortened(&path), &stem, &text)
-                .explain(|| "a source is described wrongly".into())?;
-            if sources.iter().any(|other| other.name == source.name) {
-                let message = format!("two files in `sources/` describe `{}`", source.name);
-                return Err(Failure::new(message).with_hint("rename one of the sources"));
-            }
-            sources.push(source);
+                .map(|stem| stem.to_string_lossy().into_owned());
+            files.push(ReadFile {
+                file: shortened(&path),
+                stem: stem.unwrap_or_default(),
+                text,
+            });
         }
-        Ok(sources)
+        Ok(files)
     }
 
     /// Reads `access.yml`, if there is one.

@@ -129,7 +129,13 @@ impl TableLog {
         &self,
         version: u64,
     ) -> Result<(Vec<DataFile>, SchemaRef), LakeError> {
-        let state = DeltaTableState::try_new(self.log_store.as_ref(), Some(version))
+        let state = self.state_at(version).await?;
+        let schema = state.snapshot().arrow_schema();
+        Ok((files_of(&state, &schema, &self.location), schema))
+    }
+
+    pub(super) async fn state_at(&self, version: u64) -> Result<DeltaTableState, LakeError> {
+        DeltaTableState::try_new(self.log_store.as_ref(), Some(version))
             .await
             .map_err(|e| {
                 LakeError::new(
@@ -138,9 +144,7 @@ impl TableLog {
                     &self.name,
                 )
                 .because(e)
-            })?;
-        let schema = state.snapshot().arrow_schema();
-        Ok((files_of(&state, &schema, &self.location), schema))
+            })
     }
 
     /// Returns the newest commits, newest first.

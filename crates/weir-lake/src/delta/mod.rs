@@ -11,5 +11,5 @@ mod writer;
 pub(crate) use log::{Change, TableLog};
 pub(crate) use parquet::{read_batches, rewrite_file, write_file};
 pub use receipt::{Commit, Input, Receipt};
-pub(crate) use statement::{Operation, StatementCommit};
+pub(crate) use statement::{Operation, StatementCommit, Writer};
 pub(crate) use writer::{FileOptions, FileWriter};

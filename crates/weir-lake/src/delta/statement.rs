@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use chrono::Utc;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, MetadataExt, Protocol, StructType};
+use deltalake::kernel::{Action, MetadataExt, Protocol, StructType, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use fail::fail_point;
@@ -19,9 +19,11 @@ use super::receipt::Receipt;
 use crate::error::{LakeError, LakeErrorKind};
 use crate::view::DataFile;
 
-/// Who writes a table: `sql` for those written by statements, absent for those of the intake.
+/// Who writes a table: absent for those of the intake.
 const WRITER: &str = "weir.writer";
-const SQL: &str = "sql";
+
+/// What a connector remembers, as of the rows of the same version.
+const LOAD_STATE: &str = "weir.load";
 
 /// Set while a table is dropped: its log stays, so that a new table of the name continues it.
 const DROPPED: &str = "weir.dropped";
@@ -31,6 +33,24 @@ const RENAMED_FROM: &str = "weir.renamedFrom";
 
 /// How many commits back an answer that was lost is looked for.
 const LOOK_BACK: usize = 16;
+
+/// Who writes a table that the intake does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// Statements of SQL.
+    Statements,
+    /// A connector, which loads what another system has.
+    Loads,
+}
+
+impl Writer {
+    fn as_str(self) -> &'static str {
+        match self {
+            Writer::Statements => "sql",
+            Writer::Loads => "load",
+        }
+    }
+}
 
 /// What a statement did to the rows, as Delta names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +77,12 @@ pub(crate) struct StatementCommit {
     pub(crate) comment: Option<String>,
     /// The table whose name and rows this one takes over, and its version.
     pub(crate) renamed_from: Option<(TableName, u64)>,
+    /// Who writes the table, where it is new.
+    pub(crate) writer: Writer,
+    /// What a connector remembers from now on, where that changes.
+    pub(crate) load_state: Option<String>,
+    /// An application and how far it has come, as other writers of Delta tables tell it.
+    pub(crate) transaction: Option<(String, i64)>,
     pub(crate) receipt: Receipt,
 }
 
@@ -70,8 +96,20 @@ impl StatementCommit {
             schema: None,
             comment: None,
             renamed_from: None,
+            writer: Writer::Statements,
+            load_state: None,
+            transaction: None,
             receipt,
         }
+    }
+
+    fn transaction_action(&self, now: i64) -> Option<Action> {
+        let (application, version) = self.transaction.clone()?;
+        Some(Action::Txn(Transaction::new_with_last_update(
+            application,
+            version,
+            Some(now),
+        )))
     }
 
     fn origin(&self) -> Option<String> {
@@ -83,7 +121,24 @@ impl StatementCommit {
 impl TableLog {
     /// Tells whether statements write this table, dropped or not.
     pub(crate) fn is_written_by_statements(&self) -> bool {
-        self.setting(WRITER).is_some_and(|writer| writer == SQL)
+        self.is_written_by(Writer::Statements)
+    }
+
+    /// Tells whether `writer` writes this table, dropped or not.
+    pub(crate) fn is_written_by(&self, writer: Writer) -> bool {
+        self.setting(WRITER)
+            .is_some_and(|word| word == writer.as_str())
+    }
+
+    /// Returns what a connector remembers as of this version.
+    pub(crate) fn load_state(&self) -> Option<&str> {
+        self.setting(LOAD_STATE).map(String::as_str)
+    }
+
+    /// Returns what a connector remembered as of an older version.
+    pub(crate) async fn load_state_at(&self, version: u64) -> Result<Option<String>, LakeError> {
+        let state = self.state_at(version).await?;
+        Ok(state.metadata().configuration().get(LOAD_STATE).cloned())
     }
 
     /// Tells whether the table was dropped: only its history is left.
@@ -181,10 +236,14 @@ impl TableLog {
         if let Some(comment) = &commit.comment {
             metadata = metadata.with_description(comment.clone())?;
         }
+        if let Some(state) = &commit.load_state {
+            metadata = metadata.add_config_key(LOAD_STATE.into(), state.clone())?;
+        }
         if metadata != *state.metadata() {
             actions.push(Action::Metadata(metadata));
         }
         let now = Utc::now().timestamp_millis();
+        actions.extend(commit.transaction_action(now));
         for file in &commit.remove {
             actions.push(Action::Remove(self.remove_action(file, now, true)));
         }
@@ -227,9 +286,10 @@ impl TableLog {
             .ok_or_else(|| DeltaTableError::generic("a new table needs columns"))?;
         let kernel: StructType = schema.as_ref().try_into_kernel()?;
         let adds = commit.add.iter();
-        let actions: Vec<Action> = adds
+        let mut actions: Vec<Action> = adds
             .map(|file| Action::Add(self.add_action(file, true)))
             .collect();
+        actions.extend(commit.transaction_action(Utc::now().timestamp_millis()));
         let receipt = commit.receipt.clone().into_metadata();
         let table = DeltaTable::new(self.log_store.clone())
             .create()
@@ -237,7 +297,11 @@ impl TableLog {
             .with_columns(kernel.fields().cloned())
             .with_raise_if_key_not_exists(false)
             .with_configuration([
-                (WRITER.to_owned(), Some(SQL.to_owned())),
+                (
+                    WRITER.to_owned(),
+                    Some(commit.writer.as_str().to_owned()),
+                ),
+                (LOAD_STATE.to_owned(), commit.load_state.clone()),
                 ("delta.checkpointInterval".to_owned(), Some("50".to_owned())),
                 (RENAMED_FROM.to_owned(), commit.origin()),
             ])

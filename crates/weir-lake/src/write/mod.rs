@@ -8,6 +8,7 @@
 //! whole: its tables are seen, new or old, at one instant.
 
 mod columns;
+mod load;
 mod matched;
 mod publish;
 mod sink;
@@ -16,6 +17,7 @@ mod target;
 mod writer;
 
 pub use columns::stored_columns;
+pub use load::{LoadState, LoadedTable};
 pub use matched::Matched;
 pub use publish::{PublishedTable, Publishing};
 pub use sink::{RowSink, StoredRows};

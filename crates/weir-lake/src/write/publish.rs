@@ -9,7 +9,7 @@ use tracing::{error, warn};
 use weir_core::TableName;
 
 use super::stage::restored;
-use crate::delta::{Input, Operation, Receipt, StatementCommit, TableLog};
+use crate::delta::{Input, Operation, Receipt, StatementCommit, TableLog, Writer};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::chain;
 use crate::hot::Hot;
@@ -42,6 +42,7 @@ struct Undo {
     add: Vec<DataFile>,
     remove: Vec<DataFile>,
     schema: Option<arrow::datatypes::SchemaRef>,
+    load_state: Option<String>,
     is_drop: bool,
 }
 
@@ -65,6 +66,7 @@ impl TableChange {
             add: commit.remove.clone(),
             remove: commit.add.clone(),
             schema: commit.schema.as_ref().map(|_| log.schema.clone()),
+            load_state: log.load_state().map(str::to_owned),
             is_drop: before.is_none(),
         };
         Self {
@@ -120,6 +122,7 @@ impl TableChange {
                 add,
                 remove,
                 schema: undo.schema.take(),
+                load_state: undo.load_state.take(),
                 ..StatementCommit::new(operation, receipt)
             })
             .await?;
@@ -232,7 +235,14 @@ impl Lake {
                 },
                 Some(version) => {
                     let then = log.at_version(*version).await?;
-                    restored(&log, then, receipt.clone())
+                    StatementCommit {
+                        // What a connector remembers goes with the rows it is true of.
+                        load_state: match log.is_written_by(Writer::Loads) {
+                            true => log.load_state_at(*version).await?,
+                            false => None,
+                        },
+                        ..restored(&log, then, receipt.clone())
+                    }
                 }
             };
             for file in &commit.add {

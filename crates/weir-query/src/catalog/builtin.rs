@@ -40,7 +40,7 @@ fn has(table: &TableView, column: &str) -> bool {
 }
 
 /// Returns `name` as a quoted identifier.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -101,6 +101,10 @@ pub(super) fn event_fate(tables: &Tables) -> String {
         let Some(source) = name.schema().strip_prefix("raw_") else {
             continue;
         };
+        if super::current::is_changelog(view) {
+            // A connector's rows are no events.
+            continue;
+        }
         match name.table() {
             "events" => parts.push(fate(source, name, view, &[("fate", "'accepted'")], None)),
             "quarantine" => {

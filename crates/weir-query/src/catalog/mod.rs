@@ -4,6 +4,7 @@
 //! mentions it, so a lake of ten thousand tables costs a query no more than one of ten.
 
 mod builtin;
+mod current;
 mod names;
 mod pinned;
 mod provider;
@@ -271,7 +272,7 @@ impl Scope {
                 let tables = tables.map(|(name, view)| (name.clone(), view.clone()));
                 Some(builtin::event_fate(&tables.collect()))
             }
-            _ => users_view(self.tables(), schema, name),
+            _ => own_view(self.tables(), schema, name),
         }
     }
 
@@ -372,16 +373,17 @@ impl Scope {
     }
 }
 
-/// Returns the query behind `schema.name`, if that is the view of a source's users.
-pub(crate) fn users_view(
+/// Returns the query behind `schema.name`, if that is a view that Weir makes of a source's rows.
+pub(crate) fn own_view(
     tables: &BTreeMap<TableName, Arc<TableView>>,
     schema: &str,
     name: &str,
 ) -> Option<String> {
-    match name {
+    let users = match name {
         builtin::USERS => builtin::users(tables, schema),
         _ => None,
-    }
+    };
+    users.or_else(|| current::query(tables, schema, name))
 }
 
 /// Returns the schema that is the caller's own.

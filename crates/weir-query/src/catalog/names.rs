@@ -101,6 +101,7 @@ impl Scope {
             .map(|name| name.schema().to_owned())
             .collect();
         schemas.extend(self.views().iter().map(|view| view.schema.clone()));
+        schemas.extend(current::schemas(self.tables()));
         schemas.extend(
             [
                 DEFAULT_SCHEMA,
@@ -158,6 +159,8 @@ impl Scope {
                 if builtin::users(self.tables(), schema).is_some() {
                     names.insert(builtin::USERS.to_owned(), Kind::View);
                 }
+                let current = current::names(self.tables(), schema);
+                names.extend(current.map(|name| (name, Kind::View)));
                 let tables = self
                     .pinned
                     .view

@@ -13,7 +13,7 @@ use weir_core::TableName;
 use weir_lake::{Lake, LakeView, TableView};
 
 use super::publish::{BuildNote, is_changed};
-use crate::catalog::{Instant, users_view};
+use crate::catalog::{Instant, own_view};
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::options::EngineOptions;
@@ -118,7 +118,7 @@ impl<'a> Relations<'a> {
     fn definition(&self, schema: &str, name: &str) -> Option<String> {
         match self.views.get(&(schema, name)) {
             Some(view) => Some(view.sql.clone()),
-            None => users_view(&self.tables.tables, schema, name),
+            None => own_view(&self.tables.tables, schema, name),
         }
     }
 

@@ -66,7 +66,12 @@ pub(crate) async fn rebuild(
 fn sources(services: &Services, named: Option<&str>) -> Result<Vec<SourceName>, ApiError> {
     let has_events = |source: &SourceName| {
         let events = RebuildOptions::of_source(source).map(|options| options.from);
-        events.is_ok_and(|events| services.lake.view().table(&events).is_some())
+        // A stream of that name that rows are fetched from is no log of events.
+        let view = services.lake.view();
+        events.is_ok_and(|events| {
+            let table = view.table(&events);
+            table.is_some_and(|table| table.schema.column_with_name("weir_op").is_none())
+        })
     };
     let Some(named) = named else {
         let known = services.catalog.sources();

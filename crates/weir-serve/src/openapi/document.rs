@@ -25,7 +25,10 @@ pub(super) fn document() -> Value {
     let tags = [
         ("queries", "SQL in, rows out"),
         ("documents", "Questions and dashboards"),
-        ("sources", "Where events come from, and what may send them"),
+        (
+            "sources",
+            "Where events and rows come from, and what may send them",
+        ),
         ("lake", "Files and memory"),
         ("runs", "What runs when, and how it went"),
         ("users", "Who may do what"),

@@ -11,13 +11,16 @@ mod grants;
 mod init;
 mod keys;
 mod lake;
+mod load;
 mod rebuild;
 mod replay;
 mod roles;
 mod runs;
 mod schedule;
+mod source;
 mod sql;
 mod steps;
+mod sync;
 mod tail;
 mod tokens;
 mod up;
@@ -33,6 +36,7 @@ use crate::project::Project;
 use crate::ui::Ui;
 
 pub(crate) use init::{create_for_models, create_project};
+pub(crate) use source::SourceAction;
 
 /// Weir: a startup's data infrastructure in one binary.
 #[derive(Parser)]
@@ -101,6 +105,10 @@ enum Command {
     Rebuild(rebuild::Args),
     Replay(replay::Args),
     Runs(runs::Args),
+    Sync(sync::Args),
+    State(sync::StateArgs),
+    Undo(sync::UndoArgs),
+    Load(load::Args),
     Schedule(schedule::Args),
     Steps(steps::Args),
     Filesets(filesets::Args),
@@ -140,6 +148,10 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Runs(args) => args.run(&global, ui).await,
+            Command::Sync(args) => args.run(&global, ui).await,
+            Command::State(args) => args.run(&global, ui).await,
+            Command::Undo(args) => args.run(&global, ui).await,
+            Command::Load(args) => args.run(&global, ui).await,
             Command::Schedule(args) => args.run(&global, ui).await,
             Command::Steps(args) => args.run(&global, ui).await,
             Command::Filesets(args) => args.run(&global, ui).await,

@@ -104,8 +104,12 @@ impl Asked {
         let mut done = Vec::new();
         for source in sources {
             let mut options = RebuildOptions::of_source(&source)?;
-            // Of all sources, those that never sent anything have nothing to derive.
-            if self.source.is_none() && lake.view().table(&options.from).is_none() {
+            // Of all sources, those that never sent anything have nothing to derive; a stream of that name
+            // that rows are fetched from is no log of events.
+            let view = lake.view();
+            let events = view.table(&options.from);
+            let is_log = events.is_some_and(|t| t.schema.column_with_name("weir_op").is_none());
+            if self.source.is_none() && !is_log {
                 continue;
             }
             options.received_from = self.from.map(|at| at.timestamp_micros());

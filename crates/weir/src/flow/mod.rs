@@ -8,7 +8,7 @@ mod assets;
 mod choice;
 mod code;
 mod desk;
-mod file;
+pub(crate) mod file;
 mod follow;
 mod mail;
 mod plan;

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::arguments::{ProjectArgs, RunArgs, SelectArgs};
 use super::{artifacts, check, inspect, operate, plan, publications, run};
-use crate::command::Global;
+use crate::command::{Global, SourceAction};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -42,8 +42,7 @@ pub(crate) enum ModelCommand {
     Parse(Project),
     /// Ask how old the rows of sources are
     Freshness(Nodes),
-    /// What concerns sources
-    #[command(hide = true)]
+    /// Add, list and try what rows are fetched from; ask how old rows of sources are
     Source {
         #[command(subcommand)]
         command: SourceCommand,
@@ -148,6 +147,8 @@ pub(crate) struct List {
 pub(crate) enum SourceCommand {
     /// Ask how old the rows of sources are
     Freshness(Nodes),
+    #[command(flatten)]
+    Fetched(SourceAction),
 }
 
 #[derive(Debug, Subcommand)]
@@ -261,6 +262,9 @@ impl ModelCommand {
             | Self::Source {
                 command: SourceCommand::Freshness(nodes),
             } => operate::freshness(nodes, global, ui).await,
+            Self::Source {
+                command: SourceCommand::Fetched(action),
+            } => action.run(global, ui).await,
             Self::Docs {
                 command: DocsCommand::Generate(nodes),
             } => artifacts::docs(nodes, global, ui).await,

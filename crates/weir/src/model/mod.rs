@@ -29,4 +29,5 @@ pub(crate) use earlier::Notes;
 pub(crate) use opened::{Opened, Said, load_options_in, read as read_project};
 pub(crate) use publish::{AtOnce, Outcome as Published};
 pub(crate) use run::{flags_of_runs, git_commit};
+pub(crate) use server::Server;
 pub(crate) use warehouse::WeirWarehouse;

@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod engines;
 mod env;
+mod extract;
 mod flow;
 mod hostile;
 mod http;

@@ -25,6 +25,7 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
         "post /api/v1/keys": {"body": {"source": "shop", "label": "web"}},
         "delete /api/v1/keys/{key}": {"path": "/api/v1/keys/2"},
         "post /api/v1/rebuild": {"body": {"source": "app", "dry_run": true}},
+        "get /api/v1/extract/{source}/state": {"path": "/api/v1/extract/shop/state"},
         "post /api/v1/lake/flush": {},
         "post /api/v1/lake/compact": {"body": {"table": "app.tracks"}},
         "post /api/v1/lake/fsck": {"body": {"table": "app.tracks", "set_aside": true}},

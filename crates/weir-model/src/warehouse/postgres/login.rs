@@ -52,13 +52,16 @@ pub(super) async fn dial(options: &PostgresOptions) -> Result<Box<dyn Stream>> {
 
 /// Says who we are and waits until the server is ready.
 pub(super) async fn log_in(wire: &mut Wire, options: &PostgresOptions) -> Result<SessionKey> {
-    let parameters = [
+    let own = [
         ("user", options.user.as_str()),
         ("database", options.database.as_str()),
         ("application_name", options.application_name.as_str()),
         ("client_encoding", "UTF8"),
         ("DateStyle", "ISO"),
     ];
+    let more = options.startup.iter();
+    let more = more.map(|(name, value)| (name.as_str(), value.as_str()));
+    let parameters: Vec<(&str, &str)> = own.into_iter().chain(more).collect();
     wire.put(|buffer| frontend::startup_message(parameters, buffer))?;
     wire.flush().await?;
     let mut key = SessionKey::default();

@@ -15,9 +15,21 @@ mod wire;
 use async_trait::async_trait;
 
 pub use options::PostgresOptions;
+pub use wire::Stream;
 
 use super::{Connection, Dialect, Result, Warehouse};
 use connection::PostgresConnection;
+
+/// Connects and logs in, for whoever speaks another part of the protocol from there on.
+///
+/// # Errors
+/// When nobody answers, TLS is not as asked for, or the server does not let us in.
+pub async fn log_in(options: &PostgresOptions) -> Result<Box<dyn Stream>> {
+    let stream = secure::secure(login::dial(options).await?, options).await?;
+    let mut wire = wire::Wire::new(stream);
+    login::log_in(&mut wire, options).await?;
+    Ok(wire.into_stream())
+}
 
 /// A PostgreSQL server and database that a profile names.
 #[derive(Debug)]

@@ -29,6 +29,8 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// How often connecting is tried again.
     pub retries: u32,
+    /// Settings of the session besides, such as `replication`; later ones win.
+    pub startup: Vec<(String, String)>,
 }
 
 /// Leaves the password out.
@@ -59,6 +61,7 @@ impl Default for PostgresOptions {
             sslkey: None,
             connect_timeout: Duration::from_secs(10),
             retries: 1,
+            startup: Vec::new(),
         }
     }
 }
@@ -175,6 +178,7 @@ impl PostgresOptions {
             sslkey: text(&["sslkey"]),
             connect_timeout: Duration::from_secs(number("connect_timeout", 10)?.max(1)),
             retries: u32::try_from(number("retries", 1)?).unwrap_or(1),
+            startup: Vec::new(),
         })
     }
 }

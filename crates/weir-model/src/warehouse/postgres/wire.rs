@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::super::{Result, WarehouseError, WarehouseErrorKind};
 
-/// What bytes travel over: TCP or a Unix socket.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+/// What bytes travel over: TCP or a Unix socket, perhaps encrypted.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Reads and writes whole messages.
@@ -25,6 +25,11 @@ impl Wire {
             incoming: BytesMut::with_capacity(8 * 1024),
             outgoing: BytesMut::new(),
         }
+    }
+
+    /// Returns what the bytes travel over; nothing must be on its way.
+    pub(super) fn into_stream(self) -> Box<dyn Stream> {
+        self.stream
     }
 
     /// Lets `write` put messages into the buffer of what is sent next.

@@ -1,7 +1,7 @@
 //! `schedules.yml`: what runs when, read with the place of every mistake.
 
 mod schedule;
-mod section;
+pub(crate) mod section;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -8,16 +8,16 @@ use weir_model::yaml::{Map, Yaml, YamlValue};
 use weir_model::{ModelError, ModelErrorKind, Place, excerpt};
 
 /// What values are read with: the file, for messages, and what `${env:NAME}` stands for.
-pub(super) struct Reader<'a> {
-    pub(super) file: &'a str,
-    pub(super) text: &'a str,
-    pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
-    pub(super) errors: Vec<ModelError>,
+pub(crate) struct Reader<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+    pub(crate) errors: Vec<ModelError>,
 }
 
 impl Reader<'_> {
     /// Notes a mistake at a place.
-    pub(super) fn wrong(&mut self, at: (u32, u32), message: String, hint: Option<String>) {
+    pub(crate) fn wrong(&mut self, at: (u32, u32), message: String, hint: Option<String>) {
         let error = error(self.file, self.text, at, message);
         self.errors.push(match hint {
             Some(hint) => error.hint(hint),
@@ -26,7 +26,7 @@ impl Reader<'_> {
     }
 
     /// Returns the mapping a node should be, after looking at its keys.
-    pub(super) fn map<'y>(&mut self, yaml: &'y Yaml, what: &str, keys: &[&str]) -> Option<&'y Map> {
+    pub(crate) fn map<'y>(&mut self, yaml: &'y Yaml, what: &str, keys: &[&str]) -> Option<&'y Map> {
         let Some(map) = yaml.as_map() else {
             let message = format!("{what} is {}, not a mapping of keys", yaml.what());
             let hint = format!("its keys are {}", listed(keys));
@@ -52,7 +52,7 @@ impl Reader<'_> {
     }
 
     /// Returns the text of `key`.
-    pub(super) fn text<'y>(&mut self, map: &'y Map, key: &str) -> Option<&'y str> {
+    pub(crate) fn text<'y>(&mut self, map: &'y Map, key: &str) -> Option<&'y str> {
         let value = map.get(key).filter(|value| !value.is_null())?;
         if value.as_str().is_none() {
             self.not(value, key, "text");
@@ -61,7 +61,7 @@ impl Reader<'_> {
     }
 
     /// Returns the whole number of `key`, from `least` to `most`.
-    pub(super) fn number(
+    pub(crate) fn number(
         &mut self,
         map: &Map,
         key: &str,
@@ -82,7 +82,7 @@ impl Reader<'_> {
     }
 
     /// Returns the length of time of `key`.
-    pub(super) fn duration(&mut self, map: &Map, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, map: &Map, key: &str) -> Option<Duration> {
         let value = map.get(key).filter(|value| !value.is_null())?;
         let text = value.scalar_text().unwrap_or_default();
         match parse_duration(&text) {
@@ -96,7 +96,7 @@ impl Reader<'_> {
     }
 
     /// Returns the words of `key`: one text, or a list of them, each with its place.
-    pub(super) fn words(&mut self, map: &Map, key: &str) -> Vec<(String, (u32, u32))> {
+    pub(crate) fn words(&mut self, map: &Map, key: &str) -> Vec<(String, (u32, u32))> {
         let Some(value) = map.get(key).filter(|value| !value.is_null()) else {
             return Vec::new();
         };
@@ -113,7 +113,7 @@ impl Reader<'_> {
     }
 
     /// Returns the items of the list of `key`.
-    pub(super) fn list<'y>(&mut self, map: &'y Map, key: &str) -> &'y [Yaml] {
+    pub(crate) fn list<'y>(&mut self, map: &'y Map, key: &str) -> &'y [Yaml] {
         let Some(value) = map.get(key).filter(|value| !value.is_null()) else {
             return &[];
         };
@@ -124,7 +124,7 @@ impl Reader<'_> {
     }
 
     /// Returns the text of `key` with `${env:NAME}` replaced. What is a secret must be written so.
-    pub(super) fn value(&mut self, map: &Map, key: &str, is_secret: bool) -> Option<String> {
+    pub(crate) fn value(&mut self, map: &Map, key: &str, is_secret: bool) -> Option<String> {
         let text = self.text(map, key)?.to_owned();
         let at = map
             .entry(key)
@@ -177,7 +177,7 @@ impl Reader<'_> {
 }
 
 /// Makes a mistake at a place.
-pub(super) fn error(
+pub(crate) fn error(
     file: &str,
     text: &str,
     (line, column): (u32, u32),
@@ -188,7 +188,7 @@ pub(super) fn error(
         .excerpt(excerpt(text, line, column))
 }
 
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     words.join(", ")
 }

@@ -1,0 +1,31 @@
+//! Rows of other systems: connectors that read them, and the ground they share, on which rows become
+//! changelogs whose commits carry the state they are true of.
+//!
+//! What this crate is not: it opens no table and answers no query. Where rows go is behind a
+//! [`Destination`]; it speaks no HTTP of its own, and reads no files of a project.
+
+mod error;
+mod spec;
+
+mod load;
+mod progress;
+
+mod postgres;
+mod singer;
+
+mod room;
+mod sync;
+
+pub use error::{ExtractError, ExtractErrorKind};
+pub use load::{
+    ACTIVE, CHANGE_COLUMNS, Cell, Column, ColumnType, Commit, Destination, KEY, Operation, PARTIAL,
+    StandingTable, TableCommit, TableHistory, table_name,
+};
+pub use progress::{Progress, Shown};
+pub use room::{Extracts, Listed, Running, SourceFiles, Turn};
+pub use singer::{Offered, SourceFolder, expand};
+pub use spec::{
+    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,
+    StreamRules,
+};
+pub use sync::{Loading, PlannedStream};

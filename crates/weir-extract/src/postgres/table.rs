@@ -1,0 +1,184 @@
+//! Tables of a database: their columns, keys, and the types these have in the lake.
+
+use std::collections::BTreeMap;
+
+use super::wire::Session;
+use crate::error::{ExtractError, protocol};
+use crate::load::{Column, ColumnType};
+
+/// A table that can be replicated, or why it cannot.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) id: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) columns: Vec<TableColumn>,
+    /// Why changes of its rows cannot be followed; none where they can.
+    pub(super) unfit: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct TableColumn {
+    pub(super) name: String,
+    pub(super) column_type: ColumnType,
+    pub(super) is_key: bool,
+}
+
+impl Table {
+    /// Returns the name of its stream: that of the table, after its schema unless that is `public`.
+    pub(super) fn stream(&self) -> String {
+        stream_name(&self.schema, &self.name)
+    }
+
+    /// Returns its name as SQL writes it.
+    pub(super) fn quoted(&self) -> String {
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    pub(super) fn fields(&self) -> Vec<Column> {
+        let columns = self.columns.iter();
+        let columns = columns.map(|column| {
+            let made = Column::new(&column.name, column.column_type);
+            match column.is_key {
+                true => made.key(),
+                false => made,
+            }
+        });
+        columns.collect()
+    }
+
+    pub(super) fn keys(&self) -> Vec<&str> {
+        let keys = self.columns.iter().filter(|column| column.is_key);
+        keys.map(|column| column.name.as_str()).collect()
+    }
+}
+
+pub(super) fn stream_name(schema: &str, name: &str) -> String {
+    match schema {
+        "public" => name.to_owned(),
+        _ => format!("{schema}.{name}"),
+    }
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Tables and partitioned tables that are no part of the server itself and no partition of another.
+const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relpersistence \
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition \
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
+    ORDER BY n.nspname, c.relname";
+
+/// Columns with the types below their domains, and whether they are in the key that changes name.
+const COLUMNS: &str = "WITH RECURSIVE base(oid, typ, modifier) AS ( \
+      SELECT t.oid, t.oid, -1 FROM pg_catalog.pg_type t WHERE t.typtype <> 'd' \
+      UNION ALL \
+      SELECT t.oid, b.typ, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE b.modifier END \
+      FROM pg_catalog.pg_type t JOIN base b ON t.typtype = 'd' AND t.typbasetype = b.oid) \
+    SELECT a.attrelid, a.attname, base.typ, \
+      CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE base.modifier END, \
+      COALESCE(i.indkey::int2[] @> ARRAY[a.attnum], false) \
+    FROM pg_catalog.pg_attribute a JOIN base ON base.oid = a.atttypid \
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+    LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND \
+      CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END \
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND c.relkind IN ('r', 'p') \
+    ORDER BY a.attrelid, a.attnum";
+
+/// Lists the tables of the database.
+pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractError> {
+    let mut columns: BTreeMap<u32, Vec<TableColumn>> = BTreeMap::new();
+    for row in session.rows(COLUMNS).await? {
+        let [table, name, type_id, modifier, is_key] = texts(row)?;
+        columns
+            .entry(number(&table)?)
+            .or_default()
+            .push(TableColumn {
+                name,
+                column_type: column_type(number(&type_id)?, modifier.parse().unwrap_or(-1)),
+                is_key: is_key == "t",
+            });
+    }
+    let mut tables = Vec::new();
+    for row in session.rows(TABLES).await? {
+        let [id, schema, name, identity, persistence] = texts(row)?;
+        let id = number(&id)?;
+        let columns = columns.remove(&id).unwrap_or_default();
+        let unfit = match columns.iter().any(|column| column.is_key) {
+            _ if persistence != "p" => Some("it is not logged".to_owned()),
+            true if identity == "n" => Some("its replica identity is `nothing`".to_owned()),
+            true => None,
+            false => Some("it has no primary key".to_owned()),
+        };
+        tables.push(Table {
+            id,
+            schema,
+            name,
+            columns,
+            unfit,
+        });
+    }
+    Ok(tables)
+}
+
+/// Returns the type that values of a PostgreSQL type have in the lake; docs/sources.md has the table.
+pub(super) fn column_type(type_id: u32, modifier: i32) -> ColumnType {
+    match type_id {
+        16 => ColumnType::Boolean,
+        20 | 21 | 23 | 26 => ColumnType::Integer,
+        700 | 701 => ColumnType::Double,
+        1700 => numeric(modifier),
+        1082 => ColumnType::Date,
+        1114 => ColumnType::LocalTimestamp,
+        1184 => ColumnType::Timestamp,
+        17 => ColumnType::Binary,
+        _ => ColumnType::Text,
+    }
+}
+
+/// A number of any size is kept as text: no other type holds all of them.
+fn numeric(modifier: i32) -> ColumnType {
+    if modifier < 4 {
+        return ColumnType::Text;
+    }
+    let (precision, scale) = ((modifier - 4) >> 16, (modifier - 4) & 0x7ff);
+    // The scale is a number of eleven bits with a sign.
+    let scale = (scale ^ 1024) - 1024;
+    match (precision, u8::try_from(scale)) {
+        (1..=38, Ok(scale)) if i32::from(scale) <= precision => ColumnType::Decimal(scale),
+        _ => ColumnType::Text,
+    }
+}
+
+fn texts<const N: usize>(row: Vec<Option<String>>) -> Result<[String; N], ExtractError> {
+    let texts: Vec<String> = row.into_iter().map(Option::unwrap_or_default).collect();
+    texts
+        .try_into()
+        .map_err(|_| protocol("the server's catalog answers with other columns"))
+}
+
+fn number(text: &str) -> Result<u32, ExtractError> {
+    text.parse()
+        .map_err(|_| protocol("the server's catalog answers with no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_exact() {
+        let modifier = |precision: i32, scale: i32| ((precision << 16) | (scale & 0x7ff)) + 4;
+        assert_eq!(column_type(1700, modifier(10, 2)), ColumnType::Decimal(2));
+        assert_eq!(column_type(1700, modifier(38, 0)), ColumnType::Decimal(0));
+        assert_eq!(column_type(1700, modifier(39, 2)), ColumnType::Text);
+        assert_eq!(column_type(1700, modifier(5, -2)), ColumnType::Text);
+        assert_eq!(column_type(1700, -1), ColumnType::Text);
+    }
+}

@@ -1,0 +1,17 @@
+//! Singer: taps as programs, and their messages as changelogs.
+
+mod batch;
+mod catalog;
+mod kept;
+mod message;
+mod program;
+mod schema;
+mod tap;
+mod target;
+
+pub use batch::expand;
+pub use catalog::Offered;
+pub use program::SourceFolder;
+
+pub(crate) use tap::{Tap, Work};
+pub(crate) use target::{Expected, Target};

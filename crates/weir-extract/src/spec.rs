@@ -1,0 +1,169 @@
+//! What a source's file says, checked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use weir_core::SourceName;
+
+/// A source that Weir fetches from.
+#[derive(Clone, Debug)]
+pub struct SourceSpec {
+    pub name: SourceName,
+    pub kind: SourceKind,
+    /// Rules by the name of a stream; `*` holds for those without rules of their own.
+    pub streams: BTreeMap<String, StreamRules>,
+    /// What happens when the source's columns change, where a stream has no rule of its own.
+    pub schema_changes: SchemaChanges,
+    /// How long after the beginning of one sync the next begins; none for syncs only when asked for.
+    pub every: Option<Duration>,
+    /// What values are hashed with.
+    pub hash_key: Option<Secret>,
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    Singer(SingerSpec),
+    Postgres(PostgresSpec),
+}
+
+/// A Singer tap.
+#[derive(Clone)]
+pub struct SingerSpec {
+    /// The program: a name in the source's own environment, or a path.
+    pub tap: String,
+    /// What `pip install` makes the environment of; none for a program that is there already.
+    pub pip: Vec<String>,
+    /// The tap's configuration, with references to secrets resolved.
+    pub config: Map<String, Value>,
+    /// Variables the tap gets besides `PATH`, `HOME`, `LANG` and `TZ`.
+    pub environment: BTreeMap<String, Secret>,
+    /// Where paths in the configuration begin: the project's folder.
+    pub folder: PathBuf,
+}
+
+/// Leaves the configuration out, which has secrets.
+impl fmt::Debug for SingerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SingerSpec({} of {:?})", self.tap, self.pip)
+    }
+}
+
+/// A PostgreSQL database that is replicated.
+#[derive(Clone, Debug)]
+pub struct PostgresSpec {
+    /// `postgresql://user:password@host:port/database?sslmode=...`
+    pub url: Secret,
+    /// The replication slot and the publication, both of this name.
+    pub slot: String,
+    /// Whether Weir may make and drop them.
+    pub manage: bool,
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What of a stream is taken, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamRules {
+    /// Only these columns; all of them when empty. Keys always come along.
+    pub columns: Vec<String>,
+    /// Columns that are left out.
+    pub drop: Vec<String>,
+    /// Columns of which only a keyed hash is kept.
+    pub hash: Vec<String>,
+    /// New names by old ones.
+    pub rename: BTreeMap<String, String>,
+    /// The columns by which rows are told apart, where the source does not say or says it wrongly.
+    pub key: Vec<String>,
+    pub replication: Option<Replication>,
+    /// The column by which new rows are known.
+    pub replication_key: Option<String>,
+    pub schema_changes: Option<SchemaChanges>,
+    /// Whether it is left out.
+    pub skip: bool,
+}
+
+/// How a stream is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replication {
+    FullTable,
+    Incremental,
+    LogBased,
+}
+
+impl Replication {
+    /// Returns the word that Singer catalogs have for it.
+    pub fn as_singer(self) -> &'static str {
+        match self {
+            Replication::FullTable => "FULL_TABLE",
+            Replication::Incremental => "INCREMENTAL",
+            Replication::LogBased => "LOG_BASED",
+        }
+    }
+}
+
+/// What happens when the source's columns change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaChanges {
+    /// The table changes with them.
+    #[default]
+    Evolve,
+    /// The sync fails, and says what changed.
+    Freeze,
+    /// The table stays; values that have no column are kept in `weir_unfit`.
+    Quarantine,
+}
+
+impl SourceSpec {
+    /// Returns what holds for a stream.
+    pub fn rules(&self, stream: &str) -> StreamRules {
+        let own = self.streams.get(stream).or_else(|| self.streams.get("*"));
+        own.cloned().unwrap_or_default()
+    }
+
+    /// Whether a stream is taken: all are, unless some are named.
+    pub fn takes(&self, stream: &str) -> bool {
+        match self.streams.get(stream) {
+            Some(rules) => !rules.skip,
+            None => self.streams.get("*").map_or_else(
+                || self.streams.values().all(|rules| rules.skip),
+                |rules| !rules.skip,
+            ),
+        }
+    }
+
+    /// Returns what happens when the columns of a stream change.
+    pub fn schema_changes(&self, stream: &str) -> SchemaChanges {
+        let rule = self.rules(stream).schema_changes;
+        rule.unwrap_or(self.schema_changes)
+    }
+
+    /// Returns the kind as the file calls it.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            SourceKind::Singer(_) => "singer",
+            SourceKind::Postgres(_) => "postgres",
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What can be done with a source.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use serde::Serialize;
+use serde_json::Value;
+use weir_core::SourceName;
+
+use crate::error::ExtractError;
+use crate::load::{Destination, LoadRules, Session, table_name};
+use crate::postgres::Database;
+use crate::progress::Progress;
+use crate::singer::{Expected, Offered, SourceFolder, Tap, Target, Work};
+use crate::spec::{SourceKind, SourceSpec};
+
+/// What is asked of a sync.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SyncOptions {
+    /// Names the sync, everywhere.
+    pub run: String,
+    /// Only these streams; all that the source takes when empty.
+    pub streams: Vec<String>,
+    /// Whether it begins anew: its rows take the place of those before once all of them are there.
+    pub full_refresh: bool,
+}
+
+/// A source, the place of its own files, and where its rows go.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub spec: SourceSpec,
+    pub folder: SourceFolder,
+    pub destination: Arc<dyn Destination>,
+}
+
+/// A stream as a source offers it and the lake has it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedStream {
+    #[serde(flatten)]
+    pub offered: Offered,
+    /// The table of its changes.
+    pub table: String,
+    /// Whether that is there already.
+    pub exists: bool,
+}
+
+impl Source {
+    /// Returns what the source offers, and what a sync would take of it.
+    pub(crate) async fn discover(
+        &self,
+        run: &str,
+        progress: &Progress,
+    ) -> Result<Vec<PlannedStream>, ExtractError> {
+        let standing = self.destination.standing(&self.spec.name).await?;
+        let offered = match &self.spec.kind {
+            SourceKind::Singer(singer) => {
+                let tap =
+                    Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
+                tap.discover(run).await?.1
+            }
+            SourceKind::Postgres(postgres) => {
+                Database::new(&self.spec, postgres, progress.clone())
+                    .discover()
+                    .await?
+            }
+        };
+        let planned = offered.into_iter().map(|offered| {
+            let table = table_name(&offered.stream);
+            PlannedStream {
+                exists: standing.iter().any(|standing| standing.name == table),
+                table: format!("{}.{table}", self.spec.name.raw_schema()),
+                offered,
+            }
+        });
+        Ok(planned.collect())
+    }
+
+    /// Reads what is new.
+    pub(crate) async fn sync(
+        &self,
+        options: SyncOptions,
+        progress: &Progress,
+    ) -> Result<(), ExtractError> {
+        let rules = LoadRules::of(&self.spec)?;
+        let session = Session::begin(
+            self.destination.clone(),
+            self.spec.name.clone(),
+            options.run.clone(),
+            rules,
+            progress.clone(),
+        )
+        .await?;
+        match &self.spec.kind {
+            SourceKind::Singer(singer) => {
+                let tap =
+                    Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
+                let work = Work {
+                    streams: options.streams,
+                    refresh: options.full_refresh,
+                    run: options.run,
+                    version: Utc::now().timestamp_micros(),
+                };
+                tap.sync(session, work).await
+            }
+            SourceKind::Postgres(postgres) => {
+                let database = Database::new(&self.spec, postgres, progress.clone());
+                database
+                    .sync(session, &options.streams, options.full_refresh)
+                    .await
+            }
+        }
+    }
+}
+
+/// Returns where a source is to be read on from; null for the beginning.
+pub(crate) async fn state(
+    destination: &Arc<dyn Destination>,
+    source: &SourceName,
+) -> Result<Value, ExtractError> {
+    let session = bare(destination, source, "state").await?;
+    Ok(session.state().clone())
+}
+
+/// Sets where a source is to be read on from; null for the beginning.
+pub(crate) async fn set_state(
+    destination: &Arc<dyn Destination>,
+    source: &SourceName,
+    run: &str,
+    state: Value,
+) -> Result<(), ExtractError> {
+    bare(destination, source, run).await?.set_state(state).await
+}
+
+async fn bare(
+    destination: &Arc<dyn Destination>,
+    source: &SourceName,
+    run: &str,
+) -> Result<Session, ExtractError> {
+    let (destination, source) = (destination.clone(), source.clone());
+    let rules = LoadRules::default();
+    Session::begin(
+        destination,
+        source,
+        run.to_owned(),
+        rules,
+        Progress::default(),
+    )
+    .await
+}
+
+/// A Singer target: takes the messages of a tap that somebody else runs.
+pub struct Loading {
+    target: Target,
+}
+
+impl Loading {
+    /// Begins a load into the tables of `source`.
+    pub async fn begin(
+        destination: Arc<dyn Destination>,
+        source: SourceName,
+        run: String,
+        progress: Progress,
+    ) -> Result<Self, ExtractError> {
+        let rules = LoadRules::default();
+        let session = Session::begin(destination, source, run, rules, progress).await?;
+        Ok(Self {
+            target: Target::new(session, Expected::default()),
+        })
+    }
+
+    /// Takes one line; returns the state that is durable with all it covers, where a commit was made.
+    pub async fn line(&mut self, line: &str) -> Result<Option<Value>, ExtractError> {
+        let committed = self.target.line(line).await?;
+        Ok(committed.then(|| self.target.state().clone()))
+    }
+
+    /// Ends a load that was complete; returns its last state.
+    pub async fn finish(self) -> Result<Value, ExtractError> {
+        self.target.finish().await
+    }
+
+    /// Ends a load that was not complete: what a state covers is kept.
+    pub async fn stop(self) -> Result<(), ExtractError> {
+        self.target.stop().await
+    }
+}

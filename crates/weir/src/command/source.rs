@@ -1,0 +1,280 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::Value;
+use weir_core::SourceName;
+
+use super::Global;
+use crate::client::Client;
+use crate::failure::{Explain, Failure};
+use crate::model::Server;
+use crate::project::Project;
+use crate::ui::Ui;
+
+/// What can be done with sources that rows are fetched from: files in `sources/`.
+///
+/// A running server is asked, otherwise the lake is opened here.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum SourceAction {
+    /// Write the file of a new source, and ask it what it offers
+    Add(Add),
+    /// List the sources that are fetched from
+    List,
+    /// Reach a source, and say what a sync would take
+    Check {
+        /// The source
+        source: String,
+    },
+    /// List the streams that a source offers
+    Discover {
+        /// The source
+        source: String,
+    },
+}
+
+/// A source that is to be.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Add {
+    /// A Singer tap, such as `tap-jsonl`; or any name, with `--postgres`
+    name: String,
+    /// The packages that bring the tap, as pip takes them
+    #[arg(long, num_args = 1.., value_name = "SPEC", conflicts_with = "postgres")]
+    pip: Vec<String>,
+    /// Replicate the PostgreSQL database whose URL this environment variable holds
+    #[arg(long, value_name = "VARIABLE")]
+    postgres: Option<String>,
+    /// What the source is called; the tap's name without `tap-` by default
+    #[arg(long = "as", value_name = "SOURCE")]
+    called: Option<String>,
+    /// A setting of the tap: KEY=VALUE, the value as JSON or as text; `${env:NAME}` for secrets
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+impl SourceAction {
+    pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
+        match self {
+            Self::Add(add) => add.run(global, ui).await,
+            Self::List => list(global, ui).await,
+            Self::Check { source } => discover(&source, true, global, ui).await,
+            Self::Discover { source } => discover(&source, false, global, ui).await,
+        }
+    }
+}
+
+impl Add {
+    async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
+        let project = global.project()?;
+        let called = match &self.called {
+            Some(called) => called.clone(),
+            None => {
+                let program = self.name.rsplit('/').next().unwrap_or_default();
+                program.trim_start_matches("tap-").replace('-', "_")
+            }
+        };
+        let source = SourceName::new(&called).explain(|| "this cannot name a source".into())?;
+        let path = project.sources_dir().join(format!("{source}.yml"));
+        if path.exists() {
+            return Err(
+                Failure::new(format!("`{}` is there already", path.display()))
+                    .with_hint("edit it, or give the new source another name with `--as`"),
+            );
+        }
+        let text = match &self.postgres {
+            Some(variable) => postgres_file(variable),
+            None => self.tap_file()?,
+        };
+        let action = || format!("cannot write `{}`", path.display());
+        std::fs::create_dir_all(project.sources_dir()).explain(action)?;
+        std::fs::write(&path, &text).explain(action)?;
+        ui.status(format!("Wrote {}.", path.display()));
+        if self.postgres.is_some() {
+            ui.status("Set `manage: true` in it to let Weir make its replication slot and publication, then:");
+            ui.command(&format!("weir sync {source}"));
+            return Ok(());
+        }
+        match asked(source.as_str(), global, ui).await {
+            Ok(streams) => {
+                std::fs::write(&path, text + &stream_lines(&streams)).explain(action)?;
+                show(&streams, ui);
+                ui.status("Choose streams and columns in the file; then:");
+                ui.command(&format!("weir sync {source}"));
+            }
+            Err(failure) => {
+                ui.warn(format!(
+                    "the source does not answer yet: {}",
+                    failure.text()
+                ));
+                ui.status("Complete the file, then:");
+                ui.command(&format!("weir source check {source}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn tap_file(&self) -> Result<String, Failure> {
+        let quoted = |text: &str| Value::from(text).to_string();
+        let mut text = format!("kind: singer\ntap: {}\n", quoted(&self.name));
+        if !self.pip.is_empty() {
+            let packages: Vec<String> = self.pip.iter().map(|spec| quoted(spec)).collect();
+            let _ = writeln!(text, "pip: [{}]", packages.join(", "));
+        }
+        text.push_str("# What the tap is to know. Secrets are references: ${env:NAME}\n");
+        if self.settings.is_empty() {
+            text.push_str("config: {}\n");
+            return Ok(text);
+        }
+        let mut settings = BTreeMap::new();
+        for setting in &self.settings {
+            let (key, value) = setting.split_once('=').ok_or_else(|| {
+                Failure::new(format!("`{setting}` is no setting"))
+                    .with_hint("write `--set KEY=VALUE`")
+            })?;
+            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+            settings.insert(key, value);
+        }
+        text.push_str("config:\n");
+        for (key, value) in settings {
+            // JSON is YAML.
+            let _ = writeln!(text, "  {}: {value}", quoted(key));
+        }
+        Ok(text)
+    }
+}
+
+fn postgres_file(variable: &str) -> String {
+    format!(
+        "kind: postgres\nurl: ${{env:{variable}}}\n\
+         # Whether Weir may make its replication slot and publication there, and drop them.\n\
+         manage: false\n"
+    )
+}
+
+fn stream_lines(streams: &[Value]) -> String {
+    let mut text =
+        "# What is taken: `{}` for all columns; also columns, drop, hash, rename, replication,\n\
+                    # replication_key, schema_changes, skip.\nstreams:\n"
+            .to_owned();
+    for stream in streams {
+        let name = Value::from(stream["stream"].as_str().unwrap_or_default());
+        let _ = writeln!(text, "  {name}: {{}}");
+    }
+    text
+}
+
+async fn list(global: &Global, ui: &Ui) -> Result<(), Failure> {
+    let answer = with_server(global, ui, async |client| {
+        client
+            .json::<Value>(client.request(Method::GET, "/api/v1/extract"))
+            .await
+    })
+    .await?;
+    if ui.is_json() {
+        ui.answer_json(&answer);
+        return Ok(());
+    }
+    let sources = answer["sources"].as_array().cloned().unwrap_or_default();
+    if sources.is_empty() {
+        ui.status("Nothing is fetched. `weir source add` makes a source.");
+        return Ok(());
+    }
+    ui.answer(format!(
+        "{:<28}{:<12}{:>8}  {}",
+        "source", "kind", "tables", "state"
+    ));
+    for source in sources {
+        let state = match (source["problem"].as_str(), source["syncing"].as_bool()) {
+            (Some(problem), _) => problem.to_owned(),
+            (None, Some(true)) => "syncing".to_owned(),
+            _ => "ready".to_owned(),
+        };
+        ui.answer(format!(
+            "{:<28}{:<12}{:>8}  {state}",
+            source["source"].as_str().unwrap_or_default(),
+            source["kind"].as_str().unwrap_or("-"),
+            source["tables"],
+        ));
+    }
+    Ok(())
+}
+
+async fn discover(source: &str, check: bool, global: &Global, ui: &Ui) -> Result<(), Failure> {
+    let streams = asked(source, global, ui).await?;
+    if ui.is_json() {
+        ui.answer_json(&streams);
+        return Ok(());
+    }
+    if !check {
+        show(&streams, ui);
+        return Ok(());
+    }
+    let taken = streams
+        .iter()
+        .filter(|stream| stream["taken"] == true)
+        .count();
+    ui.status(format!(
+        "`{source}` answers. It offers {} streams; {taken} are taken.",
+        streams.len()
+    ));
+    Ok(())
+}
+
+async fn asked(source: &str, global: &Global, ui: &Ui) -> Result<Vec<Value>, Failure> {
+    let path = format!("/api/v1/extract/{source}/discover");
+    let answer = with_server(global, ui, async |client| {
+        client
+            .json::<Value>(client.request(Method::POST, &path))
+            .await
+    })
+    .await?;
+    Ok(answer["streams"].as_array().cloned().unwrap_or_default())
+}
+
+/// Lists streams with how they are read.
+pub(super) fn show(streams: &[Value], ui: &Ui) {
+    ui.answer(format!(
+        "{:<32}{:<14}{:<20}{:<20}{:>8}",
+        "stream", "read", "key", "by", "columns"
+    ));
+    for stream in streams {
+        let read = match stream["taken"].as_bool() {
+            Some(true) => stream["replication"]
+                .as_str()
+                .unwrap_or_default()
+                .to_lowercase(),
+            _ => "not taken".to_owned(),
+        };
+        let list = |key: &str| {
+            let items = stream[key].as_array().into_iter().flatten();
+            items
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        ui.answer(format!(
+            "{:<32}{read:<14}{:<20}{:<20}{:>8}",
+            stream["stream"].as_str().unwrap_or_default(),
+            list("key"),
+            stream["replication_key"].as_str().unwrap_or_default(),
+            stream["columns"].as_array().map_or(0, Vec::len),
+        ));
+    }
+}
+
+/// Does something with the project's server, or with one for as long as it takes.
+pub(super) async fn with_server<T>(
+    global: &Global,
+    ui: &Ui,
+    work: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let project: Project = global.project()?;
+    crate::log::start_quiet();
+    let (server, client) = Server::reach(global, project.dir(), ui).await?;
+    let done = work(&client).await;
+    let left = server.leave().await;
+    let done = done?;
+    left?;
+    Ok(done)
+}

@@ -1,0 +1,436 @@
+//! `sources/*.yml` with a `kind`: what is fetched, read with the place of every mistake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map as JsonMap, Value};
+use weir_core::{SourceName, did_you_mean};
+use weir_extract::{
+    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,
+    StreamRules,
+};
+use weir_model::ModelError;
+use weir_model::yaml::{Map, Yaml, YamlValue, read};
+
+use crate::flow::file::section::{Reader, listed};
+
+/// Keys of every kind.
+const COMMON: [&str; 7] = [
+    "name",
+    "kind",
+    "description",
+    "every",
+    "streams",
+    "schema_changes",
+    "hash_key",
+];
+
+/// Syncs do not begin more often than this.
+const LEAST: Duration = Duration::from_secs(1);
+const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
+const POSTGRES: [&str; 3] = ["url", "slot", "manage"];
+
+const STREAM: [&str; 9] = [
+    "columns",
+    "key",
+    "drop",
+    "hash",
+    "rename",
+    "replication",
+    "replication_key",
+    "schema_changes",
+    "skip",
+];
+
+/// Words in the names of a tap's settings whose values are secrets.
+const SECRETS: [&str; 8] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "credential",
+];
+
+/// Tells whether a file of `sources/` describes something to fetch, and not where events come from.
+pub(crate) fn is_fetched(file: &str, text: &str) -> bool {
+    read(file, text).is_ok_and(|document| {
+        let map = document.root.as_map();
+        map.is_some_and(|map| map.get("kind").is_some())
+    })
+}
+
+/// Reads the text of `file`, a path for messages; `stem` is its name without `.yml`, and paths begin in
+/// `folder`.
+///
+/// # Errors
+/// All mistakes, each with its place and what to write instead.
+pub(crate) fn parse(
+    (file, stem, text): (&str, &str, &str),
+    folder: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<SourceSpec, Vec<ModelError>> {
+    let document = read(file, text).map_err(|error| vec![error])?;
+    let mut reader = Reader {
+        file,
+        text,
+        variable,
+        errors: document.warnings,
+    };
+    let spec = source(&mut reader, &document.root, stem, folder);
+    match spec {
+        Some(spec) if reader.errors.is_empty() => Ok(spec),
+        _ => Err(reader.errors),
+    }
+}
+
+fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Option<SourceSpec> {
+    let kind = root.as_map().and_then(|map| map.get("kind"));
+    let own: &[&str] = match kind.and_then(Yaml::as_str) {
+        Some("singer") => &SINGER,
+        Some("postgres") => &POSTGRES,
+        other => {
+            let at = kind.map_or((1, 1), |kind| (kind.line, kind.column));
+            let word = other.unwrap_or_default();
+            let hint = match did_you_mean(word, &["singer", "postgres"]) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if word == "events" => "leave `kind` out for a source of events".to_owned(),
+                None => "it is `singer` or `postgres`; docs/sources.md says what is not there yet"
+                    .to_owned(),
+            };
+            reader.wrong(
+                at,
+                format!("there is no kind of source `{word}`"),
+                Some(hint),
+            );
+            return None;
+        }
+    };
+    let keys = [&COMMON[..], own].concat();
+    let map = reader.map(root, "a source", &keys)?;
+    let name = reader.text(map, "name").unwrap_or(stem);
+    let at = map
+        .entry("name")
+        .map_or((1, 1), |e| (e.value.line, e.value.column));
+    let name = match SourceName::new(name) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            reader.wrong(
+                at,
+                format!("{error}"),
+                Some("rename the file, or add `name:`".to_owned()),
+            );
+            None
+        }
+    };
+    let streams = streams(reader, map);
+    let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
+    let every = reader.duration(map, "every").map(|every| every.max(LEAST));
+    let hash_key = reader.value(map, "hash_key", true).map(Secret::new);
+    let kind = match own.contains(&"tap") {
+        true => SourceKind::Singer(singer(reader, map, folder)?),
+        false => SourceKind::Postgres(postgres(reader, map, name.as_ref()?)?),
+    };
+    Some(SourceSpec {
+        name: name?,
+        kind,
+        streams,
+        schema_changes,
+        every,
+        hash_key,
+    })
+}
+
+fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<SingerSpec> {
+    let pip: Vec<String> = reader
+        .words(map, "pip")
+        .into_iter()
+        .map(|(word, _)| word)
+        .collect();
+    let tap = match reader.text(map, "tap") {
+        Some(tap) => Some(tap.to_owned()),
+        None => {
+            let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+            let hint = "write `tap: tap-NAME`, the program that the package brings".to_owned();
+            reader.wrong(at, "a Singer source needs a `tap`".to_owned(), Some(hint));
+            None
+        }
+    };
+    let mut config = JsonMap::new();
+    if let Some(yaml) = map.get("config").filter(|yaml| !yaml.is_null()) {
+        match yaml.as_map() {
+            Some(map) => config = settings(reader, map),
+            None => {
+                let message = format!("`config` is {}, not a mapping of settings", yaml.what());
+                reader.wrong((yaml.line, yaml.column), message, None);
+            }
+        }
+    }
+    let mut environment = BTreeMap::new();
+    if let Some(map) = map.get("env").and_then(Yaml::as_map) {
+        for entry in map {
+            let is_secret = is_secret(&entry.key);
+            if let Some(value) = reader.value(map, &entry.key, is_secret) {
+                environment.insert(entry.key.clone(), Secret::new(value));
+            }
+        }
+    }
+    Some(SingerSpec {
+        tap: tap?,
+        pip,
+        config,
+        environment,
+        folder: folder.to_owned(),
+    })
+}
+
+fn postgres(reader: &mut Reader<'_>, map: &Map, name: &SourceName) -> Option<PostgresSpec> {
+    if map.get("url").is_none() {
+        let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+        let hint = "write `url: ${env:NAME}`; the variable is like postgresql://user:password@host/database";
+        reader.wrong(
+            at,
+            "a Postgres source needs a `url`".to_owned(),
+            Some(hint.to_owned()),
+        );
+    }
+    let url = reader.value(map, "url", true);
+    let slot = reader
+        .text(map, "slot")
+        .map_or_else(|| format!("weir_{name}"), str::to_owned);
+    let fits = slot
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !fits || slot.is_empty() || slot.len() > 63 {
+        let at = map
+            .entry("slot")
+            .map_or((1, 1), |e| (e.value.line, e.value.column));
+        let message = format!("`{slot}` cannot name a replication slot");
+        reader.wrong(
+            at,
+            message,
+            Some("use lower-case letters, digits and `_`, at most 63".to_owned()),
+        );
+    }
+    let manage = flag(reader, map, "manage");
+    Some(PostgresSpec {
+        url: Secret::new(url?),
+        slot,
+        manage,
+    })
+}
+
+fn streams(reader: &mut Reader<'_>, map: &Map) -> BTreeMap<String, StreamRules> {
+    let mut streams = BTreeMap::new();
+    let Some(yaml) = map.get("streams").filter(|yaml| !yaml.is_null()) else {
+        return streams;
+    };
+    if let Some(list) = yaml.as_list() {
+        // Names alone.
+        for item in list {
+            match item.as_str() {
+                Some(name) => {
+                    streams.insert(name.to_owned(), StreamRules::default());
+                }
+                None => reader.wrong(
+                    (item.line, item.column),
+                    format!("a stream is {}, not a name", item.what()),
+                    None,
+                ),
+            }
+        }
+        return streams;
+    }
+    let Some(named) = yaml.as_map() else {
+        let message = format!(
+            "`streams` is {}, not a list of names or a mapping of rules",
+            yaml.what()
+        );
+        reader.wrong((yaml.line, yaml.column), message, None);
+        return streams;
+    };
+    for entry in named {
+        let mut rules = StreamRules::default();
+        if !entry.value.is_null()
+            && let Some(map) = reader.map(&entry.value, "a stream", &STREAM)
+        {
+            let words = |reader: &mut Reader<'_>, key: &str| -> Vec<String> {
+                reader
+                    .words(map, key)
+                    .into_iter()
+                    .map(|(word, _)| word)
+                    .collect()
+            };
+            rules.columns = words(reader, "columns");
+            rules.drop = words(reader, "drop");
+            rules.hash = words(reader, "hash");
+            rules.key = words(reader, "key");
+            rules.replication = word(reader, map, "replication", &REPLICATIONS);
+            rules.replication_key = reader.text(map, "replication_key").map(str::to_owned);
+            rules.schema_changes = word(reader, map, "schema_changes", &CHANGES);
+            rules.skip = flag(reader, map, "skip");
+            if let Some(renamed) = map.get("rename").and_then(Yaml::as_map) {
+                for entry in renamed {
+                    if let Some(name) = reader.text(renamed, &entry.key) {
+                        rules.rename.insert(entry.key.clone(), name.to_owned());
+                    }
+                }
+            }
+        }
+        streams.insert(entry.key.clone(), rules);
+    }
+    streams
+}
+
+const CHANGES: [(&str, SchemaChanges); 3] = [
+    ("evolve", SchemaChanges::Evolve),
+    ("freeze", SchemaChanges::Freeze),
+    ("quarantine", SchemaChanges::Quarantine),
+];
+
+const REPLICATIONS: [(&str, Replication); 3] = [
+    ("full_table", Replication::FullTable),
+    ("incremental", Replication::Incremental),
+    ("log_based", Replication::LogBased),
+];
+
+/// Returns what a word of a list stands for.
+fn word<T: Copy>(reader: &mut Reader<'_>, map: &Map, key: &str, words: &[(&str, T)]) -> Option<T> {
+    let text = reader.text(map, key)?.to_owned();
+    if let Some((_, meant)) = words.iter().find(|(word, _)| *word == text) {
+        return Some(*meant);
+    }
+    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let hint = match did_you_mean(&text, &known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("it is one of {}", listed(&known)),
+    };
+    let at = map
+        .entry(key)
+        .map_or((1, 1), |e| (e.value.line, e.value.column));
+    reader.wrong(at, format!("`{key}` cannot be `{text}`"), Some(hint));
+    None
+}
+
+fn flag(reader: &mut Reader<'_>, map: &Map, key: &str) -> bool {
+    match map.get(key) {
+        None => false,
+        Some(yaml) => match yaml.value {
+            YamlValue::Bool(value) => value,
+            _ => {
+                let message = format!("`{key}` is {}, not `true` or `false`", yaml.what());
+                reader.wrong((yaml.line, yaml.column), message, None);
+                false
+            }
+        },
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    SECRETS.iter().any(|word| key.contains(word))
+}
+
+/// Returns a tap's settings with `${env:NAME}` replaced in all texts.
+fn settings(reader: &mut Reader<'_>, map: &Map) -> JsonMap<String, Value> {
+    let mut out = JsonMap::new();
+    for entry in map {
+        let value = match &entry.value.value {
+            YamlValue::Text(_) => {
+                let value = reader.value(map, &entry.key, is_secret(&entry.key));
+                value.map(Value::String)
+            }
+            YamlValue::Map(inner) => Some(Value::Object(settings(reader, inner))),
+            YamlValue::List(items) => Some(Value::Array(
+                items
+                    .iter()
+                    .map(|item| match item.as_map() {
+                        Some(inner) => Value::Object(settings(reader, inner)),
+                        None => item.to_json(),
+                    })
+                    .collect(),
+            )),
+            _ => Some(entry.value.to_json()),
+        };
+        if let Some(value) = value {
+            out.insert(entry.key.clone(), value);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_source(text: &str) -> Result<SourceSpec, Vec<String>> {
+        let variable = |name: &str| (name == "KEY").then(|| "s3cret-value".to_owned());
+        parse(
+            ("sources/shop.yml", "shop", text),
+            Path::new("/p"),
+            &variable,
+        )
+        .map_err(|errors| {
+            let told = |error: &ModelError| {
+                let place = error
+                    .place()
+                    .map_or(String::new(), |p| format!("{}:{}", p.line, p.column));
+                format!(
+                    "{place}: {error}; {}",
+                    error.hint_text().unwrap_or_default()
+                )
+            };
+            errors.iter().map(told).collect()
+        })
+    }
+
+    #[test]
+    fn a_tap_is_read_with_its_secrets() {
+        let spec = read_source(
+            "kind: singer\ntap: tap-x\npip: tap-x==1.0\nconfig:\n  api_key: ${env:KEY}\n  depth: 3\n\
+             streams:\n  orders:\n    drop: [email]\n    replication: incremental\n  \"*\":\n    skip: true\n",
+        )
+        .unwrap();
+        let SourceKind::Singer(singer) = &spec.kind else {
+            panic!("no tap");
+        };
+        assert_eq!(singer.config["api_key"], "s3cret-value");
+        assert_eq!(singer.config["depth"], 3);
+        assert_eq!(singer.pip, ["tap-x==1.0"]);
+        assert!(spec.takes("orders") && !spec.takes("others"));
+        assert_eq!(spec.rules("orders").drop, ["email"]);
+        assert!(
+            !format!("{:?}", read_source("kind: postgres\nurl: ${env:KEY}\n")).contains("s3cret")
+        );
+    }
+
+    #[test]
+    fn mistakes_name_the_place_and_the_fix() {
+        let wrong = |text: &str| read_source(text).unwrap_err().join("\n");
+        assert_eq!(
+            wrong("kind: singr\n"),
+            "1:7: there is no kind of source `singr`; did you mean `singer`?"
+        );
+        assert!(wrong("kind: singer\n").contains("needs a `tap`"));
+        assert_eq!(
+            wrong("kind: singer\ntap: tap-x\nstreems: [a]\n"),
+            "3:1: unknown key `streems` of a source; did you mean `streams`?"
+        );
+        assert!(
+            wrong("kind: singer\ntap: t\nconfig:\n  password: hunter2\n")
+                .starts_with("4:13: `password` is a secret")
+        );
+        assert!(wrong("kind: postgres\nurl: postgresql://me:pw@h/db\n").contains("is a secret"));
+        assert!(
+            wrong("kind: singer\ntap: t\nschema_changes: freez\n")
+                .contains("did you mean `freeze`?")
+        );
+        assert!(
+            wrong("kind: singer\ntap: t\nconfig:\n  a: ${env:NONE}\n")
+                .contains("there is no variable `NONE`")
+        );
+    }
+}

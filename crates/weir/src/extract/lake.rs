@@ -1,0 +1,212 @@
+//! The lake as connectors see it.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use weir_catalog::{Actor, Catalog, Publication, PublicationTable};
+use weir_core::{SourceName, TableName};
+use weir_extract::{
+    Commit, Destination, ExtractError, ExtractErrorKind, StandingTable, TableHistory,
+};
+use weir_lake::{Lake, LakeError, LakeErrorKind, LoadedTable, Publishing, Receipt};
+
+/// What commits of connectors are written by.
+const WRITER: &str = "load";
+
+/// Tables of the lake, changed together by what the catalog writes down.
+pub(super) struct LakeDestination {
+    lake: Lake,
+    catalog: Catalog,
+}
+
+impl LakeDestination {
+    pub(super) fn new(lake: Lake, catalog: Catalog) -> Self {
+        Self { lake, catalog }
+    }
+
+    /// Commits what is prepared and shows it. Not on behalf of whoever may go away meanwhile.
+    async fn publish(&self, id: String, publishing: Publishing) -> Result<(), ExtractError> {
+        let catalog = self.catalog.clone();
+        let work = tokio::spawn(async move { publish(&catalog, id, publishing).await });
+        work.await.unwrap_or_else(|error| {
+            Err(
+                ExtractError::new(ExtractErrorKind::Destination, "the commit was interrupted")
+                    .because(error),
+            )
+        })
+    }
+}
+
+#[async_trait]
+impl Destination for LakeDestination {
+    async fn standing(&self, source: &SourceName) -> Result<Vec<StandingTable>, ExtractError> {
+        let states = self
+            .lake
+            .load_states(&source.raw_schema())
+            .await
+            .map_err(failed)?;
+        let view = self.lake.view();
+        let tables = states.into_iter().filter_map(|state| {
+            let table = view.table(&state.table)?;
+            Some(StandingTable {
+                name: state.table.table().to_owned(),
+                columns: table.schema.clone(),
+                version: state.version,
+                entry: state.state,
+            })
+        });
+        Ok(tables.collect())
+    }
+
+    async fn commit(
+        &self,
+        source: &SourceName,
+        commit: Commit,
+    ) -> Result<Vec<(String, u64)>, ExtractError> {
+        let id = format!("{}/{}", commit.run, commit.number);
+        let mut tables = Vec::with_capacity(commit.tables.len());
+        for table in commit.tables {
+            let application = format!("weir.load.{source}.{}", table.name);
+            tables.push(LoadedTable {
+                name: name(source, &table.name)?,
+                schema: table.columns,
+                rows: table.rows,
+                state: table.entry,
+                transaction: table.position.map(|position| (application, position)),
+                receipt: receipt(&id, json!({ "sync": commit.run })),
+            });
+        }
+        let publishing = self.lake.load(tables).await.map_err(failed)?;
+        let versions = publishing.tables().into_iter();
+        let versions = versions
+            .map(|table| (table.name.table().to_owned(), table.after))
+            .collect();
+        self.publish(id, publishing).await?;
+        Ok(versions)
+    }
+
+    async fn history(
+        &self,
+        source: &SourceName,
+        table: &str,
+    ) -> Result<Vec<TableHistory>, ExtractError> {
+        let name = name(source, table)?;
+        let commits = self.lake.commits(&name, usize::MAX).await.map_err(failed)?;
+        let history = commits.into_iter().map(|commit| {
+            let receipt = commit.receipt.filter(|receipt| receipt.writer == WRITER);
+            let said = |key: &str| receipt.as_ref()?.details.get(key);
+            TableHistory {
+                version: commit.version,
+                run: said("sync").and_then(Value::as_str).map(str::to_owned),
+                restores: said("restores")
+                    .map(|versions| versions.get(table).and_then(Value::as_u64)),
+            }
+        });
+        Ok(history.collect())
+    }
+
+    async fn restore(
+        &self,
+        source: &SourceName,
+        run: &str,
+        tables: Vec<(String, Option<u64>)>,
+    ) -> Result<(), ExtractError> {
+        let mut targets = Vec::with_capacity(tables.len());
+        let mut versions = Map::new();
+        for (table, version) in tables {
+            targets.push((name(source, &table)?, version));
+            versions.insert(table, version.into());
+        }
+        let receipt = receipt(run, json!({ "restores": versions }));
+        let publishing = self
+            .lake
+            .restore(&targets, &receipt)
+            .await
+            .map_err(failed)?;
+        self.publish(run.to_owned(), publishing).await
+    }
+}
+
+/// One table is changed by one commit, which is whole by itself. Several are written down first, so that
+/// the next start takes back what a process that ended in the middle left of them.
+async fn publish(
+    catalog: &Catalog,
+    id: String,
+    mut publishing: Publishing,
+) -> Result<(), ExtractError> {
+    let tables = publishing.tables();
+    if tables.len() < 2 {
+        publishing.commit().await.map_err(failed)?;
+        publishing.show();
+        return Ok(());
+    }
+    let actor = Actor::local();
+    let mut publication = Publication::new(&id, json!({ "load": id }));
+    publication.tables = tables
+        .iter()
+        .map(|table| PublicationTable {
+            schema: table.name.schema().to_owned(),
+            name: table.name.table().to_owned(),
+            before: table.before,
+            after: Some(table.after),
+        })
+        .collect();
+    let began = catalog.begin_publication(&actor, &publication).await;
+    began.map_err(not_noted)?;
+    if let Err(error) = publishing.commit().await {
+        if publishing.revert(&id).await {
+            catalog.undo_publication(&id).await.map_err(not_noted)?;
+        }
+        return Err(failed(error));
+    }
+    // Nobody owns a source's tables.
+    publication.tables.clear();
+    if let Err(error) = catalog.end_publication(&actor, &publication, &[]).await {
+        if publishing.revert(&id).await {
+            catalog.undo_publication(&id).await.map_err(not_noted)?;
+        }
+        return Err(not_noted(error));
+    }
+    publishing.show();
+    Ok(())
+}
+
+fn name(source: &SourceName, table: &str) -> Result<TableName, ExtractError> {
+    TableName::new(source.raw_schema(), table)
+        .map_err(|error| ExtractError::new(ExtractErrorKind::Invalid, error.to_string()))
+}
+
+fn receipt(id: &str, details: Value) -> Receipt {
+    let details = match details {
+        Value::Object(details) => details,
+        _ => Map::new(),
+    };
+    Receipt {
+        writer: WRITER.into(),
+        run_id: id.to_owned(),
+        code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+        details,
+        ..Receipt::default()
+    }
+}
+
+fn failed(error: LakeError) -> ExtractError {
+    let kind = match error.kind() {
+        LakeErrorKind::Invalid | LakeErrorKind::ReadOnly => ExtractErrorKind::Invalid,
+        LakeErrorKind::NotFound => ExtractErrorKind::NotFound,
+        _ => ExtractErrorKind::Destination,
+    };
+    let hint = error.hint();
+    let told = ExtractError::new(kind, "the lake does not take the rows").because(error);
+    match hint {
+        Some(hint) => told.hint(hint),
+        None => told,
+    }
+}
+
+fn not_noted(error: weir_catalog::CatalogError) -> ExtractError {
+    ExtractError::new(
+        ExtractErrorKind::Destination,
+        "the catalog does not note the commit",
+    )
+    .because(error)
+}

@@ -1,0 +1,94 @@
+//! Syncs that begin by themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use weir_extract::{ExtractError, ExtractErrorKind, Extracts};
+
+/// How often it is looked whether a sync is due: files may have changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After failures in a row the next sync waits longer, up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// When a source was last begun with, and how that ended.
+#[derive(Default)]
+struct Known {
+    began: Option<Instant>,
+    failures: u32,
+}
+
+/// Begins syncs when they are due, until `shutdown`.
+pub(super) async fn follow(extracts: Extracts, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known: BTreeMap<String, Known> = BTreeMap::new();
+    let (ended, mut endings) = tokio::sync::mpsc::channel::<(String, Result<(), ExtractError>)>(64);
+    let mut running: BTreeSet<String> = BTreeSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            Some((name, done)) = endings.recv() => {
+                running.remove(&name);
+                note(&name, &done, known.entry(name.clone()).or_default());
+                continue;
+            }
+            _ = ticks.tick() => {}
+        }
+        let Ok(timed) = extracts.timed() else {
+            // Whoever syncs by hand is told what is wrong.
+            continue;
+        };
+        for (name, every) in timed {
+            let known = known.entry(name.clone()).or_default();
+            let wait = match known.failures {
+                0 => every,
+                failures => every
+                    .saturating_mul(1 << failures.min(10))
+                    .min(LONGEST_WAIT.max(every)),
+            };
+            let due = known.began.is_none_or(|began| began.elapsed() >= wait);
+            if !due || running.contains(&name) {
+                continue;
+            }
+            known.began = Some(Instant::now());
+            match extracts.sync(&name, Vec::new(), false) {
+                Ok(mut sync) => {
+                    running.insert(name.clone());
+                    let ended = ended.clone();
+                    let shutdown = shutdown.clone();
+                    tokio::spawn(async move {
+                        let done = tokio::select! {
+                            done = sync.ended() => done,
+                            () = shutdown.cancelled() => return,
+                        };
+                        let _ = ended.send((name, done)).await;
+                    });
+                }
+                // Somebody syncs it by hand.
+                Err(error) if error.kind() == ExtractErrorKind::Busy => {}
+                Err(error) => note(&name, &Err(error), known),
+            }
+        }
+    }
+}
+
+fn note(name: &str, done: &Result<(), ExtractError>, known: &mut Known) {
+    match done {
+        Ok(()) => {
+            if known.failures > 0 {
+                tracing::info!(source = name, "syncs again");
+            }
+            known.failures = 0;
+        }
+        Err(error) => {
+            // Once for each failure in a row that makes it wait longer.
+            if known.failures < 8 {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::error!(source = name, %error, cause, hint = error.advice(), "a sync failed; it is tried again");
+            }
+            known.failures = known.failures.saturating_add(1);
+        }
+    }
+}
