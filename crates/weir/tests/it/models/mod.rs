@@ -138,9 +138,10 @@ fn templates_that_ask_tables_are_judged_as_they_are_built() {
         "models/wide.sql",
         "{{ config(materialized='table') }}\n\
          {%- set columns = adapter.get_columns_in_relation(ref('orders')) %}\n\
-         {%- set found = run_query('select distinct customer from ' ~ ref('orders') ~ ' order by 1') if execute %}\n\
+         {%- set asked = 'select distinct customer from ' ~ ref('orders') ~ ' order by 1' %}\n\
+         {%- set rows = run_query(asked).rows if execute else [] %}\n\
          select {% for column in columns %}max({{ column.name }}) as max_{{ column.name }}, {% endfor %}\n\
-         {% for row in found.rows %}sum(amount) filter (where customer = '{{ row[0] }}') as \"{{ row[0] }}\"\n\
+         {% for row in rows %}sum(amount) filter (where customer = '{{ row[0] }}') as \"{{ row[0] }}\"\n\
          {%- if not loop.last %},{% endif %}{% endfor %}\nfrom {{ ref('orders') }}\n",
     );
     project.write(
