@@ -20,6 +20,7 @@ mod delta;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod flush;
+mod fsck;
 mod housekeeping;
 mod lake;
 mod plant;
@@ -33,6 +34,7 @@ pub use compact::Compacted;
 pub use dedup::{DedupKey, Seen};
 pub use delta::{Commit, Input, Receipt};
 pub use error::{AppendError, AppendErrorKind, LakeError, LakeErrorKind};
+pub use fsck::{Checked, Damaged};
 pub use lake::{At, Lake, LakeStatus};
 pub use options::LakeOptions;
 pub use read::LakeTable;

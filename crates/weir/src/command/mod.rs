@@ -6,9 +6,11 @@ mod demo;
 mod docs;
 mod doctor;
 mod filesets;
+mod fsck;
 mod grants;
 mod init;
 mod keys;
+mod lake;
 mod rebuild;
 mod replay;
 mod roles;
@@ -95,6 +97,7 @@ enum Command {
     Tokens(tokens::Args),
     Audit(audit::Args),
     Compact(compact::Args),
+    Fsck(fsck::Args),
     Rebuild(rebuild::Args),
     Replay(replay::Args),
     Runs(runs::Args),
@@ -133,6 +136,7 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Tokens(args) => args.run(&global, ui).await,
             Command::Audit(args) => args.run(&global, ui).await,
             Command::Compact(args) => args.run(&global, ui).await,
+            Command::Fsck(args) => args.run(&global, ui).await,
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Runs(args) => args.run(&global, ui).await,
