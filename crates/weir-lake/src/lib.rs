@@ -47,8 +47,8 @@ pub use rows::{
 pub use view::{ColumnStats, DataFile, LakeView, TableView};
 pub use wal::{FrameError, read_frame};
 pub use write::{
-    FILE_COLUMN, LoadState, LoadedTable, Matched, PublishedTable, Publishing, ROW_COLUMN, Rewrite, RowSink, Stage,
-    StoredRows, TableWriter, TargetTable, stored_columns,
+    FILE_COLUMN, LoadState, LoadedTable, Matched, PublishedTable, Publishing, ROW_COLUMN, Rewrite,
+    RowSink, Stage, StoredRows, TableWriter, TargetTable, stored_columns,
 };
 
 /// Whether crash points for tests are compiled in, which `WEIR_FAILPOINTS` sets.

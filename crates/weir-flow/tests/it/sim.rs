@@ -155,7 +155,10 @@ async fn runs_that_take_long_begin_as_much_earlier() {
     assert_eq!(figures.runs, [(State::Succeeded, count as u64)]);
     let (state, tries, _) = figures.attempts[0];
     assert_eq!((state, tries), (State::Succeeded, count as u64));
-    assert_eq!((figures.running, figures.queued, figures.incidents), (0, 0, 0));
+    assert_eq!(
+        (figures.running, figures.queued, figures.incidents),
+        (0, 0, 0)
+    );
 }
 
 #[tokio::test]
