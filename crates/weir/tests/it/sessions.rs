@@ -59,7 +59,7 @@ async fn statements_are_prepared_and_executed_by_name() -> Result<()> {
 async fn sessions_are_ended_by_their_own_users_and_admins_only() -> Result<()> {
     let (mut weir, owner) = weir().await?;
     weir.run(&["users", "add", "vera", "--role", "analyst"])?;
-    let (_, made, error) = weir.run(&["tokens", "create", "vera", "--scopes", "all", "--json"])?;
+    let (_, made, error) = weir.run(&["tokens", "create", "vera", "--scopes", "read", "--json"])?;
     let made: serde_json::Value = serde_json::from_str(&made).context(error)?;
     let token = made["token"].as_str().context("a token")?;
     let vera = Server {

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use super::{call, function_of, last, number, series};
@@ -75,6 +76,12 @@ pub(super) fn taken_apart(factor: &mut TableFactor) {
             vec![each(jsonb::KEYS, args), each(jsonb::VALUES_TEXT, args)],
             vec!["key", VALUE],
         ),
+        // With a schema before it, it is no word of the grammar.
+        "unnest" => {
+            let lists: Vec<Expr> = args.drain(..).filter_map(plain).collect();
+            let names = vec!["unnest"; lists.len()];
+            (lists, names)
+        }
         "generate_series" => {
             let mut function = function_of(&name, std::mem::take(args));
             series::of_moments(&mut function);
@@ -92,6 +99,13 @@ pub(super) fn taken_apart(factor: &mut TableFactor) {
         },
     };
     *factor = unnested(&name, lists, &names, alias.take(), ordinality);
+}
+
+fn plain(arg: FunctionArg) -> Option<Expr> {
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    }
 }
 
 /// The engine makes a series of constants without keeping it.
