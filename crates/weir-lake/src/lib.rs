@@ -20,6 +20,7 @@ mod delta;
 #[cfg(feature = "failpoints")]
 mod failpoints;
 mod flush;
+mod fsck;
 mod housekeeping;
 mod lake;
 mod plant;
@@ -33,6 +34,7 @@ pub use compact::Compacted;
 pub use dedup::{DedupKey, Seen};
 pub use delta::{Commit, Input, Receipt};
 pub use error::{AppendError, AppendErrorKind, LakeError, LakeErrorKind};
+pub use fsck::{Checked, Damaged};
 pub use lake::{At, Lake, LakeStatus};
 pub use options::LakeOptions;
 pub use read::LakeTable;
@@ -45,8 +47,8 @@ pub use rows::{
 pub use view::{ColumnStats, DataFile, LakeView, TableView};
 pub use wal::{FrameError, read_frame};
 pub use write::{
-    FILE_COLUMN, LoadState, LoadedTable, Matched, PublishedTable, Publishing, ROW_COLUMN, Rewrite, RowSink, Stage,
-    StoredRows, TableWriter, TargetTable, stored_columns,
+    FILE_COLUMN, LoadState, LoadedTable, Matched, PublishedTable, Publishing, ROW_COLUMN, Rewrite,
+    RowSink, Stage, StoredRows, TableWriter, TargetTable, stored_columns,
 };
 
 /// Whether crash points for tests are compiled in, which `WEIR_FAILPOINTS` sets.

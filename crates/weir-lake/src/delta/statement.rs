@@ -297,10 +297,7 @@ impl TableLog {
             .with_columns(kernel.fields().cloned())
             .with_raise_if_key_not_exists(false)
             .with_configuration([
-                (
-                    WRITER.to_owned(),
-                    Some(commit.writer.as_str().to_owned()),
-                ),
+                (WRITER.to_owned(), Some(commit.writer.as_str().to_owned())),
                 (LOAD_STATE.to_owned(), commit.load_state.clone()),
                 ("delta.checkpointInterval".to_owned(), Some("50".to_owned())),
                 (RENAMED_FROM.to_owned(), commit.origin()),

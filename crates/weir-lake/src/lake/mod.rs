@@ -19,6 +19,7 @@ use crate::dedup::DedupRuns;
 use crate::delta::Commit;
 use crate::error::{AppendError, AppendErrorKind, LakeError, LakeErrorKind};
 use crate::flush::Logs;
+use crate::fsck::{self, Checked};
 use crate::hot::Hot;
 use crate::housekeeping::Housekeeper;
 use crate::options::LakeOptions;
@@ -305,6 +306,29 @@ impl Lake {
             done.extend(
                 compact(&inner.root, &inner.logs, &inner.hot, &name, &options, true).await?,
             );
+        }
+        Ok(done)
+    }
+
+    /// Reads every file of one table, or of every table, and says which cannot be read; with
+    /// `set_aside`, those leave their table in one commit and a copy of them is kept.
+    ///
+    /// # Errors
+    /// When the store does not answer. Tables done before that stay done.
+    pub async fn check_files(
+        &self,
+        table: Option<&TableName>,
+        set_aside: bool,
+    ) -> Result<Vec<Checked>, LakeError> {
+        self.loaded()?;
+        let inner = &self.inner;
+        let names = match table {
+            Some(name) => vec![name.clone()],
+            None => inner.logs.names(),
+        };
+        let mut done = Vec::new();
+        for name in names {
+            done.extend(fsck::check(&inner.root, &inner.logs, &inner.hot, &name, set_aside).await?);
         }
         Ok(done)
     }

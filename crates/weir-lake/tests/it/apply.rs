@@ -105,6 +105,14 @@ pub(crate) async fn ask(lake: &Lake, sql: &str) -> String {
 }
 
 pub(crate) async fn ask_table(table: std::sync::Arc<weir_lake::TableView>, sql: &str) -> String {
+    try_ask(table, sql).await.unwrap()
+}
+
+/// Answers a query over `lines` that may fail.
+pub(crate) async fn try_ask(
+    table: std::sync::Arc<weir_lake::TableView>,
+    sql: &str,
+) -> datafusion::error::Result<String> {
     let context = datafusion::prelude::SessionContext::new();
     context.register_object_store(&table.store_url, table.store.clone());
     context
@@ -113,10 +121,9 @@ pub(crate) async fn ask_table(table: std::sync::Arc<weir_lake::TableView>, sql: 
             std::sync::Arc::new(weir_lake::LakeTable::new(table)),
         )
         .unwrap();
-    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
-    datafusion::arrow::util::pretty::pretty_format_batches(&batches)
-        .unwrap()
-        .to_string()
+    let batches = context.sql(sql).await.unwrap().collect().await?;
+    let text = datafusion::arrow::util::pretty::pretty_format_batches(&batches)?;
+    Ok(text.to_string())
 }
 
 pub(crate) async fn ids(lake: &Lake) -> Vec<String> {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::tempdir;
 
-use crate::apply::{add, ids, open};
+use crate::apply::{add, ids, lines_table, open, try_ask};
 
 fn last_segment(dir: &Path) -> PathBuf {
     let mut found: Vec<PathBuf> = fs::read_dir(dir.join("wal"))
@@ -162,4 +162,80 @@ async fn a_table_that_can_be_read_again_is_taken_back() {
         assert_eq!(lake.status().unreadable_tables, 0);
         lake.close().await.unwrap();
     }
+}
+
+async fn try_ids(lake: &weir_lake::Lake) -> datafusion::error::Result<String> {
+    let table = lake.view().table(&lines_table()).unwrap().clone();
+    try_ask(table, "select id from lines order by id").await
+}
+
+fn parquet_files(dir: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir.join("lake/test/lines"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "parquet"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Cut short, overwritten in the middle, or gone: each is told, and the rest answers once it is set
+/// aside. What the older versions name stays where it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_files_are_named_and_set_aside() {
+    let dir = tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    let mut files: Vec<PathBuf> = Vec::new();
+    for n in 0..4 {
+        add(&lake, &[&format!("id{n},x,{n}")]).await;
+        lake.flush().await.unwrap();
+        let new = parquet_files(dir.path()).into_iter();
+        let new: Vec<PathBuf> = new.filter(|file| !files.contains(file)).collect();
+        files.extend(new);
+    }
+    assert_eq!(files.len(), 4, "one file a commit");
+    let whole = lake.check_files(None, true).await.unwrap();
+    assert!(whole.iter().all(|table| table.damaged.is_empty()));
+    assert!(whole.iter().all(|table| table.version.is_none()));
+
+    let bytes = fs::read(&files[0]).unwrap();
+    fs::write(&files[0], &bytes[..bytes.len() - 9]).unwrap();
+    let mut bytes = fs::read(&files[1]).unwrap();
+    let end = bytes.len() - 8;
+    bytes[4..end].fill(0xA5);
+    fs::write(&files[1], bytes).unwrap();
+    fs::remove_file(&files[2]).unwrap();
+    assert!(try_ids(&lake).await.is_err());
+
+    let found = lake.check_files(None, false).await.unwrap();
+    let lines = found.iter().find(|t| t.table == "test.lines").unwrap();
+    assert_eq!((lines.files, lines.damaged.len()), (4, 3));
+    assert_eq!(lines.version, None, "only told");
+    assert!(try_ids(&lake).await.is_err());
+
+    let done = lake.check_files(None, true).await.unwrap();
+    let lines = done.iter().find(|t| t.table == "test.lines").unwrap();
+    assert!(lines.version.is_some());
+    assert_eq!(ids(&lake).await, ["id3"]);
+    let copies: Vec<_> = lines.damaged.iter().map(|d| d.copy.clone()).collect();
+    assert_eq!(copies.iter().flatten().count(), 2, "{copies:?}");
+    for copy in copies.iter().flatten() {
+        assert!(dir.path().join("lake").join(copy).exists());
+    }
+    let commit = lake.commits(&lines_table(), 1).await.unwrap().remove(0);
+    let receipt = commit.receipt.unwrap();
+    assert_eq!((receipt.writer.as_str(), receipt.rows_removed), ("fsck", 3));
+    assert_eq!(receipt.details["damaged"].as_array().unwrap().len(), 3);
+
+    add(&lake, &["new,x,1"]).await;
+    lake.close().await.unwrap();
+    drop(lake);
+    let lake = open(dir.path()).await;
+    assert_eq!(ids(&lake).await, ["id3", "new"]);
+    assert!(
+        lake.check_files(None, false).await.unwrap()[0]
+            .damaged
+            .is_empty()
+    );
+    lake.close().await.unwrap();
 }

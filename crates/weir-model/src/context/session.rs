@@ -174,6 +174,8 @@ pub(crate) struct Session {
     pub(crate) thread: String,
     name: Mutex<String>,
     connection: Mutex<Option<Opened>>,
+    /// How often what is in the warehouse decided what a template gave.
+    asked: AtomicU64,
 }
 
 struct Opened {
@@ -195,7 +197,19 @@ impl Session {
             thread: thread.into(),
             name: Mutex::default(),
             connection: Mutex::default(),
+            asked: AtomicU64::new(0),
         }
+    }
+
+    /// Counts a question whose answer may be another once tables are built.
+    pub(crate) fn note_asked(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many questions were counted: the same number before and after a template was
+    /// rendered says that nothing in the warehouse decided what it gave.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Says for whom the next statements run.
@@ -259,6 +273,7 @@ impl Session {
         begin: bool,
         fetch: Fetch,
     ) -> Result<Answer, WarehouseError> {
+        self.note_asked();
         self.with(async |connection| {
             if begin {
                 connection.begin().await?;
@@ -312,10 +327,12 @@ impl Session {
         &self,
         relation: &RelationName,
     ) -> Result<Vec<ColumnInfo>, WarehouseError> {
+        self.note_asked();
         self.with(async |connection| connection.columns(relation).await)
     }
 
     pub(crate) fn describe(&self, sql: &str) -> Result<Vec<TableColumn>, WarehouseError> {
+        self.note_asked();
         self.with(async |connection| connection.describe(sql).await)
     }
 

@@ -7,10 +7,29 @@ use crate::error::{ModelError, ModelErrorKind};
 use crate::node::{Node, ResourceKind, UniqueId};
 use crate::warehouse::{Cell, Dialect};
 
+/// What a node is going to give.
+#[derive(Clone, Debug)]
+pub struct Foreseen {
+    /// A query with the columns that it is going to have: of a model its compiled SQL, of a seed or
+    /// snapshot one that is only good for planning.
+    pub sql: Result<Arc<str>, ModelError>,
+    /// Whether the tables that are there now decided its text, so that it may be another once others
+    /// are built.
+    pub asked: bool,
+}
+
 impl Runner {
-    /// Returns a query with the columns that a node is going to have: of a model its compiled SQL, of a
-    /// seed or snapshot one that is only good for planning.
-    pub fn foreseen(&self, id: &UniqueId) -> Result<Arc<str>, ModelError> {
+    /// Returns what a node is going to give.
+    pub fn foreseen(&self, id: &UniqueId) -> Foreseen {
+        let before = self.main.asked();
+        let sql = self.foreseen_sql(id);
+        Foreseen {
+            sql,
+            asked: self.main.asked() != before,
+        }
+    }
+
+    fn foreseen_sql(&self, id: &UniqueId) -> Result<Arc<str>, ModelError> {
         let node = self.manifest().nodes.get(id).cloned().ok_or_else(|| {
             ModelError::new(
                 ModelErrorKind::Selection,

@@ -28,6 +28,7 @@ mod unit;
 pub use batches::BatchSize;
 pub use catalog::CatalogTable;
 pub use earlier::{Earlier, EarlierBuild};
+pub use foresee::Foreseen;
 pub use freshness::{FreshnessResult, FreshnessStatus};
 pub use observer::{Observer, PerModel, Publication};
 pub use operation::Shown;

@@ -21,6 +21,8 @@ pub struct Outlook {
     pub sql: Option<Arc<str>>,
     /// Why its code cannot be rendered yet: it asks tables that are yet to be built, or is wrong.
     pub error: Option<ModelError>,
+    /// Whether the tables that are there now decided its text.
+    pub asked: bool,
 }
 
 impl Runner {
@@ -45,6 +47,7 @@ impl Runner {
         nodes
             .map(|node| {
                 let mut result = NodeResult::of(node, Status::Success, "MainThread");
+                let before = self.main.asked();
                 let (reason, error) = match executor.decided(node, &self.main, &mut result) {
                     Ok(false) => (None, None),
                     Ok(true) => (Some(result.reason.take().unwrap_or_default()), None),
@@ -59,6 +62,7 @@ impl Runner {
                     reason,
                     sql: result.compiled_code,
                     error,
+                    asked: self.main.asked() != before,
                 }
             })
             .collect()

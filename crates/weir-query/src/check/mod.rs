@@ -4,6 +4,7 @@
 //! before it would give: so the columns and types of a whole project are known, and every mistake in
 //! it, while nothing has been written.
 
+mod division;
 mod lineage;
 mod varying;
 
@@ -55,6 +56,8 @@ pub struct Checked {
     pub lineage: Vec<ColumnLineage>,
     /// Functions in it that may answer otherwise the next time, like `now` and `random`.
     pub varies: Vec<String>,
+    /// Whether it divides whole numbers: the quotient is whole, as in PostgreSQL, and not in DuckDB.
+    pub divides_whole: bool,
 }
 
 /// A column a query would give.
@@ -213,6 +216,7 @@ async fn one(
         reads: reads.into_iter().collect(),
         lineage,
         varies: varies.into_iter().collect(),
+        divides_whole: division::divides_whole(&presentable),
     };
     let fields = columns.fields().iter().map(|field| {
         let name = plain_name(field.name());

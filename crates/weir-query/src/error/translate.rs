@@ -414,7 +414,9 @@ fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Que
         Some(file) => format!("the lake's file `{file}` cannot be read"),
         None => "a file of the lake cannot be read".to_owned(),
     };
-    QueryError::new(QueryErrorKind::Lake, message).caused_by(error)
+    QueryError::new(QueryErrorKind::Lake, message)
+        .caused_by(error)
+        .hint("`weir fsck` says which files are damaged and can set them aside; the rest of the table answers then")
 }
 
 fn first_line(message: &str) -> String {

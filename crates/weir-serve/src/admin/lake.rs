@@ -3,7 +3,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::{Deserialize, Serialize};
 use weir_core::{Seq, TableName};
-use weir_lake::{Compacted, LakeStatus};
+use weir_lake::{Checked, Compacted, LakeStatus};
 
 use crate::Services;
 use crate::error::ApiError;
@@ -18,6 +18,21 @@ pub(crate) struct Compact {
 #[derive(Serialize)]
 pub(crate) struct CompactedTables {
     compacted: Vec<Compacted>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Check {
+    /// `schema.table`; all tables when absent.
+    table: Option<String>,
+    /// Takes files that cannot be read out of their tables.
+    #[serde(default)]
+    set_aside: bool,
+}
+
+#[derive(Serialize)]
+pub(crate) struct CheckedTables {
+    checked: Vec<Checked>,
 }
 
 #[derive(Serialize)]
@@ -41,20 +56,44 @@ pub(crate) async fn compact(
 ) -> Result<Json<CompactedTables>, ApiError> {
     let Json(Compact { table }) =
         body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
-    let table = table.as_deref().map(table_name).transpose()?;
-    if let Some(table) = &table
-        && services.lake.view().table(table).is_none()
-    {
-        return Err(ApiError::not_found(format!("there is no table `{table}`")));
-    }
-    // On a thread of its own: rewriting files must not delay events, and a client that goes away
-    // must not stop it half-way.
-    let (lake, runtime) = (services.lake.clone(), tokio::runtime::Handle::current());
-    let work = tokio::task::spawn_blocking(move || runtime.block_on(lake.compact(table.as_ref())));
-    let compacted = work
-        .await
-        .map_err(|_| ApiError::busy("the compaction was interrupted"))??;
+    let table = existing(&services, table.as_deref())?;
+    let lake = services.lake.clone();
+    let compacted = apart(async move { lake.compact(table.as_ref()).await }).await??;
     Ok(Json(CompactedTables { compacted }))
+}
+
+pub(crate) async fn check(
+    State(services): State<Services>,
+    body: Result<Json<Check>, JsonRejection>,
+) -> Result<Json<CheckedTables>, ApiError> {
+    let Json(Check { table, set_aside }) =
+        body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
+    let table = existing(&services, table.as_deref())?;
+    let lake = services.lake.clone();
+    let checked = apart(async move { lake.check_files(table.as_ref(), set_aside).await }).await??;
+    Ok(Json(CheckedTables { checked }))
+}
+
+/// Runs work on a thread of its own: reading and rewriting files must not delay events, and a client
+/// that goes away must not stop it half-way.
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work))
+        .await
+        .map_err(|_| ApiError::busy("the work was interrupted"))
+}
+
+/// Returns the name of a table that is there; none where none was asked for.
+fn existing(services: &Services, table: Option<&str>) -> Result<Option<TableName>, ApiError> {
+    let Some(table) = table.map(table_name).transpose()? else {
+        return Ok(None);
+    };
+    match services.lake.view().table(&table) {
+        Some(_) => Ok(Some(table)),
+        None => Err(ApiError::not_found(format!("there is no table `{table}`"))),
+    }
 }
 
 fn table_name(text: &str) -> Result<TableName, ApiError> {

@@ -32,4 +32,5 @@ pub(crate) fn lake() -> Router<Services> {
         .route("/api/v1/lake", get(lake::status))
         .route("/api/v1/lake/flush", post(lake::flush))
         .route("/api/v1/lake/compact", post(lake::compact))
+        .route("/api/v1/lake/fsck", post(lake::check))
 }

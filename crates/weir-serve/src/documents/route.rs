@@ -12,37 +12,38 @@ use super::yaml;
 use crate::auth::SignedIn;
 use crate::error::ApiError;
 
+/// Where one kind of documents is kept. Each kind has its own paths, so that a link says what it leads to.
+#[derive(Clone)]
+struct Shelf {
+    catalog: Catalog,
+    kind: DocumentKind,
+}
+
 /// Returns the routes; they are for whoever is signed in, with the rights they have.
 pub(crate) fn router(catalog: Catalog) -> Router {
-    let questions = Router::new()
-        .route(
-            "/api/v1/questions",
-            get(list_questions).post(create_question),
-        )
-        .route(
-            "/api/v1/questions/{id}",
-            get(question).put(update_question).delete(delete_question),
-        )
-        .route("/api/v1/questions/{id}/versions", get(question_versions))
-        .route("/api/v1/questions/{id}/certified", put(certify_question))
-        .route("/api/v1/questions/{id}/restore", post(restore_question));
-    let dashboards = Router::new()
-        .route(
-            "/api/v1/dashboards",
-            get(list_dashboards).post(create_dashboard),
-        )
-        .route(
-            "/api/v1/dashboards/{id}",
-            get(dashboard)
-                .put(update_dashboard)
-                .delete(delete_dashboard),
-        )
-        .route("/api/v1/dashboards/{id}/versions", get(dashboard_versions))
-        .route("/api/v1/dashboards/{id}/certified", put(certify_dashboard))
-        .route("/api/v1/dashboards/{id}/restore", post(restore_dashboard))
+    let questions = shelf(&catalog, DocumentKind::Question);
+    let dashboards = shelf(&catalog, DocumentKind::Dashboard);
+    let texts = Router::new()
         .route("/api/v1/dashboards/{id}/yaml", get(dashboard_yaml))
-        .route("/api/v1/dashboards/yaml", post(read_yaml));
-    questions.merge(dashboards).with_state(catalog)
+        .route("/api/v1/dashboards/yaml", post(read_yaml))
+        .with_state(catalog);
+    Router::new()
+        .nest("/api/v1/questions", questions)
+        .nest("/api/v1/dashboards", dashboards)
+        .merge(texts)
+}
+
+fn shelf(catalog: &Catalog, kind: DocumentKind) -> Router {
+    Router::new()
+        .route("/", get(list).post(create))
+        .route("/{id}", get(one).put(update).delete(delete))
+        .route("/{id}/versions", get(versions))
+        .route("/{id}/certified", put(certify))
+        .route("/{id}/restore", post(restore))
+        .with_state(Shelf {
+            catalog: catalog.clone(),
+            kind,
+        })
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
@@ -100,10 +101,17 @@ fn checked(kind: DocumentKind, saved: Saved) -> Done<(NewDocument, Option<i64>)>
     Ok((new, saved.version))
 }
 
+async fn list(State(shelf): State<Shelf>, who: SignedIn) -> Done<Json<Value>> {
+    let documents = shelf.catalog.documents(&who.actor(), shelf.kind).await?;
+    Ok(Json(match shelf.kind {
+        DocumentKind::Question => json!({ "questions": documents }),
+        DocumentKind::Dashboard => json!({ "dashboards": documents }),
+    }))
+}
+
 async fn create(
-    catalog: &Catalog,
-    who: &SignedIn,
-    kind: DocumentKind,
+    State(Shelf { catalog, kind }): State<Shelf>,
+    who: SignedIn,
     sent: Body<Saved>,
 ) -> Done<(StatusCode, Json<SavedDocument>)> {
     let (new, _) = checked(kind, body(sent)?)?;
@@ -112,10 +120,9 @@ async fn create(
 }
 
 async fn update(
-    catalog: &Catalog,
-    who: &SignedIn,
-    kind: DocumentKind,
-    id: &str,
+    State(Shelf { catalog, kind }): State<Shelf>,
+    who: SignedIn,
+    Path(id): Path<String>,
     sent: Body<Saved>,
 ) -> Done<Json<SavedDocument>> {
     let (new, version) = checked(kind, body(sent)?)?;
@@ -124,180 +131,58 @@ async fn update(
             .with_hint("send the version that was changed, so that nobody's work is lost")
     })?;
     let by = who.actor();
-    let saving = catalog.update_document(&by, kind, id, version, new);
+    let saving = catalog.update_document(&by, kind, &id, version, new);
     Ok(Json(saving.await?))
 }
 
 async fn one(
-    catalog: &Catalog,
-    who: &SignedIn,
-    kind: DocumentKind,
-    id: &str,
+    State(Shelf { catalog, kind }): State<Shelf>,
+    who: SignedIn,
+    Path(id): Path<String>,
     shown: Asked<Shown>,
 ) -> Done<Json<SavedDocument>> {
     let Query(shown) = shown.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     let by = who.actor();
-    let reading = catalog.document(&by, kind, id, shown.version);
+    let reading = catalog.document(&by, kind, &id, shown.version);
     Ok(Json(reading.await?))
 }
 
 async fn versions(
-    catalog: &Catalog,
-    who: &SignedIn,
-    kind: DocumentKind,
-    id: &str,
+    State(Shelf { catalog, kind }): State<Shelf>,
+    who: SignedIn,
+    Path(id): Path<String>,
 ) -> Done<Json<Value>> {
-    let versions = catalog.document_versions(&who.actor(), kind, id).await?;
+    let versions = catalog.document_versions(&who.actor(), kind, &id).await?;
     Ok(Json(json!({ "versions": versions })))
 }
 
-// Each kind has its own paths, so that a link says what it leads to.
-
-const QUESTION: DocumentKind = DocumentKind::Question;
-const DASHBOARD: DocumentKind = DocumentKind::Dashboard;
-
-async fn list_questions(State(catalog): State<Catalog>, who: SignedIn) -> Done<Json<Value>> {
-    let questions = catalog.documents(&who.actor(), QUESTION).await?;
-    Ok(Json(json!({ "questions": questions })))
-}
-
-async fn list_dashboards(State(catalog): State<Catalog>, who: SignedIn) -> Done<Json<Value>> {
-    let dashboards = catalog.documents(&who.actor(), DASHBOARD).await?;
-    Ok(Json(json!({ "dashboards": dashboards })))
-}
-
-async fn create_question(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    sent: Body<Saved>,
-) -> Done<(StatusCode, Json<SavedDocument>)> {
-    create(&catalog, &who, QUESTION, sent).await
-}
-
-async fn create_dashboard(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    sent: Body<Saved>,
-) -> Done<(StatusCode, Json<SavedDocument>)> {
-    create(&catalog, &who, DASHBOARD, sent).await
-}
-
-async fn question(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-    shown: Asked<Shown>,
-) -> Done<Json<SavedDocument>> {
-    one(&catalog, &who, QUESTION, &id, shown).await
-}
-
-async fn dashboard(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-    shown: Asked<Shown>,
-) -> Done<Json<SavedDocument>> {
-    one(&catalog, &who, DASHBOARD, &id, shown).await
-}
-
-async fn update_question(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-    sent: Body<Saved>,
-) -> Done<Json<SavedDocument>> {
-    update(&catalog, &who, QUESTION, &id, sent).await
-}
-
-async fn update_dashboard(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-    sent: Body<Saved>,
-) -> Done<Json<SavedDocument>> {
-    update(&catalog, &who, DASHBOARD, &id, sent).await
-}
-
-async fn delete_question(
-    State(catalog): State<Catalog>,
+async fn delete(
+    State(Shelf { catalog, kind }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
 ) -> Done<StatusCode> {
-    catalog.delete_document(&who.actor(), QUESTION, &id).await?;
+    catalog.delete_document(&who.actor(), kind, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn delete_dashboard(
-    State(catalog): State<Catalog>,
+async fn restore(
+    State(Shelf { catalog, kind }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
 ) -> Done<StatusCode> {
-    catalog
-        .delete_document(&who.actor(), DASHBOARD, &id)
-        .await?;
+    catalog.restore_document(&who.actor(), kind, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn restore_question(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-) -> Done<StatusCode> {
-    catalog
-        .restore_document(&who.actor(), QUESTION, &id)
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn restore_dashboard(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-) -> Done<StatusCode> {
-    catalog
-        .restore_document(&who.actor(), DASHBOARD, &id)
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn question_versions(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-) -> Done<Json<Value>> {
-    versions(&catalog, &who, QUESTION, &id).await
-}
-
-async fn dashboard_versions(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-) -> Done<Json<Value>> {
-    versions(&catalog, &who, DASHBOARD, &id).await
-}
-
-async fn certify_question(
-    State(catalog): State<Catalog>,
+async fn certify(
+    State(Shelf { catalog, kind }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
     sent: Body<Certified>,
 ) -> Done<StatusCode> {
     let Certified { certified } = body(sent)?;
     let by = who.actor();
-    let certifying = catalog.certify_document(&by, QUESTION, &id, certified);
-    certifying.await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn certify_dashboard(
-    State(catalog): State<Catalog>,
-    who: SignedIn,
-    Path(id): Path<String>,
-    sent: Body<Certified>,
-) -> Done<StatusCode> {
-    let Certified { certified } = body(sent)?;
-    let by = who.actor();
-    let certifying = catalog.certify_document(&by, DASHBOARD, &id, certified);
+    let certifying = catalog.certify_document(&by, kind, &id, certified);
     certifying.await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -309,7 +194,8 @@ async fn dashboard_yaml(
     Path(id): Path<String>,
 ) -> Done<Response> {
     let by = who.actor();
-    let saved = catalog.document(&by, DASHBOARD, &id, None).await?;
+    let kind = DocumentKind::Dashboard;
+    let saved = catalog.document(&by, kind, &id, None).await?;
     let text = yaml::write(&saved)?;
     let kind = [(header::CONTENT_TYPE, "application/yaml; charset=utf-8")];
     Ok((kind, text).into_response())

@@ -492,6 +492,14 @@ const OPERATIONS: &[Operation] = &[
         Json(200, "Compacted"),
         "Joins small files",
     ),
+    user(
+        "post",
+        "/api/v1/lake/fsck",
+        "fsck",
+        Some("Fsck"),
+        Json(200, "CheckedFiles"),
+        "Reads every file of the lake, and sets damaged ones aside",
+    ),
     // --- users and rights ---
     user(
         "get",

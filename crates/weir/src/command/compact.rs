@@ -1,13 +1,10 @@
 use reqwest::Method;
 use serde_json::json;
-use weir_collect::{ApplyCounts, event_apply};
-use weir_core::TableName;
-use weir_lake::Lake;
 
 use super::Global;
+use super::lake::{opened, table_name};
 use crate::client::Client;
-use crate::failure::{Explain, ExplainHinted, Failure};
-use crate::log;
+use crate::failure::{Explain, Failure};
 use crate::ui::Ui;
 
 /// Merge small files of the lake now
@@ -36,29 +33,14 @@ impl Args {
             let answer: serde_json::Value = client.json(request).await?;
             return report(&answer, ui);
         }
-        log::start_quiet();
-        let lake = Lake::open(
-            project.lake_options(&config),
-            event_apply(&ApplyCounts::default()),
-        )
-        .await
-        .explain_hinted(|| "cannot open the lake".into())?;
-        lake.recovered().await;
-        let compacted = lake.compact(table.as_ref()).await;
-        let closed = lake.close().await;
-        let compacted = compacted.explain_hinted(|| "cannot merge files".into())?;
-        closed.explain_hinted(|| "cannot close the lake".into())?;
+        let compacted = opened(&project, &config, "cannot merge files", async |lake| {
+            lake.compact(table.as_ref()).await
+        })
+        .await?;
         let answer = serde_json::to_value(json!({ "compacted": compacted }))
             .explain(|| "cannot write the answer".into())?;
         report(&answer, ui)
     }
-}
-
-fn table_name(text: &str) -> Result<TableName, Failure> {
-    let (schema, table) = text.split_once('.').ok_or_else(|| {
-        Failure::new(format!("`{text}` is no table")).with_hint("write `schema.table`")
-    })?;
-    TableName::new(schema, table).explain(|| format!("`{text}` is no table"))
 }
 
 fn report(answer: &serde_json::Value, ui: &Ui) -> Result<(), Failure> {

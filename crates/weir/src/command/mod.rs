@@ -5,9 +5,11 @@ mod compact;
 mod demo;
 mod docs;
 mod doctor;
+mod fsck;
 mod grants;
 mod init;
 mod keys;
+mod lake;
 mod load;
 mod rebuild;
 mod replay;
@@ -97,6 +99,7 @@ enum Command {
     Tokens(tokens::Args),
     Audit(audit::Args),
     Compact(compact::Args),
+    Fsck(fsck::Args),
     Rebuild(rebuild::Args),
     Replay(replay::Args),
     Runs(runs::Args),
@@ -137,6 +140,7 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Tokens(args) => args.run(&global, ui).await,
             Command::Audit(args) => args.run(&global, ui).await,
             Command::Compact(args) => args.run(&global, ui).await,
+            Command::Fsck(args) => args.run(&global, ui).await,
             Command::Rebuild(args) => args.run(&global, ui).await,
             Command::Replay(args) => args.run(&global, ui).await,
             Command::Runs(args) => args.run(&global, ui).await,

@@ -1,14 +1,14 @@
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use weir_collect::{ApplyCounts, event_apply, event_derive};
+use weir_collect::event_derive;
 use weir_core::SourceName;
 use weir_lake::{Lake, LakeError, RebuildOptions, Rebuilt};
 
 use super::Global;
+use super::lake::opened;
 use crate::client::Client;
-use crate::failure::{Explain, ExplainHinted, Failure};
-use crate::log;
+use crate::failure::{Explain, Failure};
 use crate::project::Project;
 use crate::ui::Ui;
 
@@ -74,19 +74,14 @@ impl Asked {
             let answer: Value = client.json(request).await?;
             return self.report(&answer, ui);
         }
-        log::start_quiet();
         let sources = self.sources(&project).await?;
-        let lake = Lake::open(
-            project.lake_options(&config),
-            event_apply(&ApplyCounts::default()),
+        let rebuilt = opened(
+            &project,
+            &config,
+            "cannot derive the tables",
+            async |lake| self.rebuild(lake, sources).await,
         )
-        .await
-        .explain_hinted(|| "cannot open the lake".into())?;
-        lake.recovered().await;
-        let rebuilt = self.rebuild(&lake, sources).await;
-        let closed = lake.close().await;
-        let rebuilt = rebuilt.explain_hinted(|| "cannot derive the tables".into())?;
-        closed.explain_hinted(|| "cannot close the lake".into())?;
+        .await?;
         let answer = serde_json::to_value(rebuilt).explain(|| "cannot write the answer".into())?;
         self.report(&answer, ui)
     }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use weir_model::context::Cancellation;
 use weir_model::graph::Graph;
 use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
-use weir_model::run::{Earlier, Outlook, PerModel, RunOptions, Runner, RunnerParts};
+use weir_model::run::{Earlier, Foreseen, Outlook, PerModel, RunOptions, Runner, RunnerParts};
 use weir_model::warehouse::RelationName;
 use weir_model::{ModelError, ModelErrorKind};
 
@@ -29,9 +29,50 @@ pub(crate) struct Checked {
     pub(crate) errors: Vec<ModelError>,
     /// What each node would give, as the server tells it.
     pub(crate) planned: Vec<(UniqueId, Value)>,
+    /// What only its build can judge: its text comes from tables that are yet to be built, or it reads
+    /// what does.
+    pub(crate) unjudged: Vec<UniqueId>,
 }
 
 impl Checked {
+    /// Says what was not judged.
+    pub(crate) fn tell_unjudged(&self, ui: &Ui) {
+        let Some(first) = self.unjudged.first() else {
+            return;
+        };
+        let count = self.unjudged.len();
+        let name = first.as_str().rsplit('.').next().unwrap_or_default();
+        ui.status(format!(
+            "{count} are judged as they are built, {name} first: their text comes from tables that are \
+             yet to be built."
+        ));
+    }
+
+    /// Warns of quotients that are whole here, in projects that were written for an engine where they
+    /// are not.
+    pub(crate) fn warn_of_division(&self, opened: &Opened, ui: &Ui) {
+        if opened.parsed.shared.dialect.adapter != "duckdb" {
+            return;
+        }
+        let divides = |(_, found): &&(UniqueId, Value)| found["divides_whole"] == true;
+        let names: Vec<&str> = self
+            .models()
+            .filter(divides)
+            .filter_map(|(id, _)| id.as_str().rsplit('.').next())
+            .collect();
+        let Some((first, others)) = names.split_first() else {
+            return;
+        };
+        let others = match others.len() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        ui.warn(format!(
+            "{first}{others}: `/` of whole numbers gives a whole number here, as in PostgreSQL, and a \
+             fraction in DuckDB; multiply by 1.0 or cast one side where the fraction counts"
+        ));
+    }
+
     /// Returns what the models would give.
     pub(crate) fn models(&self) -> impl Iterator<Item = &(UniqueId, Value)> {
         let planned = self.planned.iter();
@@ -54,16 +95,22 @@ pub(crate) async fn plan(
         return Ok(Checked {
             errors: Vec::new(),
             planned: Vec::new(),
+            unjudged: Vec::new(),
         });
     }
     let compiled = compile(opened, weir, models, deferred.clone(), earlier).await?;
     let mut errors = Vec::new();
     let mut queries = Vec::new();
-    for (id, sql) in compiled {
+    let mut unjudged = Unjudged::default();
+    for (id, Foreseen { sql, asked }) in compiled {
+        if asked {
+            unjudged.asking.insert(id.clone());
+        }
         match sql {
             Ok(sql) => queries.push((id, sql)),
-            // Templates that ask tables which are yet to be built are for the run to judge.
-            Err(error) if error.kind() == ModelErrorKind::Warehouse => {}
+            Err(error) if asked || error.kind() == ModelErrorKind::Warehouse => {
+                unjudged.nodes.push(id);
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -96,6 +143,9 @@ pub(crate) async fn plan(
     for ((id, sql), outcome) in queries.iter().zip(&outcomes) {
         if outcome["failed"].is_object() {
             let failed = &outcome["failed"];
+            if unjudged.takes(&manifest, id) {
+                continue;
+            }
             // One cause is told once.
             if failed["because_of"].is_null() {
                 errors.push(mistake(&manifest, id, sql, failed));
@@ -106,7 +156,32 @@ pub(crate) async fn plan(
         errors.extend(broken_contract(&manifest, id, &outcome["ok"], promise));
         planned.push((id.clone(), outcome["ok"].clone()));
     }
-    Ok(Checked { errors, planned })
+    Ok(Checked {
+        errors,
+        planned,
+        unjudged: unjudged.nodes,
+    })
+}
+
+/// What only its build can judge.
+#[derive(Default)]
+struct Unjudged {
+    nodes: Vec<UniqueId>,
+    /// Those whose text the tables that are there now decided.
+    asking: HashSet<UniqueId>,
+}
+
+impl Unjudged {
+    /// Takes a node that cannot be planned, if what decided its text or what it reads may be another
+    /// once tables are built.
+    fn takes(&mut self, manifest: &Manifest, id: &UniqueId) -> bool {
+        let reads = |parent: &&UniqueId| self.nodes.contains(parent);
+        let taken = self.asking.contains(id) || stored_parents(manifest, id).iter().any(reads);
+        if taken {
+            self.nodes.push(id.clone());
+        }
+        taken
+    }
 }
 
 /// Returns what is selected and has columns, each after what it reads.
@@ -129,7 +204,7 @@ fn in_order(manifest: &Manifest, selected: &[UniqueId]) -> Vec<UniqueId> {
         .collect()
 }
 
-type Compiled = Vec<(UniqueId, Result<Arc<str>, ModelError>)>;
+type Compiled = Vec<(UniqueId, Foreseen)>;
 
 async fn compile(
     opened: &Arc<Opened>,
@@ -156,23 +231,25 @@ async fn compile(
     });
     let manifest = opened.manifest();
     cancellable(&cancellation, move || {
-        let mut compiled: HashMap<UniqueId, Arc<str>> = HashMap::new();
+        let mut compiled: HashMap<UniqueId, Foreseen> = HashMap::new();
         let mut models = models;
         if earlier.is_some() {
             let outlooks = runner.outlook(&models);
             models = changing(&manifest, &outlooks);
             let sql = outlooks.into_iter().filter_map(|outlook| {
                 let is_model = outlook.id.kind() == Some(ResourceKind::Model);
-                Some((outlook.id, outlook.sql.filter(|_| is_model)?))
+                let foreseen = Foreseen {
+                    sql: Ok(outlook.sql.filter(|_| is_model)?),
+                    asked: outlook.asked,
+                };
+                Some((outlook.id, foreseen))
             });
             compiled = sql.collect();
         }
         let compiled = models.into_iter().map(|id| {
-            let sql = match compiled.remove(&id) {
-                Some(sql) => Ok(sql),
-                None => runner.foreseen(&id),
-            };
-            (id, sql)
+            let known = compiled.remove(&id);
+            let foreseen = known.unwrap_or_else(|| runner.foreseen(&id));
+            (id, foreseen)
         });
         compiled.collect()
     })
@@ -369,10 +446,16 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
         return Ok(());
     }
     match ui.is_json() {
-        true => ui.answer_json(&json!({ "models": count, "errors": 0, "seconds": took })),
-        false => ui.status(format!(
-            "{count} models can be built; checked in {took:.2}s."
-        )),
+        true => ui.answer_json(&json!({
+            "models": count, "errors": 0, "unjudged": checked.unjudged, "seconds": took,
+        })),
+        false => {
+            ui.status(format!(
+                "{count} models can be built; checked in {took:.2}s."
+            ));
+            checked.tell_unjudged(ui);
+            checked.warn_of_division(&opened, ui);
+        }
     }
     Ok(())
 }

@@ -345,6 +345,10 @@ impl Work<'_> {
         let built: Vec<UniqueId> = selected.iter().filter(is_built).cloned().collect();
         let checked = check::plan(self.opened, weir, &built, &self.deferred, earlier).await?;
         if checked.errors.is_empty() {
+            if !self.ui.is_json() && !self.nodes.project.quiet {
+                checked.tell_unjudged(self.ui);
+                checked.warn_of_division(self.opened, self.ui);
+            }
             return Ok(checked);
         }
         Err(wrong(&checked.errors, self.ui)

@@ -139,11 +139,12 @@ impl WeirWarehouse {
 }
 
 /// Returns this Weir's dialect. Projects written for another kind of warehouse keep its name in
-/// `target.type`, and their macros for it.
+/// `target.type`, and their macros for it; where they have none, those for PostgreSQL fit this engine
+/// better than those for all.
 pub(crate) fn dialect(kind: &str) -> Dialect {
     let chain = match kind {
         "weir" | "postgres" => vec!["weir", "postgres", "default"],
-        other => vec!["weir", other, "default"],
+        other => vec!["weir", other, "postgres", "default"],
     };
     Dialect {
         adapter: kind.to_owned(),

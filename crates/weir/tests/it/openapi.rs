@@ -28,6 +28,7 @@ async fn the_document_holds_and_so_do_the_answers() -> Result<()> {
         "get /api/v1/extract/{source}/state": {"path": "/api/v1/extract/shop/state"},
         "post /api/v1/lake/flush": {},
         "post /api/v1/lake/compact": {"body": {"table": "app.tracks"}},
+        "post /api/v1/lake/fsck": {"body": {"table": "app.tracks", "set_aside": true}},
         "post /api/v1/users": {"body": {"name": "ada", "roles": ["analyst"], "password": "correct horse battery"}},
         "put /api/v1/users/{user}/password": {"path": "/api/v1/users/ada/password", "body": {"password": null}},
         "put /api/v1/users/{user}/disabled": {"path": "/api/v1/users/ada/disabled", "body": {"disabled": true}},

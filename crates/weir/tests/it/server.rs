@@ -251,6 +251,54 @@ async fn compact_asks_the_running_server() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
+/// With a server and without one: a damaged file is named by the query that needs it, by the check,
+/// and once it is set aside the table answers again, as `weir rebuild` makes it whole.
+#[tokio::test]
+async fn a_damaged_file_is_named_set_aside_and_derived_again() {
+    let env = Env::new();
+    let mut server = env.up();
+    server.track(&env.key, "Hello").await;
+    let output = env.weir(&["--json", "fsck"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
+
+    let folder = env.project.join("lake/app/hello");
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path());
+    let damaged: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|e| e == "parquet"))
+        .collect();
+    assert!(!damaged.is_empty());
+    for file in &damaged {
+        std::fs::write(file, "no Parquet").unwrap();
+    }
+    let server = env.up();
+    let output = env.weir(&["sql", "select sum(length(id)) from app.hello"]);
+    assert!(stderr(&output).contains("weir fsck"), "{}", stderr(&output));
+    let output = env.weir(&["fsck"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("--set-aside"),
+        "{}",
+        stderr(&output)
+    );
+    let output = env.weir(&["fsck", "app.hello", "--set-aside"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    drop(server);
+
+    let output = env.weir(&["fsck"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = env.weir(&["rebuild"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let server = env.up();
+    let output = env.weir(&["--json", "sql", "select count(*) as n from app.hello"]);
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(answer.contains('1'), "{answer}");
+    drop(server);
+}
+
 #[tokio::test]
 async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use weir_jinja::{Args, Call, Error, Result, Value};
+use weir_jinja::{Args, Call, Error, Names, Result, Value};
 
 use super::statements::run;
 use crate::context::Adapter;
@@ -75,6 +75,12 @@ impl Adapter {
                 .find(|info| info.name.name.eq_ignore_ascii_case(&identifier));
             folded.filter(|_| !quoted)
         });
+        let own = context.lookup("this", call.interpreter)?;
+        let own = own.as_ref().and_then(Value::as_object::<Relation>);
+        // Whether its own table is there is asked by nodes that build on what they built before.
+        if found.is_none() && own.is_none_or(|own| own.path.name().name != identifier) {
+            session.note_asked();
+        }
         Ok(found.map_or(Value::None, |info| Self::found(context, info)))
     }
 

@@ -129,6 +129,44 @@ fn every_mistake_of_a_project_is_told_before_anything_is_built() {
     assert_eq!(customers["lineage"][1]["sources"][0]["column"], "amount");
 }
 
+/// What a template asks of tables that are yet to be built cannot be planned before; it is judged as it
+/// is built, with what reads it. All else is still told beforehand.
+#[test]
+fn templates_that_ask_tables_are_judged_as_they_are_built() {
+    let project = Project::shop();
+    project.write(
+        "models/wide.sql",
+        "{{ config(materialized='table') }}\n\
+         {%- set columns = adapter.get_columns_in_relation(ref('orders')) %}\n\
+         {%- set found = run_query('select distinct customer from ' ~ ref('orders') ~ ' order by 1') if execute %}\n\
+         select {% for column in columns %}max({{ column.name }}) as max_{{ column.name }}, {% endfor %}\n\
+         {% for row in found.rows %}sum(amount) filter (where customer = '{{ row[0] }}') as \"{{ row[0] }}\"\n\
+         {%- if not loop.last %},{% endif %}{% endfor %}\nfrom {{ ref('orders') }}\n",
+    );
+    project.write(
+        "models/reads_wide.sql",
+        "select max_amount from {{ ref('wide') }}\n",
+    );
+    project.write(
+        "models/wrong.sql",
+        "select nothing from {{ ref('orders') }}\n",
+    );
+    let told = project.fails(&["build"]);
+    assert!(told.contains("`nothing` does not exist"), "{told}");
+    assert!(!told.contains("wide:"), "{told}");
+    project.write("models/wrong.sql", "select id from {{ ref('orders') }}\n");
+    let told = stderr(&project.succeeds(&["build"]));
+    assert!(
+        told.contains("2 are judged as they are built, wide first"),
+        "{told}"
+    );
+    let wide = "select count(*) from {{ ref('reads_wide') }}";
+    assert_eq!(project.rows(wide)[0][0], 1);
+    // Now that all is there, mistakes of these are told beforehand, too.
+    let told = stderr(&project.succeeds(&["check"]));
+    assert!(!told.contains("judged"), "{told}");
+}
+
 #[test]
 fn a_publication_is_taken_back_with_one_command() {
     let project = Project::shop();
