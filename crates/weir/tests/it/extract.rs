@@ -68,8 +68,8 @@ async fn messages_of_a_tap_are_tables_with_history() {
     assert_eq!(
         rows,
         json!([
-            [1, "1.50", "2023-12-31T23:00:00Z", "[\"a\",{\"b\":1}]"],
-            [2, "9.25", "2023-12-31T23:00:00Z", "[\"a\",{\"b\":1}]"]
+            [1, 1.5, "2023-12-31T23:00:00Z", "[\"a\",{\"b\":1}]"],
+            [2, 9.25, "2023-12-31T23:00:00Z", "[\"a\",{\"b\":1}]"]
         ])
     );
     let rows = server
@@ -78,9 +78,9 @@ async fn messages_of_a_tap_are_tables_with_history() {
     assert_eq!(
         rows,
         json!([
-            ["upsert", 0, 1, "1.50"],
-            ["upsert", 1, 2, "2.50"],
-            ["upsert", 2, 2, "9.25"]
+            ["upsert", 0, 1, 1.5],
+            ["upsert", 1, 2, 2.5],
+            ["upsert", 2, 2, 9.25]
         ])
     );
     // Before the second load.
@@ -281,7 +281,7 @@ async fn rows_are_there_once_after_a_crash_at_every_point() {
     ];
     for point in POINTS {
         // At the first commit, and at one in the middle.
-        for actions in ["panic", "3*off->panic"] {
+        for actions in ["panic", "1*off->panic"] {
             let env = Env::new();
             let tap = tap(&env, 400, 100_000);
             env.write(
