@@ -48,7 +48,7 @@ pub(crate) use operators::Operators;
 pub(crate) use semantics::PostgresSemantics;
 pub(crate) use time::read_text;
 pub(crate) use types::Types;
-pub(crate) use written::ONCE;
+pub(crate) use written::{NO_NULL_LIST, ONCE};
 
 use native::Native;
 

@@ -19,7 +19,7 @@ use super::time::value_error;
 use super::types::texts;
 
 /// A list as it is, and an empty one where there is none.
-pub(super) const NO_NULL_LIST: &str = "weir_list";
+pub(crate) const NO_NULL_LIST: &str = "weir_list";
 
 /// True where a key is in one row only, and otherwise an error.
 pub(crate) const ONCE: &str = "weir_once";

@@ -55,13 +55,13 @@ pub(super) fn value(query: &Query) -> Option<Expr> {
         return None;
     };
     // One that names no column is planned as it is.
-    (plain && bare && is_per_row(expr)).then(|| Expr::Nested(Box::new(expr.clone())))
+    (plain && bare && is_per_row(expr) && names_a_column(expr))
+        .then(|| Expr::Nested(Box::new(expr.clone())))
 }
 
-fn is_per_row(expr: &Expr) -> bool {
-    struct Look {
-        names_a_column: bool,
-    }
+/// Whether an expression is one value for each row.
+pub(super) fn is_per_row(expr: &Expr) -> bool {
+    struct Look;
     impl Visitor for Look {
         type Break = ();
 
@@ -71,22 +71,32 @@ fn is_per_row(expr: &Expr) -> bool {
 
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
             match expr {
-                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.names_a_column = true,
                 Expr::Function(function)
                     if function.over.is_some()
                         || function.filter.is_some()
                         || !function.within_group.is_empty()
                         || NOT_PER_ROW.contains(&last(&function.name).as_str()) =>
                 {
-                    return ControlFlow::Break(());
+                    ControlFlow::Break(())
                 }
-                _ => {}
+                _ => ControlFlow::Continue(()),
             }
-            ControlFlow::Continue(())
         }
     }
-    let mut look = Look {
-        names_a_column: false,
-    };
-    expr.visit(&mut look).is_continue() && look.names_a_column
+    expr.visit(&mut Look).is_continue()
+}
+
+fn names_a_column(expr: &Expr) -> bool {
+    struct Look;
+    impl Visitor for Look {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    expr.visit(&mut Look).is_break()
 }

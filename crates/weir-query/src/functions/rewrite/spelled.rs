@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::calls::{is_json, json_text};
-use super::{call, cast, function_of, last, number, take, text, unsupported};
+use super::{call, cast, function_of, last, number, scalar, take, text, unsupported};
 use crate::error::QueryError;
 use crate::functions::{jsonb, written};
 
@@ -257,7 +257,9 @@ pub(super) fn array_of(function: &mut Function) -> Result<Option<Expr>, QueryErr
         Some((value, keys)) => {
             if let FunctionArguments::List(args) = &mut list.args {
                 args.args = one_argument(value);
-                args.clauses.push(FunctionArgumentClause::OrderBy(keys));
+                if !keys.is_empty() {
+                    args.clauses.push(FunctionArgumentClause::OrderBy(keys));
+                }
             }
             if let SetExpr::Select(select) = query.body.as_mut() {
                 select.projection = vec![SelectItem::UnnamedExpr(call(
@@ -288,7 +290,7 @@ fn one_argument(expr: Expr) -> Vec<FunctionArg> {
     vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))]
 }
 
-/// Takes the one value and the order out of a plain `SELECT` that is sorted.
+/// Takes the one value and the order out of a plain `SELECT`.
 fn ordered_here(query: &mut Query) -> Option<(Expr, Vec<OrderByExpr>)> {
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     let SetExpr::Select(select) = query.body.as_mut() else {
@@ -303,9 +305,13 @@ fn ordered_here(query: &mut Query) -> Option<(Expr, Vec<OrderByExpr>)> {
         [SelectItem::ExprWithAlias { expr, alias }] => (expr.clone(), Some(alias.clone())),
         _ => return None,
     };
-    let order = query.order_by.take()?;
-    let OrderByKind::Expressions(mut keys) = order.kind else {
+    if !scalar::is_per_row(&value) {
         return None;
+    }
+    let mut keys = match query.order_by.take().map(|order| order.kind) {
+        None => Vec::new(),
+        Some(OrderByKind::Expressions(keys)) => keys,
+        Some(OrderByKind::All(_)) => return None,
     };
     for key in &mut keys {
         let is_value = match &key.expr {

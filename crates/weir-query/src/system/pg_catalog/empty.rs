@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::cells::Kind;
 use super::rewrite::{last, null};
+use crate::functions::NO_NULL_LIST;
 
 pub(super) fn is_empty_catalog(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::Table { name, args: None, .. } if super::is_always_empty(&last(name)))
@@ -86,8 +87,9 @@ pub(super) fn without_rows(select: &mut Select) -> bool {
 /// give a row where there was none.
 pub(super) fn column_name(item: &SelectItem) -> Option<Ident> {
     let aggregate = |expr: &Expr| {
+        // A list without NULLs is what `ARRAY(SELECT ...)` has become by now.
         matches!(expr, Expr::Function(function)
-            if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or"]
+            if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or", NO_NULL_LIST]
                 .contains(&last(&function.name).as_str()))
     };
     match item {
