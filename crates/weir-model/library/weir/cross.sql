@@ -16,8 +16,13 @@
   now()::timestamp
 {%- endmacro %}
 
+{# A quoted moment has no type of its own, and with an interval beside it would be read as one. #}
 {% macro weir__dateadd(datepart, interval, from_date_or_timestamp) -%}
-  {{ dbt.postgres__dateadd(datepart, interval, from_date_or_timestamp) }}
+  {%- set from = from_date_or_timestamp | string | trim -%}
+  {%- if from.startswith("'") and from.endswith("'") -%}
+    {%- set from = from ~ '::timestamp' -%}
+  {%- endif -%}
+  {{ dbt.postgres__dateadd(datepart, interval, from) }}
 {%- endmacro %}
 
 {% macro weir__datediff(first_date, second_date, datepart) -%}
