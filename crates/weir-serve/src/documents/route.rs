@@ -21,29 +21,35 @@ struct Shelf {
 
 /// Returns the routes; they are for whoever is signed in, with the rights they have.
 pub(crate) fn router(catalog: Catalog) -> Router {
-    let questions = shelf(&catalog, DocumentKind::Question);
-    let dashboards = shelf(&catalog, DocumentKind::Dashboard);
+    let shelf = |kind| Shelf {
+        catalog: catalog.clone(),
+        kind,
+    };
+    let questions = Router::new()
+        .route("/api/v1/questions", get(list).post(create))
+        .route(
+            "/api/v1/questions/{id}",
+            get(one).put(update).delete(delete),
+        )
+        .route("/api/v1/questions/{id}/versions", get(versions))
+        .route("/api/v1/questions/{id}/certified", put(certify))
+        .route("/api/v1/questions/{id}/restore", post(restore))
+        .with_state(shelf(DocumentKind::Question));
+    let dashboards = Router::new()
+        .route("/api/v1/dashboards", get(list).post(create))
+        .route(
+            "/api/v1/dashboards/{id}",
+            get(one).put(update).delete(delete),
+        )
+        .route("/api/v1/dashboards/{id}/versions", get(versions))
+        .route("/api/v1/dashboards/{id}/certified", put(certify))
+        .route("/api/v1/dashboards/{id}/restore", post(restore))
+        .with_state(shelf(DocumentKind::Dashboard));
     let texts = Router::new()
         .route("/api/v1/dashboards/{id}/yaml", get(dashboard_yaml))
         .route("/api/v1/dashboards/yaml", post(read_yaml))
         .with_state(catalog);
-    Router::new()
-        .nest("/api/v1/questions", questions)
-        .nest("/api/v1/dashboards", dashboards)
-        .merge(texts)
-}
-
-fn shelf(catalog: &Catalog, kind: DocumentKind) -> Router {
-    Router::new()
-        .route("/", get(list).post(create))
-        .route("/{id}", get(one).put(update).delete(delete))
-        .route("/{id}/versions", get(versions))
-        .route("/{id}/certified", put(certify))
-        .route("/{id}/restore", post(restore))
-        .with_state(Shelf {
-            catalog: catalog.clone(),
-            kind,
-        })
+    questions.merge(dashboards).merge(texts)
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
