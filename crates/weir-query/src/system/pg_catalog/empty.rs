@@ -11,6 +11,20 @@ use super::cells::Kind;
 use super::rewrite::{last, null};
 use crate::functions::NO_NULL_LIST;
 
+/// What gives one row whatever there is, as far as clients ask the catalog for it. A list without NULLs
+/// is what `ARRAY(SELECT ...)` has become by now.
+pub(super) const AGGREGATES: [&str; 9] = [
+    "count",
+    "min",
+    "max",
+    "sum",
+    "array_agg",
+    "string_agg",
+    "bool_and",
+    "bool_or",
+    NO_NULL_LIST,
+];
+
 pub(super) fn is_empty_catalog(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::Table { name, args: None, .. } if super::is_always_empty(&last(name)))
 }
@@ -86,12 +100,7 @@ pub(super) fn without_rows(select: &mut Select) -> bool {
 /// Returns the name of a result's column; none where it is not known here, and for aggregates, which
 /// give a row where there was none.
 pub(super) fn column_name(item: &SelectItem) -> Option<Ident> {
-    let aggregate = |expr: &Expr| {
-        // A list without NULLs is what `ARRAY(SELECT ...)` has become by now.
-        matches!(expr, Expr::Function(function)
-            if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or", NO_NULL_LIST]
-                .contains(&last(&function.name).as_str()))
-    };
+    let aggregate = |expr: &Expr| matches!(expr, Expr::Function(function) if AGGREGATES.contains(&last(&function.name).as_str()));
     match item {
         SelectItem::ExprWithAlias { expr, alias } if !aggregate(expr) => Some(alias.clone()),
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.clone()),

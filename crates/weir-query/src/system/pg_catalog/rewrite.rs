@@ -394,7 +394,7 @@ fn single(query: &mut Query) {
         return;
     };
     let aggregated = matches!(value, Expr::Function(function)
-        if ["count", "min", "max", "sum", "array_agg", "string_agg", "bool_and", "bool_or"].contains(&last(&function.name).as_str()));
+        if AGGREGATES.contains(&last(&function.name).as_str()));
     if aggregated {
         return;
     }
