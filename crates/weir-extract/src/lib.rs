@@ -22,7 +22,7 @@ pub use load::{
     StandingTable, TableCommit, TableHistory, table_name,
 };
 pub use progress::{Progress, Shown};
-pub use room::{Extracts, Listed, Running, SourceFiles, Turn};
+pub use room::{Extracts, Listed, NamedSource, Running, SourceFiles, Turn};
 pub use singer::{Offered, SourceFolder, expand};
 pub use spec::{
     PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,

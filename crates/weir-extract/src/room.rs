@@ -20,10 +20,13 @@ use crate::singer::SourceFolder;
 use crate::spec::SourceSpec;
 use crate::sync::{self, Loading, PlannedStream, Source, SyncOptions};
 
+/// A source's name, and what its file declares, or what is wrong with it.
+pub type NamedSource = (String, Result<SourceSpec, ExtractError>);
+
 /// Where descriptions of sources come from: read anew each time, so that an edit needs no restart.
 pub trait SourceFiles: Send + Sync {
     /// Returns each source that is fetched from by its name, or what is wrong with its file.
-    fn sources(&self) -> Result<Vec<(String, Result<SourceSpec, ExtractError>)>, ExtractError>;
+    fn sources(&self) -> Result<Vec<NamedSource>, ExtractError>;
 }
 
 /// All sources. Clones share it.
