@@ -160,7 +160,7 @@ fn transaction(chance: &mut Chance) -> String {
             0..=2 => format!(
                 "INSERT INTO items VALUES ({id}, E'n{n}\\tx\\\\y', {n}.25, {n}.123456789012345, {}, '{{\"a\": {n}}}', '\\x00ff{:02x}', '2024-01-0{}', \
                  '2024-01-01 00:00:{:02}+00', repeat(md5('{n}'), 300), {n}, ARRAY['a', NULL, '{n}']) ON CONFLICT (id) DO UPDATE SET name = excluded.name;",
-                n % 2 == 0,
+                n.is_multiple_of(2),
                 n % 256,
                 n % 9 + 1,
                 n % 60
