@@ -146,7 +146,7 @@ pub(crate) struct List {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SourceCommand {
     /// Ask how old the rows of sources are
-    Freshness(Nodes),
+    Freshness(Box<Nodes>),
     #[command(flatten)]
     Fetched(SourceAction),
 }
@@ -258,10 +258,10 @@ impl ModelCommand {
             Self::Show(show) => inspect::show(show, global, ui).await,
             Self::Ls(list) => inspect::list(&list, ui),
             Self::Parse(project) => artifacts::parse(&project, ui),
-            Self::Freshness(nodes)
-            | Self::Source {
+            Self::Freshness(nodes) => operate::freshness(nodes, global, ui).await,
+            Self::Source {
                 command: SourceCommand::Freshness(nodes),
-            } => operate::freshness(nodes, global, ui).await,
+            } => operate::freshness(*nodes, global, ui).await,
             Self::Source {
                 command: SourceCommand::Fetched(action),
             } => action.run(global, ui).await,
