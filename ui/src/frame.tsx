@@ -20,6 +20,9 @@ export const PAGES: readonly (readonly [path: string, icon: IconName, name: stri
   ["/dashboards", "dashboards", w.nav.dashboards],
   ["/data", "data", w.nav.data],
   ["/events", "events", w.nav.events],
+  ["/sources", "sources", w.nav.sources],
+  ["/models", "models", w.nav.models],
+  ["/runs", "runs", w.nav.runs],
   ["/usage", "usage", w.nav.usage],
   ["/settings", "settings", w.nav.settings],
 ];
@@ -27,7 +30,7 @@ export const PAGES: readonly (readonly [path: string, icon: IconName, name: stri
 /** Which entry of the rail a page belongs to. */
 function section(path: string): string {
   const first = `/${path.split("/")[1] ?? ""}`;
-  if (first === "/q" || first === "/r") return "/questions";
+  if (first === "/q" || first === "/r" || first === "/build") return "/questions";
   if (first === "/d") return "/dashboards";
   return first;
 }

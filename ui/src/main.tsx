@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { StrictMode } from "react";
+import { lazy, StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { ApiError } from "./lib/api";
@@ -8,6 +8,9 @@ import { apply } from "./lib/theme";
 import "./styles.css";
 
 apply();
+
+// On pages of others nobody is signed in.
+const Embedded = lazy(async () => ({ default: (await import("./pages/embedded")).Embedded }));
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -25,9 +28,15 @@ if (root) {
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
-        <SessionProvider>
-          <App />
-        </SessionProvider>
+        {location.pathname.startsWith("/embed/") ? (
+          <Suspense fallback={null}>
+            <Embedded />
+          </Suspense>
+        ) : (
+          <SessionProvider>
+            <App />
+          </SessionProvider>
+        )}
       </QueryClientProvider>
     </StrictMode>,
   );

@@ -1,134 +1,7 @@
-// Drives the web application in headless Chromium, as people do: by roles and names. Prints what it
-// found as JSON: failures, what axe says of each page, timings. Screenshots go to ARTEFACTS.
-//
-//   URL, SETUP_LINK, WRITE_KEY, ARTEFACTS, CHROMIUM
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
-
-const { URL: url, SETUP_LINK: setupLink, WRITE_KEY: writeKey } = process.env;
-const artefacts = process.env.ARTEFACTS ?? join(import.meta.dirname, "..", "artefacts");
-mkdirSync(artefacts, { recursive: true });
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const failures = [];
-const timings = {};
-const passwords = { owner: "a long sentence for the owner", vera: "a long sentence for the viewer" };
-const EVIL = `<img src=x onerror="window.__xss=1">"'><script>window.__xss=1</script>`;
-
-function expect(what, good, found) {
-  if (!good) failures.push(`${what}${found === undefined ? "" : `: ${JSON.stringify(found)}`}`);
-}
-
-const profile = mkdtempSync(join(tmpdir(), "weir-app-"));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  acceptDownloads: true,
-  viewport: { width: 1360, height: 860 },
-  bypassCSP: false,
-  locale: "en-GB",
-  timezoneId: "UTC",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-browser.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 15_000));
-const page = await browser.newPage();
-const strangers = [];
-page.on("request", (request) => {
-  const { origin, protocol } = new URL(request.url());
-  if (!["blob:", "data:"].includes(protocol) && origin !== new URL(url).origin && !origin.includes(":" + attacker.address()?.port)) strangers.push(request.url());
-});
-page.on("pageerror", (error) => failures.push(`page error: ${error.message}`));
-page.on("console", (message) => {
-  // Refused requests are part of what is tried here.
-  if (message.type() === "error" && !/Failed to load resource/.test(message.text())) failures.push(`console: ${message.text()}`);
-});
-page.on("dialog", (dialog) => {
-  if (dialog.type() !== "beforeunload") failures.push(`a dialog opened: ${dialog.message()}`);
-  void dialog.accept();
-});
-
-// A page of somebody else, on another origin.
-const attacker = createServer((request, response) => {
-  response.setHeader("content-type", "text/html");
-  response.end(`<!doctype html><body><form id=f method=post action="${url}/api/v1/session" enctype="text/plain"><input name='{"user":"owner","password":"x","a":"' value='"}'></form>
-    <iframe id=frame src="${url}/ask"></iframe></body>`);
-});
-await new Promise((resolve) => attacker.listen(0, "127.0.0.1", resolve));
-
-/** axe needs its script on the page, which the policy of the page forbids: it is run as the browser's own. */
-async function look(name) {
-  await page.screenshot({ path: join(artefacts, `${name}.png`) });
-  await page.evaluate(axe);
-  const found = await page.evaluate(() =>
-    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], resultTypes: ["violations"] }),
-  );
-  for (const violation of found.violations) {
-    const nodes = violation.nodes.slice(0, 3).map((node) => `${node.target.join(" ")} (${node.any.map((one) => one.message).join("; ").slice(0, 200)})`);
-    failures.push(`axe, ${name}: ${violation.id}: ${nodes.join(" | ")}`);
-  }
-}
-
-const button = (name) => page.getByRole("button", { name, exact: true });
-const heading = (name) => page.getByRole("heading", { name, exact: true });
-
-let stopped = false;
-
-/** Does one thing after another; what rests on a step that failed is not tried. */
-async function step(name, work) {
-  if (stopped) return;
-  const start = Date.now();
-  try {
-    await work();
-  } catch (error) {
-    failures.push(`${name}: ${String(error.message).split("\n").slice(0, 6).join(" / ")}`);
-    stopped = true;
-    await page.screenshot({ path: join(artefacts, `failed-${name.replace(/\W+/g, "-")}.png`) }).catch(() => {});
-  }
-  timings[name] = Date.now() - start;
-}
-
-/** Sends a request as the page would, or as one that forgot something. */
-const request = (method, path, body, headers = {}) =>
-  page.evaluate(
-    async ([method, path, body, headers]) => {
-      const session = await (await fetch("/api/v1/session")).json();
-      const sent = { "content-type": "application/json", "weir-csrf": session.user?.csrf ?? "", ...headers };
-      for (const name of Object.keys(sent)) if (sent[name] === null) delete sent[name];
-      const response = await fetch(path, { method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body) });
-      const text = await response.text();
-      let json = null;
-      try {
-        json = JSON.parse(text);
-      } catch {}
-      return { status: response.status, json, text: text.slice(0, 300) };
-    },
-    [method, path, body, headers],
-  );
-
-async function signIn(user) {
-  await page.getByLabel("Name").fill(user);
-  await page.getByLabel("Password").fill(passwords[user]);
-  await button("Sign in").click();
-  await page.getByRole("navigation", { name: "Main" }).waitFor();
-}
-
-async function signOut(user) {
-  await button(user).click();
-  await page.getByRole("menuitem", { name: "Sign out" }).click();
-  await heading("Sign in to Weir").waitFor();
-}
-
-async function write(sql) {
-  const editor = page.getByRole("textbox", { name: "SQL" });
-  await page.keyboard.press("Escape");
-  await editor.focus();
-  await page.keyboard.press("ControlOrMeta+a");
-  await page.keyboard.press("Delete");
-  await page.keyboard.insertText(sql);
-}
+// The first day: signing in, asking, saving, sharing, dashboards, data, events, users; and what other pages,
+// planted sessions and viewers try.
+import { readFileSync } from "node:fs";
+import { attacker, browser, button, expect, EVIL, heading, look, page, passwords, report, request, setupLink, signIn, signOut, step, strangers, timings, url, write, writeKey } from "./harness.mjs";
 
 await step("set up", async () => {
   await page.goto(`${url}/`);
@@ -279,14 +152,15 @@ await step("make a dashboard", async () => {
   await grip.focus();
   await page.keyboard.press("ArrowRight");
   await look("dashboard-edit");
-  await button("Save").click();
+  await button("Publish").click();
   await heading("Shop").waitFor();
   await page.getByLabel("event").fill("Order Completed");
   await page.keyboard.press("Enter");
   await page.getByText(/as of/).first().waitFor();
   await page.locator(".tile .grid, .tile .chart svg, .tile .bignumber").first().waitFor();
   await look("dashboard");
-  await button("YAML").click();
+  await button("More").click();
+  await page.getByRole("menuitem", { name: "YAML" }).click();
   const yaml = page.getByRole("textbox", { name: "YAML" });
   await yaml.waitFor();
   expect("the text has the tiles", (await yaml.inputValue()).includes(`question: ${question}`));
@@ -404,6 +278,10 @@ await step("requests of other pages", async () => {
     ["POST", "/api/v1/query", { sql: "create table main.stolen as select 1 as a" }],
     ["POST", "/api/v1/questions", { name: "x", body: { sql: "select 1" } }],
     ["POST", "/api/v1/tokens", { scopes: ["manage"] }],
+    ["POST", "/api/v1/runs", { select: [] }],
+    ["POST", "/api/v1/events/released", { source: "app", seq: 1, event: {} }],
+    ["POST", `/api/v1/dashboards/${dashboard}/embeds`, { sites: ["https://evil.example"] }],
+    ["PUT", `/api/v1/dashboards/${dashboard}/draft`, { name: "x", body: { tiles: [] }, version: 2 }],
     ["DELETE", "/api/v1/session"],
   ]) {
     const forgotten = await request(method, path, body, { "weir-csrf": null });
@@ -478,6 +356,30 @@ await step("a viewer", async () => {
     ["PUT", `/api/v1/dashboards/${dashboard}`, { name: "x", body: { tiles: [] }, version: 2 }],
     ["DELETE", `/api/v1/dashboards/${dashboard}`],
     ["PUT", `/api/v1/dashboards/${dashboard}/certified`, { certified: true }],
+    ["PUT", `/api/v1/dashboards/${dashboard}/draft`, { name: "x", body: { tiles: [] }, version: 2 }],
+    ["DELETE", `/api/v1/dashboards/${dashboard}/draft`],
+    ["POST", `/api/v1/dashboards/${dashboard}/publish`],
+    ["GET", `/api/v1/dashboards/${dashboard}/embeds`],
+    ["POST", `/api/v1/dashboards/${dashboard}/embeds`, { sites: ["https://evil.example"] }],
+    ["DELETE", `/api/v1/dashboards/${dashboard}/embeds/x`],
+    ["POST", "/api/v1/alerts", { name: "x", question, condition: { is: "rows" }, every_minutes: 5 }],
+    ["DELETE", "/api/v1/alerts/x"],
+    ["POST", "/api/v1/alerts/x/check"],
+    ["GET", "/api/v1/events/released"],
+    ["POST", "/api/v1/events/released", { source: "app", seq: 1, event: { type: "track", event: "x", userId: "x" } }],
+    ["GET", "/api/v1/runs"],
+    ["POST", "/api/v1/runs", { select: [] }],
+    ["POST", "/api/v1/runs/1/retry", {}],
+    ["POST", "/api/v1/runs/1/cancel"],
+    ["GET", "/api/v1/schedules"],
+    ["POST", "/api/v1/schedules/x/pause"],
+    ["POST", "/api/v1/schedules/x/resume", {}],
+    ["POST", "/api/v1/schedules/x/trigger", {}],
+    ["POST", "/api/v1/backfills", { schedule: "x" }],
+    ["GET", "/api/v1/extract"],
+    ["POST", "/api/v1/extract/x/sync", {}],
+    ["PUT", "/api/v1/extract/x/state", { state: null }],
+    ["POST", "/api/v1/extract/undo", { run: "x-1" }],
     ["PUT", `/api/v1/results/${result}/pinned`, { pinned: false }],
     ["DELETE", `/api/v1/results/${result}`],
     ["POST", "/api/v1/query", { sql: "insert into app.tracks select * from app.tracks" }],
@@ -520,7 +422,4 @@ await step("the shell is there at once", async () => {
   await fresh.close();
 });
 
-await browser.close();
-attacker.close();
-rmSync(profile, { recursive: true, force: true });
-console.log(JSON.stringify({ failures, timings }));
+await report();

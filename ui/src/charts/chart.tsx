@@ -1,11 +1,14 @@
 /** A chart of an answer, of any kind, with what chooses it. */
 
-import { Component, lazy, type ReactNode, Suspense, useMemo } from "react";
-import { Badge, Choice, Empty, Field, Waiting } from "../parts/basics";
+import { Component, lazy, type ReactNode, Suspense, useMemo, useRef } from "react";
+import { Badge, Choice, Empty, Field, Menu, Waiting } from "../parts/basics";
 import { Grid, inMemory } from "../parts/grid";
-import { cell, count, isNumber } from "../lib/format";
+import { cell, count, isNumber, zone } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
+import { flows, globeColumns } from "./kinds";
+import { timeFacts } from "./options";
+import { savePng, saveSvg } from "./picture";
 import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
 
 const Engine = lazy(() => import("./engine"));
@@ -64,7 +67,21 @@ function Pivot({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; ro
   return <Grid source={source} label={w.chart.kinds.pivot} />;
 }
 
-export function Chart({ spec, columns, rows, title, all, onPick }: { spec: ChartSpec; columns: Column[]; rows: Row[]; title: string; all?: number; onPick?: (name: string) => void }) {
+interface ChartProps {
+  spec: ChartSpec;
+  columns: Column[];
+  rows: Row[];
+  title: string;
+  /** How many rows there are, where not all of them are here. */
+  all?: number;
+  /** When the answer was made; now when left out. */
+  at?: string;
+  onPick?: (name: string) => void;
+}
+
+export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const asOf = useMemo(() => (at ? Date.parse(at) : Date.now()), [at, rows]);
   const used = useMemo(() => fitted(spec, columns, rows), [spec, columns, rows]);
   const source = useMemo(() => inMemory(columns, rows), [columns, rows]);
   if (rows.length === 0) {
@@ -75,17 +92,29 @@ export function Chart({ spec, columns, rows, title, all, onPick }: { spec: Chart
     );
   }
   if (used.kind === "table") return <Grid source={source} label={title} />;
+  const facts = timeFacts(used, columns, rows, asOf);
   const cut = all !== undefined && all > rows.length && <Badge look="warn">{w.chart.cut(count(rows.length), count(all))}</Badge>;
   let drawn: ReactNode;
   if (used.kind === "number") drawn = <BigNumber spec={used} columns={columns} rows={rows} />;
   else if (used.kind === "pivot") drawn = <Pivot spec={used} columns={columns} rows={rows} />;
-  else if (!used.y?.length) drawn = <Cannot />;
+  else if (!used.y?.length || (used.kind === "map" && !canMap(used, columns)) || (used.kind === "sankey" && !flows(used, columns, rows))) drawn = <Cannot />;
   else
     drawn = (
-      <div className="chart">
+      <div className="chart" ref={box}>
+        <div className="picture">
+          <Menu
+            label="⋯"
+            name={`${w.chart.save}: ${title}`}
+            look="plain"
+            items={[
+              { text: w.chart.downloadSvg, act: () => box.current && saveSvg(box.current, title) },
+              { text: w.chart.downloadPng, act: () => box.current && void savePng(box.current, title) },
+            ]}
+          />
+        </div>
         <Fence key={JSON.stringify(used)}>
           <Suspense fallback={<Waiting />}>
-            <Engine spec={used} columns={columns} rows={rows} title={title} onPick={onPick} />
+            <Engine spec={used} columns={columns} rows={rows} title={title} at={asOf} onPick={onPick} />
           </Suspense>
         </Fence>
       </div>
@@ -93,10 +122,19 @@ export function Chart({ spec, columns, rows, title, all, onPick }: { spec: Chart
   return (
     <>
       {drawn}
+      {facts.period && (
+        <p className="subtitle">
+          {w.chart.per(w.builder.grains[facts.period] ?? facts.period)}
+          {facts.zoned && ` · ${zone}`}
+          {facts.open && <span className="open"> · {w.chart.unfinished}</span>}
+        </p>
+      )}
       {cut}
     </>
   );
 }
+
+const canMap = (spec: ChartSpec, columns: Column[]) => globeColumns(columns) !== null || (spec.x !== undefined && !isNumber(columns.find((column) => column.name === spec.x)?.type ?? ""));
 
 /** What kind of chart, and of which columns. */
 export function ChartChoice({ spec, columns, rows, onChange }: { spec: ChartSpec; columns: Column[]; rows: Row[]; onChange(spec: ChartSpec): void }) {
@@ -121,8 +159,8 @@ export function ChartChoice({ spec, columns, rows, onChange }: { spec: ChartSpec
           <Choice value={used.y?.join("\0") ?? ""} options={choices(numbers, used)} onChange={(y) => change({ y: y.split("\0").filter(Boolean) })} />
         </Field>
       )}
-      {!plain && used.kind !== "pie" && used.kind !== "funnel" && (
-        <Field label={w.chart.series}>
+      {!plain && !["pie", "funnel", "box", "map"].includes(used.kind) && (
+        <Field label={used.kind === "sankey" ? w.chart.target : w.chart.series}>
           <Choice value={used.series ?? ""} options={[["", w.chart.none], ...names]} onChange={(series) => change({ series: series || undefined })} />
         </Field>
       )}

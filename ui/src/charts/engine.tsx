@@ -1,17 +1,20 @@
 /** The drawing library, loaded when the first chart is. */
 
-import { BarChart, FunnelChart, HeatmapChart, LineChart, PieChart, ScatterChart } from "echarts/charts";
-import { GridComponent, LegendComponent, TooltipComponent, VisualMapComponent } from "echarts/components";
+import { BarChart, BoxplotChart, FunnelChart, HeatmapChart, LineChart, MapChart, PieChart, SankeyChart, ScatterChart } from "echarts/charts";
+import { GeoComponent, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent, VisualMapComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useDark } from "../lib/theme";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { options } from "./options";
 import type { ChartSpec } from "./spec";
 
-use([BarChart, FunnelChart, HeatmapChart, LineChart, PieChart, ScatterChart, GridComponent, LegendComponent, TooltipComponent, VisualMapComponent, SVGRenderer]);
+use([
+  BarChart, BoxplotChart, FunnelChart, HeatmapChart, LineChart, MapChart, PieChart, SankeyChart, ScatterChart,
+  GeoComponent, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent, VisualMapComponent, SVGRenderer,
+]);
 
 function look(dark: boolean) {
   // What the page computes for an element that has the variable as its colour.
@@ -26,23 +29,51 @@ function look(dark: boolean) {
   return found;
 }
 
-export default function Engine({ spec, columns, rows, title, onPick }: { spec: ChartSpec; columns: Column[]; rows: Row[]; title: string; onPick?: (name: string) => void }) {
+interface Props {
+  spec: ChartSpec;
+  columns: Column[];
+  rows: Row[];
+  title: string;
+  /** When the answer was made: by then the last period may not have been over. */
+  at: number;
+  /** Told the name of what was clicked, as the data has it. */
+  onPick?: (name: string) => void;
+}
+
+export default function Engine({ spec, columns, rows, title, at, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const dark = useDark();
+  const [ready, setReady] = useState(spec.kind !== "map");
+  useEffect(() => {
+    if (spec.kind !== "map") return setReady(true);
+    let here = true;
+    setReady(false);
+    void import("./world").then(() => here && setReady(true));
+    return () => {
+      here = false;
+    };
+  }, [spec.kind]);
   useEffect(() => {
     const element = box.current;
-    if (!element) return;
-    const made = options(spec, columns, rows, look(dark));
+    if (!element || !ready) return;
+    const made = options(spec, columns, rows, look(dark), at);
     if (!made) return;
     const chart = init(element, null, { renderer: "svg" });
     chart.setOption(made as Parameters<typeof chart.setOption>[0]);
     if (onPick) chart.on("click", (event) => onPick(String(event.name)));
+    // A click on the legend shows one series alone, and all of them again.
+    let alone: string | null = null;
+    chart.on("legendselectchanged", (event) => {
+      const { name, selected } = event as unknown as { name: string; selected: Record<string, boolean> };
+      alone = alone === name ? null : name;
+      for (const other of Object.keys(selected)) chart.dispatchAction({ type: alone === null || other === alone ? "legendSelect" : "legendUnSelect", name: other });
+    });
     const resized = new ResizeObserver(() => chart.resize());
     resized.observe(element);
     return () => {
       resized.disconnect();
       chart.dispose();
     };
-  }, [spec, columns, rows, dark, onPick]);
+  }, [spec, columns, rows, dark, onPick, ready, at]);
   return <div ref={box} role="img" aria-label={`${title}: ${w.chart.described(w.chart.kinds[spec.kind], String(rows.length))}`} />;
 }

@@ -1,8 +1,10 @@
 /** From rows to what the drawing library takes. Text of the data stays text: nothing here makes markup. */
 
-import { compact, count, isNumber } from "../lib/format";
-import type { Column, Row } from "../lib/rows";
+import { compact, count, isNumber, isTime } from "../lib/format";
+import type { Cell, Column, Row } from "../lib/rows";
+import { boxes, countryName, flows, globeColumns } from "./kinds";
 import { bins, type ChartSpec, numeric, PALETTE, PALETTE_DARK, placeText, table } from "./spec";
+import { isZoned, type Period, periodText, timeline } from "./time";
 
 /** The colours of the page at this moment. */
 export interface Look {
@@ -53,22 +55,33 @@ function placesAxis(data: string[], look: Look): Option {
   return { type: "category", data, ...usual, axisLabel: label };
 }
 
-function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
+/** Series that are named at their ends; more have a legend. */
+const NAMED = 5;
+
+function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
-  const { places, series } = table(spec, columns, rows);
+  const { places: known, series } = table(spec, columns, rows);
+  const time = timeline(known, type, at);
+  const { period, places } = time;
   const kind = spec.kind === "bar" ? "bar" : "line";
   const many = series.length > 1;
+  const direct = many && kind === "line" && series.length <= NAMED && !spec.stacked;
+  const text = (place: Cell) => (period ? periodText(place, type, period) : placeText(place, type));
+  const last = places.length - 1;
+  // A period that is not over is pale and dashed: what is missing of it is no fall.
+  const pale = (value: number | null, i: number) => (time.open && i === last && kind === "bar" && value !== null ? { value, itemStyle: { opacity: 0.45, borderType: "dashed", borderColor: look.ink, borderWidth: 1 } } : value);
+  const longest = direct ? Math.min(140, Math.max(...series.map((one) => one.name.length)) * 7 + 12) : 20;
   return {
     ...base(look),
-    tooltip: { ...(base(look).tooltip as Option), trigger: "axis", axisPointer: { type: kind === "bar" ? "shadow" : "line" } },
-    legend: { ...(base(look).legend as Option), show: many },
-    grid: { left: 8, right: 20, top: many ? 36 : 14, bottom: 8, containLabel: true },
-    xAxis: { ...placesAxis(places.map((place) => placeText(place, type)), look), boundaryGap: kind === "bar" },
+    tooltip: { ...(base(look).tooltip as Option), trigger: "axis", order: spec.stacked ? "seriesDesc" : "valueDesc", axisPointer: { type: kind === "bar" ? "shadow" : "line" } },
+    legend: { ...(base(look).legend as Option), show: many && !direct },
+    grid: { left: 8, right: longest, top: many && !direct ? 36 : 14, bottom: 8, containLabel: true },
+    xAxis: { ...placesAxis(places.map(text), look), boundaryGap: kind === "bar" },
     yAxis: valueAxis(look),
-    series: series.map((one) => ({
+    series: series.map((one, i) => ({
       name: one.name,
       type: kind,
-      data: one.values,
+      data: time.from.map((from, i) => pale(from < 0 ? null : (one.values[from] ?? null), i)),
       stack: spec.stacked ? "all" : undefined,
       areaStyle: spec.kind === "area" ? { opacity: 0.25 } : undefined,
       symbol: places.length > 60 ? "none" : "circle",
@@ -78,8 +91,23 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look):
       sampling: kind === "line" ? "lttb" : undefined,
       large: kind === "bar" && places.length > 2000,
       emphasis: { focus: "series" },
+      endLabel: direct ? { show: true, formatter: "{a}", color: "inherit", fontSize: 11.5, width: 130, overflow: "truncate" } : undefined,
+      labelLayout: direct ? { moveOverlap: "shiftY" } : undefined,
+      markArea:
+        time.open && kind === "line" && i === 0 && last > 0
+          ? { silent: true, itemStyle: { color: look.quiet, opacity: 0.1 }, data: [[{ xAxis: last - 1 }, { xAxis: last }]] }
+          : undefined,
     })),
   };
+}
+
+/** Says how long periods are, and whether the last is over: what a chart's subtitle tells. */
+export function timeFacts(spec: ChartSpec, columns: Column[], rows: Row[], at: number): { period: Period | null; open: boolean; zoned: boolean } {
+  const none = { period: null, open: false, zoned: false };
+  const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
+  if (!["line", "bar", "area"].includes(spec.kind) || !isTime(type)) return none;
+  const { period, open } = timeline(table(spec, columns, rows).places, type, at);
+  return { period, open, zoned: isZoned(type) };
 }
 
 function scatter(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {
@@ -145,6 +173,17 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Op
   };
 }
 
+/** From little to much, in colours that everybody can tell apart. */
+const ramp = (look: Look): Option => ({
+  orient: "horizontal",
+  left: "center",
+  bottom: 4,
+  itemHeight: 120,
+  itemWidth: 10,
+  textStyle: { color: look.quiet },
+  inRange: { color: look.dark ? ["#16323a", "#56B4E9", "#f5f7c8"] : ["#f0f6fa", "#56B4E9", "#00395c"] },
+});
+
 function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table(spec, columns, rows);
@@ -156,17 +195,7 @@ function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Opti
     grid: { left: 8, right: 16, top: 12, bottom: 44, containLabel: true },
     xAxis: { type: "category", data: places.map((place) => placeText(place, type)), ...axisLook(look) },
     yAxis: { type: "category", data: series.map((one) => one.name), ...axisLook(look) },
-    visualMap: {
-      min: values.reduce((a, b) => Math.min(a, b), 0),
-      max: values.reduce((a, b) => Math.max(a, b), 1),
-      orient: "horizontal",
-      left: "center",
-      bottom: 4,
-      itemHeight: 120,
-      itemWidth: 10,
-      textStyle: { color: look.quiet },
-      inRange: { color: look.dark ? ["#16323a", "#56B4E9", "#f5f7c8"] : ["#f0f6fa", "#56B4E9", "#00395c"] },
-    },
+    visualMap: { ...ramp(look), min: values.reduce((a, b) => Math.min(a, b), 0), max: values.reduce((a, b) => Math.max(a, b), 1) },
     series: [{ type: "heatmap", data, itemStyle: { borderColor: look.sheet, borderWidth: 1 } }],
   };
 }
@@ -185,14 +214,90 @@ function histogram(spec: ChartSpec, columns: Column[], rows: Row[], look: Look):
   };
 }
 
+function box(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
+  const found = boxes(spec, columns, rows);
+  return {
+    ...base(look),
+    legend: { show: false },
+    grid: { left: 8, right: 16, top: 14, bottom: 8, containLabel: true },
+    xAxis: placesAxis(found.map((one) => one.name), look),
+    yAxis: { ...valueAxis(look), scale: true },
+    series: [
+      { name: spec.y?.[0], type: "boxplot", data: found.map((one) => one.five), itemStyle: { color: "transparent", borderColor: look.dark ? PALETTE_DARK[0] : PALETTE[0], borderWidth: 1.5 } },
+      { name: spec.y?.[0], type: "scatter", symbolSize: 4, data: found.flatMap((one, i) => one.beyond.map((value) => [i, value])) },
+    ],
+  };
+}
+
+function sankey(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {
+  const links = flows(spec, columns, rows);
+  if (!links || links.length === 0) return null;
+  const names = [...new Set(links.flatMap((link) => [link.source, link.target]))];
+  return {
+    ...base(look),
+    legend: { show: false },
+    series: [
+      {
+        type: "sankey",
+        left: 8,
+        right: 120,
+        top: 12,
+        bottom: 12,
+        nodeGap: 10,
+        nodeWidth: 12,
+        data: names.map((name) => ({ name })),
+        links,
+        label: { color: look.ink, fontSize: 11.5 },
+        lineStyle: { color: "source", opacity: 0.3 },
+        emphasis: { focus: "adjacency" },
+      },
+    ],
+  };
+}
+
+function map(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {
+  const index = (name: string | undefined) => columns.findIndex((column) => column.name === name);
+  const y = index(spec.y?.[0]);
+  const where = globeColumns(columns);
+  const ground = { areaColor: look.line, borderColor: look.sheet, borderWidth: 0.6 };
+  if (where) {
+    const [lat, lon] = [index(where.lat), index(where.lon)];
+    const sized = y >= 0 && y !== lat && y !== lon;
+    const points = rows.map((row) => [numeric(row[lon]), numeric(row[lat]), sized ? numeric(row[y]) : 1]).filter((point) => point[0] !== null && point[1] !== null);
+    const most = points.reduce((most, point) => Math.max(most, point[2] ?? 0), 0) || 1;
+    return {
+      ...base(look),
+      legend: { show: false },
+      geo: { map: "world", roam: true, itemStyle: ground, emphasis: { disabled: true }, silent: true },
+      series: [{ name: spec.y?.[0], type: "scatter", coordinateSystem: "geo", data: points, symbolSize: (point: number[]) => 4 + 14 * Math.sqrt(Math.max(0, point[2] ?? 0) / most), itemStyle: { opacity: 0.7 } }],
+    };
+  }
+  const x = index(spec.x);
+  if (x < 0 || y < 0 || isNumber(columns[x]?.type ?? "")) return null;
+  const sums = new Map<string, number>();
+  for (const row of rows) {
+    const value = numeric(row[y]);
+    if (value === null || row[x] === null) continue;
+    const name = countryName(String(row[x]));
+    sums.set(name, (sums.get(name) ?? 0) + value);
+  }
+  const values = [...sums.values()];
+  return {
+    ...base(look),
+    legend: { show: false },
+    visualMap: { ...ramp(look), min: Math.min(0, ...values), max: Math.max(1, ...values) },
+    series: [{ name: spec.y?.[0], type: "map", map: "world", roam: true, showLegendSymbol: false, bottom: 44, top: 8, itemStyle: ground, data: [...sums].map(([name, value]) => ({ name, value })), emphasis: { label: { show: false }, itemStyle: { areaColor: look.dark ? PALETTE_DARK[1] : PALETTE[1] } }, select: { disabled: true } }],
+  };
+}
+
 /** Returns what to draw; null where the columns do not make such a chart. */
-export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {
+export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number): Option | null {
   if (!spec.y?.length) return null;
   switch (spec.kind) {
     case "line":
     case "bar":
     case "area":
-      return alongAxis(spec, columns, rows, look);
+      return alongAxis(spec, columns, rows, look, at);
     case "scatter":
       return scatter(spec, columns, rows, look);
     case "pie":
@@ -202,6 +307,12 @@ export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: L
       return heat(spec, columns, rows, look);
     case "histogram":
       return histogram(spec, columns, rows, look);
+    case "box":
+      return box(spec, columns, rows, look);
+    case "sankey":
+      return sankey(spec, columns, rows, look);
+    case "map":
+      return map(spec, columns, rows, look);
     default:
       return null;
   }

@@ -2,8 +2,9 @@
 
 import { isNumber, isTime } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
+import { instantOf, isZoned } from "./time";
 
-export const KINDS = ["table", "line", "bar", "area", "scatter", "pie", "number", "heatmap", "histogram", "pivot", "funnel"] as const;
+export const KINDS = ["table", "line", "bar", "area", "scatter", "pie", "number", "heatmap", "histogram", "box", "pivot", "funnel", "sankey", "map"] as const;
 
 export type ChartKind = (typeof KINDS)[number];
 
@@ -135,6 +136,8 @@ export function bins(values: number[]): Bin[] {
 export const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C00", "#7F7F7F"];
 export const PALETTE_DARK = ["#56B4E9", "#F0B93A", "#2FC79B", "#E39CC6", "#8FD0F5", "#F08A4B", "#D9D94A", "#B0B0B0"];
 
+const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
 /** Writes a place along an axis. */
 export function placeText(place: Cell, type: string): string {
   if (place === null || place === undefined) return "∅";
@@ -142,6 +145,11 @@ export function placeText(place: Cell, type: string): string {
   if (!isTime(type)) return text;
   const instant = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?)?/.exec(text);
   if (!instant) return text;
+  // Moments are told on the viewer's clock.
+  if (isZoned(type)) {
+    const ms = instantOf(text, type);
+    return ms === null ? text : zoned.format(ms);
+  }
   const [, date, time, seconds] = instant;
   if (!time || (time === "00:00" && (!seconds || seconds === ":00"))) return date ?? text;
   return `${date} ${time}${seconds && seconds !== ":00" ? seconds : ""}`;

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ChartSpec } from "../charts/spec";
 import type { View } from "../parts/answer";
 import { api, get, path } from "./api";
+import type { Builder } from "./builder";
 
 export type Sharing = "private" | "read" | "edit";
 export type Kind = "questions" | "dashboards";
@@ -31,6 +32,8 @@ export interface Parameter {
   name: string;
   type: "text" | "number" | "date" | "timestamp" | "boolean";
   default?: string;
+  /** A SELECT whose first column has the values to choose from; a second one has what is shown. */
+  values?: string;
 }
 
 export interface QuestionBody {
@@ -38,6 +41,8 @@ export interface QuestionBody {
   view?: View;
   chart?: ChartSpec;
   parameters?: Parameter[];
+  /** What it was put together from, as long as nobody changed its SQL by hand. */
+  builder?: Builder;
 }
 
 export interface Version {

@@ -76,6 +76,8 @@ export function cell(value: unknown, type: string): string {
       const instant = new Date(value);
       if (!Number.isNaN(instant.getTime())) return dateTime.format(instant);
     }
+    // Times without a zone are nobody's in particular: as they are, without what says nothing.
+    if (isInstant(type)) return value.replace("T", " ").replace(/(:\d\d):00(\.0+)?$/, "$1");
     if (isNumber(type) && /^-?\d+$/.test(value)) return whole.format(BigInt(value));
     return value;
   }

@@ -4,7 +4,12 @@ export interface Findable {
   name: string;
   kind: string;
   to: string;
+  /** What is said about it: found as well, after names. */
+  about?: string;
 }
+
+/** What is found in descriptions stands behind what is found in names. */
+const ABOUT = 100;
 
 /** Returns how well a name fits: less is better, null is not at all. Each word must be in it. */
 export function fit(name: string, words: string[]): number | null {
@@ -29,6 +34,10 @@ export function find<T extends Findable>(all: T[], text: string, most: number): 
   for (const one of all) {
     const score = fit(one.name, words);
     if (score !== null) found.push({ score, one });
+    else if (one.about) {
+      const said = fit(`${one.name} ${one.about}`, words);
+      if (said !== null) found.push({ score: said + ABOUT, one });
+    }
   }
   return found
     .sort((a, b) => a.score - b.score)

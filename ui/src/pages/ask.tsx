@@ -9,9 +9,11 @@ import { useRun } from "../lib/run";
 import { usePerson } from "../lib/session";
 import { fromHash, keepSheets, loadSheets, newSheet, type Sheet, type Sheets, toHash } from "../lib/sheets";
 import { firstWord, isQuestion, parameterNames, statementAt } from "../lib/sqltext";
-import { AnswerView, Clock, summary, type View } from "../parts/answer";
-import { Badge, Button, Choice, Empty, Field, Text, useResting, useTitle, Waiting } from "../parts/basics";
+import { tidy } from "../lib/tidy";
+import { AnswerView, Clock, summary, ViewChoice } from "../parts/answer";
+import { Badge, Button, Empty, Field, Text, useResting, useTitle, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
+import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { SaveQuestion } from "./save";
 import { DownloadMenu, ShareMenu } from "./share";
@@ -23,12 +25,6 @@ const EXAMPLES = [
   "select schema_name, table_name, rows from weir.tables order by rows desc nulls last limit 20",
   "select * from weir.event_fate limit 100",
   "select caller, count(*) as queries, sum(elapsed_ms) as ms from weir.queries group by 1 order by 3 desc",
-];
-
-const VIEWS: readonly (readonly [View, string])[] = [
-  ["table", w.ask.table],
-  ["chart", w.ask.chart],
-  ["both", w.ask.both],
 ];
 
 /** The sheets, changed in one place, kept in the browser and in the address. */
@@ -134,6 +130,13 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
     [sheet.sql, sheet.params, start, queries],
   );
 
+  const format = async () => {
+    try {
+      onChange({ sql: await tidy(sheet.sql) });
+    } catch {
+      toast(w.ask.cannotFormat);
+    }
+  };
   const writes = !isQuestion(sheet.sql) && !["", "SHOW", "EXPLAIN", "DESCRIBE", "TABLE"].includes(firstWord(sheet.sql));
   return (
     <>
@@ -149,6 +152,9 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
         )}
         <Button disabled={sheet.sql.trim() === ""} onClick={() => void go("explain ")}>
           {w.ask.explain}
+        </Button>
+        <Button disabled={sheet.sql.trim() === ""} onClick={() => void format()}>
+          {w.ask.format}
         </Button>
         {writes && <Badge look="warn">{w.ask.writes}</Badge>}
         <span className="grow" />
@@ -192,7 +198,7 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
           <span className="grow" />
           {run.state === "done" && run.columns.length > 0 && (
             <>
-              <Choice label={w.ask.chart} value={sheet.view} options={VIEWS} onChange={(view) => onChange({ view })} />
+              <ViewChoice view={sheet.view} onChange={(view) => onChange({ view })} />
               <DownloadMenu result={run.tail?.result} sql={run.asked?.sql ?? ""} />
             </>
           )}

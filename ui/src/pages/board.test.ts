@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { added, moved, settle, type Tile } from "./board";
+import { added, moved, onTab, settle, type Tile } from "./board";
 
 const tile = (id: string, x: number, y: number, w = 6, h = 4): Tile => ({ id, x, y, w, h });
 const places = (tiles: Tile[]) => Object.fromEntries(tiles.map((one) => [one.id, [one.x, one.y, one.w, one.h]]));
@@ -23,4 +23,16 @@ it("adds beside, then below", () => {
   const two = added(one, { id: "b", w: 6, h: 4 });
   const three = added(two, { id: "c", w: 6, h: 4 });
   expect(places(three)).toEqual({ a: [0, 0, 6, 4], b: [6, 0, 6, 4], c: [0, 4, 6, 4] });
+});
+
+it("a tile whose tab is gone is on the first", () => {
+  const tabs = [
+    { id: "a", name: "A" },
+    { id: "b", name: "B" },
+  ];
+  const tile: Tile = { id: "t", x: 0, y: 0, w: 2, h: 2 };
+  expect(onTab({ ...tile, tab: "b" }, tabs, "b")).toBe(true);
+  expect(onTab({ ...tile, tab: "x" }, tabs, "a")).toBe(true);
+  expect(onTab(tile, tabs, "b")).toBe(false);
+  expect(onTab({ ...tile, tab: "x" }, [], undefined)).toBe(true);
 });

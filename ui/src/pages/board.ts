@@ -10,6 +10,10 @@ export interface Tile {
   text?: string;
   /** Instead of the question's own. */
   chart?: ChartSpec;
+  /** The tab it is on; the first when left out. */
+  tab?: string;
+  /** The filter that a click on one of its values sets. */
+  sets?: string;
   x: number;
   y: number;
   w: number;
@@ -22,16 +26,31 @@ export interface Filter {
   label?: string;
   type: "text" | "number" | "date" | "timestamp" | "boolean";
   default?: string;
+  /** A SELECT whose first column has the values to choose from. */
+  values?: string;
+}
+
+export interface Tab {
+  id: string;
+  name: string;
 }
 
 export interface DashboardBody {
   tiles: Tile[];
   filters?: Filter[];
+  tabs?: Tab[];
   /** Minutes between refreshes. */
   refresh?: number;
 }
 
 export const COLUMNS = 12;
+
+/** Whether a tile is on a tab; what names none that there is, is on the first. */
+export function onTab(tile: { tab?: string }, tabs: Tab[], tab: string | undefined): boolean {
+  if (tabs.length === 0) return true;
+  const own = tabs.some((one) => one.id === tile.tab) ? tile.tab : tabs[0]?.id;
+  return own === tab;
+}
 
 const overlap = (a: Tile, b: Tile) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 

@@ -2,13 +2,15 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { path } from "../lib/api";
-import { ago, count, moment } from "../lib/format";
+import { ago, count, moment, ratio } from "../lib/format";
 import { Link, setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
 import { quoted } from "../lib/sqltext";
-import { Badge, Button, copy, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
+import { Button, copy, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
+import { List } from "../parts/list";
 import { words as w } from "../words";
 import { Live } from "./live";
+import { Quarantine } from "./quarantine";
 
 const TABS = [
   ["names", w.events.names],
@@ -84,6 +86,16 @@ function Spark({ days }: { days: (number | null)[] }) {
   );
 }
 
+/** The last seven days against the seven before. */
+function Change({ days }: { days: (number | null)[] }) {
+  const sum = (part: (number | null)[]) => part.reduce<number>((all, n) => all + (n ?? 0), 0);
+  const [before, now] = [sum(days.slice(0, 7)), sum(days.slice(7))];
+  if (before === 0) return <span className="quiet small">{now > 0 ? w.events.isNew : ""}</span>;
+  const change = (now - before) / before;
+  // Events that stop coming are what somebody must know.
+  return <span className={now === 0 ? "bad-text small" : "quiet small"}>{now === 0 ? w.events.stopped : `${change > 0 ? "+" : ""}${ratio(change)}`}</span>;
+}
+
 function Names() {
   const sources = useSources();
   const names = useQuery({
@@ -100,34 +112,21 @@ function Names() {
         ) : (
           <Loaded of={names}>
             {(all) => (
-              <div className="scroll card">
-                <table className="list">
-                  <thead>
-                    <tr>
-                      <th>{w.events.name}</th>
-                      <th>{w.events.source}</th>
-                      <th>{w.events.trend}</th>
-                      <th className="num">{w.events.count}</th>
-                      <th>{w.events.first}</th>
-                      <th>{w.events.last}</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {all.map((one) => (
-                      <tr key={`${one.source}/${one.event}`}>
-                        <td>
-                          <Link href={path`/events/${one.source}/${one.event ?? ""}`}>{one.event ?? "∅"}</Link>
-                        </td>
-                        <td>{one.source}</td>
-                        <td>{one.days && <Spark days={one.days} />}</td>
-                        <td className="num">{count(one.n)}</td>
-                        <td title={one.first_at}>{moment(one.first_at)}</td>
-                        <td title={one.last_at}>{ago(one.last_at)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <List
+                card
+                label={w.events.names}
+                rows={all}
+                keyOf={(one) => `${one.source}/${one.event}`}
+                columns={[
+                  { head: w.events.name, cell: (one) => <Link href={path`/events/${one.source}/${one.event ?? ""}`}>{one.event ?? "∅"}</Link> },
+                  { head: w.events.source, cell: (one) => one.source },
+                  { head: w.events.trend, cell: (one) => one.days && <Spark days={one.days} /> },
+                  { head: w.events.change, cell: (one) => one.days && <Change days={one.days} /> },
+                  { head: w.events.count, number: true, cell: (one) => count(one.n) },
+                  { head: w.events.first, cell: (one) => <span title={one.first_at}>{moment(one.first_at)}</span> },
+                  { head: w.events.last, cell: (one) => <span title={one.last_at}>{ago(one.last_at)}</span> },
+                ]}
+              />
             )}
           </Loaded>
         )
@@ -145,69 +144,5 @@ export function First() {
       <pre>{text}</pre>
       <Button onClick={() => void copy(text)}>{w.common.copy}</Button>
     </Empty>
-  );
-}
-
-interface Refused {
-  source: string;
-  fate: string;
-  reason: string | null;
-  detail: string | null;
-  event: string | null;
-  type: string | null;
-  message_id: string | null;
-  received_at: string;
-}
-
-function Quarantine() {
-  const refused = useQuery({
-    queryKey: ["quarantine"],
-    queryFn: ({ signal }) =>
-      query<Refused>(
-        `select source, fate, reason, detail, event, type, message_id, received_at from weir.event_fate
-         where fate in ('quarantined', 'conflict', 'discarded_column') order by received_at desc limit 500`,
-        [],
-        signal,
-      ),
-  });
-  return (
-    <Loaded of={refused}>
-      {(all) =>
-        all.length === 0 ? (
-          <Empty title={w.events.noQuarantine}>{w.events.noQuarantineText}</Empty>
-        ) : (
-          <div className="scroll card">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th>{w.events.fate}</th>
-                  <th>{w.events.reason}</th>
-                  <th>{w.events.name}</th>
-                  <th>{w.events.source}</th>
-                  <th>{w.data.at}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((one, i) => (
-                  // biome-ignore lint: an event may be refused more than once
-                  <tr key={i}>
-                    <td>
-                      <Badge look={one.fate === "quarantined" ? "bad" : "warn"}>{one.fate}</Badge>
-                    </td>
-                    <td>
-                      {one.reason}
-                      {one.detail && <div className="quiet small">{one.detail}</div>}
-                    </td>
-                    <td>{one.event ?? one.type}</td>
-                    <td>{one.source}</td>
-                    <td title={one.received_at}>{ago(one.received_at)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )
-      }
-    </Loaded>
   );
 }

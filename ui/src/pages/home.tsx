@@ -4,8 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { get, path } from "../lib/api";
 import { type Document, useDocuments } from "../lib/documents";
 import { ago, count } from "../lib/format";
+import { useLastSteps } from "../lib/models";
 import { Link } from "../lib/router";
 import type { ResultInfo } from "../lib/rows";
+import { shortName } from "../lib/runs";
 import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, useTitle } from "../parts/basics";
 import { words as w } from "../words";
@@ -13,15 +15,23 @@ import { schemaKind, useTables } from "./data";
 
 const FEW = 8;
 
+/** What one made first, then what somebody vouches for, then the newest. */
+function ranked(all: Document[], me: string): Document[] {
+  const rank = (one: Document) => Number(one.certified) * 2 + Number(one.owner === me);
+  return [...all].sort((a, b) => rank(b) - rank(a) || b.updated_at.localeCompare(a.updated_at));
+}
+
 function Documents({ all, to }: { all: Document[]; to: "q" | "d" }) {
+  const me = usePerson().name;
   return (
     <ul className="stack">
-      {all.slice(0, FEW).map((one) => (
+      {ranked(all, me).slice(0, FEW).map((one) => (
         <li key={one.id} className="row">
           <Link className="clip" href={`/${to}/${one.id}`}>
             {one.name}
           </Link>
           {one.certified && <Badge look="good">{w.questions.certified}</Badge>}
+          {one.owner !== me && <span className="quiet small">{w.common.by(one.owner)}</span>}
           <span className="grow" />
           <span className="quiet small">{ago(one.updated_at)}</span>
         </li>
@@ -45,6 +55,9 @@ export function Home() {
       <div className="head">
         <h1>{w.home.hello(person.name)}</h1>
         <div className="actions">
+          <Link className="button" href="/build">
+            {w.builder.withoutSql}
+          </Link>
           <Link className="button main" href="/ask">
             {w.questions.new}
           </Link>
@@ -70,7 +83,7 @@ export function Home() {
           <Loaded of={questions}>
             {(all) =>
               all.length > 0 ? (
-                <Documents all={[...all].sort((a, b) => Number(b.certified) - Number(a.certified))} to="q" />
+                <Documents all={all} to="q" />
               ) : (
                 <Empty title={w.questions.empty}>
                   <p>{w.home.firstText}</p>
@@ -109,6 +122,7 @@ export function Home() {
             }}
           </Loaded>
         </section>
+        {person.may.operate && <Failed />}
         <section className="card stack" aria-labelledby="home-answers">
           <h2 id="home-answers">{w.home.answers}</h2>
           <Loaded of={results}>
@@ -133,5 +147,35 @@ export function Home() {
         </section>
       </div>
     </main>
+  );
+}
+
+/** What somebody has to look at: steps whose newest try failed. */
+function Failed() {
+  const steps = useLastSteps();
+  return (
+    <section className="card stack" aria-labelledby="home-failed">
+      <h2 id="home-failed">{w.home.models}</h2>
+      <Loaded of={steps}>
+        {(all) => {
+          const failed = [...all.values()].filter((step) => step.state === "failed");
+          if (failed.length === 0) return <p className="quiet">{w.home.allWell}</p>;
+          return (
+            <ul className="stack">
+              {failed.slice(0, FEW).map((step) => (
+                <li key={step.asset} className="row">
+                  <Link className="clip" href={`/runs/${step.run_id}?step=${encodeURIComponent(step.asset)}`}>
+                    {shortName(step.asset)}
+                  </Link>
+                  <span className="clip quiet small">{step.reason}</span>
+                  <span className="grow" />
+                  <span className="quiet small">{ago(step.ended_at)}</span>
+                </li>
+              ))}
+            </ul>
+          );
+        }}
+      </Loaded>
+    </section>
   );
 }

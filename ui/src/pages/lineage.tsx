@@ -3,9 +3,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { path } from "../lib/api";
-import { navigate } from "../lib/router";
+import { navigate, setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
-import { Empty, Loaded } from "../parts/basics";
+import { Choice, Empty, Loaded } from "../parts/basics";
 import { words as w } from "../words";
 
 interface Edge {
@@ -22,7 +22,7 @@ export interface Placed {
 }
 
 const WIDTH = 210;
-const HEIGHT = 34;
+const HEIGHT = 36;
 const APART = 60;
 
 /** Finds everything up and down from a table, and a place for each. */
@@ -58,9 +58,8 @@ export function layout(edges: Edge[], middle: string): { nodes: Placed[]; edges:
   return { nodes, edges: drawn };
 }
 
-export function Lineage({ schema, table }: { schema: string; table: string }) {
-  const here = `${schema}.${table}`;
-  const lineage = useQuery({
+export const useLineage = () =>
+  useQuery({
     queryKey: ["lineage"],
     queryFn: ({ signal }) =>
       query<Edge>(
@@ -70,22 +69,89 @@ export function Lineage({ schema, table }: { schema: string; table: string }) {
         signal,
       ),
   });
-  return (
-    <Loaded of={lineage}>
-      {(edges) => (edges.some((edge) => edge.from === here || edge.to === here) ? <Drawn edges={edges} here={here} /> : <Empty title={w.data.lineage}>{w.data.noLineage}</Empty>)}
-    </Loaded>
-  );
+
+interface ColumnEdge extends Edge {
+  table: string;
+  column: string;
 }
 
-function Drawn({ edges, here }: { edges: Edge[]; here: string }) {
-  const placed = useMemo(() => layout(edges, here), [edges, here]);
-  const at = new Map(placed.nodes.map((node) => [node.name, node]));
-  const width = Math.max(...placed.nodes.map((node) => node.x)) + WIDTH + 12;
-  const height = Math.max(...placed.nodes.map((node) => node.y)) + HEIGHT + 12;
+/** Which column is made of which, as `schema.table.column`. */
+const useColumnLineage = () =>
+  useQuery({
+    queryKey: ["column lineage"],
+    queryFn: ({ signal }) =>
+      query<ColumnEdge>(
+        `select source_schema || '.' || source_table || '.' || source_column as "from", schema_name || '.' || table_name || '.' || column_name as "to",
+         schema_name || '.' || table_name as "table", column_name as "column"
+         from weir.lineage where source_table is not null`,
+        [],
+        signal,
+      ),
+  });
+
+export function Lineage({ schema, table }: { schema: string; table: string }) {
+  const here = `${schema}.${table}`;
+  const { search } = usePlace();
+  const column = search.get("column") ?? "";
+  const lineage = useLineage();
+  const columns = useColumnLineage();
   const open = (name: string) => {
     const dot = name.indexOf(".");
     navigate(path`/data/${name.slice(0, dot)}/${name.slice(dot + 1)}` + "?tab=lineage");
   };
+  const openColumn = (name: string) => {
+    const [schema = "", table = "", ...rest] = name.split(".");
+    navigate(`${path`/data/${schema}/${table}`}?${new URLSearchParams({ tab: "lineage", column: rest.join(".") })}`);
+  };
+  const known = [...new Set((columns.data ?? []).flatMap((edge) => [edge.from, edge.to]).filter((name) => name.startsWith(`${here}.`)).map((name) => name.slice(here.length + 1)))].sort();
+  return (
+    <Loaded of={lineage}>
+      {(edges) =>
+        edges.some((edge) => edge.from === here || edge.to === here) ? (
+          <div className="stack">
+            {known.length > 0 && (
+              <div className="narrow-field">
+                <Choice label={w.data.columnLineage} value={column} options={[["", w.data.wholeTable], ...known.map((name) => [name, name] as const)]} onChange={(name) => setSearch({ column: name })} />
+              </div>
+            )}
+            {column && known.includes(column) ? (
+              <Drawing
+                edges={columns.data ?? []}
+                here={`${here}.${column}`}
+                title={(name) => name.split(".").slice(2).join(".")}
+                kind={(name) => name.split(".").slice(0, 2).join(".")}
+                open={openColumn}
+              />
+            ) : (
+              <Drawing edges={edges} here={here} open={open} />
+            )}
+          </div>
+        ) : (
+          <Empty title={w.data.lineage}>{w.data.noLineage}</Empty>
+        )
+      }
+    </Loaded>
+  );
+}
+
+interface DrawingProps {
+  edges: Edge[];
+  here: string;
+  /** What a box says; its name when left out. */
+  title?(name: string): string;
+  /** What it is, below it. */
+  kind?(name: string): string;
+  open(name: string): void;
+}
+
+const short = (text: string) => (text.length > 30 ? `${text.slice(0, 29)}…` : text);
+
+/** Draws what lies before and behind one thing. */
+export function Drawing({ edges, here, title = (name) => name, kind, open }: DrawingProps) {
+  const placed = useMemo(() => layout(edges, here), [edges, here]);
+  const at = new Map(placed.nodes.map((node) => [node.name, node]));
+  const width = Math.max(...placed.nodes.map((node) => node.x)) + WIDTH + 12;
+  const height = Math.max(...placed.nodes.map((node) => node.y)) + HEIGHT + 12;
   const below = placed.nodes.filter((node) => node.step > 0).length;
   return (
     <div className="stack">
@@ -105,15 +171,19 @@ function Drawn({ edges, here }: { edges: Edge[]; here: string }) {
               transform={`translate(${node.x} ${node.y})`}
               role="link"
               tabIndex={0}
-              aria-label={node.name}
+              aria-label={kind ? `${title(node.name)} ${kind(node.name)}` : title(node.name)}
               style={{ cursor: "pointer" }}
               onClick={() => open(node.name)}
               onKeyDown={(event) => event.key === "Enter" && open(node.name)}
             >
-              <title>{node.name}</title>
               <rect width={WIDTH} height={HEIGHT} rx="6" />
-              <text x="10" y="22">
-                {node.name.length > 30 ? `${node.name.slice(0, 29)}…` : node.name}
+              <text x="10" y={kind ? 16 : 22}>
+                {short(title(node.name))}{" "}
+                {kind && (
+                  <tspan x="10" y="29" className="kind">
+                    {short(kind(node.name))}
+                  </tspan>
+                )}
               </text>
             </g>
           ))}

@@ -5,8 +5,9 @@ import { PAGES } from "../frame";
 import { path } from "../lib/api";
 import { useColumns } from "../lib/catalogue";
 import { useDocuments } from "../lib/documents";
+import { useModels } from "../lib/models";
 import { navigate } from "../lib/router";
-import { find } from "../lib/search";
+import { find, type Findable } from "../lib/search";
 import { words as w } from "../words";
 import { useTables } from "./data";
 import { useEffect } from "react";
@@ -17,6 +18,7 @@ export default function Palette({ onClose }: { onClose(): void }) {
   const [at, setAt] = useState(0);
   const tables = useTables();
   const columns = useColumns();
+  const models = useModels();
   const questions = useDocuments("questions");
   const dashboards = useDocuments("dashboards");
   useEffect(() => {
@@ -24,15 +26,16 @@ export default function Palette({ onClose }: { onClose(): void }) {
     if (box.current && !box.current.open) box.current.showModal();
     return () => before?.focus?.();
   }, []);
-  const all = useMemo(
+  const all = useMemo<Findable[]>(
     () => [
       ...PAGES.map(([to, , name]) => ({ name, kind: w.palette.pages, to })),
-      ...(dashboards.data ?? []).map((one) => ({ name: one.name, kind: w.palette.dashboards, to: `/d/${one.id}` })),
-      ...(questions.data ?? []).map((one) => ({ name: one.name, kind: w.palette.questions, to: `/q/${one.id}` })),
-      ...(tables.data ?? []).map((one) => ({ name: `${one.schema_name}.${one.table_name}`, kind: w.palette.tables, to: path`/data/${one.schema_name}/${one.table_name}` })),
+      ...(dashboards.data ?? []).map((one) => ({ name: one.name, about: one.description, kind: w.palette.dashboards, to: `/d/${one.id}` })),
+      ...(questions.data ?? []).map((one) => ({ name: one.name, about: one.description, kind: w.palette.questions, to: `/q/${one.id}` })),
+      ...(models.data?.models ?? []).map((one) => ({ name: one.name, about: `${one.description} ${one.owner ?? ""} ${one.columns.map((column) => column.description).join(" ")}`, kind: w.models.kinds[one.kind] ?? w.palette.models, to: path`/models/${one.asset}` })),
+      ...(tables.data ?? []).map((one) => ({ name: `${one.schema_name}.${one.table_name}`, about: one.comment ?? undefined, kind: w.palette.tables, to: path`/data/${one.schema_name}/${one.table_name}` })),
       ...(columns.data ?? []).map((one) => ({ name: `${one.table_schema}.${one.table_name}.${one.column_name}`, kind: w.palette.columns, to: path`/data/${one.table_schema}/${one.table_name}` })),
     ],
-    [tables.data, columns.data, questions.data, dashboards.data],
+    [tables.data, columns.data, questions.data, dashboards.data, models.data],
   );
   const shown = useMemo(() => find(all, text, 40), [all, text]);
   const go = (to: string | undefined) => {
@@ -82,7 +85,10 @@ export default function Palette({ onClose }: { onClose(): void }) {
         {shown.map((one, i) => (
           // biome-ignore lint: keys are handled by the field
           <li key={one.kind + one.to + one.name} id={`palette-${i}`} role="option" aria-selected={i === at} onPointerMove={() => setAt(i)} onClick={() => go(one.to)}>
-            <span className="clip">{one.name}</span>
+            <span className="clip">
+              {one.name}
+              {one.about && <span className="quiet small"> {one.about}</span>}
+            </span>
             <small>{one.kind}</small>
           </li>
         ))}

@@ -5,19 +5,23 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import type { ChartSpec } from "../charts/spec";
 import type { EditorHandle } from "../editor/editor";
 import { get, path } from "../lib/api";
+import { toAddress } from "../lib/builder";
 import { bySchema, FUNCTIONS, useColumns } from "../lib/catalogue";
 import { certify, type Parameter, type QuestionBody, remove, restore, type Saved, type Sharing, update, useDocument, useVersions } from "../lib/documents";
-import { ago, count, moment } from "../lib/format";
+import { ago, count, isNumber, moment } from "../lib/format";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import type { ResultInfo } from "../lib/rows";
 import { useRun } from "../lib/run";
 import { usePerson } from "../lib/session";
 import { parameterNames } from "../lib/sqltext";
-import { AnswerView, Clock, summary, type View } from "../parts/answer";
+import { tidy } from "../lib/tidy";
+import { AnswerView, Clock, summary, type View, ViewChoice } from "../parts/answer";
 import { Badge, Button, Choice, Dialog, Field, Loaded, Menu, Text, Trouble, useAct, useTitle, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
+import { ParameterInput } from "../parts/parameter";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
+import { Alerts } from "./alerts";
 import { SHARINGS } from "./save";
 import { DownloadMenu, ShareMenu } from "./share";
 
@@ -31,9 +35,6 @@ export function Question({ id, version }: { id: string; version?: string }) {
 
 const TYPES: readonly (readonly [Parameter["type"], string])[] = ["text", "number", "date", "timestamp", "boolean"].map((type) => [type as Parameter["type"], type] as const);
 
-/** Inputs fit for a parameter's type. */
-const inputType = (type: Parameter["type"]) => ({ text: "text", number: "number", date: "date", timestamp: "datetime-local", boolean: "text" })[type];
-
 function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const person = usePerson();
   const queries = useQueryClient();
@@ -44,7 +45,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const [view, setView] = useState<View>(saved.body.view ?? "table");
   const [parameters, setParameters] = useState<Parameter[]>(saved.body.parameters ?? []);
   const [editing, setEditing] = useState(false);
-  const [dialog, setDialog] = useState<"save" | "history" | null>(null);
+  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | null>(null);
   const editor = useRef<EditorHandle>(null);
   const columns = useColumns();
   const catalogue = useMemo(() => bySchema(columns.data ?? []), [columns.data]);
@@ -74,6 +75,14 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const owns = saved.owner === person.name || person.may.admin;
   const writes = person.may.create && (owns || saved.sharing === "edit");
   const whyNot = writes ? null : w.noAccess(`“${saved.name}”`);
+  const keep = (one: Parameter) => setParameters([...parameters.filter((other) => other.name !== one.name), one]);
+  const format = async () => {
+    try {
+      setSql(await tidy(sql));
+    } catch {
+      toast(w.ask.cannotFormat);
+    }
+  };
   const [, act] = useAct();
   const removing = () =>
     act(async () => {
@@ -119,6 +128,11 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             <Button aria-pressed={editing} onClick={() => setEditing(!editing)}>
               {w.ask.editor}
             </Button>
+            {saved.body.builder && !changed && (
+              <Link className="button" href={toAddress(saved.body.builder, chart)}>
+                {w.builder.withoutSql}
+              </Link>
+            )}
             <Button why={old ? null : whyNot} onClick={() => setDialog("save")}>
               {w.ask.save}
             </Button>
@@ -127,6 +141,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
               label={w.common.more}
               items={[
                 { text: w.ask.history, act: () => setDialog("history") },
+                { text: w.alerts.title, act: () => setDialog("alerts") },
                 { text: saved.certified ? w.questions.decertify : w.questions.certify, why: person.may.manage_sources || person.may.admin ? null : w.noAccess(w.questions.certified), act: () => void certifying() },
                 { text: w.questions.remove, why: whyNot, act: () => void removing() },
               ]}
@@ -136,10 +151,13 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
         {known.length > 0 ? (
           <div className="params" role="group" aria-label={w.ask.parameters}>
             {known.map((one) => (
-              <Field key={one.name} label={one.name}>
-                <Text type={inputType(one.type)} value={valueOf(one)} onChange={(event) => setSearch({ [`p.${one.name}`]: event.target.value })} />
-                {editing && <Choice label={`${one.name}: ${w.data.type}`} value={one.type} options={TYPES} onChange={(type) => setParameters([...parameters.filter((other) => other.name !== one.name), { ...one, type }])} />}
-              </Field>
+              <div key={one.name} className="field">
+                <Field label={one.name}>
+                  <ParameterInput parameter={one} value={valueOf(one)} onChange={(value) => setSearch({ [`p.${one.name}`]: value })} />
+                </Field>
+                {editing && <Choice label={`${one.name}: ${w.data.type}`} value={one.type} options={TYPES} onChange={(type) => keep({ ...one, type })} />}
+                {editing && <Text aria-label={`${one.name}: ${w.values.from}`} placeholder={w.values.from} title={w.values.hint} value={one.values ?? ""} onChange={(event) => keep({ ...one, values: event.target.value || undefined })} />}
+              </div>
             ))}
             <Button onClick={() => void go()}>{w.ask.run}</Button>
           </div>
@@ -153,6 +171,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
         )}
         {editing && (
           <div className="tools">
+            <Button onClick={() => void format()}>{w.ask.format}</Button>
             {changed && <Badge look="warn">{w.dashboards.changed}</Badge>}
             <span className="quiet small">{w.ask.runHint}</span>
           </div>
@@ -171,16 +190,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             <span className="grow" />
             {run.state === "done" && (
               <>
-                <Choice<View>
-                  label={w.ask.chart}
-                  value={view}
-                  options={[
-                    ["table", w.ask.table],
-                    ["chart", w.ask.chart],
-                    ["both", w.ask.both],
-                  ]}
-                  onChange={setView}
-                />
+                <ViewChoice view={view} onChange={setView} />
                 <DownloadMenu result={run.tail?.result} sql={sql} />
               </>
             )}
@@ -190,7 +200,8 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
         </section>
       </div>
       {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
-      {dialog === "save" && <SaveVersion saved={saved} body={{ sql, view, chart, parameters: known.map((one) => ({ ...one, default: valueOf(one) })) }} owns={owns} onClose={() => setDialog(null)} />}
+      {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns.filter((column) => isNumber(column.type)).map((column) => column.name)} onClose={() => setDialog(null)} />}
+      {dialog === "save" && <SaveVersion saved={saved} body={{ sql, view, chart, builder: changed ? undefined : saved.body.builder, parameters: known.map((one) => ({ ...one, default: valueOf(one) })) }} owns={owns} onClose={() => setDialog(null)} />}
     </main>
   );
 }
@@ -244,6 +255,7 @@ function History({ saved, onClose }: { saved: Saved<QuestionBody>; onClose(): vo
     queryKey: ["results", saved.id],
     queryFn: async ({ signal }) => (await get<{ results: ResultInfo[] }>(`/api/v1/results?question=${encodeURIComponent(saved.id)}&limit=20`, signal)).results,
   });
+  const newest = results.data?.[0];
   return (
     <Dialog title={w.ask.history} wide onClose={onClose}>
       <div className="stack">
@@ -263,6 +275,7 @@ function History({ saved, onClose }: { saved: Saved<QuestionBody>; onClose(): vo
           )}
         </Loaded>
         <h3>{w.home.answers}</h3>
+        {results.data?.length === 1 && <p className="quiet small">{w.compare.onlyOne}</p>}
         <Loaded of={results}>
           {(all) => (
             <ul>
@@ -273,6 +286,12 @@ function History({ saved, onClose }: { saved: Saved<QuestionBody>; onClose(): vo
                   </Link>
                   <span className="quiet">{w.ask.rows(count(one.rows))}</span>
                   {one.pinned && <Badge>{w.ask.pinned}</Badge>}
+                  <span className="grow" />
+                  {newest && newest.id !== one.id && (
+                    <Link className="small" href={`/r/${one.id}/compare/${newest.id}`} onClick={onClose}>
+                      {w.compare.title}
+                    </Link>
+                  )}
                 </li>
               ))}
             </ul>

@@ -19,6 +19,9 @@ export function Questions() {
         <h1>{w.questions.title}</h1>
         <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} style={{ width: 220 }} value={filter} onChange={(event) => setFilter(event.target.value)} />
         <div className="actions">
+          <Link className="button" href="/build">
+            {w.builder.withoutSql}
+          </Link>
           <Link className="button main" href="/ask">
             {w.questions.new}
           </Link>

@@ -10,8 +10,8 @@ import { Link } from "../lib/router";
 import type { ResultInfo } from "../lib/rows";
 import { pageOf, useRows } from "../lib/run";
 import { toHash } from "../lib/sheets";
-import { type View } from "../parts/answer";
-import { Badge, Choice, Loaded, useTitle } from "../parts/basics";
+import { type View, ViewChoice } from "../parts/answer";
+import { Badge, Loaded, useTitle } from "../parts/basics";
 import { Grid } from "../parts/grid";
 import { words as w } from "../words";
 import { DownloadMenu, ShareMenu } from "./share";
@@ -67,16 +67,7 @@ function Shown({ info, rows }: { info: ResultInfo; rows: unknown[][] }) {
         <span className="quiet small">
           {w.ask.rows(count(info.rows))} · {bytes(info.bytes)}
         </span>
-        <Choice<View>
-          label={w.ask.chart}
-          value={view}
-          options={[
-            ["table", w.ask.table],
-            ["chart", w.ask.chart],
-            ["both", w.ask.both],
-          ]}
-          onChange={setView}
-        />
+        <ViewChoice view={view} onChange={setView} />
       </div>
       <section className="answer" aria-label={w.ask.frozen}>
         <details className="message">
@@ -94,7 +85,7 @@ function Shown({ info, rows }: { info: ResultInfo; rows: unknown[][] }) {
           {view !== "table" && (
             <div className="pane">
               <ChartChoice spec={spec} columns={info.columns} rows={rows} onChange={setSpec} />
-              <Chart spec={spec} columns={info.columns} rows={rows} all={info.rows} title={w.ask.chart} />
+              <Chart spec={spec} columns={info.columns} rows={rows} all={info.rows} at={info.created_at} title={w.ask.chart} />
             </div>
           )}
         </div>

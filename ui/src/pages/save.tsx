@@ -2,6 +2,7 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import type { Builder } from "../lib/builder";
 import { create, type QuestionBody, type Sharing } from "../lib/documents";
 import { navigate } from "../lib/router";
 import type { Sheet } from "../lib/sheets";
@@ -11,7 +12,7 @@ import { words as w } from "../words";
 
 export const SHARINGS = (["read", "edit", "private"] as const).map((name) => [name, w.questions.sharings[name]] as const);
 
-export function SaveQuestion({ sheet, onClose }: { sheet: Sheet; onClose(): void }) {
+export function SaveQuestion({ sheet, builder, onClose }: { sheet: Sheet; /** What it was put together from. */ builder?: Builder; onClose(): void }) {
   const queries = useQueryClient();
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
@@ -20,7 +21,7 @@ export function SaveQuestion({ sheet, onClose }: { sheet: Sheet; onClose(): void
   const save = () =>
     act(async () => {
       const parameters = parameterNames(sheet.sql).map((name) => ({ name, type: "text" as const, default: sheet.params?.[name] }));
-      const body: QuestionBody = { sql: sheet.sql, view: sheet.view, chart: sheet.chart, parameters };
+      const body: QuestionBody = { sql: sheet.sql, view: sheet.view, chart: sheet.chart, parameters, builder };
       const saved = await create("questions", { name, description, sharing, body });
       await queries.invalidateQueries({ queryKey: ["questions"] });
       onClose();

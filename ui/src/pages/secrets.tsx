@@ -6,6 +6,7 @@ import { api, get, path } from "../lib/api";
 import { ago } from "../lib/format";
 import { usePerson } from "../lib/session";
 import { Badge, Button, copy, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
+import { List } from "../parts/list";
 import { words as w } from "../words";
 
 function Secret({ value }: { value: string }) {
@@ -18,6 +19,10 @@ function Secret({ value }: { value: string }) {
       <Button onClick={() => void copy(value)}>{w.common.copy}</Button>
     </div>
   );
+}
+
+function Revoke({ revoked, onRevoke }: { revoked: boolean; onRevoke(): void }) {
+  return revoked ? <Badge>{w.settings.revoked}</Badge> : <Button onClick={onRevoke}>{w.settings.revoke}</Button>;
 }
 
 interface Token {
@@ -84,36 +89,27 @@ export function Tokens() {
       {error !== null && <Trouble error={error} />}
       <Loaded of={tokens}>
         {(all) => (
-          <div className="scroll card">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th>{w.settings.tokenLabel}</th>
-                  <th>{w.usage.user}</th>
-                  <th>{w.settings.tokenScopes}</th>
-                  <th>{w.settings.lastUsed}</th>
-                  <th>{w.settings.expires}</th>
-                  <th>
-                    <span className="hidden">{w.settings.revoke}</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((one) => (
-                  <tr key={one.id}>
-                    <td>
-                      {one.label} <code className="quiet">{one.starts_with}…</code>
-                    </td>
-                    <td>{one.user}</td>
-                    <td>{one.scopes.join(", ")}</td>
-                    <td>{one.last_used_at ? ago(one.last_used_at) : w.settings.never}</td>
-                    <td>{one.expires_at ? ago(one.expires_at) : w.settings.forEver}</td>
-                    <td>{one.revoked_at ? <Badge>{w.settings.revoked}</Badge> : <Button onClick={() => void revoke(one.id)}>{w.settings.revoke}</Button>}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <List
+            card
+            label={w.settings.tokens}
+            rows={all}
+            keyOf={(one) => one.id}
+            columns={[
+              {
+                head: w.settings.tokenLabel,
+                cell: (one) => (
+                  <>
+                    {one.label} <code className="quiet">{one.starts_with}…</code>
+                  </>
+                ),
+              },
+              { head: w.usage.user, cell: (one) => one.user },
+              { head: w.settings.tokenScopes, cell: (one) => one.scopes.join(", ") },
+              { head: w.settings.lastUsed, cell: (one) => (one.last_used_at ? ago(one.last_used_at) : w.settings.never) },
+              { head: w.settings.expires, cell: (one) => (one.expires_at ? ago(one.expires_at) : w.settings.forEver) },
+              { head: w.settings.revoke, quiet: true, cell: (one) => <Revoke revoked={one.revoked_at !== null} onRevoke={() => void revoke(one.id)} /> },
+            ]}
+          />
         )}
       </Loaded>
     </div>
@@ -172,32 +168,25 @@ function AllKeys() {
       {error !== null && <Trouble error={error} />}
       <Loaded of={keys}>
         {(all) => (
-          <div className="scroll card">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th>{w.settings.keySource}</th>
-                  <th>{w.settings.keyLabel}</th>
-                  <th>{w.settings.created}</th>
-                  <th>
-                    <span className="hidden">{w.settings.revoke}</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((one) => (
-                  <tr key={one.id}>
-                    <td>{one.source}</td>
-                    <td>
-                      {one.label} <code className="quiet">{one.prefix}…</code>
-                    </td>
-                    <td>{ago(one.created_at)}</td>
-                    <td>{one.revoked_at ? <Badge>{w.settings.revoked}</Badge> : <Button onClick={() => void revoke(one.id)}>{w.settings.revoke}</Button>}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <List
+            card
+            label={w.settings.keys}
+            rows={all}
+            keyOf={(one) => one.id}
+            columns={[
+              { head: w.settings.keySource, cell: (one) => one.source },
+              {
+                head: w.settings.keyLabel,
+                cell: (one) => (
+                  <>
+                    {one.label} <code className="quiet">{one.prefix}…</code>
+                  </>
+                ),
+              },
+              { head: w.settings.created, cell: (one) => ago(one.created_at) },
+              { head: w.settings.revoke, quiet: true, cell: (one) => <Revoke revoked={one.revoked_at !== null} onRevoke={() => void revoke(one.id)} /> },
+            ]}
+          />
         )}
       </Loaded>
     </div>

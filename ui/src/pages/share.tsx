@@ -32,6 +32,7 @@ export function ShareMenu({ link, result, question }: { link?: () => string; res
 
 const FORMATS = [
   ["csv", "CSV"],
+  ["xlsx", "XLSX"],
   ["parquet", "Parquet"],
   ["json", "JSON"],
   ["arrow", "Arrow"],
@@ -49,6 +50,8 @@ function download(address: string): void {
 export function DownloadMenu({ result, sql }: { result?: ResultInfo; sql: string }) {
   const items = FORMATS.map(([format, name]) => ({
     text: w.ask.downloadAs(name),
+    // Workbooks are made of answers that were kept.
+    why: format === "xlsx" && !result ? w.ask.emptyTitle : null,
     act: () => {
       if (result) download(`${path`/api/v1/results/${result.id}/rows`}?format=${format}`);
       else download(`/api/v1/query?${new URLSearchParams({ sql, format })}`);

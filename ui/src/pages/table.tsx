@@ -3,8 +3,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { path } from "../lib/api";
+import { begin, toAddress } from "../lib/builder";
 import { useColumns } from "../lib/catalogue";
-import { ago, bytes, count, duration, moment } from "../lib/format";
+import { ago, bytes, count, duration, moment, zone } from "../lib/format";
 import { Link, setSearch, usePlace } from "../lib/router";
 import { ask, query } from "../lib/rows";
 import { toHash } from "../lib/sheets";
@@ -50,6 +51,9 @@ export function Table({ schema, table }: { schema: string; table: string }) {
                 {fact.file_bytes !== null && <Badge>{bytes(fact.file_bytes)}</Badge>}
                 {(fact.rows_in_memory ?? 0) > 0 && <Badge look="good">{w.data.inMemory(count(fact.rows_in_memory ?? 0))}</Badge>}
                 <div className="actions">
+                  <Link className="button" href={toAddress({ ...begin({ schema, table }), zone })}>
+                    {w.builder.withoutSql}
+                  </Link>
                   <Link className="button main" href={asking(`select *\nfrom ${name}\nlimit 100`)}>
                     {w.data.askThis}
                   </Link>

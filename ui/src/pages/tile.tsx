@@ -1,17 +1,18 @@
 /** One tile: it asks for itself, fails for itself, and says how fresh it is. */
 
 import { useQuery } from "@tanstack/react-query";
-import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Chart, ChartChoice } from "../charts/chart";
 import { suggest } from "../charts/spec";
 import { type QuestionBody, useDocument } from "../lib/documents";
 import { ago, moment } from "../lib/format";
 import { Link } from "../lib/router";
 import { askKept } from "../lib/run";
-import { Badge, Button, Text, Trouble, Waiting } from "../parts/basics";
+import { Badge, Button, Choice, Field, Text, Trouble, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
 import { words as w } from "../words";
-import type { Tile } from "./board";
+import type { Filter, Tile } from "./board";
+import { Origin } from "./origin";
 
 /** Rows a tile asks for: more than a screen has places. */
 const ROWS = 2_000;
@@ -29,6 +30,8 @@ interface Props {
   params: Record<string, string>;
   fresh: number;
   moving: boolean;
+  filters: Filter[];
+  onPick(filter: string, value: string): void;
   editing?: TileEditing;
 }
 
@@ -46,7 +49,7 @@ function useSeen() {
   return [box, seen] as const;
 }
 
-export function TileView({ tile, params, fresh, moving, editing }: Props) {
+export function TileView({ tile, params, fresh, moving, filters, onPick, editing }: Props) {
   const [box, seen] = useSeen();
   const title = tile.title || (tile.text !== undefined ? w.dashboards.text : w.questions.title);
   return (
@@ -76,7 +79,7 @@ export function TileView({ tile, params, fresh, moving, editing }: Props) {
           {editing ? <textarea className="input" aria-label={w.dashboards.text} value={tile.text} onChange={(event) => editing.onChange({ text: event.target.value })} /> : <p className="text">{tile.text}</p>}
         </div>
       ) : tile.question && seen ? (
-        <Asked tile={tile} question={tile.question} params={params} fresh={fresh} editing={editing} title={title} />
+        <Asked tile={tile} question={tile.question} params={params} fresh={fresh} filters={filters} onPick={onPick} editing={editing} title={title} />
       ) : (
         <div className="inside" />
       )}
@@ -89,7 +92,12 @@ export function TileView({ tile, params, fresh, moving, editing }: Props) {
   );
 }
 
-function Asked({ tile, question, params, fresh, editing, title }: { tile: Tile; question: string; params: Record<string, string>; fresh: number; editing?: TileEditing; title: string }) {
+type AskedProps = Omit<Props, "moving"> & { question: string; title: string };
+
+function Asked({ tile, question, params, fresh, filters, onPick, editing, title }: AskedProps) {
+  const [asking, setAsking] = useState(false);
+  const sets = filters.some((filter) => filter.name === tile.sets) ? tile.sets : undefined;
+  const pick = useCallback((value: string) => sets && onPick(sets, value), [sets, onPick]);
   const saved = useDocument<QuestionBody>("questions", question);
   const names = saved.data?.body.parameters?.map((one) => one.name) ?? [];
   // Only what the question takes: a filter of others is no reason to ask again. An empty one leaves
@@ -122,17 +130,25 @@ function Asked({ tile, question, params, fresh, editing, title }: { tile: Tile; 
   return (
     <>
       {editing && <ChartChoice spec={spec} columns={columns} rows={rows} onChange={(chart) => editing.onChange({ chart })} />}
+      {editing && filters.length > 0 && (
+        <div className="chartbar">
+          <Field label={w.dashboards.sets}>
+            <Choice value={sets ?? ""} options={[["", w.dashboards.setsNothing], ...filters.map((filter) => [filter.name, filter.label || filter.name] as const)]} onChange={(name) => editing.onChange({ sets: name || undefined })} />
+          </Field>
+        </div>
+      )}
       <div className="inside">
-        <Chart spec={spec} columns={columns} rows={rows} all={tail.result?.rows} title={title} />
+        <Chart spec={spec} columns={columns} rows={rows} all={tail.result?.rows} at={tail.result?.created_at} title={title} onPick={sets && !editing ? pick : undefined} />
       </div>
       <footer>
         {tail.result && (
-          <span title={moment(tail.result.created_at)}>
+          <button type="button" className="asof clip" title={`${w.origin.title} ${moment(tail.result.created_at)}`} onClick={() => setAsking(true)}>
             {w.dashboards.asOf(ago(tail.result.created_at))} · {tail.result.reads.slice(0, 3).join(", ")}
-          </span>
+          </button>
         )}
         {saved.data.certified && <Badge look="good">{w.questions.certified}</Badge>}
       </footer>
+      {asking && tail.result && <Origin result={tail.result} title={title} onClose={() => setAsking(false)} />}
     </>
   );
 }

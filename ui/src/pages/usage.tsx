@@ -7,6 +7,7 @@ import { Link } from "../lib/router";
 import { query } from "../lib/rows";
 import { toHash } from "../lib/sheets";
 import { Badge, Empty, Loaded, useTitle } from "../parts/basics";
+import { List, Meter } from "../parts/list";
 import { words as w } from "../words";
 
 interface Person {
@@ -41,14 +42,6 @@ interface Query {
 
 const useRowsOf = <T,>(key: string, sql: string) => useQuery({ queryKey: [key], queryFn: ({ signal }) => query<T>(sql, [], signal), staleTime: 0 });
 
-function Meter({ part, of }: { part: number; of: number }) {
-  return (
-    <div className="meter" aria-hidden="true">
-      <i style={{ width: `${of > 0 ? (part / of) * 100 : 0}%` }} />
-    </div>
-  );
-}
-
 export function Usage() {
   useTitle(w.usage.title);
   const people = useRowsOf<Person>("usage.people", "select user_name, queries, failed, elapsed_ms, cpu_ms, bytes_read, last_at from weir.query_users order by cpu_ms desc");
@@ -68,122 +61,79 @@ export function Usage() {
         <span className="quiet">{w.usage.since}</span>
       </div>
       <div className="stack">
-        <section className="card scroll" aria-labelledby="usage-people">
+        <section className="card" aria-labelledby="usage-people">
           <h2 id="usage-people">{w.usage.people}</h2>
           <Loaded of={people}>
             {(all) => {
               const most = Math.max(...all.map((one) => one.cpu_ms), 0);
               if (all.length === 0) return <Empty title={w.usage.empty} />;
               return (
-                <table className="list">
-                  <thead>
-                    <tr>
-                      <th>{w.usage.user}</th>
-                      <th className="num">{w.usage.queries}</th>
-                      <th className="num">{w.usage.failed}</th>
-                      <th className="num">{w.usage.time}</th>
-                      <th className="num">{w.usage.cpu}</th>
-                      <th>
-                        <span className="hidden">{w.usage.share}</span>
-                      </th>
-                      <th className="num">{w.usage.read}</th>
-                      <th>{w.data.at}</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {all.map((one) => (
-                      <tr key={one.user_name}>
-                        <td>{one.user_name}</td>
-                        <td className="num">{count(one.queries)}</td>
-                        <td className="num">{count(one.failed)}</td>
-                        <td className="num">{duration(one.elapsed_ms)}</td>
-                        <td className="num">{duration(one.cpu_ms)}</td>
-                        <td>
-                          <Meter part={one.cpu_ms} of={most} />
-                        </td>
-                        <td className="num">{bytes(one.bytes_read)}</td>
-                        <td>{ago(one.last_at)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
+                <List
+                  label={w.usage.people}
+                  rows={all}
+                  keyOf={(one) => one.user_name}
+                  columns={[
+                    { head: w.usage.user, cell: (one) => one.user_name },
+                    { head: w.usage.queries, number: true, cell: (one) => count(one.queries) },
+                    { head: w.usage.failed, number: true, cell: (one) => count(one.failed) },
+                    { head: w.usage.time, number: true, cell: (one) => duration(one.elapsed_ms) },
+                    { head: w.usage.cpu, number: true, cell: (one) => duration(one.cpu_ms) },
+                    { head: w.usage.share, quiet: true, cell: (one) => <Meter part={one.cpu_ms} of={most} /> },
+                    { head: w.usage.read, number: true, cell: (one) => bytes(one.bytes_read) },
+                    { head: w.data.at, cell: (one) => ago(one.last_at) },
+                  ]}
+                />
               );
             }}
           </Loaded>
         </section>
-        <section className="card scroll" aria-labelledby="usage-stored">
+        <section className="card" aria-labelledby="usage-stored">
           <h2 id="usage-stored">{w.usage.tables}</h2>
           <Loaded of={stored}>
             {(all) => {
               const most = Math.max(...all.map((one) => one.file_bytes), 0);
               if (all.length === 0) return <Empty title={w.data.empty} />;
               return (
-                <table className="list">
-                  <thead>
-                    <tr>
-                      <th>{w.data.schema}</th>
-                      <th className="num">{w.usage.rows}</th>
-                      <th className="num">{w.data.size}</th>
-                      <th>
-                        <span className="hidden">{w.usage.share}</span>
-                      </th>
-                      <th className="num">{w.usage.files}</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {all.map((one) => (
-                      <tr key={one.schema_name}>
-                        <td>
-                          <Link href={path`/data/${one.schema_name}`}>{one.schema_name}</Link>
-                        </td>
-                        <td className="num">{count(one.rows)}</td>
-                        <td className="num">{bytes(one.file_bytes)}</td>
-                        <td>
-                          <Meter part={one.file_bytes} of={most} />
-                        </td>
-                        <td className="num">{count(one.files)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
+                <List
+                  label={w.usage.tables}
+                  rows={all}
+                  keyOf={(one) => one.schema_name}
+                  columns={[
+                    { head: w.data.schema, cell: (one) => <Link href={path`/data/${one.schema_name}`}>{one.schema_name}</Link> },
+                    { head: w.usage.rows, number: true, cell: (one) => count(one.rows) },
+                    { head: w.data.size, number: true, cell: (one) => bytes(one.file_bytes) },
+                    { head: w.usage.share, quiet: true, cell: (one) => <Meter part={one.file_bytes} of={most} /> },
+                    { head: w.usage.files, number: true, cell: (one) => count(one.files) },
+                  ]}
+                />
               );
             }}
           </Loaded>
         </section>
-        <section className="card scroll" aria-labelledby="usage-slow">
+        <section className="card" aria-labelledby="usage-slow">
           <h2 id="usage-slow">{w.usage.slow}</h2>
           <Loaded of={slow}>
             {(all) => (
-              <table className="list">
-                <thead>
-                  <tr>
-                    <th>{w.usage.sql}</th>
-                    <th>{w.usage.user}</th>
-                    <th>{w.usage.state}</th>
-                    <th className="num">{w.usage.time}</th>
-                    <th className="num">{w.usage.read}</th>
-                    <th>{w.data.at}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {all.map((one) => (
-                    <tr key={one.id}>
-                      <td>
-                        <Link className="mono" href={`/ask#${toHash({ sql: one.sql, view: "table" })}`}>
-                          {one.sql.replace(/\s+/g, " ").slice(0, 160)}
-                        </Link>
-                      </td>
-                      <td>{one.caller}</td>
-                      <td>
-                        <Badge look={one.state === "failed" ? "bad" : undefined}>{one.state}</Badge>
-                      </td>
-                      <td className="num">{duration(one.elapsed_ms)}</td>
-                      <td className="num">{bytes(one.bytes_read)}</td>
-                      <td>{ago(one.started_at)}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+              <List
+                label={w.usage.slow}
+                rows={all}
+                keyOf={(one) => one.id}
+                columns={[
+                  {
+                    head: w.usage.sql,
+                    cell: (one) => (
+                      <Link className="mono" href={`/ask#${toHash({ sql: one.sql, view: "table" })}`}>
+                        {one.sql.replace(/\s+/g, " ").slice(0, 160)}
+                      </Link>
+                    ),
+                  },
+                  { head: w.usage.user, cell: (one) => one.caller },
+                  { head: w.usage.state, cell: (one) => <Badge look={one.state === "failed" ? "bad" : undefined}>{one.state}</Badge> },
+                  { head: w.usage.time, number: true, cell: (one) => duration(one.elapsed_ms) },
+                  { head: w.usage.read, number: true, cell: (one) => bytes(one.bytes_read) },
+                  { head: w.data.at, cell: (one) => ago(one.started_at) },
+                ]}
+              />
             )}
           </Loaded>
         </section>

@@ -6,10 +6,21 @@ import { type ChartSpec, suggest } from "../charts/spec";
 import { count, duration } from "../lib/format";
 import { type Run, useRows } from "../lib/run";
 import { words as w } from "../words";
-import { Empty, Trouble, Waiting } from "./basics";
+import { Choice, Empty, Trouble, Waiting } from "./basics";
 import { Grid } from "./grid";
 
 export type View = "table" | "chart" | "both";
+
+const VIEWS = [
+  ["table", w.ask.table],
+  ["chart", w.ask.chart],
+  ["both", w.ask.both],
+] as const;
+
+/** How an answer is looked at. */
+export function ViewChoice({ view, onChange }: { view: View; onChange(view: View): void }) {
+  return <Choice<View> label={w.ask.chart} value={view} options={VIEWS} onChange={onChange} />;
+}
 
 /** Rows that are drawn at most: a screen has no more places. */
 const DRAWN = 5_000;
@@ -73,7 +84,7 @@ export function AnswerView({ run, view, chart, onChart, retry }: Props) {
       {withChart && run.state === "done" && (
         <div className="pane">
           <ChartChoice spec={spec} columns={run.columns} rows={few} onChange={onChart} />
-          <Chart spec={spec} columns={run.columns} rows={few} all={source.count} title={w.ask.chart} />
+          <Chart spec={spec} columns={run.columns} rows={few} all={source.count} at={run.tail?.result?.created_at} title={w.ask.chart} />
         </div>
       )}
     </div>

@@ -98,18 +98,36 @@ export interface MenuItem {
 }
 
 /** A button with choices below it. */
-export function Menu({ label, items, look }: { label: string; items: MenuItem[]; look?: "plain" }) {
+export function Menu({ label, name, items, look }: { label: string; /** What it is of, where several say the same. */ name?: string; items: MenuItem[]; look?: "plain" }) {
   const [open, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (!open) return;
-    box.current?.querySelector<HTMLButtonElement>(".sheet button:not(:disabled)")?.focus();
+    box.current?.querySelector<HTMLButtonElement>(".sheet button:not(:disabled)")?.focus({ preventScroll: true });
     const close = (event: Event) => {
       if (!box.current?.contains(event.target as Node)) setOpen(false);
     };
+    // It stays where it was opened: what carries its button away closes it.
+    const carried = (event: Event) => {
+      if (event.target instanceof Node && event.target.contains(box.current)) setOpen(false);
+    };
     addEventListener("pointerdown", close);
-    return () => removeEventListener("pointerdown", close);
+    addEventListener("scroll", carried, true);
+    addEventListener("resize", close);
+    return () => {
+      removeEventListener("pointerdown", close);
+      removeEventListener("scroll", carried, true);
+      removeEventListener("resize", close);
+    };
   }, [open]);
+  // Where the window is, not where the button's box is: what scrolls would cut it off.
+  const place = () => {
+    const rect = box.current?.getBoundingClientRect();
+    if (!rect) return undefined;
+    const above = rect.bottom + 40 * items.length + 24 > innerHeight && rect.top > innerHeight / 2;
+    const right = Math.max(8, Math.min(innerWidth - rect.right, innerWidth - 256));
+    return above ? { right, bottom: innerHeight - rect.top + 4 } : { right, top: rect.bottom + 4 };
+  };
   const keys = (event: React.KeyboardEvent) => {
     const all = [...(box.current?.querySelectorAll<HTMLButtonElement>(".sheet button:not(:disabled)") ?? [])];
     const at = all.indexOf(document.activeElement as HTMLButtonElement);
@@ -123,11 +141,11 @@ export function Menu({ label, items, look }: { label: string; items: MenuItem[];
   };
   return (
     <div className="menu" ref={box} onKeyDown={open ? keys : undefined}>
-      <Button look={look} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
+      <Button look={look} aria-label={name} aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
         {label}
       </Button>
       {open && (
-        <div className="sheet" role="menu">
+        <div className="sheet" role="menu" style={place()}>
           {items.map((item) => (
             <button
               type="button"

@@ -1,0 +1,101 @@
+import { describe, expect, test } from "vitest";
+import { begin, type Builder, joinsOf, readBuilder, sqlOf, withoutJoin } from "./builder";
+import type { ColumnFact } from "./catalogue";
+import type { Model } from "./models";
+
+const facts: ColumnFact[] = [
+  ["orders", "id", "bigint"],
+  ["orders", "customer_id", "text"],
+  ["orders", "total", "double precision"],
+  ["orders", "at", "timestamp with time zone"],
+  ["orders", "Größe", "text"],
+  ["customers", "customer_id", "text"],
+  ["customers", "segment", "text"],
+].map(([table, column, type]) => ({ table_schema: "main", table_name: table ?? "", column_name: column ?? "", data_type: type ?? "" }));
+
+const orders = begin({ schema: "main", table: "orders" });
+const ref = (column: string, at = 0) => ({ at, column });
+
+describe("sqlOf", () => {
+  test("a table alone is all of its rows", () => {
+    expect(sqlOf(orders, facts)).toBe("select *\nfrom main.orders\nlimit 1000");
+  });
+
+  test("groups, measures, grain in a zone", () => {
+    const asked: Builder = {
+      ...orders,
+      zone: "Europe/Berlin",
+      groups: [{ ref: ref("at"), grain: "week" }, { ref: ref("Größe") }],
+      measures: [{ fn: "count" }, { fn: "sum", ref: ref("total") }, { fn: "distinct", ref: ref("customer_id") }],
+    };
+    expect(sqlOf(asked, facts)).toBe(
+      `select
+  date_trunc('week', at at time zone 'Europe/Berlin') as week,
+  "Größe",
+  count(*) as count,
+  sum(total) as sum_total,
+  count(distinct customer_id) as distinct_customer_id
+from main.orders
+group by 1, 2
+order by 1
+limit 1000`,
+    );
+  });
+
+  test("values are only ever values", () => {
+    const asked: Builder = {
+      ...orders,
+      filters: [
+        { ref: ref("Größe"), op: "is", value: "'; drop table x; --" },
+        { ref: ref("total"), op: "more", value: "1 or true" },
+        { ref: ref("Größe"), op: "contains", value: "50%_" },
+        { ref: ref("at"), op: "last", value: "7", other: "days'; --" },
+        { ref: ref("Größe"), op: "is" },
+      ],
+    };
+    const sql = sqlOf(asked, facts);
+    expect(sql).toContain(`"Größe" = '''; drop table x; --'`);
+    expect(sql).toContain("total > null");
+    expect(sql).toContain(String.raw`ilike '%50\%\_%'`);
+    expect(sql).toContain("interval '7 days'");
+    expect(sql).not.toContain("days'; --");
+    expect(sql.match(/and/g)).toHaveLength(3);
+  });
+
+  test("joins name their tables", () => {
+    const asked: Builder = {
+      ...orders,
+      joins: [{ schema: "main", table: "customers", from: ref("customer_id"), column: "customer_id" }],
+      groups: [{ ref: ref("segment", 1) }],
+      measures: [{ fn: "avg", ref: ref("total") }],
+    };
+    expect(sqlOf(asked, facts)).toBe(
+      `select
+  c1.segment as segment,
+  avg(o.total) as avg_total
+from main.orders o
+left join main.customers c1 on c1.customer_id = o.customer_id
+group by 1
+order by 2 desc
+limit 1000`,
+    );
+    expect(sqlOf(withoutJoin(asked, 0), facts)).not.toContain("customers");
+  });
+});
+
+test("joins come from tests and keys", () => {
+  const model = (part: Partial<Model>): Model => ({ asset: "", name: "", kind: "model", materialized: "table", schema: "main", table: "", description: "", owner: null, tags: [], file: "", columns: [], tests: [], primary_key: [], reads: [], feeds: [], schedules: [], ...part });
+  const models = [
+    model({ table: "customers", primary_key: ["customer_id"] }),
+    model({ table: "refunds", tests: [{ id: "t", name: "relationships", column: "order_id", severity: "error", refers_to: { schema: "main", table: "orders", column: "id" } }] }),
+  ];
+  expect(joinsOf(orders, models, facts)).toEqual([
+    { schema: "main", table: "customers", from: ref("customer_id"), column: "customer_id", repeats: false },
+    { schema: "main", table: "refunds", from: ref("id"), column: "order_id", repeats: true },
+  ]);
+});
+
+test("what is no question is none", () => {
+  for (const value of [null, 1, "x", {}, { table: { schema: 1 } }, { table: { schema: "a", table: "b" } }]) expect(readBuilder(value)).toBeNull();
+  expect(readBuilder(orders)).toEqual(orders);
+});

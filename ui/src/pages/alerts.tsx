@@ -1,0 +1,151 @@
+/** When somebody wants to be told: a question that is asked by itself, and when its answer is bad news. */
+
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { api, get, path } from "../lib/api";
+import { ago, moment } from "../lib/format";
+import { usePerson } from "../lib/session";
+import { Badge, Button, Choice, Dialog, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
+import { List } from "../parts/list";
+import { words as w } from "../words";
+
+const COMPARISONS = ["less", "most", "more", "least", "rows", "no_rows"] as const;
+type Comparison = (typeof COMPARISONS)[number];
+
+export interface Alert {
+  id: string;
+  name: string;
+  question: string;
+  made_by: string;
+  condition: { is: Comparison; column: string | null; than: number | null };
+  every_minutes: number;
+  asked_at: string | null;
+  bad: boolean | null;
+  said: string | null;
+}
+
+export const useAlerts = () => useQuery({ queryKey: ["alerts"], queryFn: async ({ signal }) => (await get<{ alerts: Alert[] }>("/api/v1/alerts", signal)).alerts, refetchInterval: 15_000 });
+
+const told = ({ is, column, than }: Alert["condition"]) => [is === "rows" || is === "no_rows" ? "" : (column ?? w.alerts.firstNumber), w.alerts.comparisons[is], than ?? ""].filter((part) => part !== "").join(" ");
+
+const EVERY = [5, 15, 60, 360, 1440] as const;
+
+export function Alerts({ question, name, columns, onClose }: { question: string; name: string; columns: string[]; onClose(): void }) {
+  const queries = useQueryClient();
+  const person = usePerson();
+  const alerts = useAlerts();
+  const [title, setTitle] = useState(name);
+  const [is, setIs] = useState<Comparison>("less");
+  const [column, setColumn] = useState("");
+  const [than, setThan] = useState("");
+  const [every, setEvery] = useState("60");
+  const [busy, act, error] = useAct();
+  const counts = is === "rows" || is === "no_rows";
+  const again = () => queries.invalidateQueries({ queryKey: ["alerts"] });
+  const make = (event: FormEvent) => {
+    event.preventDefault();
+    void act(async () => {
+      const condition = counts ? { is } : { is, column: column || null, than: Number(than) };
+      const made = await api<Alert>("POST", "/api/v1/alerts", { name: title, question, condition, every_minutes: Number(every) });
+      await api("POST", path`/api/v1/alerts/${made.id}/check`);
+      await again();
+    });
+  };
+  const change = (method: string, address: string) =>
+    act(async () => {
+      await api(method, address);
+      await again();
+    });
+  return (
+    <Dialog title={w.alerts.title} wide onClose={onClose}>
+      <div className="stack">
+        <p className="quiet">{w.alerts.hint}</p>
+        <Loaded of={alerts}>
+          {(all) => {
+            const own = all.filter((one) => one.question === question);
+            if (own.length === 0) return null;
+            return (
+              <List
+                label={w.alerts.title}
+                rows={own}
+                keyOf={(one) => one.id}
+                columns={[
+                  {
+                    head: w.common.name,
+                    cell: (one) => (
+                      <>
+                        {one.name}
+                        <div className="quiet small">
+                          {told(one.condition)}, {w.alerts.every(one.every_minutes)}
+                        </div>
+                      </>
+                    ),
+                  },
+                  {
+                    head: w.runs.state,
+                    cell: (one) => (
+                      <>
+                        {one.asked_at ? <Badge look={one.bad === false ? undefined : one.bad ? "bad" : "warn"}>{one.bad === false ? w.alerts.well : one.bad ? w.alerts.raised : w.alerts.noAnswer}</Badge> : w.alerts.notYet}
+                        {one.said && <div className="small">{one.said}</div>}
+                      </>
+                    ),
+                  },
+                  { head: w.data.at, cell: (one) => one.asked_at && <span title={moment(one.asked_at)}>{ago(one.asked_at)}</span> },
+                  { head: w.questions.owner, cell: (one) => one.made_by },
+                  {
+                    head: w.common.more,
+                    quiet: true,
+                    cell: (one) => {
+                      const why = one.made_by === person.name || person.may.admin ? null : w.noAccess(`“${one.name}”`);
+                      return (
+                        <span className="row">
+                          <Button why={why} disabled={busy} onClick={() => void change("POST", path`/api/v1/alerts/${one.id}/check`)}>
+                            {w.alerts.check}
+                          </Button>
+                          <Button why={why} disabled={busy} onClick={() => void change("DELETE", path`/api/v1/alerts/${one.id}`)}>
+                            {w.common.remove}
+                          </Button>
+                        </span>
+                      );
+                    },
+                  },
+                ]}
+              />
+            );
+          }}
+        </Loaded>
+        <form className="stack" onSubmit={make}>
+          <h3>{w.alerts.make}</h3>
+          <Field label={w.alerts.name}>
+            <Text required maxLength={200} value={title} onChange={(event) => setTitle(event.target.value)} />
+          </Field>
+          <div className="row wrap">
+            <Field label={w.alerts.when}>
+              <Choice<Comparison> value={is} options={COMPARISONS.map((one) => [one, w.alerts.comparisons[one]] as const)} onChange={setIs} />
+            </Field>
+            {!counts && (
+              <>
+                <Field label={w.alerts.than}>
+                  <Text type="number" step="any" required value={than} onChange={(event) => setThan(event.target.value)} />
+                </Field>
+                <Field label={w.builder.column}>
+                  <Choice value={column} options={[["", w.alerts.firstNumber], ...columns.map((one) => [one, one] as const)]} onChange={setColumn} />
+                </Field>
+              </>
+            )}
+            <Field label={w.alerts.asked}>
+              <Choice value={every} options={EVERY.map((minutes) => [String(minutes), w.alerts.every(minutes)] as const)} onChange={setEvery} />
+            </Field>
+          </div>
+          {error !== null && <Trouble error={error} />}
+          <div className="row">
+            <Button look="main" type="submit" why={person.may.create ? null : w.noAccess(w.alerts.title)} disabled={busy}>
+              {w.alerts.make}
+            </Button>
+            <Button onClick={onClose}>{w.common.close}</Button>
+          </div>
+        </form>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,77 @@
+/** What a dashboard is changed with: choosing questions, making filters and tabs, giving links away. */
+
+import { useState } from "react";
+import { useDocuments } from "../lib/documents";
+import { Button, Choice, Dialog, Empty, Field, Loaded, Text } from "../parts/basics";
+import { words as w } from "../words";
+import type { Filter } from "./board";
+
+export function PickQuestion({ onPick, onClose }: { onPick(id: string, title: string): void; onClose(): void }) {
+  const questions = useDocuments("questions");
+  const [filter, setFilter] = useState("");
+  return (
+    <Dialog title={w.dashboards.addQuestion} onClose={onClose}>
+      <div className="stack">
+        <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} autoFocus value={filter} onChange={(event) => setFilter(event.target.value)} />
+        <Loaded of={questions}>
+          {(all) =>
+            all.length === 0 ? (
+              <Empty title={w.questions.empty}>{w.questions.emptyText}</Empty>
+            ) : (
+              <ul>
+                {all
+                  .filter((one) => one.name.toLowerCase().includes(filter.toLowerCase()))
+                  .map((one) => (
+                    <li key={one.id}>
+                      <Button look="plain" onClick={() => onPick(one.id, one.name)}>
+                        {one.name}
+                      </Button>
+                    </li>
+                  ))}
+              </ul>
+            )
+          }
+        </Loaded>
+        <div>
+          <Button onClick={onClose}>{w.common.cancel}</Button>
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+const FILTER_TYPES = (["text", "number", "date", "timestamp", "boolean"] as const).map((type) => [type, type] as const);
+
+export function NewFilter({ onMake, onClose }: { onMake(filter: Filter): void; onClose(): void }) {
+  const [filter, setFilter] = useState<Filter>({ name: "", type: "text" });
+  return (
+    <Dialog title={w.dashboards.addFilter} onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onMake(filter);
+        }}
+      >
+        <Field label={w.dashboards.filterName}>
+          <Text required autoFocus pattern="[A-Za-z_][A-Za-z0-9_]*" value={filter.name} onChange={(event) => setFilter({ ...filter, name: event.target.value })} />
+        </Field>
+        <Field label={w.common.name}>
+          <Text value={filter.label ?? ""} onChange={(event) => setFilter({ ...filter, label: event.target.value })} />
+        </Field>
+        <Field label={w.data.type}>
+          <Choice value={filter.type} options={FILTER_TYPES} onChange={(type) => setFilter({ ...filter, type })} />
+        </Field>
+        <Field label={w.values.from} hint={w.values.hint}>
+          <textarea className="input mono" value={filter.values ?? ""} onChange={(event) => setFilter({ ...filter, values: event.target.value || undefined })} />
+        </Field>
+        <div className="row">
+          <Button look="main" type="submit">
+            {w.dashboards.addFilter}
+          </Button>
+          <Button onClick={onClose}>{w.common.cancel}</Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
