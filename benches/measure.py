@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 
+from app import app
 from beside import beside_queries
 from flow import flow
 from hostile import hostile
@@ -17,10 +18,11 @@ from models import models
 from process import process
 from queries import queries
 from server import CLEAN, PROFILES, Weir, note, options, progress
+from sources import sources
 from tpch import tpch
 from wire import wire
 
-SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "flow", "memory", "process"]
+SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "flow", "sources", "app", "memory", "process"]
 
 
 def main():
@@ -58,6 +60,10 @@ def main():
             models(weir)
         if "flow" in wanted:
             flow(weir)
+        if "app" in wanted:
+            app()
+        if "sources" in wanted:
+            sources(weir)
         if "memory" in wanted:
             memory(weir)
         if "process" in wanted:

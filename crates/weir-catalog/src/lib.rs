@@ -32,6 +32,7 @@ pub use source_file::{SourceFile, SourceFileError};
 pub use token::OwnerToken;
 pub use view::View;
 pub use web::{
-    Document, DocumentKind, DocumentVersion, NewDocument, NewStoredResult, SavedDocument,
-    SessionSecret, Sharing, StoredResult,
+    Comparison, Condition, Document, DocumentKind, DocumentVersion, Draft, Embed, NewDocument,
+    NewEmbed, NewStoredResult, NewWatch, Released, SavedDocument, SessionSecret, Sharing,
+    StoredResult, Watch,
 };

@@ -24,6 +24,10 @@ pub struct SourceSettings {
     pub clock: ClockPolicy,
     /// What the source is, for people.
     pub description: String,
+    /// What the source's file said when it was last taken over, as JSON: until it says something else, what was
+    /// changed since stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_file: Option<String>,
 }
 
 /// What is kept of the IP address an event came from.

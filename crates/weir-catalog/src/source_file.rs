@@ -1,6 +1,7 @@
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::json;
 use weir_core::SourceName;
 
 use crate::source::{ClockPolicy, IpPolicy, SourceSettings};
@@ -58,8 +59,16 @@ impl SourceFile {
                 ip: raw.ip.unwrap_or_default(),
                 clock: raw.clock.unwrap_or_default(),
                 description: raw.description.unwrap_or_default(),
+                from_file: None,
             },
         })
+    }
+}
+
+impl SourceFile {
+    /// Returns everything the file says, as JSON: two files that say the same are equal.
+    pub fn said(&self) -> String {
+        json!({ "enabled": self.enabled, "settings": self.settings }).to_string()
     }
 }
 

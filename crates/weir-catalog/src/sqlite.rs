@@ -21,13 +21,14 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_sources_keys_views.sql"),
     include_str!("../migrations/0002_access.sql"),
     include_str!("../migrations/0003_proved_tokens.sql"),
     include_str!("../migrations/0004_publications.sql"),
     include_str!("../migrations/0005_publish_tokens.sql"),
     include_str!("../migrations/0006_web.sql"),
+    include_str!("../migrations/0007_pages.sql"),
 ];
 
 /// How long a statement waits for another process that writes.

@@ -112,6 +112,34 @@ impl Collector {
         reply.into_response(&head.headers)
     }
 
+    /// Takes a batch of events for a source, from somebody who may do so without its key.
+    ///
+    /// The reply has a verdict for each event; one of 200 means that every byte is durable.
+    pub async fn take_from(
+        &self,
+        source: Arc<Source>,
+        batch: Bytes,
+        peer: IpAddr,
+    ) -> Response<Bytes> {
+        let inner = &self.inner;
+        let job = Job {
+            received: batch.len(),
+            body: batch,
+            form: Body::Events(crate::front::Form::Batch),
+            protocol: Protocol::Internal,
+            encoding: String::new(),
+            user_agent: String::new(),
+            keys: Keys::default(),
+            known: Some(source),
+            peer,
+            received_at: now_micros(),
+            request_id: inner.request_id(),
+            verdicts: true,
+            live: inner.live.watched(),
+        };
+        self.store(job).await.into_response(&http::HeaderMap::new())
+    }
+
     async fn answer(&self, head: &RequestHead, body: Bytes, peer: IpAddr) -> Reply {
         let inner = &self.inner;
         let Some((route, prefix)) = inner.route(head.uri.path()) else {
@@ -229,6 +257,7 @@ impl Collector {
             encoding: text(http::header::CONTENT_ENCODING),
             user_agent: text(http::header::USER_AGENT),
             keys: Keys::read(&head.headers, query),
+            known: None,
             peer,
             received_at: now_micros(),
             request_id: inner.request_id(),

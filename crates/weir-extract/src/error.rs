@@ -31,6 +31,8 @@ pub enum ExtractErrorKind {
     Program,
     /// The lake did not take the rows.
     Destination,
+    /// The source would keep more for us than it may.
+    Budget,
     /// Another sync of the source runs.
     Busy,
     /// It does not exist yet.

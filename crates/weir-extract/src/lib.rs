@@ -10,6 +10,7 @@ mod spec;
 mod load;
 mod progress;
 
+mod files;
 mod postgres;
 mod singer;
 
@@ -18,14 +19,16 @@ mod sync;
 
 pub use error::{ExtractError, ExtractErrorKind};
 pub use load::{
-    ACTIVE, CHANGE_COLUMNS, Cell, Column, ColumnType, Commit, Destination, KEY, Operation, PARTIAL,
-    StandingTable, TableCommit, TableHistory, table_name,
+    ACTIVE, CHANGE_COLUMNS, COUNTED, Cell, Column, ColumnDefault, ColumnType, Commit, CurrentRows,
+    DEFAULT, DEFAULT_BEFORE, Destination, KEY, Operation, PARTIAL, StandingTable, TableCommit,
+    TableHistory, table_name,
 };
+pub use postgres::{Lag, TableScore};
 pub use progress::{Progress, Shown};
-pub use room::{Extracts, Listed, NamedSource, Running, SourceFiles, Turn};
+pub use room::{Extracts, Listed, NamedSource, Running, SourceFiles, SourceHealth, Turn};
 pub use singer::{Offered, SourceFolder, expand};
 pub use spec::{
-    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,
-    StreamRules,
+    FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges, Secret,
+    SingerSpec, SourceKind, SourceSpec, StreamRules,
 };
 pub use sync::{Loading, PlannedStream};

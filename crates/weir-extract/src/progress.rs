@@ -6,6 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::postgres::{Lag, TableScore};
+
 /// How far a sync has come. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
@@ -13,7 +15,7 @@ pub struct Progress {
 }
 
 /// A sync at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Shown {
     /// Rows that came, by stream.
     pub rows: BTreeMap<String, u64>,
@@ -24,6 +26,12 @@ pub struct Shown {
     pub doing: String,
     /// What people should know, in order.
     pub notes: Vec<String>,
+    /// How far behind its log a database is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Lag>,
+    /// How tables compare with their source's, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verified: Vec<TableScore>,
 }
 
 /// As many notes are kept.
@@ -55,10 +63,19 @@ impl Progress {
         self.inner.lock().doing = what.into();
     }
 
+    pub(crate) fn lag(&self, lag: Lag) {
+        self.inner.lock().lag = Some(lag);
+    }
+
+    pub(crate) fn verified(&self, score: TableScore) {
+        self.inner.lock().verified.push(score);
+    }
+
     pub(crate) fn note(&self, note: impl Into<String>) {
         let mut shown = self.inner.lock();
-        if shown.notes.len() < NOTES {
-            shown.notes.push(note.into());
+        let note = note.into();
+        if shown.notes.len() < NOTES && !shown.notes.contains(&note) {
+            shown.notes.push(note);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The room of all sources: one sync of a source at a time, on threads of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use weir_core::{SourceName, did_you_mean};
 
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::load::{Destination, TableHistory};
+use crate::postgres::Lag;
 use crate::progress::Progress;
 use crate::singer::SourceFolder;
 use crate::spec::SourceSpec;
@@ -42,6 +44,41 @@ struct Inner {
     folder: PathBuf,
     threads: Handle,
     busy: Mutex<BTreeSet<String>>,
+    health: Mutex<BTreeMap<String, SourceHealth>>,
+}
+
+/// How a source does.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SourceHealth {
+    /// When a sync last ended well; none since the start.
+    pub synced_at: Option<DateTime<Utc>>,
+    /// Syncs that failed since then.
+    pub failures: u64,
+    /// Why the last one failed.
+    pub problem: Option<String>,
+    /// How far behind its log a database is.
+    pub lag: Option<Lag>,
+}
+
+impl Inner {
+    fn ended(&self, source: &str, progress: &Progress, done: &Result<(), ExtractError>) {
+        let mut health = self.health.lock();
+        let health = health.entry(source.to_owned()).or_default();
+        if let Some(lag) = progress.shown().lag {
+            health.lag = Some(lag);
+        }
+        match done {
+            Ok(()) => {
+                health.synced_at = Some(Utc::now());
+                health.failures = 0;
+                health.problem = None;
+            }
+            Err(error) => {
+                health.failures += 1;
+                health.problem = Some(error.to_string());
+            }
+        }
+    }
 }
 
 /// A source, in short.
@@ -55,6 +92,8 @@ pub struct Listed {
     pub syncing: bool,
     /// What is wrong with its file.
     pub problem: Option<String>,
+    /// How its syncs went since the start; none where there was none.
+    pub health: Option<SourceHealth>,
 }
 
 /// A sync under way. Dropping it ends the sync; what was committed stays.
@@ -102,13 +141,15 @@ impl Running {
 }
 
 impl Extracts {
-    /// Makes the room; work runs on `threads`.
+    /// Makes the room; work runs on `threads`. What an earlier process left in the folders of sources is put
+    /// in order.
     pub fn new(
         files: Box<dyn SourceFiles>,
         destination: Arc<dyn Destination>,
         folder: PathBuf,
         threads: Handle,
     ) -> Self {
+        tidy(&folder);
         Self {
             inner: Arc::new(Inner {
                 files,
@@ -116,6 +157,7 @@ impl Extracts {
                 folder,
                 threads,
                 busy: Mutex::default(),
+                health: Mutex::default(),
             }),
         }
     }
@@ -130,6 +172,7 @@ impl Extracts {
             };
             listed.push(Listed {
                 syncing: self.inner.busy.lock().contains(&name),
+                health: self.inner.health.lock().get(&name).cloned(),
                 source: name,
                 kind: spec.as_ref().ok().map(SourceSpec::kind_name),
                 tables,
@@ -182,15 +225,58 @@ impl Extracts {
         };
         let (run, progress) = (options.run.clone(), Progress::default());
         let shown = progress.clone();
+        let work = async move { source.sync(options, &shown).await };
+        Ok(self.start(run, progress, turn, work))
+    }
+
+    /// Starts to compare a source with the lake; with `repair`, what differs is fetched.
+    pub fn verify(&self, name: &str, repair: bool) -> Result<Running, ExtractError> {
+        let source = self.source(name)?;
+        let turn = self.turn(name)?;
+        let (run, progress) = (run_id(name), Progress::default());
+        let (of, shown) = (run.clone(), progress.clone());
+        let work = async move { source.verify(&of, repair, &shown).await };
+        Ok(self.start(run, progress, turn, work))
+    }
+
+    fn start(
+        &self,
+        run: String,
+        progress: Progress,
+        turn: Turn,
+        work: impl Future<Output = Result<(), ExtractError>> + Send + 'static,
+    ) -> Running {
+        let room = self.inner.clone();
+        let shown = progress.clone();
         let task = self.inner.threads.spawn(async move {
-            let _turn = turn;
-            source.sync(options, &shown).await
+            let done = work.await;
+            room.ended(&turn.source, &shown, &done);
+            drop(turn);
+            done
         });
-        Ok(Running {
+        Running {
             run,
             progress,
             task,
-        })
+        }
+    }
+
+    /// Returns how each source does that was synced since the start, by name.
+    pub fn health(&self) -> BTreeMap<String, SourceHealth> {
+        self.inner.health.lock().clone()
+    }
+
+    /// Keeps a source from being synced until the turn is dropped; fails where a sync is under way.
+    pub fn pause(&self, name: &str) -> Result<Turn, ExtractError> {
+        self.turn(name)
+    }
+
+    /// Whether every change a source is still going to tell comes after all that are there. Rows that a sync
+    /// which was cut off left without a state are taken back first.
+    pub async fn is_settled(&self, turn: &Turn) -> Result<bool, ExtractError> {
+        let source = source_name(&turn.source)?;
+        let state = sync::state(&self.inner.destination, &source).await?;
+        Ok(crate::postgres::is_settled(&state))
     }
 
     /// Begins to load messages of a tap that somebody else runs; the turn is held as long.
@@ -274,6 +360,17 @@ impl Extracts {
                 format!("a sync of `{name}` is under way"),
             )
             .hint("wait until it has ended")),
+        }
+    }
+}
+
+/// Puts the folders of all sources in order; one that cannot be is told when its source is synced.
+fn tidy(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.path().is_dir()) {
+        if let Err(error) = SourceFolder::at(entry.path()).tidy() {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(%error, cause, "files of a source may have secrets in clear");
         }
     }
 }

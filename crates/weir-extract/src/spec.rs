@@ -28,6 +28,7 @@ pub struct SourceSpec {
 pub enum SourceKind {
     Singer(SingerSpec),
     Postgres(PostgresSpec),
+    Files(FilesSpec),
 }
 
 /// A Singer tap.
@@ -61,6 +62,45 @@ pub struct PostgresSpec {
     pub slot: String,
     /// Whether Weir may make and drop them.
     pub manage: bool,
+    /// Bytes of its log that the server may keep for us before the slot is let go; none for any.
+    pub retain: Option<u64>,
+}
+
+/// Files of a folder or of an object store.
+#[derive(Clone, Debug)]
+pub struct FilesSpec {
+    /// A folder, or the URL of a folder in an object store: `s3://bucket/folder`.
+    pub place: String,
+    /// Settings of the object store, such as `region` and `access_key_id`, besides those of the environment.
+    pub options: BTreeMap<String, Secret>,
+    /// Which files make which stream; by their names and folders when empty.
+    pub streams: Vec<FileStream>,
+    /// Where a relative folder begins.
+    pub folder: PathBuf,
+}
+
+/// The files of a stream, and how they are read where they do not tell.
+#[derive(Clone, Debug, Default)]
+pub struct FileStream {
+    pub name: String,
+    /// A pattern of paths below the place: `2024/*/orders-*.csv`.
+    pub files: String,
+    pub format: Option<FileFormat>,
+    pub delimiter: Option<u8>,
+    /// Whether the first row names the columns.
+    pub header: Option<bool>,
+}
+
+/// A format of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Values with separators, of any dialect.
+    Csv,
+    /// One document.
+    Json,
+    /// An object a line.
+    JsonLines,
+    Parquet,
 }
 
 /// A value that is never shown.
@@ -164,6 +204,7 @@ impl SourceSpec {
         match self.kind {
             SourceKind::Singer(_) => "singer",
             SourceKind::Postgres(_) => "postgres",
+            SourceKind::Files(_) => "files",
         }
     }
 }

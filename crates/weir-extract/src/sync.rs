@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use weir_core::SourceName;
 
-use crate::error::ExtractError;
+use crate::error::{ExtractError, ExtractErrorKind};
+use crate::files::Files;
 use crate::load::{Destination, LoadRules, Session, table_name};
 use crate::postgres::Database;
 use crate::progress::Progress;
@@ -63,6 +64,11 @@ impl Source {
                     .discover()
                     .await?
             }
+            SourceKind::Files(files) => {
+                Files::open(&self.spec, files, progress.clone())?
+                    .discover()
+                    .await?
+            }
         };
         let planned = offered.into_iter().map(|offered| {
             let table = table_name(&offered.stream);
@@ -81,15 +87,7 @@ impl Source {
         options: SyncOptions,
         progress: &Progress,
     ) -> Result<(), ExtractError> {
-        let rules = LoadRules::of(&self.spec)?;
-        let session = Session::begin(
-            self.destination.clone(),
-            self.spec.name.clone(),
-            options.run.clone(),
-            rules,
-            progress.clone(),
-        )
-        .await?;
+        let session = self.session(&options.run, progress).await?;
         match &self.spec.kind {
             SourceKind::Singer(singer) => {
                 let tap =
@@ -108,7 +106,40 @@ impl Source {
                     .sync(session, &options.streams, options.full_refresh)
                     .await
             }
+            SourceKind::Files(files) => {
+                let files = Files::open(&self.spec, files, progress.clone())?;
+                files
+                    .sync(session, &options.streams, options.full_refresh)
+                    .await
+            }
         }
+    }
+
+    /// Compares the source with the lake; with `repair`, fetches what differs.
+    pub(crate) async fn verify(
+        &self,
+        run: &str,
+        repair: bool,
+        progress: &Progress,
+    ) -> Result<(), ExtractError> {
+        let SourceKind::Postgres(postgres) = &self.spec.kind else {
+            let message = format!(
+                "`{}` is a source of kind `{}`, which cannot be compared row by row",
+                self.spec.name,
+                self.spec.kind_name()
+            );
+            return Err(ExtractError::new(ExtractErrorKind::Unsupported, message)
+                .hint("read everything again: weir sync --full-refresh"));
+        };
+        let session = self.session(run, progress).await?;
+        let database = Database::new(&self.spec, postgres, progress.clone());
+        database.verify(session, repair).await
+    }
+
+    async fn session(&self, run: &str, progress: &Progress) -> Result<Session, ExtractError> {
+        let rules = LoadRules::of(&self.spec)?;
+        let (destination, name) = (self.destination.clone(), self.spec.name.clone());
+        Session::begin(destination, name, run.to_owned(), rules, progress.clone()).await
     }
 }
 

@@ -7,7 +7,7 @@ use fail::fail_point;
 use futures::TryStreamExt;
 use weir_core::TableName;
 
-use crate::delta::{Change, FileOptions, FileWriter, Input, Receipt, read_batches};
+use crate::delta::{CODE, Change, FileOptions, FileWriter, Input, Receipt, read_batches};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::Logs;
 use crate::hot::Hot;
@@ -164,7 +164,7 @@ pub(crate) async fn compact(
                 from: version,
                 to: version,
             }],
-            code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+            code: CODE.into(),
             rows_added: rows,
             rows_removed: rows,
             ..Receipt::default()

@@ -19,7 +19,7 @@ use weir_core::{Seq, TableName};
 
 use crate::applier::{Barrier, Request};
 use crate::dedup::{DedupRuns, FrozenKeys};
-use crate::delta::{Change, FileOptions, Input, Receipt, TableLog, rewrite_file, write_file};
+use crate::delta::{CODE, Change, FileOptions, Input, Receipt, TableLog, rewrite_file, write_file};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::hot::{Hot, Staged, StagedFile, joined};
 use crate::plant::planted;
@@ -254,7 +254,7 @@ impl Flusher {
                     from: log.committed.0 + 1,
                     to: seq.0,
                 }],
-                code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+                code: CODE.into(),
                 rows_added: table.files.iter().map(|f| f.file.rows).sum(),
                 rows_removed: 0,
                 ..Receipt::default()

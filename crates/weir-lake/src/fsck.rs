@@ -11,7 +11,7 @@ use parquet::errors::ParquetError;
 use serde_json::json;
 use weir_core::TableName;
 
-use crate::delta::{Change, Input, Receipt, read_batches};
+use crate::delta::{CODE, Change, Input, Receipt, read_batches};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::Logs;
 use crate::hot::Hot;
@@ -121,7 +121,7 @@ pub(crate) async fn check(
                 from: version,
                 to: version,
             }],
-            code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+            code: CODE.into(),
             rows_removed,
             details: [("damaged".to_owned(), json!(checked.damaged))]
                 .into_iter()

@@ -20,6 +20,8 @@ use crate::store::LakeRoot;
 
 /// Between two vacuums of all tables.
 const VACUUM_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// How long after the start it is done first: servers that start often need it, too.
+const FIRST_VACUUM: Duration = Duration::from_secs(600);
 /// What a crash left half written is not being written any more after this.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 3600);
 /// Commits between two checkpoints of a table's log.
@@ -67,7 +69,7 @@ impl Housekeeper {
                         rules,
                         retention,
                         checkpoints: Default::default(),
-                        vacuumed: Instant::now(),
+                        vacuum_at: Instant::now() + FIRST_VACUUM,
                     };
                     loop {
                         let waited = tokio::time::timeout(every, waiting.wait_for(|s| *s)).await;
@@ -103,7 +105,7 @@ struct Keeper {
     retention: Duration,
     /// The version of each table's last checkpoint.
     checkpoints: std::collections::HashMap<weir_core::TableName, u64>,
-    vacuumed: Instant,
+    vacuum_at: Instant,
 }
 
 impl Keeper {
@@ -139,8 +141,8 @@ impl Keeper {
         if let Err(error) = self.dedup.tidy(now) {
             warn!(%error, "cannot merge the index; trying again later");
         }
-        if self.vacuumed.elapsed() >= VACUUM_EVERY {
-            self.vacuumed = Instant::now();
+        if Instant::now() >= self.vacuum_at {
+            self.vacuum_at = Instant::now() + VACUUM_EVERY;
             self.vacuum().await;
         }
     }

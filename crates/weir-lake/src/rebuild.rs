@@ -21,7 +21,7 @@ use weir_core::{SourceName, TableName};
 
 use crate::applier::Request;
 use crate::delta::{
-    Change, FileOptions, Input, Receipt, TableLog, read_batches, rewrite_file, write_file,
+    CODE, Change, FileOptions, Input, Receipt, TableLog, read_batches, rewrite_file, write_file,
 };
 use crate::error::{LakeError, LakeErrorKind};
 use crate::flush::Logs;
@@ -413,7 +413,7 @@ impl<'a> Rebuilder<'a> {
                     from: raw_version,
                     to: raw_version,
                 }],
-                code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+                code: CODE.into(),
                 rows_added: rows_after,
                 rows_removed: rows_before,
                 ..Receipt::default()

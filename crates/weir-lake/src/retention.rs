@@ -8,7 +8,7 @@ use datafusion::common::ScalarValue;
 use weir_core::TableName;
 use weir_core::config::RetentionRule;
 
-use crate::delta::{Change, Input, Receipt};
+use crate::delta::{CODE, Change, Input, Receipt};
 use crate::error::LakeError;
 use crate::flush::Logs;
 use crate::hot::Hot;
@@ -74,7 +74,7 @@ pub(crate) async fn expire(
                 from: version,
                 to: version,
             }],
-            code: concat!("weir ", env!("CARGO_PKG_VERSION")).into(),
+            code: CODE.into(),
             rows_added: 0,
             rows_removed: expired.rows,
             ..Receipt::default()

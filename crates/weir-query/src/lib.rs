@@ -16,6 +16,7 @@ mod frugal;
 mod functions;
 mod guard;
 mod idle;
+mod interval;
 mod memory;
 mod options;
 mod params;
@@ -45,6 +46,7 @@ pub use check::{
 pub use datafusion::common::ScalarValue;
 pub use engine::{Engine, QueryRequest};
 pub use error::{Position, QueryError, QueryErrorKind};
+pub use interval::{as_intervals, write_interval};
 pub use options::EngineOptions;
 pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};

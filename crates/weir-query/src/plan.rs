@@ -364,6 +364,10 @@ async fn resolve(
                 .at(Some(clause.position))
                 .caused_by(error)
         })?;
+        if snapshot.version < Some(parts.lake.recreated_at(&name).await) {
+            secured::of_dropped(&access, &request.caller, &name)
+                .map_err(|error| error.at(Some(clause.position)))?;
+        }
         past.insert((table.schema, table.pinned), snapshot);
     }
     Ok(past)

@@ -20,7 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 use weir_access::{Access, Action, Decision, Object, Reason, Rights};
 use weir_catalog::Catalog;
-use weir_core::TableName;
+use weir_core::{TableName, quote_ident};
 
 use crate::caller::Caller;
 use crate::error::{QueryError, QueryErrorKind};
@@ -205,6 +205,33 @@ pub(crate) fn hidden(
     }
 }
 
+/// Lets `caller` read rows of a table that was dropped before one of the same name was made: a grant on the new
+/// one says nothing of them, so they are for those who may drop it.
+pub(crate) fn of_dropped(
+    access: &Access,
+    caller: &Caller,
+    name: &TableName,
+) -> Result<(), QueryError> {
+    let object = Object::Table {
+        schema: name.schema(),
+        table: name.table(),
+    };
+    match access
+        .decide(caller.identity(), Action::Drop, &object)
+        .allowed
+    {
+        true => Ok(()),
+        false => Err(QueryError::new(
+            QueryErrorKind::PermissionDenied,
+            format!(
+                "permission denied: this version is of an earlier {name}, which was dropped; \
+                 `{}` may read the versions since",
+                caller.name()
+            ),
+        )),
+    }
+}
+
 /// Says that something may not be done, and who could change that.
 pub(crate) fn denied(
     caller: &Caller,
@@ -221,27 +248,17 @@ pub(crate) fn denied(
             decision.reason
         ),
     );
-    let grantee = quoted(caller.name());
+    let grantee = quote_ident(caller.name());
     match (decision.reason, action, object) {
         (Reason::NoRight, Action::Select, Object::Table { schema, .. }) => error.hint(format!(
             "an owner or admin can GRANT SELECT ON SCHEMA {} TO {grantee}",
-            quoted(schema)
+            quote_ident(schema)
         )),
         (Reason::Scope, ..) => error.hint("use a token with a wider scope"),
         (Reason::FilledBySource, ..) => {
             error.hint("build a table of your own from it: CREATE TABLE ... AS SELECT")
         }
         _ => error,
-    }
-}
-
-fn quoted(name: &str) -> String {
-    let plain = name
-        .chars()
-        .all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit());
-    match plain {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
     }
 }
 

@@ -17,7 +17,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion_functions_json::udfs;
 
 use crate::dependent::DependentSubqueries;
-use crate::functions::{self, CountCopies, FloatsFirst, Operators, PostgresSemantics, Types};
+use crate::functions::{self, CountCopies, Operators, PostgresSemantics, Types, TypesFirst};
 use crate::options::EngineOptions;
 use crate::yielding::YieldAfterJoins;
 
@@ -82,7 +82,7 @@ pub(crate) fn base(options: &EngineOptions, runtime: Arc<RuntimeEnv>) -> Result<
     settings.execution.parquet.pushdown_filters = false;
     settings.execution.parquet.reorder_filters = true;
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
-        vec![Arc::new(CountCopies), Arc::new(FloatsFirst)];
+        vec![Arc::new(CountCopies), Arc::new(TypesFirst)];
     rules.extend(Analyzer::new().rules);
     let mut state = SessionStateBuilder::new()
         .with_type_planner(Arc::new(Types))

@@ -51,9 +51,14 @@ fn first_word(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             format!("{word} is not supported"),
         )
         .hint("pass values with \"params\" and read the answer as it streams")),
-        "GRANT" | "REVOKE" | "VACUUM" | "ANALYZE" | "ANALYSE" | "REFRESH" | "CALL" | "DO"
-        | "LOAD" | "ATTACH" | "DETACH" | "USE" | "INSTALL" | "OPTIMIZE" | "REINDEX" | "CLUSTER"
-        | "IMPORT" | "EXPORT" => Err(refused(&word)),
+        "DO" | "CALL" => Err(QueryError::new(
+            QueryErrorKind::Unsupported,
+            format!("{word} is not supported: there are no procedures here"),
+        )
+        .hint("send the statements one after another, or write a step in `steps/*.yml`")),
+        "GRANT" | "REVOKE" | "VACUUM" | "ANALYZE" | "ANALYSE" | "REFRESH" | "LOAD" | "ATTACH"
+        | "DETACH" | "USE" | "INSTALL" | "OPTIMIZE" | "REINDEX" | "CLUSTER" | "IMPORT"
+        | "EXPORT" => Err(refused(&word)),
         _ => Ok(()),
     }
 }

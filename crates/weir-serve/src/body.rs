@@ -24,8 +24,6 @@ pub(crate) struct BodyMemory {
 /// Why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("the body is too large")]
-    TooLarge,
     #[error("the body did not arrive in time")]
     TooSlow,
     #[error("too much is being received at this moment")]
@@ -79,7 +77,7 @@ impl Drop for BodyMemory {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes; of a larger one so many and one more.
 ///
 /// The usual body arrives in one piece and is not copied. The memory is held until the request is
 /// answered.
@@ -97,31 +95,31 @@ pub(crate) async fn read_body(
         return Ok((Bytes::new(), memory));
     }
     let announced = body.size_hint().exact();
-    if announced.is_some_and(|bytes| bytes > limit) {
-        return Err(BodyError::TooLarge);
-    }
+    let most = usize::try_from(limit).map_or(usize::MAX, |limit| limit.saturating_add(1));
     let read = async {
-        let Some(first) = next(&mut body).await? else {
+        let Some(mut first) = next(&mut body).await? else {
             return Ok(Bytes::new());
         };
         budget.take(&mut memory, first.len() as u64)?;
-        if first.len() as u64 > limit {
-            return Err(BodyError::TooLarge);
+        if first.len() >= most {
+            first.truncate(most);
+            return Ok(first);
         }
         let Some(second) = next(&mut body).await? else {
             return Ok(first);
         };
         // Room for what was announced, but not before some of it has come.
-        let room = announced.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0));
+        let room = announced.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0).min(most));
         let mut whole = BytesMut::with_capacity(room.max(first.len() + second.len()));
         whole.extend_from_slice(&first);
         let mut piece = Some(second);
         while let Some(bytes) = piece {
             budget.take(&mut memory, bytes.len() as u64)?;
-            if (whole.len() + bytes.len()) as u64 > limit {
-                return Err(BodyError::TooLarge);
+            let fits = bytes.len().min(most - whole.len());
+            whole.extend_from_slice(&bytes[..fits]);
+            if whole.len() == most {
+                break;
             }
-            whole.extend_from_slice(&bytes);
             piece = next(&mut body).await?;
         }
         Ok(whole.freeze())

@@ -60,6 +60,14 @@ impl ApiError {
         )
     }
 
+    /// Which of them it was, and whether there is such a user, is not told.
+    pub(crate) fn wrong_secret() -> Self {
+        Self {
+            message: "this token, or this name or password, is wrong or no longer valid".to_owned(),
+            ..Self::unauthorized()
+        }
+    }
+
     /// Whether it says that nobody was let in.
     pub(crate) fn is_unauthorized(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
@@ -81,12 +89,6 @@ impl ApiError {
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
-    }
-
-    pub(crate) fn body_too_large(limit: u64) -> Self {
-        let message = format!("the body is larger than {limit} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
-            .with_hint("send smaller batches, or raise `collect.max_batch_size`")
     }
 
     pub(crate) fn body_too_slow() -> Self {

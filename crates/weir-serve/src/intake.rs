@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::response::IntoResponse;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use weir_collect::Collector;
@@ -71,7 +71,10 @@ impl Intake {
             Ok((body, _memory)) => {
                 let bytes = body.len();
                 let request = Request::from_parts(head, body);
-                let response = self.collector.handle(request, address).await;
+                let mut response = self.collector.handle(request, address).await;
+                if bytes as u64 > self.max_body {
+                    close_after(response.headers_mut());
+                }
                 (bytes, response.map(|body| Either::Left(Full::new(body))))
             }
             Err(error) => (0, self.refuse(error, head.headers.get(header::ORIGIN))),
@@ -84,7 +87,6 @@ impl Intake {
     /// Refuses a body that was not read; a browser may read why.
     fn refuse(&self, error: BodyError, origin: Option<&HeaderValue>) -> Response<ResponseBody> {
         let refusal = match error {
-            BodyError::TooLarge => ApiError::body_too_large(self.max_body),
             BodyError::TooSlow => ApiError::body_too_slow(),
             BodyError::NoMemory => ApiError::busy("too much is being received at this moment"),
             BodyError::Broken => ApiError::invalid("the body ended too early"),
@@ -98,10 +100,14 @@ impl Intake {
                 HeaderValue::from_static("true"),
             );
         }
-        // What is left of the body would be taken for the next request.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        close_after(headers);
         response.map(Either::Right)
     }
+}
+
+/// What is left of a body would be taken for the next request.
+fn close_after(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// Takes a public address apart into its host and its scheme.

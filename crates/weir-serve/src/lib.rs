@@ -7,6 +7,7 @@
 //! they say into HTTP.
 
 mod admin;
+mod alerts;
 mod app;
 mod auth;
 mod body;
@@ -17,6 +18,7 @@ mod health;
 mod intake;
 mod metrics;
 mod metrics_rooms;
+mod models;
 mod openapi;
 mod peer;
 mod postgres;
@@ -41,6 +43,7 @@ use weir_extract::Extracts;
 use weir_lake::Lake;
 use weir_query::Engine;
 
+pub use models::{ModelColumn, ModelInfo, ModelTest, Reference};
 pub use postgres::{PostgresOptions, serve_postgres};
 pub use query::{FileFormat, RowsFileError, write_rows};
 pub use runs::{Desk, FileInfo, PlannedInfo, Runs, StepInfo};

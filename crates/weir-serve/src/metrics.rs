@@ -134,6 +134,7 @@ impl Metrics {
         let _ = text::encode(&mut page, &self.registry);
         page.truncate(page.len() - "# EOF\n".len());
         crate::metrics_rooms::write(&mut page, services);
+        crate::metrics_rooms::write_sources(&mut page, services);
         let store = services.runs.flow.store();
         match store.figures(chrono::Utc::now()).await {
             Ok(figures) => crate::runs::write_figures(&mut page, &figures),

@@ -1,5 +1,7 @@
 use std::fmt::Write;
 
+use weir_extract::SourceHealth;
+
 use crate::Services;
 
 #[derive(Clone, Copy)]
@@ -27,6 +29,40 @@ pub(crate) fn write(page: &mut String, services: &Services) {
             "# HELP {family} {help}.\n# TYPE {family} {kind}\n{name} {value}\n"
         );
     }
+}
+
+/// Writes what is known of each source that is fetched from.
+pub(crate) fn write_sources(page: &mut String, services: &Services) {
+    let sources = services.extracts.health();
+    let mut family = |name: &str, help: &str, of: &dyn Fn(&SourceHealth) -> Option<f64>| {
+        let _ = write!(page, "# HELP {name} {help}.\n# TYPE {name} gauge\n");
+        for (source, health) in &sources {
+            if let Some(value) = of(health) {
+                // Names of sources are letters, digits and `_`.
+                let _ = writeln!(page, "{name}{{source=\"{source}\"}} {value}");
+            }
+        }
+    };
+    family(
+        "weir_source_synced_timestamp_seconds",
+        "When a sync of the source last ended well",
+        &|health| Some(health.synced_at?.timestamp_millis() as f64 / 1000.0),
+    );
+    family(
+        "weir_source_failures",
+        "Syncs of the source that failed since one ended well",
+        &|health| Some(number(health.failures)),
+    );
+    family(
+        "weir_source_behind_bytes",
+        "Bytes of a database's log that are not in the lake yet",
+        &|health| Some(number(health.lag.as_ref()?.behind_bytes)),
+    );
+    family(
+        "weir_source_retained_bytes",
+        "Bytes of its log that a database keeps for Weir",
+        &|health| Some(number(health.lag.as_ref()?.retained_bytes)),
+    );
 }
 
 fn intake(services: &Services) -> Vec<Line> {

@@ -16,7 +16,8 @@ use crate::metrics::Metrics;
 use crate::server::ClientAddress;
 use crate::session::Cookies;
 use crate::{
-    Services, admin, app, documents, extract, health, openapi, query, results, runs, session, tail,
+    Services, admin, alerts, app, documents, extract, health, models, openapi, query, results,
+    runs, session, tail,
 };
 
 /// Every route but the intake's.
@@ -42,11 +43,17 @@ pub(crate) fn router(
             services.catalog.clone(),
         ))
         .merge(runs::router(services.runs.clone()).layer(may(Action::Operate)))
+        .merge(models::router(services.runs.clone()))
         .merge(extract::router(services.extracts.clone()).layer(may(Action::ManageSources)))
         .merge(documents::router(services.catalog.clone()))
+        .merge(alerts::router(alerts::Rooms::of(services)))
         .merge(results::router(kept(services)))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));
     let calls = runs::calls(services.runs.clone(), door.clone());
+    let embedded = documents::links(kept(services), door.clone());
+    let embed_page = Router::new()
+        .route("/embed/{id}", get(documents::embed_page))
+        .with_state(services.catalog.clone());
     let metrics_page = Router::new()
         .route("/metrics", get(metrics_page))
         .with_state((services.clone(), metrics.clone(), door.clone()));
@@ -57,6 +64,8 @@ pub(crate) fn router(
         .merge(known)
         .merge(metrics_page)
         .merge(calls)
+        .merge(embedded)
+        .merge(embed_page)
         .merge(session::router(
             services.catalog.clone(),
             door,
@@ -86,7 +95,8 @@ async fn metrics_page(
     // A proxy on this machine passes strangers on, and says so.
     let proxied = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
     if !address.is_loopback() || proxied {
-        door.permit(address, &headers, Action::Operate).await?;
+        door.permit(address, &Method::GET, &headers, Action::Operate)
+            .await?;
     }
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok((

@@ -25,7 +25,7 @@ use crate::intake::Intake;
 use crate::peer::client_address;
 use crate::session::Cookies;
 use crate::tls::Certificate;
-use crate::{ServeOptions, Services, results, routes};
+use crate::{ServeOptions, Services, alerts, results, routes};
 
 /// How long a client may take to agree on encryption.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -102,6 +102,10 @@ pub async fn serve(
         trusted_proxies: options.trusted_proxies,
         body_timeout: options.body_timeout,
     });
+    tokio::spawn(alerts::watch_until(
+        alerts::Rooms::of(&services),
+        shutdown.clone(),
+    ));
     tokio::spawn(results::expire_until(
         routes::kept(&services),
         shutdown.clone(),

@@ -22,7 +22,8 @@ pub struct Postgres {
     programs: PathBuf,
     user: Option<(u32, u32)>,
     port: u16,
-    _server: Child,
+    settings: Vec<String>,
+    server: Child,
 }
 
 /// What a statement answered.
@@ -81,36 +82,43 @@ impl Postgres {
             String::from_utf8_lossy(&made.stderr)
         );
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let mut command = as_user(&programs.join("postgres"), user);
-        command
-            .arg("-D")
-            .arg(&data)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
-            .arg(folder.path())
-            .args([
-                "-c",
-                "fsync=off",
-                "-c",
-                "timezone=UTC",
-                "-c",
-                "max_connections=200",
-            ])
-            .args(settings.iter().flat_map(|setting| ["-c", setting]))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.path().join("log"))?)
-            .kill_on_drop(true);
-        let server = command.spawn().context("start postgres")?;
+        let settings: Vec<String> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let server = launch(&programs, user, folder.path(), port, &settings)?;
         let started = Self {
             folder,
             programs,
             user,
             port,
-            _server: server,
+            settings,
+            server,
         };
+        started.answers().await?;
+        Ok(started)
+    }
+
+    /// Ends the server as a crash of its machine would, and starts it again, which reads its log.
+    pub async fn crash(&mut self) -> Result<()> {
+        self.server.kill().await.context("kill postgres")?;
         let began = Instant::now();
-        while let Err(error) = started.ask("postgres", "SELECT 1").await? {
-            let log = std::fs::read_to_string(started.folder.path().join("log"));
+        loop {
+            // It does not start before its children have seen that it is gone.
+            let (programs, folder) = (&self.programs, self.folder.path());
+            self.server = launch(programs, self.user, folder, self.port, &self.settings)?;
+            while self.server.try_wait()?.is_none() {
+                if self.ask("postgres", "SELECT 1").await?.is_ok() {
+                    return Ok(());
+                }
+                ensure!(began.elapsed() < START, "postgres does not start again");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// Waits until the server takes statements.
+    async fn answers(&self) -> Result<()> {
+        let began = Instant::now();
+        while let Err(error) = self.ask("postgres", "SELECT 1").await? {
+            let log = std::fs::read_to_string(self.folder.path().join("log"));
             ensure!(
                 began.elapsed() < START,
                 "postgres does not answer: {}; its log: {}",
@@ -119,7 +127,7 @@ impl Postgres {
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(started)
+        Ok(())
     }
 
     /// Returns the port it listens on, on 127.0.0.1. Everybody is let in without a password.
@@ -195,6 +203,40 @@ impl Postgres {
             tag: tag.unwrap_or_default().to_owned(),
         }))
     }
+}
+
+/// Starts the server on its folder.
+fn launch(
+    programs: &Path,
+    user: Option<(u32, u32)>,
+    folder: &Path,
+    port: u16,
+    settings: &[String],
+) -> Result<Child> {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))?;
+    let mut command = as_user(&programs.join("postgres"), user);
+    command
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+        .arg(folder)
+        .args([
+            "-c",
+            "fsync=off",
+            "-c",
+            "timezone=UTC",
+            "-c",
+            "max_connections=200",
+        ])
+        .args(settings.iter().flat_map(|setting| ["-c", setting.as_str()]))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true);
+    command.spawn().context("start postgres")
 }
 
 impl Drop for Postgres {

@@ -49,6 +49,12 @@ impl Client {
         })
     }
 
+    /// Returns a client for the server that has `project` now; none while none runs.
+    pub(crate) async fn of_running(project: &Project, config: &Config) -> Option<Self> {
+        let client = Self::new(project, config).ok()?;
+        client.is_running().await.then_some(client)
+    }
+
     /// Returns a client for a server whose address and token are known.
     pub(crate) fn to(url: String, token: String) -> Result<Self, Failure> {
         Ok(Self {

@@ -99,7 +99,7 @@ impl House {
         if let Err(error) = engine.recover().await {
             tracing::error!(%error, "a publication that was cut off is not taken back; the next start tries again");
         }
-        let extract = ExtractRoom::open(&project, &lake, &catalog)?;
+        let extract = ExtractRoom::open(&project, &lake, &catalog, &engine)?;
         let live = LiveEvents::new();
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
@@ -389,8 +389,18 @@ pub(crate) async fn ensure_owner(
 /// Brings the catalog to what `sources/*.yml` say.
 pub(crate) async fn apply_sources(project: &Project, catalog: &Catalog) -> Result<(), Failure> {
     for file in project.sources()? {
+        let said = Some(file.said());
+        let known = catalog.source(&file.name);
+        if known.is_some_and(|source| source.settings.from_file == said) {
+            // What was changed since, over HTTP or in the application, stays until the file changes.
+            continue;
+        }
+        let settings = SourceSettings {
+            from_file: said,
+            ..file.settings
+        };
         let (_, done) = catalog
-            .upsert_source(&Actor::local(), &file.name, file.enabled, &file.settings)
+            .upsert_source(&Actor::local(), &file.name, file.enabled, &settings)
             .await
             .explain_hinted(|| format!("cannot store source `{}`", file.name))?;
         if done != Upserted::Unchanged {

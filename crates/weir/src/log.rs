@@ -4,14 +4,18 @@ use tracing_subscriber::EnvFilter;
 use weir_core::config::{Log, LogFormat};
 
 /// Crates whose log is ours; others speak up from `warn`.
-const OURS: [&str; 7] = [
+const OURS: [&str; 11] = [
     "weir",
     "weir_catalog",
     "weir_collect",
     "weir_core",
+    "weir_extract",
+    "weir_flow",
     "weir_lake",
+    "weir_model",
     "weir_query",
     "weir_serve",
+    "weir_step",
 ];
 
 /// Starts logging to stderr, once per process.
@@ -35,6 +39,15 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Json => false,
         LogFormat::Auto => terminal,
     };
+    // One line, as everything else: what was being done is refused by whoever catches it.
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string);
+        let place = place.unwrap_or_default();
+        tracing::error!(
+            place,
+            "this should not happen: what was being done was given up"
+        );
+    }));
     // A second start (tests in one process) keeps the first.
     let _ = if text {
         builder.try_init()

@@ -63,7 +63,7 @@ pub enum Sharing {
 }
 
 impl Sharing {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Sharing::Private => "private",
             Sharing::Read => "read",
@@ -147,7 +147,7 @@ pub struct NewDocument {
 }
 
 impl NewDocument {
-    fn check(&self) -> Result<String, CatalogError> {
+    pub(super) fn check(&self) -> Result<String, CatalogError> {
         let name = self.name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control)
         {
@@ -558,7 +558,7 @@ impl Catalog {
         })
     }
 
-    fn permit_document(
+    pub(super) fn permit_document(
         &self,
         by: &Actor,
         action: DocumentAction,

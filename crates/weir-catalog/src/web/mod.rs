@@ -2,12 +2,20 @@
 //! versions, and the answers that were kept.
 
 mod documents;
+mod drafts;
+mod embeds;
+mod released;
 mod results;
 mod sessions;
+mod watches;
 
 pub use documents::{Document, DocumentKind, DocumentVersion, NewDocument, SavedDocument, Sharing};
+pub use drafts::Draft;
+pub use embeds::{Embed, NewEmbed};
+pub use released::Released;
 pub use results::{NewStoredResult, StoredResult};
 pub use sessions::SessionSecret;
+pub use watches::{Comparison, Condition, NewWatch, Watch};
 
 use chrono::{DateTime, Utc};
 use rand::Rng;

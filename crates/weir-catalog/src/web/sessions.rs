@@ -28,7 +28,7 @@ const MOST: i64 = 50;
 pub struct SessionSecret(String);
 
 impl SessionSecret {
-    fn generate() -> Self {
+    pub(super) fn generate() -> Self {
         let mut bytes = [0; 32];
         rand::rng().fill_bytes(&mut bytes);
         let mut text = String::with_capacity(64);
@@ -52,11 +52,11 @@ impl fmt::Debug for SessionSecret {
 }
 
 /// A fast hash is enough: nobody guesses 256 bits.
-fn hash(secret: &str) -> Vec<u8> {
+pub(super) fn hash(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
-fn user_of(access: &Access, id: i64) -> Option<&User> {
+pub(super) fn user_of(access: &Access, id: i64) -> Option<&User> {
     access.users().find(|user| user.id == id)
 }
 

@@ -295,6 +295,10 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let options = SqliteConnectOptions::new().filename(env.path());
     let mut connection = options.connect().await.unwrap();
     for sql in [
+        "DROP TABLE watches",
+        "DROP TABLE embeds",
+        "DROP TABLE drafts",
+        "DROP TABLE released",
         "DROP TABLE results",
         "DROP TABLE document_versions",
         "DROP TABLE documents",

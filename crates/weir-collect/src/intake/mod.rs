@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) encoding: String,
     pub(crate) user_agent: String,
     pub(crate) keys: Keys,
+    /// The source, where somebody who is known otherwise than by its key says it.
+    pub(crate) known: Option<Arc<Source>>,
     pub(crate) peer: IpAddr,
     pub(crate) received_at: i64,
     pub(crate) request_id: [u8; 16],
@@ -218,6 +220,11 @@ impl Job {
         inner: &Inner,
         key: Option<Cow<'_, str>>,
     ) -> Result<(Arc<Source>, u64), Failure> {
+        if let Some(source) = &self.known {
+            let name = source.name.as_str();
+            let bucket = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
+            return Ok((source.clone(), bucket));
+        }
         let mut keys = self.keys.clone();
         if let Some(key) = key {
             keys.add(&key);
@@ -268,7 +275,7 @@ impl Job {
             .take(key, 1.0, Instant::now())
             .map_err(Failure::Throttled)?;
         let detail = match reason {
-            Reason::BodyTooLarge => format!("{message}; it came with {}", self.body.len()),
+            Reason::BodyTooLarge => format!("{message}; it came with {} or more", self.body.len()),
             _ => message.clone(),
         };
         let found = Found {

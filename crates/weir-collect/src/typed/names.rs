@@ -1,6 +1,8 @@
 //! The names tables and columns get: the rules RudderStack and Segment share, because people's
 //! dbt packages were written against them.
 
+use weir_core::is_reserved;
+
 /// The longest name in bytes.
 const LONGEST: usize = 127;
 
@@ -53,7 +55,7 @@ fn safe_name(name: &str) -> Option<String> {
         return None;
     }
     let digit = snake.chars().next().is_some_and(char::is_numeric);
-    if digit || RESERVED.binary_search(&snake.as_str()).is_ok() {
+    if digit || is_reserved(&snake) {
         snake.insert(0, '_');
     }
     Some(cut(snake))
@@ -121,97 +123,11 @@ fn snake_case(name: &str) -> String {
     out
 }
 
-/// Reserved words of PostgreSQL, sorted: what a query must quote otherwise.
-const RESERVED: [&str; 77] = [
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "lateral",
-    "leading",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "select",
-    "session_user",
-    "some",
-    "symmetric",
-    "system_user",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "when",
-    "where",
-    "with",
-];
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn reserved_words_are_sorted() {
-        assert!(RESERVED.is_sorted());
-    }
 
     // Names both vendors give, from their public documentation and tests.
     #[test]

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
+pub use weir_core::changelog::{DEFAULT, DEFAULT_BEFORE, KEY};
 
 /// Digits of a number with a decimal point.
 pub(crate) const DIGITS: u8 = 38;
-
-/// The field metadata by which a key column is known.
-pub const KEY: &str = "weir.key";
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +82,16 @@ pub struct Column {
     pub name: String,
     pub column_type: ColumnType,
     pub is_key: bool,
+    pub default: Option<ColumnDefault>,
+}
+
+/// What rows have in a column that came later than they did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDefault {
+    /// The value, as text.
+    pub value: String,
+    /// Rows from this position on tell their own.
+    pub before: i64,
 }
 
 impl Column {
@@ -92,6 +100,7 @@ impl Column {
             name: name.into(),
             column_type,
             is_key: false,
+            default: None,
         }
     }
 
@@ -102,11 +111,15 @@ impl Column {
     }
 
     pub(crate) fn field(&self) -> Field {
-        let field = Field::new(&self.name, self.column_type.data_type(), true);
-        match self.is_key {
-            true => field.with_metadata(HashMap::from([(KEY.into(), "true".into())])),
-            false => field,
+        let mut metadata = HashMap::new();
+        if self.is_key {
+            metadata.insert(KEY.into(), "true".into());
         }
+        if let Some(default) = &self.default {
+            metadata.insert(DEFAULT.into(), default.value.clone());
+            metadata.insert(DEFAULT_BEFORE.into(), default.before.to_string());
+        }
+        Field::new(&self.name, self.column_type.data_type(), true).with_metadata(metadata)
     }
 
     pub(crate) fn of(field: &Field) -> Self {
@@ -114,6 +127,14 @@ impl Column {
             name: field.name().clone(),
             column_type: ColumnType::of(field.data_type()),
             is_key: field.metadata().contains_key(KEY),
+            default: default_of(field),
         }
     }
+}
+
+fn default_of(field: &Field) -> Option<ColumnDefault> {
+    Some(ColumnDefault {
+        value: field.metadata().get(DEFAULT)?.clone(),
+        before: field.metadata().get(DEFAULT_BEFORE)?.parse().ok()?,
+    })
 }

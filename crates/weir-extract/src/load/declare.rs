@@ -17,7 +17,7 @@ impl StreamTable {
         let is_new = self.columns.is_empty();
         let mut columns = self.columns.clone();
         let mut placed = Vec::with_capacity(fields.len());
-        let mut changed = Changed::new();
+        let mut changed = Changed::default();
         for field in fields {
             let hashed = rules.hash.contains(&field.name);
             let named = rules.columns.is_empty() || rules.columns.contains(&field.name);
@@ -45,17 +45,33 @@ impl StreamTable {
                         field.column_type
                     },
                     is_key: field.is_key,
+                    default: None,
                 };
                 let taken: Vec<usize> = placed
                     .iter()
                     .filter_map(|f: &SourceField| f.column)
                     .collect();
+                let (had, retyped) = (columns.len(), changed.retyped);
                 source.column =
                     self.place(&mut columns, wanted, &taken, is_new, policy, &mut changed)?;
+                if columns.len() > had {
+                    changed.added.push(field.name.clone());
+                }
+                // A hash is text whatever it is of.
+                changed.retyped = retyped || (changed.retyped && !hashed);
             }
             placed.push(source);
         }
-        if !changed.is_empty() || is_new {
+        let taken: Vec<Option<usize>> = placed.iter().map(|field| field.column).collect();
+        for (at, column) in columns.iter_mut().enumerate() {
+            if column.is_key && !taken.contains(&Some(at)) {
+                column.is_key = false;
+                changed.rekeyed = true;
+                let words = format!("column `{}`, a part of the key, is gone", column.name);
+                changed.words.push(words);
+            }
+        }
+        if !changed.words.is_empty() || is_new {
             self.cut()?;
             self.columns = columns;
             self.altered = true;
@@ -71,10 +87,10 @@ impl StreamTable {
             self.cut()?;
             self.start_builders();
         }
-        if is_new {
-            changed.clear();
+        match is_new {
+            true => Ok(Changed::default()),
+            false => Ok(changed),
         }
-        Ok(changed)
     }
 
     /// Finds or makes the column of a field.
@@ -104,7 +120,7 @@ impl StreamTable {
             let what = format!("column `{}` is new", wanted.name);
             return match (evolves, policy) {
                 (true, _) => {
-                    changed.push(what);
+                    changed.words.push(what);
                     columns.push(wanted);
                     Ok(Some(columns.len() - 1))
                 }
@@ -122,7 +138,8 @@ impl StreamTable {
             );
             match (evolves, policy) {
                 (true, _) => {
-                    changed.push(format!(
+                    changed.retyped = true;
+                    changed.words.push(format!(
                         "column `{}` becomes {}",
                         column.name,
                         joined.data_type()
@@ -135,7 +152,8 @@ impl StreamTable {
             }
         }
         if column.is_key != wanted.is_key {
-            changed.push(match wanted.is_key {
+            changed.rekeyed = true;
+            changed.words.push(match wanted.is_key {
                 true => format!("column `{}` is now a part of the key", column.name),
                 false => format!("column `{}` is no longer a part of the key", column.name),
             });

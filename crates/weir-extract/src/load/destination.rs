@@ -3,6 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use weir_core::SourceName;
 
 use crate::error::ExtractError;
@@ -41,6 +42,9 @@ pub struct Commit {
     pub tables: Vec<TableCommit>,
 }
 
+/// Rows as they are read, batch by batch.
+pub type CurrentRows = BoxStream<'static, Result<RecordBatch, ExtractError>>;
+
 /// A version of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableHistory {
@@ -72,6 +76,15 @@ pub trait Destination: Send + Sync {
         source: &SourceName,
         commit: Commit,
     ) -> Result<Vec<(String, u64)>, ExtractError>;
+
+    /// Reads the rows that the changes of a table amount to, with these of its columns, in any order. Rows
+    /// that are committed meanwhile are not among them.
+    async fn current(
+        &self,
+        source: &SourceName,
+        table: &str,
+        columns: &[String],
+    ) -> Result<CurrentRows, ExtractError>;
 
     /// Returns the versions of a table, newest first.
     async fn history(

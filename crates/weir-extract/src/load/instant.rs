@@ -1,5 +1,6 @@
 //! Dates and times as text: RFC 3339, what PostgreSQL writes, and what taps make of both.
 
+use super::column::ColumnType;
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
@@ -29,6 +30,16 @@ pub(super) fn instant(text: &str) -> Option<i64> {
 pub(super) fn local(text: &str) -> Option<i64> {
     let written = read(text)?;
     Some(written.days.checked_mul(MICROS_A_DAY)? + written.micros)
+}
+
+/// Returns the type that holds a date or a time as written; none for any other text.
+pub(super) fn type_of(text: &str) -> Option<ColumnType> {
+    let written = read(text)?;
+    Some(match (written.offset, text.contains(':')) {
+        (Some(_), _) => ColumnType::Timestamp,
+        (None, true) => ColumnType::LocalTimestamp,
+        (None, false) => ColumnType::Date,
+    })
 }
 
 fn read(text: &str) -> Option<Written> {

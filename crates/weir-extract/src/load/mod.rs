@@ -6,6 +6,7 @@ mod column;
 mod declare;
 mod destination;
 mod entry;
+mod guess;
 mod instant;
 mod rules;
 mod session;
@@ -13,11 +14,12 @@ mod shape;
 mod table;
 
 pub use cell::Cell;
-pub use column::{Column, ColumnType, KEY};
-pub use destination::{Commit, Destination, StandingTable, TableCommit, TableHistory};
+pub use column::{Column, ColumnDefault, ColumnType, DEFAULT, DEFAULT_BEFORE, KEY};
+pub use destination::{Commit, CurrentRows, Destination, StandingTable, TableCommit, TableHistory};
 pub use session::table_name;
-pub use table::{ACTIVE, CHANGE_COLUMNS, Operation, PARTIAL};
+pub use table::{ACTIVE, CHANGE_COLUMNS, COUNTED, Operation, PARTIAL};
 
+pub(crate) use guess::{type_of_json, type_of_text};
 pub(crate) use rules::LoadRules;
 pub(crate) use session::Session;
-pub(crate) use table::Row;
+pub(crate) use table::{Changed, Row};

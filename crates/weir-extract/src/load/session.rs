@@ -10,10 +10,10 @@ use serde_json::Value;
 use weir_core::SourceName;
 
 use super::column::Column;
-use super::destination::{Commit, Destination, StandingTable, TableCommit};
+use super::destination::{Commit, CurrentRows, Destination, StandingTable, TableCommit};
 use super::entry::{Entries, Entry};
 use super::rules::LoadRules;
-use super::table::{Row, StreamTable};
+use super::table::{Changed, Row, StreamTable};
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::progress::Progress;
 
@@ -110,7 +110,12 @@ impl Session {
     }
 
     /// Declares the fields of a stream, once or whenever they change.
-    pub(crate) fn declare(&mut self, stream: &str, fields: &[Column]) -> Result<(), ExtractError> {
+    /// Returns what that changed of a table that was there.
+    pub(crate) fn declare(
+        &mut self,
+        stream: &str,
+        fields: &[Column],
+    ) -> Result<Changed, ExtractError> {
         let name = table_name(stream);
         if !self.tables.contains_key(stream) {
             if let Some(other) = self.tables.iter().find(|(_, table)| table.name == name) {
@@ -131,12 +136,33 @@ impl Session {
             self.tables.insert(stream.to_owned(), table);
         }
         let (rules, policy) = (self.rules.rules(stream), self.rules.policy(stream));
-        if let Some(table) = self.tables.get_mut(stream) {
-            for changed in table.declare(fields, &rules, policy)? {
-                self.progress.note(format!("{stream}: {changed}"));
-            }
+        let Some(table) = self.tables.get_mut(stream) else {
+            return Ok(Changed::default());
+        };
+        let changed = table.declare(fields, &rules, policy)?;
+        for words in &changed.words {
+            self.progress.note(format!("{stream}: {words}"));
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    /// Returns the highest position a change of the source has.
+    pub(crate) fn last_position(&self) -> i64 {
+        let standing = self.entries.0.values().map(|entry| entry.next_position);
+        let waiting = self.tables.values().map(|table| table.next_position);
+        standing.chain(waiting).max().unwrap_or(0)
+    }
+
+    /// Reads the rows a stream has now in the lake, with these columns of its table.
+    pub(crate) async fn current(
+        &self,
+        stream: &str,
+        columns: &[String],
+    ) -> Result<CurrentRows, ExtractError> {
+        let table = table_name(stream);
+        self.destination
+            .current(&self.source, &table, columns)
+            .await
     }
 
     /// Returns the key that the rules give a stream; empty where they give none.

@@ -10,9 +10,9 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use serde_json::{Value, json};
+use weir_core::changelog::CHANGE_COLUMNS;
 
 use super::cell::{Cell, unquoted};
-use super::table::CHANGE_COLUMNS;
 
 pub(super) fn change_type(name: &str) -> DataType {
     match name {

@@ -8,27 +8,12 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
 
 use super::cell::{Cell, ColumnBuilder};
-use super::column::Column;
+use super::column::{Column, ColumnDefault};
 use super::shape::{change_type, conform, hashed, misfit, size};
 use crate::error::ExtractError;
 use crate::spec::StreamRules;
 
-/// The field metadata of `weir_version`: the version of the rows that count; all do without it.
-pub const ACTIVE: &str = "weir.active";
-/// The field metadata of `weir_unchanged`: whether any row leaves values out.
-pub const PARTIAL: &str = "weir.partial";
-
-/// The columns that tell about a change and not about the row.
-pub const CHANGE_COLUMNS: [&str; 8] = [
-    "weir_op",
-    "weir_position",
-    "weir_ordinal",
-    "weir_loaded_at",
-    "weir_run",
-    "weir_version",
-    "weir_unfit",
-    "weir_unchanged",
-];
+pub use weir_core::changelog::{ACTIVE, CHANGE_COLUMNS, COUNTED, PARTIAL};
 
 /// Rows of a batch: what is built at once.
 const BATCH_ROWS: usize = 32 * 1024;
@@ -78,8 +63,18 @@ pub(super) struct SourceField {
     pub(super) dropped: bool,
 }
 
-/// What a declaration changed, in words.
-pub(crate) type Changed = Vec<String>;
+/// What a declaration changed of a table that was there.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// All of it, in words.
+    pub words: Vec<String>,
+    /// Fields of the source that have a new column.
+    pub added: Vec<String>,
+    /// Whether a column has another type.
+    pub retyped: bool,
+    /// Whether rows are told apart by other columns.
+    pub rekeyed: bool,
+}
 
 /// Rows of one stream that wait for their commit, and the table they go to.
 pub(crate) struct StreamTable {
@@ -101,6 +96,7 @@ pub(crate) struct StreamTable {
     pub(super) next_position: i64,
     pub(super) active: Option<i64>,
     partial: bool,
+    counted: bool,
     /// Whether the table in the lake has other columns than these.
     pub(super) altered: bool,
     hash_key: Option<[u8; 32]>,
@@ -143,6 +139,7 @@ impl StreamTable {
             next_position: 0,
             active: meta("weir_version", ACTIVE).and_then(|text| text.parse().ok()),
             partial: meta("weir_unchanged", PARTIAL).is_some(),
+            counted: meta("weir_op", COUNTED).is_some(),
             altered: standing.is_none(),
             hash_key,
             rules: StreamRules::default(),
@@ -177,6 +174,69 @@ impl StreamTable {
             self.active = Some(version);
             self.altered = true;
         }
+    }
+
+    /// Lets equal rows be counted: from now on one that was deleted takes one of them away.
+    pub(crate) fn count(&mut self) {
+        self.altered |= !self.counted;
+        self.counted = true;
+    }
+
+    /// Says what rows have in a new column that came before it did: those before this position.
+    pub(crate) fn set_default(
+        &mut self,
+        field: &str,
+        value: &str,
+        before: i64,
+    ) -> Result<(), ExtractError> {
+        self.cut()?;
+        let Some(field) = self.field(field).and_then(|at| self.fields.get(at)) else {
+            return Ok(());
+        };
+        let value = match (field.hashed, &self.hash_key) {
+            (true, Some(key)) => hashed(key, Cell::Text(value)),
+            (true, None) => None,
+            (false, _) => Some(value.to_owned()),
+        };
+        if let (Some(column), Some(value)) = (field.column, value) {
+            self.columns[column].default = Some(ColumnDefault { value, before });
+            self.altered = true;
+        }
+        Ok(())
+    }
+
+    /// Ends what earlier rows have in the columns of now: rows from this position on tell their own values.
+    pub(crate) fn end_defaults(&mut self, position: i64) {
+        let present: Vec<usize> = self
+            .fields
+            .iter()
+            .filter_map(|field| field.column)
+            .collect();
+        for at in present {
+            if let Some(default) = &mut self.columns[at].default
+                && default.before == i64::MAX
+            {
+                default.before = position;
+                self.altered = true;
+            }
+        }
+    }
+
+    /// Forgets what rows have that came before their columns: all rows that count tell their own values.
+    pub(crate) fn forget_defaults(&mut self) {
+        for column in &mut self.columns {
+            self.altered |= column.default.take().is_some();
+        }
+    }
+
+    /// Returns the columns that hold what the source has, and by which field: those that are not hashed.
+    pub(crate) fn kept(&self) -> Vec<(&str, &Column)> {
+        let fields = self.fields.iter().filter(|field| !field.hashed);
+        let kept = fields.filter_map(|field| {
+            let column = self.columns.get(field.column?)?;
+            Some((field.name.as_str(), column))
+        });
+        kept.collect()
     }
 
     /// Adds a change.
@@ -325,6 +385,7 @@ impl StreamTable {
                 let field = Field::new(*name, change_type(name), true);
                 match *name {
                     "weir_version" => marked(field, ACTIVE, self.active.map(|v| v.to_string())),
+                    "weir_op" => marked(field, COUNTED, self.counted.then(|| "true".to_owned())),
                     "weir_unchanged" => {
                         marked(field, PARTIAL, self.partial.then(|| "true".to_owned()))
                     }

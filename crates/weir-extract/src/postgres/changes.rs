@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::columns::{self, Earlier};
+use super::lsn::Lsn;
 use super::pgoutput::{Change, Field, Old, Relation, Tuple};
+use super::slot::Position;
 use super::table::{Table, column_type, literal, quoted, stream_name, tables};
 use super::wire::Session;
 use crate::error::{ExtractError, protocol};
@@ -10,13 +13,15 @@ use crate::load::{self, Cell, Column, Operation};
 use crate::progress::Progress;
 
 /// Turns messages of the log into rows.
-pub(super) struct Changes {
+pub(super) struct Changes<'a> {
     /// What the log described, by its number; none for tables that are not taken.
     relations: BTreeMap<u32, Option<Followed>>,
     tables: BTreeMap<u32, Table>,
-    taken: BTreeSet<String>,
+    state: &'a mut Position,
+    /// The streams whose rows in the lake are not those of the table any more: to be copied again.
+    again: BTreeSet<String>,
     /// The commit of the transaction under way.
-    commit: Option<u64>,
+    commit: Option<Lsn>,
     ordinal: i64,
     progress: Progress,
 }
@@ -25,14 +30,30 @@ struct Followed {
     stream: String,
     relation: Relation,
     keys: Vec<usize>,
+    /// Changes from before are among the rows that were copied.
+    first: Lsn,
+    /// Where the copy's last rows were read: a truncate before that and after `first` cuts it in two.
+    last: Lsn,
 }
 
-impl Changes {
-    pub(super) fn new(tables: Vec<Table>, taken: BTreeSet<String>, progress: Progress) -> Self {
+/// What became of a message.
+pub(super) enum Taken {
+    /// It is a part of a transaction.
+    Within,
+    /// A transaction ended: to go on from here.
+    Ended(Lsn),
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn new(tables: &[Table], state: &'a mut Position, progress: Progress) -> Self {
         Self {
             relations: BTreeMap::new(),
-            tables: tables.into_iter().map(|table| (table.id, table)).collect(),
-            taken,
+            tables: tables
+                .iter()
+                .map(|table| (table.id, table.clone()))
+                .collect(),
+            state,
+            again: BTreeSet::new(),
             commit: None,
             ordinal: 0,
             progress,
@@ -44,21 +65,35 @@ impl Changes {
         self.commit.is_some()
     }
 
-    /// Takes a message; returns where the log may be gone on from, if a transaction ended with it.
+    /// Sets where the log is gone on from, and returns the state that says so.
+    pub(super) fn reach(&mut self, lsn: Lsn) -> serde_json::Value {
+        self.state.lsn = lsn;
+        self.state.json()
+    }
+
+    /// Marks tables whose rows in the lake are not theirs any more, so that they are copied again.
+    pub(super) fn finish(self) -> bool {
+        for stream in &self.again {
+            self.state.tables.remove(stream);
+        }
+        !self.again.is_empty()
+    }
+
+    /// Takes a message.
     pub(super) async fn take(
         &mut self,
         change: Change,
         into: &mut load::Session,
         control: &mut Session,
-    ) -> Result<Option<u64>, ExtractError> {
+    ) -> Result<Taken, ExtractError> {
         match change {
             Change::Begin { commit } => {
-                self.commit = Some(commit);
+                self.commit = Some(Lsn(commit));
                 self.ordinal = 0;
             }
             Change::Commit { end } => {
                 self.commit = None;
-                return Ok(Some(end));
+                return Ok(Taken::Ended(Lsn(end)));
             }
             Change::Relation(relation) => self.describe(relation, into, control).await?,
             Change::Insert { relation, new } => {
@@ -71,30 +106,46 @@ impl Changes {
                 self.push(relation, Operation::Delete, &old.tuple, into)?;
             }
             Change::Truncate { relations } => {
-                let position = self.position()?;
                 for relation in relations {
-                    let Some(followed) = self.followed(relation)? else {
-                        continue;
-                    };
-                    // Rows from here on are of another version, and only those count.
-                    if let Some(table) = into.stream(&followed.stream) {
-                        let version = table
-                            .active()
-                            .map_or(position, |active| position.max(active + 1));
-                        table.activate(version);
-                    }
+                    self.truncate(relation, into)?;
                 }
             }
             Change::Other => {}
         }
-        Ok(None)
+        Ok(Taken::Within)
     }
 
-    fn position(&self) -> Result<i64, ExtractError> {
+    /// Rows from here on are of another version, and only those count.
+    fn truncate(&mut self, relation: u32, into: &mut load::Session) -> Result<(), ExtractError> {
+        let (commit, position) = self.place()?;
+        let Some(followed) = self.followed(relation)? else {
+            return Ok(());
+        };
+        if commit < followed.first {
+            return Ok(());
+        }
+        let stream = followed.stream.clone();
+        if commit < followed.last {
+            self.progress.note(format!(
+                "{stream}: it was truncated while it was copied, and is copied again"
+            ));
+            self.again.insert(stream);
+            return Ok(());
+        }
+        if let Some(table) = into.stream(&stream) {
+            let version = table
+                .active()
+                .map_or(position, |active| position.max(active + 1));
+            table.activate(version);
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> Result<(Lsn, i64), ExtractError> {
         let commit = self
             .commit
             .ok_or_else(|| protocol("the log has a change outside a transaction"))?;
-        i64::try_from(commit).map_err(|_| protocol("the log has an impossible position"))
+        Ok((commit, commit.position(self.state.shift)?))
     }
 
     fn followed(&self, relation: u32) -> Result<Option<&Followed>, ExtractError> {
@@ -111,19 +162,22 @@ impl Changes {
         into: &mut load::Session,
         control: &mut Session,
     ) -> Result<(), ExtractError> {
+        let (commit, position) = self.place()?;
         let stream = stream_name(&relation.schema, &relation.name);
-        if !self.taken.contains(&stream) {
+        let Some(mut copied) = self.state.tables.get(&stream).copied() else {
+            self.relations.insert(relation.id, None);
+            return Ok(());
+        };
+        if copied.id != 0 && copied.id != relation.id {
+            // Another table had this name.
             self.relations.insert(relation.id, None);
             return Ok(());
         }
-        let known = self.tables.get(&relation.id).is_some_and(|table| {
-            table
-                .columns
-                .iter()
-                .map(|c| &c.name)
-                .eq(relation.columns.iter().map(|c| &c.name))
+        let is_known = self.tables.get(&relation.id).is_some_and(|table| {
+            let names = table.columns.iter().map(|c| &c.name);
+            names.eq(relation.columns.iter().map(|c| &c.name))
         });
-        if !known {
+        if !is_known {
             // Keys and the types below domains are not in the log.
             let found = tables(control).await?;
             self.tables = found.into_iter().map(|table| (table.id, table)).collect();
@@ -142,17 +196,37 @@ impl Changes {
             }
             fields.push(field);
         }
-        if keys.is_empty() {
+        if keys.is_empty() == copied.identity.is_key() {
             self.progress.note(format!(
-                "{stream}: its key is gone; its changes are no longer followed"
+                "{stream}: rows are told apart in another way than before; it is copied again"
             ));
+            self.again.insert(stream);
             self.relations.insert(relation.id, None);
             return Ok(());
         }
-        into.declare(&stream, &fields)?;
+        let changed = into.declare(&stream, &fields)?;
+        if commit >= copied.first {
+            if let Some(target) = into.stream(&stream) {
+                target.end_defaults(position);
+            }
+            let earlier = match table {
+                Some(table) => {
+                    let from = Some(position);
+                    columns::settle(table, &changed, from, &mut copied, into, control).await?
+                }
+                // It is gone since.
+                None => Earlier::Known,
+            };
+            if earlier == Earlier::Rewritten {
+                self.again.insert(stream.clone());
+            }
+            self.state.tables.insert(stream.clone(), copied);
+        }
         let followed = Followed {
             stream,
             keys,
+            first: copied.first,
+            last: copied.last,
             relation,
         };
         self.relations.insert(followed.relation.id, Some(followed));
@@ -166,10 +240,13 @@ impl Changes {
         tuple: &Tuple,
         into: &mut load::Session,
     ) -> Result<(), ExtractError> {
-        let position = (self.position()?, self.ordinal);
+        let (commit, position) = self.place()?;
         let Some(followed) = self.followed(relation)? else {
             return Ok(());
         };
+        if commit < followed.first {
+            return Ok(());
+        }
         let mut cells = Vec::with_capacity(tuple.len());
         let mut unchanged = Vec::new();
         for (at, field) in tuple.iter().enumerate() {
@@ -186,12 +263,18 @@ impl Changes {
         }
         let row = load::Row {
             operation,
-            position: Some(position),
+            position: Some((position, self.ordinal)),
             version: None,
             cells: &cells,
             undeclared: &[],
             unchanged: &unchanged,
         };
+        if followed.keys.is_empty()
+            && operation == Operation::Delete
+            && let Some(table) = into.stream(&followed.stream)
+        {
+            table.count();
+        }
         into.push(&followed.stream, &row)?;
         self.ordinal += 1;
         Ok(())
@@ -205,16 +288,19 @@ impl Changes {
         into: &mut load::Session,
         control: &mut Session,
     ) -> Result<(), ExtractError> {
-        let Some(followed) = self.followed(relation)? else {
+        let (commit, _) = self.place()?;
+        let Some(followed) = self.followed(relation)?.filter(|f| commit >= f.first) else {
             return Ok(());
         };
         let Some(old) = old else {
             return self.push(relation, Operation::Update, &new, into);
         };
-        let moved = followed
-            .keys
-            .iter()
-            .any(|at| old.tuple.get(*at) != new.get(*at));
+        // Without a key, a row that changed is another one.
+        let moved = followed.keys.is_empty()
+            || followed
+                .keys
+                .iter()
+                .any(|at| old.tuple.get(*at) != new.get(*at));
         if old.whole {
             // What did not change came with the row as it was.
             for (field, old) in new.iter_mut().zip(&old.tuple) {
@@ -226,7 +312,7 @@ impl Changes {
         if !moved {
             return self.push(relation, Operation::Update, &new, into);
         }
-        if new.contains(&Field::Unchanged) {
+        if new.contains(&Field::Unchanged) && !followed.keys.is_empty() {
             fetch(followed, &mut new, control).await?;
         }
         self.push(relation, Operation::Delete, &old.tuple, into)?;

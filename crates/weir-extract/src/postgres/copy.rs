@@ -1,61 +1,205 @@
-//! The rows of a table as they are in one snapshot, in PostgreSQL's text format of COPY.
+//! The rows of a table as they are in one snapshot, piece by piece in the order of its key, in PostgreSQL's
+//! text format of COPY.
 
 use std::borrow::Cow;
 
-use super::table::Table;
+use chrono::Utc;
+
+use super::Database;
+use super::slot::{Copied, Copying, Position};
+use super::snapshot::Snapshot;
+use super::table::{Identity, Table, literal, quoted};
 use super::wire::Session;
 use crate::error::{ExtractError, protocol};
 use crate::load::{self, Cell, Operation};
 
-/// Copies a table; its rows stand at `position` in the order of changes.
-pub(super) async fn copy(
-    session: &mut Session,
-    table: &Table,
-    into: &mut load::Session,
-    (position, version): (i64, Option<i64>),
-) -> Result<u64, ExtractError> {
-    let stream = table.stream();
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|c| super::table::quoted(&c.name))
-        .collect();
-    let sql = format!(
-        "COPY (SELECT {} FROM {}) TO STDOUT",
-        columns.join(", "),
-        table.quoted()
-    );
-    session.copy_out(&sql).await?;
-    let mut rows = 0;
-    while let Some(line) = session.copied().await? {
-        let line = std::str::from_utf8(&line).map_err(|_| protocol("a copied row is not UTF-8"))?;
-        let line = line.strip_suffix('\n').unwrap_or(line);
-        let values: Vec<Option<Cow<'_, str>>> = line.split('\t').map(value).collect();
-        if values.len() != columns.len() {
-            return Err(protocol(format!(
-                "a copied row of `{stream}` has {} values",
-                values.len()
-            )));
-        }
-        let cells: Vec<Cell<'_>> = values
+/// Rows of a piece: what is read again at most after a copy was cut off.
+const PIECE_ROWS: usize = 100_000;
+
+impl Database<'_> {
+    /// Copies the tables whose rows are not all in the lake, and goes on with a copy that was cut off.
+    ///
+    /// Each piece is committed with the key it ends at. Rows of later pieces may be of a later snapshot: the
+    /// log from the first one on has all that changed in between, and the newest change of a key counts.
+    pub(super) async fn copy_missing(
+        &self,
+        into: &mut load::Session,
+        state: &mut Position,
+        tables: &[Table],
+        mut snapshot: Option<Snapshot>,
+    ) -> Result<(), ExtractError> {
+        for table in tables
             .iter()
-            .map(|value| value.as_deref().map_or(Cell::Null, Cell::Text))
-            .collect();
-        into.push(
-            &stream,
-            &load::Row {
-                operation: Operation::Insert,
-                position: Some((position, rows)),
-                version,
-                cells: &cells,
-                undeclared: &[],
-                unchanged: &[],
-            },
-        )?;
-        rows += 1;
-        into.settle().await?;
+            .filter(|table| !state.has(table))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.copy_table(&table, into, state, &mut snapshot).await?;
+        }
+        if let Some(snapshot) = snapshot {
+            snapshot.close().await;
+        }
+        Ok(())
     }
-    Ok(rows as u64)
+
+    async fn copy_table(
+        &self,
+        table: &Table,
+        into: &mut load::Session,
+        state: &mut Position,
+        snapshot: &mut Option<Snapshot>,
+    ) -> Result<(), ExtractError> {
+        let stream = table.stream();
+        into.declare(&stream, &table.fields())?;
+        let active = into.stream(&stream).and_then(|target| target.active());
+        let mut copying = match state.copying.remove(&stream) {
+            Some(copying) if copying.so_far.is_of(table) => copying,
+            _ => Copying {
+                so_far: Copied::of(table),
+                version: Utc::now()
+                    .timestamp_micros()
+                    .max(active.map_or(0, |active| active + 1)),
+                after: Vec::new(),
+            },
+        };
+        if let (Some(target), None) = (into.stream(&stream), active) {
+            // Nothing is there yet: the rows are seen as they come.
+            target.activate(copying.version);
+        }
+        loop {
+            let held = match snapshot.take() {
+                Some(held) if !held.is_old() => held,
+                old => {
+                    if let Some(old) = old {
+                        old.close().await;
+                    }
+                    self.snapshot().await?
+                }
+            };
+            let held = snapshot.insert(held);
+            copying.so_far.read_at(held.at);
+            self.progress.doing(format!("copying {stream}"));
+            let piece = Piece {
+                table,
+                after: &copying.after,
+                position: held.at.snapshot_position(state.shift)?,
+                version: copying.version,
+            };
+            match piece.read(&mut held.reader, into).await? {
+                None => break,
+                Some(last) => {
+                    copying.after = last;
+                    state.copying.insert(stream.clone(), copying.clone());
+                    into.cover(state.json());
+                    into.settle().await?;
+                }
+            }
+        }
+        state.copying.remove(&stream);
+        state.tables.insert(stream.clone(), copying.so_far);
+        if let Some(target) = into.stream(&stream) {
+            // All rows are there, with values of their own in every column.
+            target.forget_defaults();
+            target.activate(copying.version);
+        }
+        into.cover(state.json());
+        into.settle().await?;
+        Ok(())
+    }
+}
+
+/// A part of a table.
+struct Piece<'a> {
+    table: &'a Table,
+    /// The key before it; empty for the beginning.
+    after: &'a [String],
+    position: i64,
+    version: i64,
+}
+
+impl Piece<'_> {
+    /// Reads the rows; returns the key of the last one, or none where the table ends.
+    async fn read(
+        &self,
+        session: &mut Session,
+        into: &mut load::Session,
+    ) -> Result<Option<Vec<String>>, ExtractError> {
+        let table = self.table;
+        let stream = table.stream();
+        let keys: Vec<usize> = (0..table.columns.len())
+            .filter(|at| table.columns[*at].is_key)
+            .collect();
+        session.copy_out(&self.sql()).await?;
+        let (mut rows, mut last) = (0_usize, Vec::new());
+        while let Some(line) = session.copied().await? {
+            let values = values(&line, table.columns.len(), &stream)?;
+            let cells: Vec<Cell<'_>> = values
+                .iter()
+                .map(|value| value.as_deref().map_or(Cell::Null, Cell::Text))
+                .collect();
+            into.push(
+                &stream,
+                &load::Row {
+                    operation: Operation::Insert,
+                    position: Some((self.position, i64::try_from(rows).unwrap_or(i64::MAX))),
+                    version: Some(self.version),
+                    cells: &cells,
+                    undeclared: &[],
+                    unchanged: &[],
+                },
+            )?;
+            rows += 1;
+            if rows == PIECE_ROWS {
+                let of = keys
+                    .iter()
+                    .map(|at| values[*at].as_deref().unwrap_or_default());
+                last = of.map(str::to_owned).collect();
+            }
+            into.settle().await?;
+        }
+        let is_whole = table.identity != Identity::Key || rows < PIECE_ROWS;
+        Ok((!is_whole).then_some(last))
+    }
+
+    fn sql(&self) -> String {
+        let table = self.table;
+        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+        let columns = columns.join(", ");
+        let name = table.quoted();
+        if table.identity != Identity::Key {
+            return format!("COPY (SELECT {columns} FROM {name}) TO STDOUT");
+        }
+        let keys: Vec<String> = table.keys().into_iter().map(quoted).collect();
+        let keys = keys.join(", ");
+        let after = match self.after.is_empty() {
+            true => String::new(),
+            false => {
+                let values: Vec<String> = self.after.iter().map(|text| literal(text)).collect();
+                format!(" WHERE ({keys}) > ({})", values.join(", "))
+            }
+        };
+        format!(
+            "COPY (SELECT {columns} FROM {name}{after} ORDER BY {keys} LIMIT {PIECE_ROWS}) TO STDOUT"
+        )
+    }
+}
+
+/// Returns the values of a copied row.
+pub(super) fn values<'a>(
+    line: &'a [u8],
+    columns: usize,
+    stream: &str,
+) -> Result<Vec<Option<Cow<'a, str>>>, ExtractError> {
+    let line = std::str::from_utf8(line).map_err(|_| protocol("a copied row is not UTF-8"))?;
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let values: Vec<Option<Cow<'_, str>>> = line.split('\t').map(value).collect();
+    match values.len() == columns {
+        true => Ok(values),
+        false => Err(protocol(format!(
+            "a copied row of `{stream}` has {} values",
+            values.len()
+        ))),
+    }
 }
 
 /// Returns a value; none for NULL.

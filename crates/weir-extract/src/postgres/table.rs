@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+pub(super) use weir_core::quoted;
+
+use serde::{Deserialize, Serialize};
+
 use super::wire::Session;
 use crate::error::{ExtractError, protocol};
 use crate::load::{Column, ColumnType};
@@ -13,8 +17,30 @@ pub(super) struct Table {
     pub(super) schema: String,
     pub(super) name: String,
     pub(super) columns: Vec<TableColumn>,
+    /// The number of its youngest column: later ones have higher numbers, renamed ones keep theirs.
+    pub(super) attributes: u32,
+    pub(super) identity: Identity,
     /// Why changes of its rows cannot be followed; none where they can.
     pub(super) unfit: Option<String>,
+}
+
+/// By what the log tells which row was changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Identity {
+    /// By its key.
+    #[default]
+    Key,
+    /// By all of its values: equal rows are counted.
+    Whole,
+    /// By nothing: only new rows are told.
+    None,
+}
+
+impl Identity {
+    pub(super) fn is_key(&self) -> bool {
+        *self == Identity::Key
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -60,10 +86,6 @@ pub(super) fn stream_name(schema: &str, name: &str) -> String {
     }
 }
 
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -83,7 +105,7 @@ const COLUMNS: &str = "WITH RECURSIVE base(oid, typ, modifier) AS ( \
       FROM pg_catalog.pg_type t JOIN base b ON t.typtype = 'd' AND t.typbasetype = b.oid) \
     SELECT a.attrelid, a.attname, base.typ, \
       CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE base.modifier END, \
-      COALESCE(i.indkey::int2[] @> ARRAY[a.attnum], false) \
+      COALESCE(i.indkey::int2[] @> ARRAY[a.attnum], false), a.attnum \
     FROM pg_catalog.pg_attribute a JOIN base ON base.oid = a.atttypid \
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
     LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND \
@@ -93,34 +115,44 @@ const COLUMNS: &str = "WITH RECURSIVE base(oid, typ, modifier) AS ( \
 
 /// Lists the tables of the database.
 pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractError> {
-    let mut columns: BTreeMap<u32, Vec<TableColumn>> = BTreeMap::new();
+    let mut columns: BTreeMap<u32, (Vec<TableColumn>, u32)> = BTreeMap::new();
     for row in session.rows(COLUMNS).await? {
-        let [table, name, type_id, modifier, is_key] = texts(row)?;
-        columns
-            .entry(number(&table)?)
-            .or_default()
-            .push(TableColumn {
-                name,
-                column_type: column_type(number(&type_id)?, modifier.parse().unwrap_or(-1)),
-                is_key: is_key == "t",
-            });
+        let [table, name, type_id, modifier, is_key, attribute] = texts(row)?;
+        let (found, youngest) = columns.entry(number(&table)?).or_default();
+        found.push(TableColumn {
+            name,
+            column_type: column_type(number(&type_id)?, modifier.parse().unwrap_or(-1)),
+            is_key: is_key == "t",
+        });
+        *youngest = (*youngest).max(number(&attribute)?);
     }
     let mut tables = Vec::new();
     for row in session.rows(TABLES).await? {
         let [id, schema, name, identity, persistence] = texts(row)?;
         let id = number(&id)?;
-        let columns = columns.remove(&id).unwrap_or_default();
-        let unfit = match columns.iter().any(|column| column.is_key) {
-            _ if persistence != "p" => Some("it is not logged".to_owned()),
-            true if identity == "n" => Some("its replica identity is `nothing`".to_owned()),
-            true => None,
-            false => Some("it has no primary key".to_owned()),
+        let (mut columns, attributes) = columns.remove(&id).unwrap_or_default();
+        let has_key = columns.iter().any(|column| column.is_key);
+        let identity = match identity.as_str() {
+            "d" | "i" | "f" if has_key => Identity::Key,
+            "f" => Identity::Whole,
+            _ => Identity::None,
+        };
+        if identity == Identity::None {
+            // A key that the log does not tell is none.
+            columns.iter_mut().for_each(|column| column.is_key = false);
+        }
+        let unfit = match (persistence.as_str(), columns.is_empty()) {
+            ("p", false) => None,
+            ("p", true) => Some("it has no columns".to_owned()),
+            _ => Some("it is not logged".to_owned()),
         };
         tables.push(Table {
             id,
             schema,
             name,
             columns,
+            attributes,
+            identity,
             unfit,
         });
     }

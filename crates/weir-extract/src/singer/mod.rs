@@ -6,6 +6,7 @@ mod kept;
 mod message;
 mod program;
 mod schema;
+mod seal;
 mod tap;
 mod target;
 
@@ -13,5 +14,6 @@ pub use batch::expand;
 pub use catalog::Offered;
 pub use program::SourceFolder;
 
+pub(crate) use message::Members;
 pub(crate) use tap::{Tap, Work};
 pub(crate) use target::{Expected, Target};

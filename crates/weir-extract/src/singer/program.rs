@@ -32,6 +32,32 @@ impl SourceFolder {
         self.0.join("rotated.json")
     }
 
+    /// Returns where the key lies that seals what sources keep: beside their folders, where none can have
+    /// its name.
+    pub(super) fn key_path(&self) -> PathBuf {
+        self.0.parent().unwrap_or(&self.0).join(".key")
+    }
+
+    pub(super) fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Removes the files of runs, which have secrets; none is under way.
+    pub(super) fn remove_runs(&self) -> std::io::Result<()> {
+        let entries = match std::fs::read_dir(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with("run-") {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn venv(&self) -> PathBuf {
         self.0.join("venv")
     }
@@ -100,8 +126,10 @@ pub(super) struct Program {
 
 impl Program {
     /// Finds the tap, and makes its environment first where that is not there or is of other packages.
+    /// `config` is what it is going to be given.
     pub(super) async fn ready(
         spec: &SingerSpec,
+        config: &Map<String, Value>,
         own: &SourceFolder,
         progress: &Progress,
     ) -> Result<Self, ExtractError> {
@@ -128,7 +156,7 @@ impl Program {
             return Err(ExtractError::new(ExtractErrorKind::Invalid, message).hint(hint));
         }
         let mut secrets = Vec::new();
-        texts(&Value::Object(spec.config.clone()), &mut secrets);
+        texts(config, &mut secrets);
         secrets.extend(
             spec.environment
                 .values()
@@ -223,7 +251,7 @@ impl Program {
 
 /// Returns texts of a configuration that a tap must not repeat in its messages: all of those that came
 /// from secrets are among them.
-fn texts(value: &Value, out: &mut Vec<String>) {
+fn texts(map: &Map<String, Value>, out: &mut Vec<String>) {
     const SECRET: [&str; 7] = [
         "password",
         "secret",
@@ -233,15 +261,13 @@ fn texts(value: &Value, out: &mut Vec<String>) {
         "auth",
         "url",
     ];
-    let Value::Object(map) = value else {
-        return;
-    };
     for (name, value) in map {
         match value {
             Value::String(text) if SECRET.iter().any(|word| name.to_lowercase().contains(word)) => {
                 out.push(text.clone());
             }
-            other => texts(other, out),
+            Value::Object(inner) => texts(inner, out),
+            _ => {}
         }
     }
 }

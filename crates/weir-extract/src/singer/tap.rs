@@ -46,9 +46,9 @@ impl<'a> Tap<'a> {
         own: SourceFolder,
         progress: Progress,
     ) -> Result<Self, ExtractError> {
-        let program = Program::ready(singer, &own, &progress).await?;
         let mut config = singer.config.clone();
-        config.extend(own.kept(&singer.config));
+        config.extend(own.kept(&singer.config)?);
+        let program = Program::ready(singer, &config, &own, &progress).await?;
         Ok(Self {
             spec,
             singer,
@@ -190,10 +190,12 @@ impl<'a> Tap<'a> {
         let changed = rotated(&self.config, config);
         if !changed.is_empty() {
             self.progress.note(
-                "the tap changed its configuration; the new values are kept for its next run",
+                "the tap changed its configuration; the new values are kept, sealed, for its next run",
             );
             if let Err(error) = self.own.keep(&self.singer.config, &changed) {
-                tracing::warn!(%error, "what a tap changed in its configuration cannot be kept");
+                tracing::warn!(%error, cause = ?std::error::Error::source(&error), "the tap's next run has its old tokens");
+                self.progress
+                    .note(format!("{error}: its next run has the old values"));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Sources from outside: what they send, and what of it is in the tables, whatever is cut off.
 
+mod files;
 mod loading;
 mod memory;
+mod repair;
 mod replication;
+mod shop;
 mod taps;

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use weir_core::SourceName;
 use weir_extract::{
-    ACTIVE, CHANGE_COLUMNS, Commit, Destination, ExtractError, ExtractErrorKind, KEY,
-    StandingTable, TableHistory,
+    ACTIVE, CHANGE_COLUMNS, Commit, CurrentRows, DEFAULT, DEFAULT_BEFORE, Destination,
+    ExtractError, ExtractErrorKind, KEY, StandingTable, TableHistory,
 };
 
 /// A table in one version.
@@ -86,6 +87,15 @@ impl Memory {
             .field_with_name("weir_version")
             .ok()
             .and_then(|field| field.metadata().get(ACTIVE).cloned());
+        let defaults: Vec<(String, String, i64)> = columns
+            .fields()
+            .iter()
+            .filter_map(|field| {
+                let of = |key: &str| field.metadata().get(key).cloned();
+                let before = of(DEFAULT_BEFORE)?.parse().unwrap();
+                Some((field.name().clone(), of(DEFAULT)?, before))
+            })
+            .collect();
         let keys: Vec<String> = columns
             .fields()
             .iter()
@@ -100,11 +110,27 @@ impl Memory {
         changes.sort_by_key(|row| (number(row, "weir_position"), number(row, "weir_ordinal")));
         let mut rows: BTreeMap<Vec<Option<String>>, Row> = BTreeMap::new();
         for (at, mut change) in changes.into_iter().enumerate() {
+            for (column, value, before) in &defaults {
+                if number(&change, "weir_position") < *before && change[column].is_none() {
+                    change.insert(column.clone(), Some(value.clone()));
+                }
+            }
             let mut key: Vec<Option<String>> = keys.iter().map(|key| change[key].clone()).collect();
+            let is_delete = change["weir_op"].as_deref() == Some("delete");
             if keys.is_empty() {
                 key.push(Some(format!("{at:09}")));
+                if is_delete {
+                    // One of the rows with the same values goes.
+                    let wanted = own(&change);
+                    let same = rows.iter().find(|(_, row)| own(row) == wanted);
+                    match same.map(|(key, _)| key.clone()) {
+                        Some(key) => drop(rows.remove(&key)),
+                        None => panic!("{table}: a row is deleted that is not there: {wanted:?}"),
+                    }
+                    continue;
+                }
             }
-            if change["weir_op"].as_deref() == Some("delete") {
+            if is_delete {
                 rows.remove(&key);
                 continue;
             }
@@ -150,6 +176,31 @@ impl Memory {
     }
 }
 
+/// Returns what of a change is the row's.
+fn own(row: &Row) -> Row {
+    let own = row
+        .iter()
+        .filter(|(column, _)| !CHANGE_COLUMNS.contains(&column.as_str()));
+    own.map(|(column, value)| (column.clone(), value.clone()))
+        .collect()
+}
+
+/// Returns a column of rows with the type it has in the table.
+fn typed(rows: &[Row], column: &str, columns: &SchemaRef) -> ArrayRef {
+    let wanted = columns.field_with_name(column).unwrap().data_type().clone();
+    let values = rows.iter().map(|row| row[column].clone());
+    if wanted == DataType::Binary {
+        let bytes = |hex: String| -> Vec<u8> {
+            let digits = (0..hex.len() / 2).map(|at| &hex[at * 2..at * 2 + 2]);
+            digits
+                .map(|two| u8::from_str_radix(two, 16).unwrap())
+                .collect()
+        };
+        return Arc::new(BinaryArray::from_iter(values.map(|value| value.map(bytes))));
+    }
+    cast(&StringArray::from_iter(values), &wanted).unwrap()
+}
+
 #[async_trait]
 impl Destination for Memory {
     async fn standing(&self, _: &SourceName) -> Result<Vec<StandingTable>, ExtractError> {
@@ -193,6 +244,23 @@ impl Destination for Memory {
         }
         self.strike(true)?;
         Ok(done)
+    }
+
+    async fn current(
+        &self,
+        _: &SourceName,
+        table: &str,
+        columns: &[String],
+    ) -> Result<CurrentRows, ExtractError> {
+        let rows = Memory::current(self, table);
+        let Some(known) = self.columns(table) else {
+            return Ok(Box::pin(futures::stream::empty()));
+        };
+        let wanted = columns
+            .iter()
+            .map(|name| (name, typed(&rows, name, &known), true));
+        let batch = RecordBatch::try_from_iter_with_nullable(wanted).unwrap();
+        Ok(Box::pin(futures::stream::iter([Ok(batch)])))
     }
 
     async fn history(

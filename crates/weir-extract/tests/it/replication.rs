@@ -1,214 +1,42 @@
 //! A real PostgreSQL, replicated: after whatever happened, the tables are the same.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use tokio::runtime::Handle;
-use weir_core::SourceName;
-use weir_extract::{
-    Destination, ExtractError, Extracts, PostgresSpec, SchemaChanges, Secret, SourceFiles,
-    SourceKind, SourceSpec,
-};
+use weir_extract::SourceSpec;
 use weir_testkit::Postgres;
 
 use crate::memory::{Fault, Memory};
+use crate::shop::{
+    Chance, TABLES, assert_same, room, run, server, spec, sync, transaction, verify,
+};
 
-struct Files(SourceSpec);
-
-impl SourceFiles for Files {
-    fn sources(&self) -> Result<Vec<(String, Result<SourceSpec, ExtractError>)>, ExtractError> {
-        Ok(vec![(self.0.name.to_string(), Ok(self.0.clone()))])
-    }
-}
-
-fn spec(url: String, manage: bool) -> SourceSpec {
-    SourceSpec {
-        name: SourceName::new("shop").unwrap(),
-        kind: SourceKind::Postgres(PostgresSpec {
-            url: Secret::new(url),
-            slot: "weir_shop".into(),
-            manage,
-        }),
-        streams: BTreeMap::new(),
-        schema_changes: SchemaChanges::Evolve,
-        every: None,
-        hash_key: None,
-    }
-}
-
-fn room(memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
-    let destination: Arc<dyn Destination> = memory.clone();
-    let folder = std::env::temp_dir().join("weir-no-such-folder");
-    Extracts::new(
-        Box::new(Files(spec)),
-        destination,
-        folder,
-        Handle::current(),
-    )
-}
-
-async fn sync(room: &Extracts, refresh: bool) -> Result<(), String> {
-    let mut running = room
-        .sync("shop", Vec::new(), refresh)
-        .map_err(|error| error.to_string())?;
-    running.ended().await.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        format!(
-            "{error}: {}; {}",
-            cause.unwrap_or_default(),
-            error.advice().unwrap_or_default()
-        )
-    })
-}
-
-async fn run(postgres: &Postgres, sql: &str) {
-    let done = postgres.ask("shop", sql).await.unwrap();
-    done.unwrap_or_else(|failure| panic!("{sql}: {}", failure.message));
-}
-
-const TABLES: &str = "\
-    CREATE TABLE items (id bigint PRIMARY KEY, name text, price numeric(10,2), any_price numeric, ok boolean, \
-      data jsonb, raw bytea, day date, at timestamptz, big text, n int, tags text[]); \
-    ALTER TABLE items ALTER big SET STORAGE EXTERNAL; \
-    CREATE TABLE pairs (a int, b text, v int, PRIMARY KEY (a, b)); \
-    CREATE SCHEMA billing; \
-    CREATE TABLE billing.invoices (id uuid PRIMARY KEY, total double precision); \
-    CREATE TABLE parts (id int, at int, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
-    CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (50); \
-    CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (50) TO (100); \
-    CREATE TABLE keyless (v int);";
-
-/// What is compared: a table in the lake, and the same rows as PostgreSQL writes them.
-const COMPARED: [(&str, &str, &[&str]); 4] = [
-    (
-        "items",
-        "SELECT id, name, price, any_price, ok::text, data, encode(raw, 'hex'), day, \
-         to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), big, n, tags FROM items",
-        &[
-            "id",
-            "name",
-            "price",
-            "any_price",
-            "ok",
-            "data",
-            "raw",
-            "day",
-            "at",
-            "big",
-            "n",
-            "tags",
-        ],
-    ),
-    ("pairs", "SELECT a, b, v FROM pairs", &["a", "b", "v"]),
-    (
-        "billing_invoices",
-        "SELECT id, total::text FROM billing.invoices",
-        &["id", "total"],
-    ),
-    ("parts", "SELECT id, at, v FROM parts", &["id", "at", "v"]),
+/// Changes of tables that the log does not tell, each a transaction of its own.
+const ALTERED: [&str; 10] = [
+    "ALTER TABLE items ADD extra int DEFAULT 7",
+    "ALTER TABLE pairs ADD w text DEFAULT 'o''k'",
+    "ALTER TABLE items ADD noted text; UPDATE items SET noted = 'n' WHERE id % 3 = 0",
+    "ALTER TABLE pairs ADD r double precision DEFAULT random()",
+    "ALTER TABLE items RENAME noted TO remark",
+    "ALTER TABLE pairs ALTER v TYPE text USING 'v' || v",
+    "ALTER TABLE bag ADD c numeric(8, 2) DEFAULT 1.5",
+    "ALTER TABLE pairs DROP w",
+    "ALTER TABLE parts ADD z text DEFAULT 'z'",
+    "ALTER TABLE keyless ADD z int DEFAULT 3",
 ];
-
-async fn assert_same(postgres: &Postgres, memory: &Memory, when: &str) {
-    for (table, sql, columns) in COMPARED {
-        let wanted = postgres.ask("shop", sql).await.unwrap().unwrap();
-        let wanted: BTreeSet<Vec<String>> = wanted.rows.into_iter().collect();
-        let rows = memory.current(table);
-        let count = rows.len();
-        let found: BTreeSet<Vec<String>> = rows
-            .into_iter()
-            .map(|row| {
-                let text = |column: &&str| row[*column].clone().unwrap_or_else(|| "NULL".into());
-                columns.iter().map(text).collect()
-            })
-            .collect();
-        assert_eq!(found.len(), count, "{when}: {table} has rows twice");
-        let short = |rows: Vec<&Vec<String>>| -> Vec<Vec<String>> {
-            let value = |value: &String| value.chars().take(20).collect();
-            rows.into_iter()
-                .map(|row| row.iter().map(value).collect())
-                .collect()
-        };
-        let missing = short(wanted.difference(&found).take(2).collect());
-        let extra = short(found.difference(&wanted).take(2).collect());
-        assert!(
-            missing.is_empty() && extra.is_empty(),
-            "{when}: {table}: missing {missing:?}, extra {extra:?}"
-        );
-    }
-}
-
-/// Chance, the same each time.
-struct Chance(u64);
-
-impl Chance {
-    fn of(&mut self, most: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most
-    }
-}
-
-/// Returns a transaction of a few changes, some of which are taken back.
-fn transaction(chance: &mut Chance) -> String {
-    let mut sql = String::from("BEGIN;");
-    for _ in 0..=chance.of(8) {
-        let (id, other) = (chance.of(60), chance.of(60));
-        let n = chance.of(1000);
-        sql += &match chance.of(16) {
-            0..=2 => format!(
-                "INSERT INTO items VALUES ({id}, E'n{n}\\tx\\\\y', {n}.25, {n}.123456789012345, {}, '{{\"a\": {n}}}', '\\x00ff{:02x}', '2024-01-0{}', \
-                 '2024-01-01 00:00:{:02}+00', repeat(md5('{n}'), 300), {n}, ARRAY['a', NULL, '{n}']) ON CONFLICT (id) DO UPDATE SET name = excluded.name;",
-                n.is_multiple_of(2),
-                n % 256,
-                n % 9 + 1,
-                n % 60
-            ),
-            3 | 4 => format!("UPDATE items SET n = {n}, price = NULL WHERE id = {id};"),
-            5 => format!("UPDATE items SET big = repeat(md5('{n}'), 200) WHERE id = {id};"),
-            6 => format!(
-                "UPDATE items SET id = {other} WHERE id = {id} AND NOT EXISTS (SELECT 1 FROM items WHERE id = {other});"
-            ),
-            7 => format!("DELETE FROM items WHERE id = {id};"),
-            8 => format!(
-                "INSERT INTO pairs VALUES ({id}, 'b{}', {n}) ON CONFLICT (a, b) DO UPDATE SET v = {n};",
-                n % 3
-            ),
-            9 => format!(
-                "UPDATE pairs SET a = a + 100 WHERE a = {id} AND NOT EXISTS (SELECT 1 FROM pairs p WHERE p.a = pairs.a + 100 AND p.b = pairs.b);"
-            ),
-            10 => format!(
-                "INSERT INTO billing.invoices VALUES (md5('{n}')::uuid, {n}.5) ON CONFLICT DO NOTHING;"
-            ),
-            11 => format!(
-                "INSERT INTO parts VALUES ({id}, {}, 'v{n}') ON CONFLICT DO NOTHING;",
-                n % 100
-            ),
-            12 => format!(
-                "UPDATE parts SET at = 99 - at WHERE id = {id} AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.id = parts.id AND p.at = 99 - parts.at);"
-            ),
-            13 => {
-                format!("SAVEPOINT s; DELETE FROM items WHERE id < {id}; ROLLBACK TO SAVEPOINT s;")
-            }
-            14 if n < 40 => "TRUNCATE pairs;".to_owned(),
-            _ => format!("INSERT INTO keyless VALUES ({n});"),
-        };
-    }
-    sql += if chance.of(8) == 0 {
-        "ROLLBACK;"
-    } else {
-        "COMMIT;"
-    };
-    sql
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tables_are_the_same_after_any_work_and_any_fault() {
-    let postgres = Postgres::start_with(&["wal_level=logical"]).await.unwrap();
-    postgres.create_database("shop").await.unwrap();
+    let (seeds, rounds) = match std::env::var("WEIR_TORTURE_SEEDS") {
+        Ok(seeds) => (seeds.parse().unwrap(), 60),
+        Err(_) => (1, 20),
+    };
+    for seed in 0..seeds {
+        work_and_faults(seed, rounds).await;
+    }
+}
+
+async fn work_and_faults(seed: u64, rounds: u64) {
+    let mut postgres = server().await;
     run(&postgres, TABLES).await;
-    let mut chance = Chance(7);
+    let mut chance = Chance(7 + seed);
     for _ in 0..30 {
         run(&postgres, &transaction(&mut chance)).await;
     }
@@ -221,25 +49,31 @@ async fn the_tables_are_the_same_after_any_work_and_any_fault() {
     sync(&room, false).await.unwrap_err();
     sync(&room, false).await.unwrap();
     assert_same(&postgres, &memory, "after the copy").await;
-    let rounds = std::env::var("WEIR_TORTURE_CYCLES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(50);
+    let mut altered = ALTERED.iter();
     for round in 0..rounds {
-        for _ in 0..=chance.of(6) {
+        for at in 0..=chance.of(6) {
             run(&postgres, &transaction(&mut chance)).await;
+            if at == 1
+                && round % 2 == 0
+                && let Some(sql) = altered.next()
+            {
+                run(&postgres, sql).await;
+            }
         }
-        match round % 5 {
+        match round % 6 {
             0 => memory.fail(Fault::Before(1)),
             1 => memory.fail(Fault::After(1)),
             2 => {
                 // The server ends its side in the middle.
                 let running = room.sync("shop", Vec::new(), false).unwrap();
-                run(
-                    &postgres,
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_replication",
-                )
-                .await;
+                let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_replication";
+                run(&postgres, ended).await;
+                drop(running);
+            }
+            3 => {
+                // And the whole server, in the middle of a sync.
+                let running = room.sync("shop", Vec::new(), false).unwrap();
+                postgres.crash().await.unwrap();
                 drop(running);
             }
             _ => {}
@@ -248,11 +82,18 @@ async fn the_tables_are_the_same_after_any_work_and_any_fault() {
         let mut tries = 0;
         while let Err(error) = sync(&room, false).await {
             tries += 1;
-            assert!(tries < 1000, "round {round}: {error}");
+            assert!(tries < 1000, "seed {seed}, round {round}: {error}");
             // A statement of psql takes its time, in which whoever was cut off lets go.
             run(&postgres, "SELECT 1").await;
         }
-        assert_same(&postgres, &memory, &format!("round {round}")).await;
+        let when = format!("seed {seed}, round {round}");
+        assert_same(&postgres, &memory, &when).await;
+        if round % 10 == 9 {
+            // Fingerprints say the same.
+            let mut differ = verify(&room, false).await.unwrap();
+            differ.retain(|score| score.stream != "keyless");
+            assert_eq!(differ, [], "{when}");
+        }
     }
     sync(&room, true).await.unwrap();
     assert_same(&postgres, &memory, "after a refresh").await;
@@ -263,8 +104,7 @@ async fn the_tables_are_the_same_after_any_work_and_any_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_come_go_and_change_are_followed() {
-    let postgres = Postgres::start_with(&["wal_level=logical"]).await.unwrap();
-    postgres.create_database("shop").await.unwrap();
+    let postgres = server().await;
     run(
         &postgres,
         "CREATE TABLE t (id int PRIMARY KEY, a int, b text); INSERT INTO t VALUES (1, 1, 'x')",
@@ -295,15 +135,17 @@ async fn columns_that_come_go_and_change_are_followed() {
     .await;
     sync(&room, false).await.unwrap();
     assert_eq!(memory.values("t", "a"), ["1", "2", "three", "4"]);
-    assert_eq!(memory.values("t", "c"), ["NULL", "new", "NULL", "NULL"]);
-    assert_eq!(memory.values("t", "b"), ["x", "y", "z", "NULL"]);
-    assert_eq!(memory.values("t", "d"), ["NULL", "NULL", "NULL", "renamed"]);
+    // A table with another type or name of a column was copied again; its history has what was before.
+    assert_eq!(memory.values("t", "c"), ["NULL"; 4]);
+    assert_eq!(memory.values("t", "b"), ["NULL"; 4]);
+    assert_eq!(memory.values("t", "d"), ["NULL", "new", "NULL", "renamed"]);
+    let changes = memory.changes("t");
+    assert!(changes.iter().any(|row| row["b"].as_deref() == Some("x")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_is_told_with_the_way_out() {
-    let postgres = Postgres::start_with(&["wal_level=logical"]).await.unwrap();
-    postgres.create_database("shop").await.unwrap();
+    let postgres = server().await;
     run(
         &postgres,
         "CREATE TABLE t (id int PRIMARY KEY); CREATE ROLE weak LOGIN; CREATE TABLE u (v int)",
@@ -335,9 +177,10 @@ async fn what_stands_in_the_way_is_told_with_the_way_out() {
     );
     let weak = told(spec(url.replace("postgres@", "weak@"), true)).await;
     assert!(weak.contains("more rights"), "{weak}");
-    let mut keyless = spec(url.clone(), true);
-    keyless.streams.insert("u".into(), Default::default());
-    assert!(told(keyless).await.contains("no primary key"));
+    run(&postgres, "CREATE UNLOGGED TABLE w (id int PRIMARY KEY)").await;
+    let mut unlogged = spec(url.clone(), true);
+    unlogged.streams.insert("w".into(), Default::default());
+    assert!(told(unlogged).await.contains("it is not logged"));
 
     let room = room(&memory, spec(url.clone(), true));
     sync(&room, false).await.unwrap();
@@ -347,7 +190,7 @@ async fn what_stands_in_the_way_is_told_with_the_way_out() {
     let gone = sync(&room, false).await.unwrap_err();
     assert!(
         gone.contains("the replication slot `weir_shop` is gone")
-            && gone.contains("--full-refresh"),
+            && gone.contains("weir verify shop --repair"),
         "{gone}"
     );
     sync(&room, true).await.unwrap();
@@ -364,4 +207,125 @@ async fn what_stands_in_the_way_is_told_with_the_way_out() {
     plain.create_database("shop").await.unwrap();
     let refused = told(spec(plain.url("shop"), true)).await;
     assert!(refused.contains("`wal_level` is `replica`"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_from_before_a_column_have_what_the_source_gave_them() {
+    let postgres = server().await;
+    run(
+        &postgres,
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2), (3)",
+    )
+    .await;
+    let memory = Memory::new();
+    let room = room(&memory, spec(postgres.url("shop"), true));
+    sync(&room, false).await.unwrap();
+    let copied = memory.changes("t").len();
+    run(&postgres, "ALTER TABLE t ADD n int DEFAULT 5").await;
+    // Without a change of a row.
+    sync(&room, false).await.unwrap();
+    assert_eq!(memory.values("t", "n"), ["5", "5", "5"]);
+    run(
+        &postgres,
+        "INSERT INTO t VALUES (4, NULL), (5, 6); UPDATE t SET n = NULL WHERE id = 2",
+    )
+    .await;
+    run(
+        &postgres,
+        "ALTER TABLE t ADD s text DEFAULT 'x', ADD o text; INSERT INTO t VALUES (6, 7, 'y', 'z')",
+    )
+    .await;
+    sync(&room, false).await.unwrap();
+    assert_eq!(
+        memory.values("t", "n"),
+        ["5", "NULL", "5", "NULL", "6", "7"]
+    );
+    assert_eq!(memory.values("t", "s"), ["x", "x", "x", "x", "x", "y"]);
+    // None of it was copied again, until a column came with a value of its own in each row.
+    assert_eq!(memory.changes("t").len(), copied + 4);
+    run(
+        &postgres,
+        "ALTER TABLE t ADD u uuid DEFAULT gen_random_uuid()",
+    )
+    .await;
+    sync(&room, false).await.unwrap();
+    let values: std::collections::BTreeSet<String> = memory.values("t", "u").into_iter().collect();
+    assert_eq!(values.len(), 6, "{values:?}");
+    assert_eq!(
+        memory.values("t", "n"),
+        ["5", "NULL", "5", "NULL", "6", "7"]
+    );
+    assert_eq!(verify(&room, false).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_come_later_are_copied_while_the_others_go_on() {
+    let postgres = server().await;
+    run(
+        &postgres,
+        "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)",
+    )
+    .await;
+    let memory = Memory::new();
+    let room = room(&memory, spec(postgres.url("shop"), true));
+    sync(&room, false).await.unwrap();
+    run(&postgres, "CREATE TABLE b (id int PRIMARY KEY, v text); INSERT INTO b SELECT n, 'x' FROM generate_series(1, 50) n; \
+        INSERT INTO a VALUES (2); CREATE TABLE c (v int); INSERT INTO c VALUES (1), (1)").await;
+    sync(&room, false).await.unwrap();
+    assert_eq!(memory.values("b", "id").len(), 50);
+    assert_eq!(memory.values("c", "v"), ["1", "1"]);
+    assert_eq!(memory.values("a", "id"), ["1", "2"]);
+    run(&postgres, "DELETE FROM b WHERE id > 1; UPDATE b SET v = 'y'; INSERT INTO c VALUES (2); INSERT INTO a VALUES (3)").await;
+    sync(&room, false).await.unwrap();
+    assert_eq!(memory.values("b", "v"), ["y"]);
+    assert_eq!(memory.values("c", "v"), ["1", "1", "2"]);
+    // Another table of the same name has other rows.
+    run(&postgres, "DROP TABLE b; CREATE TABLE b (id int PRIMARY KEY, v text); INSERT INTO b VALUES (9, 'new')").await;
+    sync(&room, false).await.unwrap();
+    assert_eq!(memory.values("b", "id"), ["9"]);
+    // With all of its values told, a row that goes is known.
+    run(
+        &postgres,
+        "ALTER TABLE c REPLICA IDENTITY FULL; DELETE FROM c WHERE v = 2; INSERT INTO c VALUES (1)",
+    )
+    .await;
+    sync(&room, false).await.unwrap();
+    run(
+        &postgres,
+        "DELETE FROM c WHERE ctid = (SELECT min(ctid) FROM c)",
+    )
+    .await;
+    sync(&room, false).await.unwrap();
+    assert_eq!(memory.values("c", "v"), ["1", "1"]);
+    assert_eq!(verify(&room, false).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_cut_off_goes_on_after_its_last_piece() {
+    let postgres = server().await;
+    run(
+        &postgres,
+        "CREATE TABLE big (id int PRIMARY KEY, v text); \
+        INSERT INTO big SELECT n, repeat('x', 300) FROM generate_series(1, 250000) n",
+    )
+    .await;
+    let memory = Memory::new();
+    let room = room(&memory, spec(postgres.url("shop"), true));
+    memory.fail(Fault::Before(3));
+    sync(&room, false).await.unwrap_err();
+    let kept = memory.changes("big").len();
+    assert!((100_000..250_000).contains(&kept), "{kept}");
+    // What happens before the rest is read: to rows on both sides of where the copy is.
+    run(
+        &postgres,
+        "UPDATE big SET v = 'u' WHERE id IN (5, 240000); DELETE FROM big WHERE id IN (6, 240001); \
+        UPDATE big SET id = 300000 WHERE id = 7; UPDATE big SET id = 0 WHERE id = 240002",
+    )
+    .await;
+    sync(&room, false).await.unwrap();
+    let found = memory.values("big", "id").len();
+    assert_eq!(found, 249_998);
+    // Pieces that were there are not read again.
+    let changes = memory.changes("big").len();
+    assert!(changes < 250_000 + 100_000, "{changes}");
 }

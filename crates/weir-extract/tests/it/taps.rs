@@ -199,6 +199,54 @@ async fn a_tap_that_dies_is_taken_up_where_its_last_state_was() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// Returns the files below a folder in which a text is.
+fn files_with(folder: &Path, text: &str) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(text) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_a_tap_changes_are_its_own_next_time_and_in_no_file() {
+    let (dir, memory) = (tempfile::tempdir().unwrap(), Memory::new());
+    let tap = scripted(
+        dir.path(),
+        "token = config['refresh_token']\n\
+         out(type='RECORD', stream='orders', record={'id': len(token), 'email': 'x'})\n\
+         if len(token) == 16: print('refused ' + token, file=sys.stderr); sys.exit(1)\n\
+         config['refresh_token'] = token + 'r0t'\n\
+         json.dump(config, open(sys.argv[sys.argv.index('--config') + 1], 'w'))",
+    );
+    let config = json!({"refresh_token": "s3cret-"});
+    let mut spec = source(dir.path(), &tap, &[], config);
+    let rules = StreamRules {
+        replication: Some(Replication::LogBased),
+        ..StreamRules::default()
+    };
+    spec.streams.insert("orders".into(), rules);
+    let room = room(&dir, &memory, spec);
+    for _ in 0..3 {
+        sync(&room).await.unwrap();
+    }
+    assert_eq!(memory.values("orders", "id"), ["10", "13", "7"]);
+    // What the tap says of it is not told on.
+    let error = sync(&room).await.unwrap_err();
+    assert!(error.contains("refused ***"), "{error}");
+    for part in ["r0t", "s3cret"] {
+        assert!(files_with(&dir.path().join("own"), part).is_empty());
+    }
+    let key = std::fs::metadata(dir.path().join("own/.key")).unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_a_full_table_replace_those_before_once_all_have_come() {
     let (dir, memory) = (tempfile::tempdir().unwrap(), Memory::new());

@@ -23,6 +23,17 @@ pub(crate) fn at(text: &str) -> DateTime<Utc> {
 pub(crate) struct HandClock {
     now: Mutex<DateTime<Utc>>,
     turned: Notify,
+    /// Until when those sleep that do, by the number of their sleep.
+    sleeps: Mutex<(u64, HashMap<u64, DateTime<Utc>>)>,
+}
+
+/// Somebody's sleep; dropped, they are awake.
+struct Sleep<'a>(&'a HandClock, u64);
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.0.sleeps.lock().1.remove(&self.1);
+    }
 }
 
 impl HandClock {
@@ -30,7 +41,14 @@ impl HandClock {
         Arc::new(Self {
             now: Mutex::new(now),
             turned: Notify::new(),
+            sleeps: Mutex::default(),
         })
+    }
+
+    /// How many wait for a time that has not come.
+    pub(crate) fn asleep(&self) -> usize {
+        let now = self.now();
+        self.sleeps.lock().1.values().filter(|&&at| at > now).count()
     }
 
     pub(crate) fn turn(&self, by: TimeDelta) {
@@ -51,6 +69,14 @@ impl Clock for HandClock {
     }
 
     async fn sleep_until(&self, at: DateTime<Utc>) {
+        let number = {
+            let mut sleeps = self.sleeps.lock();
+            sleeps.0 += 1;
+            let number = sleeps.0;
+            sleeps.1.insert(number, at);
+            number
+        };
+        let _sleep = Sleep(self, number);
         loop {
             let turned = self.turned.notified();
             if self.now() >= at {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use chrono::{DateTime, Utc};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake::kernel::transaction::CommitBuilder;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, MetadataExt, Remove, StructType, Transaction};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -196,7 +196,15 @@ impl TableLog {
         )));
         if self.state.is_none() {
             let schema = change.schema.clone().unwrap_or_else(|| self.schema.clone());
-            self.create(&schema).await?;
+            // The rows come with the next commit; this one has the same writer.
+            let receipt = Receipt {
+                inputs: Vec::new(),
+                rows_added: 0,
+                rows_removed: 0,
+                details: Default::default(),
+                ..change.receipt.clone()
+            };
+            self.create(&schema, receipt).await?;
         }
         let state = self
             .state
@@ -277,13 +285,16 @@ impl TableLog {
         Ok(version)
     }
 
-    async fn create(&mut self, schema: &Schema) -> Result<(), DeltaTableError> {
+    async fn create(&mut self, schema: &Schema, receipt: Receipt) -> Result<(), DeltaTableError> {
         let kernel: StructType = schema.try_into_kernel()?;
         let table = DeltaTable::new(self.log_store.clone())
             .create()
             .with_table_name(self.name.to_string())
             .with_columns(kernel.fields().cloned())
             .with_configuration_property(deltalake::TableProperty::CheckpointInterval, Some("50"))
+            .with_commit_properties(
+                CommitProperties::default().with_metadata(receipt.into_metadata()),
+            )
             .await;
         let state = match table {
             Ok(table) => table.snapshot()?.clone(),

@@ -26,6 +26,9 @@ pub struct Receipt {
     pub details: Map<String, Value>,
 }
 
+/// What Weir's own writers tell as the code that made their rows.
+pub(crate) const CODE: &str = concat!("weir ", env!("CARGO_PKG_VERSION"));
+
 /// One input of a commit: a table at a version, or a range of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {

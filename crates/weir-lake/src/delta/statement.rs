@@ -27,6 +27,8 @@ const LOAD_STATE: &str = "weir.load";
 
 /// Set while a table is dropped: its log stays, so that a new table of the name continues it.
 const DROPPED: &str = "weir.dropped";
+/// The setting of a table that was made again after it was dropped: its first version since.
+const RECREATED: &str = "weir.recreated";
 
 /// The table this one was, and the version it had, as `schema.table@version`.
 const RENAMED_FROM: &str = "weir.renamedFrom";
@@ -146,6 +148,13 @@ impl TableLog {
         self.setting(DROPPED).is_some()
     }
 
+    /// Returns the first version since the table was dropped last; those before are of another table.
+    pub(crate) fn recreated_at(&self) -> u64 {
+        self.setting(RECREATED)
+            .and_then(|version| version.parse().ok())
+            .unwrap_or(0)
+    }
+
     /// Returns what people are told the table is.
     pub(crate) fn comment(&self) -> Option<&str> {
         let comment = self.state.as_ref()?.metadata().description();
@@ -224,8 +233,10 @@ impl TableLog {
         match commit.operation {
             Operation::Drop => metadata = metadata.add_config_key(DROPPED.into(), "true".into())?,
             _ if dropped => {
+                let version = state.version() + 1;
                 metadata = metadata
                     .remove_config_key(DROPPED)?
+                    .add_config_key(RECREATED.into(), version.to_string())?
                     .with_description(String::new())?;
             }
             _ => {}

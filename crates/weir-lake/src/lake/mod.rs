@@ -189,6 +189,14 @@ impl Lake {
         self.inner.logs.get(table).lock().await.history(limit).await
     }
 
+    /// Returns the first version of a table since it was dropped last, 0 if it never was. Those before are of
+    /// another table, which not everybody may read who may read this one.
+    pub async fn recreated_at(&self, table: &TableName) -> u64 {
+        let log = self.inner.logs.get(table);
+        let log = log.lock().await;
+        log.recreated_at()
+    }
+
     /// Returns a table as it was. Rows still in memory are not in any version.
     pub async fn table_at(&self, table: &TableName, at: At) -> Result<Arc<TableView>, LakeError> {
         let missing = |why: String| {

@@ -188,7 +188,7 @@ fn report_damage(damages: &[Damage]) {
         let (segment, kept_in) = (damage.segment.display(), damage.kept_in.display());
         let (offset, bytes, reason) = (damage.offset, damage.bytes, damage.reason);
         if damage.tail {
-            warn!(%segment, offset, bytes, %reason, %kept_in, "a write was cut off by a crash; it was never acknowledged");
+            warn!(%segment, offset, bytes, %reason, %kept_in, "the end of the log cannot be read and was set aside; after a crash that is a write that was cut off and not acknowledged, otherwise damage");
         } else {
             error!(%segment, offset, bytes, %reason, %kept_in, "the log is damaged; records in this range are lost, those after it are kept");
         }

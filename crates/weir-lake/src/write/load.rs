@@ -13,14 +13,14 @@ use weir_core::TableName;
 
 use super::columns::stored_columns;
 use super::publish::{Publishing, TableChange};
-use super::sink::RowSink;
+use super::sink::{RowSink, StoredRows};
 use crate::delta::{Operation, Receipt, StatementCommit, TableLog, Writer, read_batches};
 use crate::error::{LakeError, LakeErrorKind};
 use crate::lake::Lake;
 use crate::view::DataFile;
 
 /// What a connector adds to one table.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct LoadedTable {
     pub name: TableName,
     /// The columns from now on: those there are, perhaps with wider types, then new ones. A field's
@@ -28,6 +28,8 @@ pub struct LoadedTable {
     pub schema: SchemaRef,
     /// Rows with these columns.
     pub rows: Vec<RecordBatch>,
+    /// Rows in files, from [`Lake::row_sink`] with these columns, that take the place of all there are.
+    pub replacement: Option<StoredRows>,
     /// What the connector remembers from these rows on.
     pub state: String,
     /// An application and how far it has come: the `txn` of the commit.
@@ -135,7 +137,10 @@ impl Lake {
         let schema = stored_columns(&table.schema)?;
         let mut sink = RowSink::new(root.store.clone(), folder, schema.clone());
         let mut rewritten = Vec::new();
-        if exists && narrower(&log.schema, &schema) {
+        let replaces = table.replacement.is_some();
+        if exists && replaces {
+            rewritten = log.files.as_ref().clone();
+        } else if exists && narrower(&log.schema, &schema) {
             // Delta keeps one type per column: all files are written again with the wider one.
             info!(table = %name, files = log.files.len(), "rewriting for a wider column type");
             rewritten = log.files.as_ref().clone();
@@ -146,11 +151,16 @@ impl Lake {
         for batch in &table.rows {
             sink.write(batch).await?;
         }
-        let added = table.rows.iter().map(|b| b.num_rows() as u64).sum();
-        let stored = sink.finish().await?;
-        let operation = match exists {
-            true => Operation::Append,
-            false => Operation::Create,
+        let mut added: u64 = table.rows.iter().map(|b| b.num_rows() as u64).sum();
+        let mut stored = sink.finish().await?;
+        if let Some(replacement) = table.replacement {
+            added += replacement.rows;
+            stored.files.extend(replacement.files);
+        }
+        let operation = match (exists, replaces) {
+            (true, true) => Operation::Overwrite,
+            (true, false) => Operation::Append,
+            (false, _) => Operation::Create,
         };
         let columns = match exists && log.schema == schema {
             true => None,

@@ -3,6 +3,7 @@
 mod apply;
 mod crash;
 mod damage;
+mod loads;
 mod panicking;
 mod reading;
 mod rebuild;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use super::{JsonMap, NodeConfig, ResourceKind, UniqueId};
+use super::{ConfigKind, JsonMap, NodeConfig, ResourceKind, UniqueId};
 
 /// One model, seed, snapshot, test, analysis or operation.
 ///
@@ -65,6 +65,50 @@ pub struct Node {
 }
 
 impl Node {
+    /// Makes a node that stands in no file, and that nothing is told of but its code.
+    pub fn bare(package: &Arc<str>, name: &str, code: &str) -> Self {
+        let path = format!("{name}.sql");
+        Self {
+            id: UniqueId::new(ResourceKind::SqlOperation, package, name),
+            kind: ResourceKind::SqlOperation,
+            name: name.to_owned(),
+            package: Arc::clone(package),
+            original_path: path.clone(),
+            path,
+            fqn: vec![package.to_string(), name.to_owned()],
+            database: None,
+            schema: String::new(),
+            alias: name.to_owned(),
+            relation_name: None,
+            checksum: Checksum::none(),
+            language: "sql",
+            raw_code: code.into(),
+            description: String::new(),
+            columns: IndexMap::new(),
+            tags: Vec::new(),
+            meta: JsonMap::new(),
+            group: None,
+            docs: Docs::default(),
+            patch_path: None,
+            config: NodeConfig::new(ConfigKind::Other),
+            unrendered_config: JsonMap::new(),
+            config_call: JsonMap::new(),
+            refs: Vec::new(),
+            sources: Vec::new(),
+            metrics: Vec::new(),
+            functions: Vec::new(),
+            depends_on: DependsOn::default(),
+            created_at: 0.0,
+            compiled: false,
+            compiled_code: None,
+            compiled_path: None,
+            build_path: None,
+            extra_ctes: Vec::new(),
+            contract: Contract::default(),
+            detail: NodeDetail::SqlOperation,
+        }
+    }
+
     /// Says whether the node becomes a common table expression of its readers, never a relation.
     pub fn is_ephemeral(&self) -> bool {
         self.config.materialized() == "ephemeral"

@@ -248,7 +248,7 @@ fn threshold(criteria: &Json, key: &str) -> Option<Duration> {
 
 /// A node in the place of a source, for templates that ask for `this` and `model`.
 fn stand_in(source: &Source) -> Node {
-    let mut node = super::operation::bare_node(&source.package, &source.name, "");
+    let mut node = Node::bare(&source.package, &source.name, "");
     node.id = source.id.clone();
     node.database.clone_from(&source.database);
     node.schema.clone_from(&source.schema);

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use serde_json::Value as Json;
 use weir_jinja::{Args, Interpreter, Value};
 
@@ -9,10 +8,7 @@ use crate::compile::{Compiler, Purpose, StageParts, failure};
 use crate::context::{carried, warehouse_error};
 use crate::convert::{to_json, to_value};
 use crate::error::{ModelError, ModelErrorKind};
-use crate::node::{
-    Checksum, ConfigKind, Contract, DependsOn, Docs, JsonMap, Node, NodeConfig, NodeDetail,
-    ResourceKind, UniqueId,
-};
+use crate::node::{JsonMap, Node, ResourceKind, UniqueId};
 use crate::warehouse::{Fetch, Table};
 
 /// Rows that somebody wants to see.
@@ -23,53 +19,10 @@ pub struct Shown {
     pub table: Table,
 }
 
-/// Makes a node that stands in no file.
-pub(super) fn bare_node(package: &Arc<str>, name: &str, code: &str) -> Node {
-    Node {
-        id: UniqueId::new(ResourceKind::SqlOperation, package, name),
-        kind: ResourceKind::SqlOperation,
-        name: name.to_owned(),
-        package: Arc::clone(package),
-        path: format!("{name}.sql"),
-        original_path: format!("{name}.sql"),
-        fqn: vec![package.to_string(), name.to_owned()],
-        database: None,
-        schema: String::new(),
-        alias: name.to_owned(),
-        relation_name: None,
-        checksum: Checksum::none(),
-        language: "sql",
-        raw_code: code.into(),
-        description: String::new(),
-        columns: IndexMap::new(),
-        tags: Vec::new(),
-        meta: JsonMap::new(),
-        group: None,
-        docs: Docs::default(),
-        patch_path: None,
-        config: NodeConfig::new(ConfigKind::Other),
-        unrendered_config: JsonMap::new(),
-        config_call: JsonMap::new(),
-        refs: Vec::new(),
-        sources: Vec::new(),
-        metrics: Vec::new(),
-        functions: Vec::new(),
-        depends_on: DependsOn::default(),
-        created_at: 0.0,
-        compiled: false,
-        compiled_code: None,
-        compiled_path: None,
-        build_path: None,
-        extra_ctes: Vec::new(),
-        contract: Contract::default(),
-        detail: NodeDetail::SqlOperation,
-    }
-}
-
 impl Runner {
     fn inline_node(&self, sql: &str) -> Arc<Node> {
         let project = &self.shared().project;
-        let mut node = bare_node(&project.name, "inline_query", sql);
+        let mut node = Node::bare(&project.name, "inline_query", sql);
         node.database.clone_from(&project.target.database);
         node.schema.clone_from(&project.target.schema);
         Arc::new(node)
@@ -182,7 +135,7 @@ impl Runner {
                 None => error.hint("macros of packages are called as package.macro"),
             }
         })?;
-        let mut node = bare_node(&root, macro_name, "");
+        let mut node = Node::bare(&root, macro_name, "");
         node.id = UniqueId::from_text(format!("macro.{}.{macro_name}", package.unwrap_or(&root)));
         node.kind = ResourceKind::Operation;
         let node = Arc::new(node);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use weir_core::TableName;
+use weir_core::{TableName, quoted};
 use weir_lake::TableView;
 
 /// `<source>.users`: one row per user, the newest value of every trait.
@@ -37,11 +37,6 @@ fn table<'a>(tables: &'a Tables, schema: &str, name: &str) -> Option<&'a TableVi
 
 fn has(table: &TableView, column: &str) -> bool {
     table.schema.column_with_name(column).is_some()
-}
-
-/// Returns `name` as a quoted identifier.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Returns `text` as a quoted literal.

@@ -8,27 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use weir_core::TableName;
+use datafusion::arrow::datatypes::{DataType, Field};
+use weir_core::changelog::{
+    ACTIVE, CHANGE_COLUMNS, COUNTED, DEFAULT, DEFAULT_BEFORE, KEY, PARTIAL,
+};
+use weir_core::{TableName, quoted};
 use weir_lake::TableView;
 
-use super::builtin::quoted;
-
-/// The columns of a changelog that tell about a change.
-const CHANGE_COLUMNS: [&str; 8] = [
-    "weir_op",
-    "weir_position",
-    "weir_ordinal",
-    "weir_loaded_at",
-    "weir_run",
-    "weir_version",
-    "weir_unfit",
-    "weir_unchanged",
-];
-/// Metadata of columns, as connectors write it: a part of the key; the version that counts; whether some
-/// changes leave values out.
-const KEY: &str = "weir.key";
-const ACTIVE: &str = "weir.active";
-const PARTIAL: &str = "weir.partial";
+use super::folded;
 
 type Tables = BTreeMap<TableName, Arc<TableView>>;
 
@@ -82,28 +69,109 @@ pub(super) fn query(tables: &Tables, schema: &str, name: &str) -> Option<String>
         .map(|name| quoted(name))
         .collect::<Vec<_>>()
         .join(", ");
+    let told: Vec<String> = columns
+        .iter()
+        .filter_map(|name| table.schema.field_with_name(name).ok())
+        .map(told)
+        .collect();
+    let told = told.join(", ");
     if columns.is_empty() || keys.is_empty() {
-        let list = if columns.is_empty() {
+        let told = if columns.is_empty() {
             "weir_position"
         } else {
-            &list
+            &told
         };
-        let mut sql = format!("SELECT {list} FROM {from} WHERE weir_op <> 'delete'");
+        if !columns.is_empty() && said("weir_op", COUNTED).is_some() {
+            let counted = counts.map_or(String::new(), |counts| format!(" WHERE {counts}"));
+            return Some(one_for_one(&list, told, &from, &counted));
+        }
+        let mut sql = format!("SELECT {told} FROM {from} WHERE weir_op <> 'delete'");
         if let Some(counts) = counts {
             let _ = write!(sql, " AND {counts}");
         }
         return Some(sql);
     }
     let counted = counts.map_or(String::new(), |counts| format!(" WHERE {counts}"));
-    if said("weir_unchanged", PARTIAL).is_some() {
+    let is_partial = said("weir_unchanged", PARTIAL).is_some();
+    if let Some(base) = folded::base(tables, table, active) {
+        let own = |field: &&Field| !CHANGE_COLUMNS.contains(&field.name().as_str());
+        let own: Vec<&Field> = fields.iter().map(AsRef::as_ref).filter(own).collect();
+        let since = base.since(&counted);
+        if is_partial {
+            return Some(base.with_whole(&own, &keys, (&from, &since)));
+        }
+        let changed = newest(&list, &told, &keys, &from, &since);
+        return Some(base.with_newest(&own, &keys, (&from, &since), &changed));
+    }
+    if is_partial {
         let keys = keys.join(", ");
         return Some(whole(fields, &columns, &keys, &from, &counted));
     }
-    Some(newest(&list, &keys, &from, &counted))
+    Some(newest(&list, &told, &keys, &from, &counted))
+}
+
+/// Returns the condition that a change tells a column: names stand between separators, so that none is
+/// found inside another.
+pub(super) fn unchanged(name: &str) -> String {
+    let named = format!("\u{1f}{name}\u{1f}").replace('\'', "''");
+    format!("weir_unchanged IS NULL OR strpos(weir_unchanged, '{named}') = 0")
+}
+
+/// What a change tells of a column, under the column's name: rows from before it came have what the source
+/// filled it with.
+fn told(field: &Field) -> String {
+    let name = quoted(field.name());
+    match filled(field) {
+        Some(value) => format!("{value} AS {name}"),
+        None => name,
+    }
+}
+
+/// Returns what a change tells of a column that came later than some changes; none for other columns.
+pub(super) fn filled(field: &Field) -> Option<String> {
+    let name = quoted(field.name());
+    let (value, before) = filler(field)?;
+    Some(format!(
+        "CASE WHEN weir_position < {before} AND {name} IS NULL THEN {value} ELSE {name} END"
+    ))
+}
+
+/// Returns what the source filled a column with, and the position before which rows have it.
+pub(super) fn filler(field: &Field) -> Option<(String, i64)> {
+    let value = field.metadata().get(DEFAULT)?.replace('\'', "''");
+    let before: i64 = field.metadata().get(DEFAULT_BEFORE)?.parse().ok()?;
+    let filler = format!("CAST('{value}' AS {})", sql_type(field.data_type()));
+    Some((filler, before))
+}
+
+/// Returns the type that SQL calls a column's.
+pub(super) fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::Float64 => "double precision".to_owned(),
+        DataType::Decimal128(digits, scale) => format!("decimal({digits}, {scale})"),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "timestamptz".to_owned(),
+        DataType::Timestamp(_, None) => "timestamp".to_owned(),
+        DataType::Binary => "bytea".to_owned(),
+        _ => "text".to_owned(),
+    }
+}
+
+/// Rows without a key: each that was deleted takes one away of those that are equal to it.
+fn one_for_one(list: &str, told: &str, from: &str, counted: &str) -> String {
+    format!(
+        "SELECT {list} FROM (SELECT {list}, weir_op, \
+         row_number() OVER (PARTITION BY {list}, weir_op) AS weir_nth, \
+         sum(CASE WHEN weir_op = 'delete' THEN -1 ELSE 1 END) OVER (PARTITION BY {list}) AS weir_left \
+         FROM (SELECT {told}, weir_op FROM {from}{counted}) AS told) AS changes \
+         WHERE weir_op <> 'delete' AND weir_nth <= weir_left"
+    )
 }
 
 /// The newest change of each key, found by hashing: nothing is sorted.
-fn newest(list: &str, keys: &[String], from: &str, counted: &str) -> String {
+fn newest(list: &str, told: &str, keys: &[String], from: &str, counted: &str) -> String {
     // One number for both: positions have 19 digits, and no transaction changes 10^12 rows.
     const PLACE: &str = "CAST(weir_position AS decimal(38, 0)) * 1000000000000 + weir_ordinal";
     let same = keys.iter().enumerate();
@@ -115,7 +183,7 @@ fn newest(list: &str, keys: &[String], from: &str, counted: &str) -> String {
         .map(|(at, key)| format!("{key} AS weir_key_{at}"))
         .collect();
     format!(
-        "SELECT {list} FROM (SELECT {list}, weir_op, {PLACE} AS weir_place FROM {from}{counted}) AS changes \
+        "SELECT {list} FROM (SELECT {told}, weir_op, {PLACE} AS weir_place FROM {from}{counted}) AS changes \
          JOIN (SELECT {}, max({PLACE}) AS weir_last FROM {from}{counted} GROUP BY {}) AS newest \
          ON {} AND changes.weir_place = newest.weir_last WHERE changes.weir_op <> 'delete'",
         named.join(", "),
@@ -142,12 +210,12 @@ fn whole(
         if is_key(name) {
             return column;
         }
-        // Names stand between separators, so that none is found inside another.
-        let named = format!("\u{1f}{name}\u{1f}").replace('\'', "''");
-        format!(
-            "last_value({column} {ORDER}) FILTER (WHERE weir_unchanged IS NULL \
-             OR strpos(weir_unchanged, '{named}') = 0) AS {column}"
-        )
+        let field = fields.iter().find(|field| field.name() == *name);
+        let told = field
+            .and_then(|field| filled(field))
+            .unwrap_or_else(|| column.clone());
+        let condition = unchanged(name);
+        format!("last_value({told} {ORDER}) FILTER (WHERE {condition}) AS {column}")
     });
     let values = values.collect::<Vec<_>>().join(", ");
     let list = columns

@@ -5,11 +5,12 @@
 
 mod builtin;
 mod current;
+mod folded;
 mod names;
 mod pinned;
 mod provider;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -17,29 +18,20 @@ use std::sync::{Arc, OnceLock, Weak};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::ViewTable;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::TableType;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
-use parking_lot::Mutex;
-use weir_access::{Access, Action, Object, Rights};
-use weir_catalog::{Catalog, View};
+use weir_access::{Access, Object};
 use weir_core::TableName;
-use weir_lake::{Lake, LakeTable, LakeView, TableView, TargetTable};
+use weir_lake::{LakeTable, TableView, TargetTable};
 
 use crate::caller::Caller;
-use crate::check::Planned;
-use crate::engine::Parts;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
-use crate::options::EngineOptions;
-use crate::registry::{Queries, QuerySummary};
-use crate::secured::{Guard, SecuredTable, Subject};
+use crate::secured::{SecuredTable, Subject};
 use crate::session::{CATALOG, DEFAULT_SCHEMA, PATH};
-use crate::settings::Settings;
 use crate::stream::PinnedVersion;
 use crate::system;
-use crate::transaction::Transaction;
 
 pub use pinned::Instant;
 pub(crate) use pinned::{Asker, Pinned, Target};

@@ -1,6 +1,18 @@
 //! Which names there are, and which of them the asker may know of and read.
 
-use super::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use weir_access::{Action, Object, Rights};
+use weir_catalog::View;
+use weir_core::TableName;
+use weir_lake::TableView;
+
+use super::{Kind, Scope, builtin, current, own_schema};
+use crate::registry::QuerySummary;
+use crate::secured::Subject;
+use crate::session::{DEFAULT_SCHEMA, PATH};
+use crate::system;
 
 impl Scope {
     /// Returns the schemas in which a name without one is looked up, in this order.

@@ -1,6 +1,27 @@
 //! What a query holds on to: one instant of all tables and views, and who asks.
 
-use super::*;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::SessionState;
+use parking_lot::Mutex;
+use weir_access::Access;
+use weir_catalog::{Catalog, View};
+use weir_lake::{Lake, LakeView, TableView};
+
+use crate::caller::Caller;
+use crate::check::Planned;
+use crate::engine::Parts;
+use crate::error::QueryError;
+use crate::options::EngineOptions;
+use crate::registry::Queries;
+use crate::secured::Guard;
+use crate::settings::Settings;
+use crate::stream::PinnedVersion;
+use crate::transaction::Transaction;
 
 /// All tables and views as they are together. A publication changes both at once.
 #[derive(Clone)]

@@ -22,19 +22,24 @@ pub(super) const DIVIDE_NUMERIC: &str = "weir_divide_numeric";
 pub(super) const ROUND_EVEN: &str = "weir_round_even";
 
 pub(super) fn functions() -> Vec<Native> {
-    let as_given = |types: &[DataType]| Ok(types.to_vec());
+    let as_given = |types: &[DataType]| match types.iter().all(DataType::is_numeric) {
+        true => Ok(types.to_vec()),
+        false => exec_err!("numbers are needed"),
+    };
     let first = |types: &[DataType]| Ok(types[0].clone());
     vec![
-        Native::new(ADD, as_given, first, |call| checked(call, numeric::add)),
+        Native::new(ADD, as_given, first, |call| checked(call, numeric::add)).takes(2..=2),
         Native::new(SUBTRACT, as_given, first, |call| {
             checked(call, numeric::sub)
-        }),
+        })
+        .takes(2..=2),
         Native::new(MULTIPLY, as_given, first, |call| {
             checked(call, numeric::mul)
-        }),
-        Native::new(DIVIDE, as_given, first, divide),
+        })
+        .takes(2..=2),
+        Native::new(DIVIDE, as_given, first, divide).takes(2..=2),
         Native::new(DIVIDE_NUMERIC, two_numerics, quotient_type, divide_numeric),
-        Native::new(ROUND_EVEN, as_given, first, round_even),
+        Native::new(ROUND_EVEN, as_given, first, round_even).takes(1..=1),
         Native::new("mod", same_numbers, first, |call| {
             checked(call, numeric::rem)
         }),

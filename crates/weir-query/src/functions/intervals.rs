@@ -6,10 +6,8 @@ use chrono::{Datelike, NaiveDateTime};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray, TimestampMicrosecondArray,
 };
-use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 use datafusion::common::{Result, exec_err};
 
@@ -17,6 +15,7 @@ use super::native::{Call, Native};
 use super::text::moment;
 use super::time::value_error;
 use super::types::{interval, local};
+use crate::interval::as_intervals;
 
 pub(super) const MULTIPLY_INTERVAL: &str = "weir_multiply_interval";
 pub(super) const DIVIDE_INTERVAL: &str = "weir_divide_interval";
@@ -26,7 +25,6 @@ pub(super) const LENGTH: &str = "weir_interval_length";
 /// The difference of two moments as an interval.
 pub(super) const OF_DURATION: &str = "weir_interval_of_duration";
 
-const DAY_NANOS: f64 = 86_400e9;
 const NANOS_PER_DAY: i128 = 86_400_000_000_000;
 
 pub(super) fn functions() -> Vec<Native> {
@@ -34,12 +32,12 @@ pub(super) fn functions() -> Vec<Native> {
     let with_number = |_: &[DataType]| Ok(vec![interval(), DataType::Float64]);
     vec![
         Native::new(MULTIPLY_INTERVAL, with_number, of_interval, |call| {
-            scaled(call, Ok)
+            scaled(call, |factor| Ok(Box::new(move |part| part * factor)))
         }),
         Native::new(DIVIDE_INTERVAL, with_number, of_interval, |call| {
             scaled(call, |divisor| match divisor {
                 0.0 => Err(value_error("22012", "division by zero")),
-                divisor => Ok(1.0 / divisor),
+                divisor => Ok(Box::new(move |part| part / divisor)),
             })
         }),
         Native::new(
@@ -65,19 +63,22 @@ pub(super) fn functions() -> Vec<Native> {
         }),
         Native::new("make_timestamp", six_parts, |_| Ok(local()), make_moment),
         Native::new("age", two_moments, of_interval, age),
-        Native::new("make_interval", seven_parts, of_interval, make),
+        Native::new("make_interval", seven_parts, of_interval, make).takes(0..=7),
     ]
 }
 
+/// Multiplies or divides one number.
+type Scale = Box<dyn Fn(f64) -> f64>;
+
 /// Multiplies as Postgres does: parts of months become days, parts of days become time.
-fn scaled(call: &Call, factor: fn(f64) -> Result<f64>) -> Result<ArrayRef> {
+fn scaled(call: &Call, by: fn(f64) -> Result<Scale>) -> Result<ArrayRef> {
     let spans = call.args[0].as_primitive::<IntervalMonthDayNanoType>();
     let numbers = call.args[1].as_primitive::<Float64Type>();
     let scaled = (0..call.rows).map(|row| {
         if spans.is_null(row) || numbers.is_null(row) {
             return Ok(None);
         }
-        times(spans.value(row), factor(numbers.value(row))?).map(Some)
+        times(spans.value(row), by(numbers.value(row))?).map(Some)
     });
     let array: IntervalMonthDayNanoArray = scaled.collect::<Result<_>>()?;
     Ok(Arc::new(array))
@@ -97,37 +98,26 @@ fn length(call: &Call) -> Result<ArrayRef> {
 
 /// Whole days, and what is left of one.
 fn of_duration(call: &Call) -> Result<ArrayRef> {
-    let nanos_each = match call.args[0].data_type() {
-        DataType::Duration(TimeUnit::Second) => 1_000_000_000,
-        DataType::Duration(TimeUnit::Millisecond) => 1_000_000,
-        DataType::Duration(TimeUnit::Microsecond) => 1_000,
-        DataType::Duration(TimeUnit::Nanosecond) => 1,
-        kind => return exec_err!("{kind} is not a difference of moments"),
-    };
-    let counts = cast(&call.args[0], &DataType::Int64)?;
-    let spans = counts.as_primitive::<Int64Type>().iter().map(|count| {
-        let Some(count) = count else {
-            return Ok(None);
-        };
-        let nanos = i128::from(count) * nanos_each;
-        let days = i32::try_from(nanos / NANOS_PER_DAY)
-            .map_err(|_| value_error("22008", "interval out of range"))?;
-        let rest = (nanos % NANOS_PER_DAY) as i64;
-        Ok(Some(IntervalMonthDayNano::new(0, days, rest)))
-    });
-    let spans: IntervalMonthDayNanoArray = spans.collect::<Result<_>>()?;
+    let spans =
+        as_intervals(&call.args[0]).map_err(|_| value_error("22008", "interval out of range"))?;
     Ok(Arc::new(spans))
 }
 
-fn times(span: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano> {
-    let months = f64::from(span.months) * factor;
-    let whole_months = months.trunc();
-    let days = f64::from(span.days) * factor + (months - whole_months) * 30.0;
+/// Multiplies or divides one span; see [`scaled`]. Rounded where PostgreSQL's `interval_mul` rounds.
+pub(super) fn times(
+    span: IntervalMonthDayNano,
+    scale: impl Fn(f64) -> f64,
+) -> Result<IntervalMonthDayNano> {
     // What floats lose must not become a part of a second.
-    let days = (days * 1e9).round() / 1e9;
-    let whole_days = days.trunc();
-    let nanos = span.nanoseconds as f64 * factor + (days - whole_days) * DAY_NANOS;
-    let micros = (nanos / 1e3).round();
+    let rounded = |value: f64| (value * 1e6).round() / 1e6;
+    let months = scale(f64::from(span.months));
+    let days = scale(f64::from(span.days));
+    let (whole_months, mut whole_days) = (months.trunc(), days.trunc());
+    let of_month = rounded((months - whole_months) * 30.0);
+    let mut seconds = rounded((days - whole_days + of_month - of_month.trunc()) * 86_400.0);
+    whole_days += of_month.trunc() + (seconds / 86_400.0).trunc();
+    seconds %= 86_400.0;
+    let micros = (scale(span.nanoseconds as f64 / 1e3) + seconds * 1e6).round_ties_even();
     let fits = whole_months.abs() < f64::from(i32::MAX)
         && whole_days.abs() < f64::from(i32::MAX)
         && micros.abs() < 9.2e15;
@@ -139,39 +129,6 @@ fn times(span: IntervalMonthDayNano, factor: f64) -> Result<IntervalMonthDayNano
         whole_days as i32,
         micros as i64 * 1_000,
     ))
-}
-
-/// Reads `1 year 2 months 04:05:06` as months, days and seconds.
-pub(super) fn parts(text: &str) -> Option<[f64; 3]> {
-    let [mut months, mut days, mut seconds] = [0.0; 3];
-    let mut words = text.split_whitespace();
-    while let Some(word) = words.next() {
-        if word.contains(':') {
-            let (sign, clock) = match word.strip_prefix('-') {
-                Some(rest) => (-1.0, rest),
-                None => (1.0, word.trim_start_matches('+')),
-            };
-            let fields: Vec<f64> = clock
-                .split(':')
-                .map(|f| f.parse().ok())
-                .collect::<Option<_>>()?;
-            let scale = [3600.0, 60.0, 1.0];
-            seconds += sign * fields.iter().zip(scale).map(|(f, s)| f * s).sum::<f64>();
-            continue;
-        }
-        let count: f64 = word.parse().ok()?;
-        match words.next()?.to_ascii_lowercase().trim_end_matches('s') {
-            "year" | "y" | "yr" => months += count * 12.0,
-            "month" | "mon" => months += count,
-            "week" | "w" => days += count * 7.0,
-            "day" | "d" => days += count,
-            "hour" | "h" | "hr" => seconds += count * 3600.0,
-            "minute" | "min" | "m" => seconds += count * 60.0,
-            "second" | "sec" => seconds += count,
-            _ => return None,
-        }
-    }
-    Some([months, days, seconds])
 }
 
 fn two_moments(types: &[DataType]) -> Result<Vec<DataType>> {

@@ -53,7 +53,8 @@ pub(super) fn functions() -> Vec<Native> {
             only_text,
             |_| Ok(DataType::Boolean),
             contains,
-        ),
+        )
+        .takes(2..=2),
         Native::new("weir_json_path", with_path, text, |call| path(call, false)),
         Native::new("weir_json_path_text", with_path, text, |call| {
             path(call, true)

@@ -35,7 +35,8 @@ pub(super) fn functions() -> Vec<Native> {
                 let name = type_name(call.args[0].data_type());
                 Ok(Arc::new(StringArray::from(vec![name; call.rows])))
             },
-        ),
+        )
+        .takes(1..=1),
     ]
 }
 

@@ -12,8 +12,8 @@ mod coalesce;
 mod copies;
 mod dates;
 mod exact;
-mod floats;
 mod folded;
+mod interval_input;
 mod intervals;
 mod json;
 mod jsonb;
@@ -31,6 +31,7 @@ mod template;
 mod text;
 mod time;
 mod types;
+mod types_first;
 pub(crate) mod windowed;
 mod written;
 
@@ -39,18 +40,32 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{ScalarUDF, ScalarUDFImpl};
 
 pub(crate) use copies::CountCopies;
-pub(crate) use floats::FloatsFirst;
 pub(crate) use labels::{plain_name, unmarked};
 pub(crate) use operators::Operators;
 pub(crate) use semantics::PostgresSemantics;
 pub(crate) use time::read_text;
 pub(crate) use types::Types;
+pub(crate) use types_first::TypesFirst;
 pub(crate) use written::{NO_NULL_LIST, ONCE};
 
 use native::Native;
+
+/// Returns the function that takes text of a type which is stored as text, writes it as the type does, and refuses
+/// what is none: of `uuid`, `json` or `jsonb`.
+pub(crate) fn checker(kind: &str) -> Option<Arc<ScalarUDF>> {
+    let (name, family) = match kind {
+        "uuid" => (misc::UUID, misc::functions()),
+        "json" => (json::VALID, json::functions()),
+        "jsonb" => (jsonb::BINARY, jsonb::functions()),
+        _ => return None,
+    };
+    let mut functions = family.into_iter();
+    let function = functions.find(|function| function.name() == name)?;
+    Some(Arc::new(ScalarUDF::new_from_impl(function)))
+}
 
 /// Registers all functions; none of them makes a value larger than `value_bytes`, and all values they
 /// hold at one time weigh `made_bytes` at most.
@@ -59,7 +74,7 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u
     state.register_udf(Arc::new(
         strftime.as_ref().clone().with_aliases(["strftime"]),
     ))?;
-    let families: [Vec<Native>; 12] = [
+    let families: [Vec<Native>; 11] = [
         arithmetic::functions(),
         clocks::functions(),
         dates::functions(),
@@ -70,7 +85,6 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u
         parts::functions(),
         template::functions(),
         text::functions(),
-        time::functions(),
         written::functions(),
     ];
     for function in families.into_iter().flatten() {

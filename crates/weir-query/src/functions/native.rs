@@ -1,8 +1,9 @@
 use std::hash::{Hash, Hasher};
+use std::ops::RangeInclusive;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
@@ -34,6 +35,8 @@ pub(super) struct Native {
     name: &'static str,
     aliases: Vec<String>,
     signature: Signature,
+    /// How many arguments it takes; `coerce` may allow fewer.
+    arity: RangeInclusive<usize>,
     coerce: Coerce,
     returns: Returns,
     compute: Compute,
@@ -50,6 +53,7 @@ impl Native {
             name,
             aliases: Vec::new(),
             signature: Signature::user_defined(Volatility::Immutable),
+            arity: 1..=usize::MAX,
             coerce,
             returns,
             compute,
@@ -58,6 +62,12 @@ impl Native {
 
     pub(super) fn alias(mut self, alias: &str) -> Self {
         self.aliases.push(alias.to_owned());
+        self
+    }
+
+    /// It takes so many arguments, instead of one or more.
+    pub(super) fn takes(mut self, arity: RangeInclusive<usize>) -> Self {
+        self.arity = arity;
         self
     }
 
@@ -97,7 +107,15 @@ impl ScalarUDFImpl for Native {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        (self.coerce)(types)
+        let wrong = || exec_err!("{} does not take {} arguments", self.name, types.len());
+        if !self.arity.contains(&types.len()) {
+            return wrong();
+        }
+        let coerced = (self.coerce)(types)?;
+        match coerced.len() == types.len() {
+            true => Ok(coerced),
+            false => wrong(),
+        }
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {

@@ -201,6 +201,10 @@ impl PostgresSemantics {
                 }
                 Some(cast(self.round_even.call(vec![value()]), to.clone()))
             }
+            // By its digits, not by the binary fraction they stand for.
+            (DataType::Float32, DataType::Decimal128(..) | DataType::Decimal256(..)) => {
+                Some(cast(self.as_text.call(vec![value()]), to.clone()))
+            }
             (DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale), to)
                 if to.is_integer() && *scale > 0 =>
             {
@@ -234,7 +238,8 @@ impl PostgresSemantics {
                 | DataType::Date32
                 | DataType::Time64(_)
                 | DataType::Boolean
-                | DataType::Binary,
+                | DataType::Binary
+                | DataType::Interval(_),
             ) if is_text(from) => Some(parser(to)?.call(vec![value()])),
             _ => None,
         })

@@ -8,16 +8,13 @@ use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, DurationMicrosecondType, Float32Type, Float64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
+    DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType,
 };
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 
 use super::native::{Call, Native};
-use super::types::interval;
-
-const DAY_MICROS: i64 = 86_400_000_000;
+use crate::interval::{as_intervals, interval_text};
 
 pub(super) const AS_TEXT: &str = "weir_text";
 
@@ -82,20 +79,8 @@ pub(super) fn as_text(array: &ArrayRef, zone: &Tz) -> Result<StringArray> {
                 })
             })
         }
-        DataType::Duration(_) => {
-            let micros = cast(array, &DataType::Duration(TimeUnit::Microsecond))?;
-            let micros = micros.as_primitive::<DurationMicrosecondType>();
-            texts(&|row| {
-                // Between two moments there are days and a rest, as in Postgres.
-                let value = micros.value(row);
-                let days = i32::try_from(value / DAY_MICROS).unwrap_or(i32::MAX);
-                let rest = value % DAY_MICROS * 1_000;
-                Ok(interval_text(IntervalMonthDayNano::new(0, days, rest)))
-            })
-        }
-        DataType::Interval(_) => {
-            let spans = cast(array, &interval())?;
-            let spans = spans.as_primitive::<IntervalMonthDayNanoType>();
+        DataType::Duration(_) | DataType::Interval(_) => {
+            let spans = as_intervals(array)?;
             texts(&|row| Ok(interval_text(spans.value(row))))
         }
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
@@ -196,37 +181,6 @@ fn float_digits(scientific: &str, widest: i32) -> String {
     format!("{sign}{}.{}", &digits[..point], &digits[point..])
 }
 
-/// Writes an interval in Postgres' own style.
-pub(super) fn interval_text(value: IntervalMonthDayNano) -> String {
-    let mut parts = Vec::new();
-    let mut push = |count: i32, one: &str, many: &str| {
-        if count != 0 {
-            parts.push(format!("{count} {}", if count == 1 { one } else { many }));
-        }
-    };
-    push(value.months / 12, "year", "years");
-    push(value.months % 12, "mon", "mons");
-    push(value.days, "day", "days");
-    let micros = value.nanoseconds / 1_000;
-    if micros != 0 || parts.is_empty() {
-        let sign = if micros < 0 { "-" } else { "" };
-        let all = micros.unsigned_abs();
-        let (seconds, rest) = (all / 1_000_000, all % 1_000_000);
-        let mut time = format!(
-            "{sign}{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        );
-        if rest > 0 {
-            let digits = format!("{rest:06}");
-            let _ = write!(time, ".{}", digits.trim_end_matches('0'));
-        }
-        parts.push(time);
-    }
-    parts.join(" ")
-}
-
 /// Writes a list as `{a,b}`.
 fn list_text(values: &ArrayRef, zone: &Tz) -> Result<String> {
     let nested = matches!(values.data_type(), DataType::List(_));
@@ -284,18 +238,5 @@ mod tests {
         ] {
             assert_eq!(float_text(value, 15), text);
         }
-    }
-
-    #[test]
-    fn intervals_are_written_as_postgres_does() {
-        let text =
-            |months, days, nanos| interval_text(IntervalMonthDayNano::new(months, days, nanos));
-        assert_eq!(
-            text(14, 3, 3_723_500_000_000),
-            "1 year 2 mons 3 days 01:02:03.5"
-        );
-        assert_eq!(text(0, 1, 0), "1 day");
-        assert_eq!(text(0, 0, 0), "00:00:00");
-        assert_eq!(text(0, -1, -1_000_000_000), "-1 days -00:00:01");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike};
 use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, StringArray,
-    Time64MicrosecondArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, IntervalMonthDayNanoArray,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
@@ -16,15 +16,11 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::native::{Call, Native, compute};
+use super::interval_input;
+use super::native::{Call, compute};
 use super::text::{zone, zone_named};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::types::type_name;
-
-/// Functions of this family are made per type: see [`parser`].
-pub(super) fn functions() -> Vec<Native> {
-    Vec::new()
-}
 
 /// Returns the function that reads text as values of `to`.
 pub(super) fn parser(to: &DataType) -> Result<ScalarUDF> {
@@ -121,6 +117,10 @@ pub(super) fn parse(call: &Call) -> Result<ArrayRef> {
             let bytes = values(texts, bytes)?;
             let bytes = bytes.iter().map(|bytes| bytes.as_deref());
             Arc::new(bytes.collect::<BinaryArray>())
+        }
+        DataType::Interval(_) => {
+            let spans = values(texts, interval_input::of_text)?;
+            Arc::new(IntervalMonthDayNanoArray::from(spans))
         }
         other => return exec_err!("text is not read as {other}"),
     };

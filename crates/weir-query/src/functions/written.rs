@@ -11,6 +11,7 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::common::{Result, exec_err};
 use regex::{Regex, RegexBuilder};
+use weir_core::quote_ident;
 
 use super::misc::short;
 use super::native::{Call, Native};
@@ -49,7 +50,7 @@ pub(super) fn functions() -> Vec<Native> {
             |_| Ok(DataType::Boolean),
             once,
         ),
-        Native::new("regexp_split_to_array", only_text, |_| Ok(texts()), split),
+        Native::new("regexp_split_to_array", only_text, |_| Ok(texts()), split).takes(2..=3),
     ]
 }
 
@@ -194,7 +195,7 @@ fn fill<'a>(template: &str, value: &dyn Fn(usize) -> Option<Option<&'a str>>) ->
         let given = value(at).ok_or_else(few)?;
         let text = match (kind, given) {
             ('s', given) => given.unwrap_or("").to_owned(),
-            ('I', Some(name)) => identifier(name),
+            ('I', Some(name)) => quote_ident(name).into_owned(),
             ('I', None) => {
                 return Err(wrong(
                     "null values cannot be formatted as an SQL identifier",
@@ -214,19 +215,6 @@ fn fill<'a>(template: &str, value: &dyn Fn(usize) -> Option<Option<&'a str>>) ->
     Ok(out)
 }
 
-/// Quotes a name where it has to be.
-fn identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !RESERVED.contains(&name);
-    match plain {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
-
 fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     match text.contains('\\') {
@@ -234,87 +222,6 @@ fn literal(text: &str) -> String {
         false => format!("'{quoted}'"),
     }
 }
-
-/// Words that are no names unless they are quoted.
-/// Source: <https://www.postgresql.org/docs/15/sql-keywords-appendix.html>.
-const RESERVED: [&str; 76] = [
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "lateral",
-    "leading",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "select",
-    "session_user",
-    "some",
-    "symmetric",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "when",
-    "where",
-    "with",
-];
 
 /// `regexp_split_to_array(text, pattern [, flags])`.
 fn split(call: &Call) -> Result<ArrayRef> {

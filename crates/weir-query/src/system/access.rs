@@ -45,7 +45,7 @@ fn joined<T: ToString>(parts: impl Iterator<Item = T>) -> String {
 }
 
 /// Returns the users one may know of.
-fn known_users(scope: &Scope) -> Vec<&User> {
+pub(super) fn known_users(scope: &Scope) -> Vec<&User> {
     let all = scope.may(Action::ManageAccess);
     let me = scope.pinned.asker.caller.name();
     let users = scope.pinned.access.users();

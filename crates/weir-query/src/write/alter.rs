@@ -12,6 +12,7 @@ use weir_access::{Action, Object};
 use weir_lake::{TableView, TableWriter};
 
 use super::authorize::{actor, authorize};
+use super::checked;
 use super::context::{Context, catalog_error, lake_error};
 use super::create::plain;
 use super::names::{self, missing, normal, quoted, taken};
@@ -69,6 +70,8 @@ struct Column {
     name: String,
     value: Expr,
     required: bool,
+    /// See [`checked`].
+    checked: Option<String>,
 }
 
 impl Column {
@@ -79,6 +82,7 @@ impl Column {
                 name: field.name().clone(),
                 value: Expr::Identifier(quoted(field.name())),
                 required: !field.is_nullable(),
+                checked: checked::of(field).map(str::to_owned),
             })
             .collect()
     }
@@ -161,6 +165,7 @@ fn changed(
                     data_type, using, ..
                 } => {
                     let value = using.unwrap_or_else(|| columns[at].value.clone());
+                    columns[at].checked = checked::word(&data_type).map(str::to_owned);
                     columns[at].value = cast(value, plain(data_type)?);
                 }
                 AlterColumnOperation::DropDefault => return Ok(Changed::Nothing),
@@ -208,11 +213,13 @@ fn added(name: String, definition: ColumnDef, is_empty: bool) -> Result<Column, 
             }
         }
     }
+    let checked = checked::word(&definition.data_type).map(str::to_owned);
     value = cast(value, plain(definition.data_type)?);
     Ok(Column {
         name,
         value,
         required,
+        checked,
     })
 }
 
@@ -230,7 +237,10 @@ async fn rewrite(
             column.name == *field.name() && column.required != field.is_nullable()
         })
         && columns[old.len()..].iter().all(|column| !column.required);
-    let required: Vec<bool> = columns.iter().map(|column| column.required).collect();
+    let declared: Vec<(bool, Option<String>)> = columns
+        .iter()
+        .map(|column| (column.required, column.checked.clone()))
+        .collect();
     let items: Vec<SelectItem> = columns
         .into_iter()
         .map(|column| splice::named(column.value, &column.name))
@@ -238,10 +248,13 @@ async fn rewrite(
     let from = splice::table(view.name.schema(), view.name.table(), None);
     let query = splice::select(items, vec![splice::alone(from)], None)?;
     let plan = context.plan(scope, query).await?;
-    let fields = plan.schema().fields().iter().zip(required);
+    let fields = plan.schema().fields().iter().zip(declared);
     let schema = Schema::new(
         fields
-            .map(|(field, required)| field.as_ref().clone().with_nullable(!required))
+            .map(|(field, (required, checked))| {
+                let field = field.as_ref().clone().with_nullable(!required);
+                checked::declared(field, checked.as_deref())
+            })
             .collect::<Vec<_>>(),
     );
     if only_new {

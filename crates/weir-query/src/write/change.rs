@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, ObjectName, Query, TableFactor,
     TableWithJoins, Update, UpdateTableFromKind, With,
@@ -249,15 +249,14 @@ pub(super) async fn update(
 }
 
 /// Returns the place of a row and all columns of the table, with their types.
-fn placed_columns(view: &TableView) -> Vec<(String, DataType)> {
+fn placed_columns(view: &TableView) -> Vec<FieldRef> {
     let places = [
         (FILE_COLUMN, DataType::Int32),
         (ROW_COLUMN, DataType::Int64),
     ];
-    let places = places.map(|(name, kind)| (name.to_owned(), kind));
+    let places = places.map(|(name, kind)| Arc::new(Field::new(name, kind, true)));
     let fields = view.schema.fields().iter();
-    let columns = fields.map(|field| (field.name().clone(), field.data_type().clone()));
-    places.into_iter().chain(columns).collect()
+    places.into_iter().chain(fields.cloned()).collect()
 }
 
 fn updated(update: &Update) -> Result<&TableWithJoins, QueryError> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
@@ -16,6 +16,7 @@ use weir_catalog::View;
 use weir_core::TableName;
 use weir_lake::{Input, LakeError, LakeErrorKind, Receipt, RowSink, TableView, TableWriter};
 
+use super::checked::checked;
 use super::{Gate, names};
 use crate::catalog::{Instant, Kind, Scope, Target};
 use crate::engine::{Parts, QueryRequest, given_up, task_context};
@@ -336,32 +337,34 @@ pub(super) fn no_nulls(
 /// Brings the columns of a plan to those of a table, by place.
 pub(super) fn assigned(
     plan: LogicalPlan,
-    columns: &[(String, DataType)],
+    columns: &[FieldRef],
 ) -> datafusion::common::Result<LogicalPlan> {
     let exprs: Vec<Expr> = plan
         .schema()
         .iter()
         .zip(columns)
-        .map(|((qualifier, field), (name, to))| {
+        .map(|((qualifier, field), to)| {
             let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-            assign(column, field.data_type(), to).alias(name)
+            assign(column, field.data_type(), to).alias(to.name())
         })
         .collect();
     LogicalPlanBuilder::from(plan).project(exprs)?.build()
 }
 
-/// Casts a value to the type of the column it is put into.
-pub(super) fn assign(expr: Expr, from: &DataType, to: &DataType) -> Expr {
+/// Casts a value to the type of the column it is put into, and checks it where the column asks for that.
+pub(super) fn assign(expr: Expr, from: &DataType, column: &Field) -> Expr {
+    let to = column.data_type();
     let is_text = |kind: &DataType| {
         matches!(
             kind,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
         )
     };
-    match from == to || (is_text(from) && is_text(to)) {
+    let value = match from == to || (is_text(from) && is_text(to)) {
         true => expr,
         false => cast(expr, to.clone()),
-    }
+    };
+    checked(value, column)
 }
 
 /// Turns an error of the lake into one that may be shown.

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use weir_access::{Action, Object};
 use weir_catalog::View;
 
 use super::authorize::{actor, authorize};
+use super::checked;
+use super::circle;
 use super::context::{Context, assigned, catalog_error, lake_error};
 use super::names::{self, normal, quoted, taken};
 use super::{invalid, splice, unsupported};
@@ -88,6 +90,11 @@ pub(super) async fn table(context: &Context, create: CreateTable) -> Result<Comm
         Found::View => return Err(taken("view", &schema, &table)),
     }
     let lake = &context.parts.lake;
+    let declared: HashMap<String, &str> = create
+        .columns
+        .iter()
+        .filter_map(|column| Some((normal(&column.name), checked::word(&column.data_type)?)))
+        .collect();
     let (query, required) = match create.query {
         Some(query) => (*query, HashSet::new()),
         None => defined(create.columns.clone(), &create.constraints)?,
@@ -97,7 +104,7 @@ pub(super) async fn table(context: &Context, create: CreateTable) -> Result<Comm
         true => renamed(plan, &create.columns).map_err(|error| translate(error, &scope))??,
         false => plan,
     };
-    let columns = columns(&plan, &required)?;
+    let columns = columns(&plan, &required, &declared)?;
     let mut sink = lake.row_sink(&name, &columns).map_err(lake_error)?;
     let rows = match is_query {
         true => {
@@ -235,7 +242,11 @@ pub(super) fn plain(data_type: SqlType) -> Result<SqlType, QueryError> {
 }
 
 /// Returns the columns a plan's rows are stored as.
-fn columns(plan: &LogicalPlan, required: &HashSet<String>) -> Result<Schema, QueryError> {
+fn columns(
+    plan: &LogicalPlan,
+    required: &HashSet<String>,
+    declared: &HashMap<String, &str>,
+) -> Result<Schema, QueryError> {
     let mut seen = HashSet::new();
     let mut fields = Vec::new();
     for field in plan.schema().fields() {
@@ -249,7 +260,8 @@ fn columns(plan: &LogicalPlan, required: &HashSet<String>) -> Result<Schema, Que
             true => datafusion::arrow::datatypes::DataType::Utf8,
             false => field.data_type().clone(),
         };
-        fields.push(Field::new(name, kind, !required.contains(name)));
+        let field = Field::new(name, kind, !required.contains(name));
+        fields.push(checked::declared(field, declared.get(name).copied()));
     }
     Ok(Schema::new(fields))
 }
@@ -271,12 +283,9 @@ fn renamed(
         .fields()
         .iter()
         .enumerate()
-        .map(|(at, field)| {
-            let name = columns.get(at).map(|column| normal(&column.name));
-            (
-                name.unwrap_or_else(|| field.name().clone()),
-                field.data_type().clone(),
-            )
+        .map(|(at, field)| match columns.get(at) {
+            Some(column) => Arc::new(field.as_ref().clone().with_name(normal(&column.name))),
+            None => field.clone(),
         })
         .collect();
     assigned(plan, &names).map(Ok)
@@ -329,9 +338,13 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
             .collect();
         query = relabelled(query, quoted(&name), columns)?;
     }
+    if create.or_replace && circle::reads(&scope, &query, &schema, &name) {
+        return Err(invalid(format!("view {schema}.{name} would read itself"))
+            .hint("keep what it reads now under another name, and read that"));
+    }
     // It must mean something now; what it reads may change later.
     let plan = context.plan(&scope, query.clone()).await?;
-    columns(&plan, &HashSet::new())?;
+    columns(&plan, &HashSet::new(), &HashMap::new())?;
     context.commits()?;
     let view = View {
         schema: schema.clone(),

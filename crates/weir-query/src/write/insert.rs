@@ -198,7 +198,7 @@ fn placed(
             Some(from) => {
                 let (qualifier, source) = plan.schema().qualified_field(from);
                 let column = Logical::Column(Column::new(qualifier.cloned(), source.name()));
-                assign(column, source.data_type(), field.data_type())
+                assign(column, source.data_type(), field)
             }
             None => Logical::Literal(ScalarValue::try_from(field.data_type())?, None),
         };

@@ -1,8 +1,10 @@
 //! `MERGE`: one join says for each pair of rows which clause applies, and what it makes of them.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
-use datafusion::arrow::datatypes::{DataType, Int32Type};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int32Type};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
@@ -40,7 +42,7 @@ enum Does {
 struct Question {
     query: Query,
     does: Vec<Does>,
-    columns: Vec<(String, DataType)>,
+    columns: Vec<FieldRef>,
 }
 
 /// `MERGE INTO t USING s ON ... WHEN ...`.
@@ -197,11 +199,13 @@ fn question(
     let mut items = [FILE_COLUMN, ROW_COLUMN]
         .map(|name| splice::named(splice::column(&named.alias, name), name))
         .to_vec();
-    let mut columns = vec![
-        (FILE_COLUMN.to_owned(), DataType::Int32),
-        (ROW_COLUMN.to_owned(), DataType::Int64),
-        (CLAUSE.to_owned(), DataType::Int32),
-    ];
+    let mut columns: Vec<FieldRef> = [
+        (FILE_COLUMN, DataType::Int32),
+        (ROW_COLUMN, DataType::Int64),
+        (CLAUSE, DataType::Int32),
+    ]
+    .map(|(name, kind)| Arc::new(Field::new(name, kind, true)))
+    .into();
     let mut values: Vec<SelectItem> = Vec::new();
     let mut conditions = Vec::new();
     let mut does = Vec::new();
@@ -282,7 +286,7 @@ fn question(
         for (field, value) in fields.iter().zip(row) {
             let name = format!("{number}.{}", field.name());
             values.push(splice::named(value, &name));
-            columns.push((name, field.data_type().clone()));
+            columns.push(Arc::new(field.as_ref().clone().with_name(name)));
         }
     }
     let clause = Expr::Case {

@@ -8,6 +8,8 @@
 mod alter;
 mod authorize;
 mod change;
+mod checked;
+mod circle;
 mod conflict;
 mod context;
 mod create;

@@ -349,6 +349,28 @@ async fn a_hidden_table_answers_like_one_that_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_grant_on_a_new_table_shows_nothing_of_a_dropped_one() {
+    let house = House::new().await;
+    for sql in [
+        "CREATE TABLE eve.k AS SELECT 777 AS hidden",
+        "DROP TABLE eve.k",
+        "CREATE TABLE eve.k AS SELECT 1 AS shown",
+        "INSERT INTO eve.k VALUES (2)",
+        "GRANT SELECT ON eve.k TO engineer_1",
+    ] {
+        house.ask("eve", sql).await.unwrap();
+    }
+    let count = "SELECT count(*) FROM eve.k";
+    assert_eq!(house.text("engineer_1", count).await, "2");
+    let since = "SELECT count(*) FROM eve.k FOR VERSION AS OF 2";
+    assert_eq!(house.text("engineer_1", since).await, "1");
+    let before = "SELECT * FROM eve.k FOR VERSION AS OF 0";
+    let error = house.ask("engineer_1", before).await.unwrap_err();
+    assert_eq!(error.sqlstate(), "42501", "{error}");
+    assert_eq!(house.text("eve", before).await, "777");
+}
+
+#[tokio::test]
 async fn views_read_with_the_rights_of_whoever_asks() {
     let house = House::new().await;
     house

@@ -4,6 +4,7 @@ mod access;
 mod keys;
 mod lake;
 mod rebuild;
+mod release;
 mod sources;
 
 use axum::Router;
@@ -24,6 +25,10 @@ pub(crate) fn sources() -> Router<Services> {
         .route("/api/v1/sources", get(sources::list))
         .route("/api/v1/sources/{name}", put(sources::put))
         .route("/api/v1/rebuild", post(rebuild::rebuild))
+        .route(
+            "/api/v1/events/released",
+            get(release::list).post(release::release),
+        )
 }
 
 /// Routes of the lake.

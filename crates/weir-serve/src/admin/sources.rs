@@ -49,6 +49,7 @@ pub(crate) async fn put(
         ip: change.ip.unwrap_or(old.ip),
         clock: change.clock.unwrap_or(old.clock),
         description: change.description.unwrap_or(old.description),
+        from_file: old.from_file,
     };
     let enabled = change
         .enabled

@@ -26,6 +26,9 @@ include!(concat!(env!("OUT_DIR"), "/ui_files.rs"));
 /// What stands in the page where the nonce of its styles is to be.
 const NONCE: &str = "weir-csp-nonce";
 
+/// Who frames a page when nothing else is said.
+const NOBODY: &str = "'none'";
+
 /// The paths below which everything is for programs.
 const NOT_PAGES: [&str; 4] = ["/api/", "/health/", "/metrics", "/assets/"];
 
@@ -47,7 +50,7 @@ pub(crate) fn answer(method: &Method, uri: &Uri, headers: &HeaderMap) -> Respons
         return nothing();
     }
     match find("index.html") {
-        Some(file) => page(file),
+        Some(file) => page(file, NOBODY),
         None => nothing(),
     }
 }
@@ -56,8 +59,25 @@ fn find(name: &str) -> Option<&'static File> {
     FILES.iter().find(|file| file.name == name)
 }
 
-/// Sends the page, with what may run on it.
-fn page(file: &File) -> Response {
+/// Sends the page to be shown in frames of `sites`, as origins separated by blanks; of none when
+/// there is no such link.
+pub(crate) fn framed(sites: Option<&str>) -> Response {
+    let Some(file) = find("index.html") else {
+        return ApiError::not_found("the application is not built").into_response();
+    };
+    let mut response = page(file, sites.unwrap_or(NOBODY));
+    if sites.is_some() {
+        response.extensions_mut().insert(Framed);
+    }
+    response
+}
+
+/// On an answer that others may frame: its policy says who.
+#[derive(Clone)]
+struct Framed;
+
+/// Sends the page, with what may run on it, and who may frame it.
+fn page(file: &File, framed_by: &str) -> Response {
     let mut bytes = [0; 16];
     if SystemRandom::new().fill(&mut bytes).is_err() {
         return ApiError::busy("no random bytes").into_response();
@@ -69,7 +89,7 @@ fn page(file: &File) -> Response {
     let policy = format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; \
          img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; \
-         manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+         manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {framed_by}"
     );
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
@@ -86,7 +106,7 @@ fn page(file: &File) -> Response {
 
 fn send(file: &'static File, headers: &HeaderMap) -> Response {
     if file.name == "index.html" {
-        return page(file);
+        return page(file, NOBODY);
     }
     let accepted = headers.get(header::ACCEPT_ENCODING);
     let accepted = accepted
@@ -156,8 +176,12 @@ pub(crate) fn guarded(mut response: Response) -> Response {
             "same-origin",
         ),
     ];
+    let is_framed = response.extensions().get::<Framed>().is_some();
     let headers = response.headers_mut();
     for (name, value) in GUARDS {
+        if is_framed && name == header::X_FRAME_OPTIONS {
+            continue;
+        }
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));

@@ -56,6 +56,11 @@ impl SignedIn {
         Actor::new(self.identity.clone(), "http").from(self.address)
     }
 
+    /// Returns somebody whose link is opened from `address`.
+    pub(crate) fn by_link(identity: Identity, address: IpAddr) -> Self {
+        Self { identity, address }
+    }
+
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -208,7 +213,7 @@ impl Door {
             Err(refusal) => {
                 self.logins.failed(&source, Instant::now());
                 self.sign_ins.failed(&attempt, refusal);
-                Err(ApiError::unauthorized())
+                Err(ApiError::wrong_secret())
             }
         }
     }
@@ -248,14 +253,32 @@ impl Door {
             .await
     }
 
+    /// Lets somebody in by their session, or by what they show.
+    async fn enter(
+        &self,
+        address: IpAddr,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<SignedIn, ApiError> {
+        let session = match headers.contains_key(header::AUTHORIZATION) {
+            true => None,
+            false => self.cookies.secret(headers),
+        };
+        match session {
+            Some(secret) => self.resume(address, method, headers, secret).await,
+            None => self.sign_in(address, headers).await,
+        }
+    }
+
     /// Lets somebody in who may do `action`.
     pub(crate) async fn permit(
         &self,
         address: IpAddr,
+        method: &Method,
         headers: &HeaderMap,
         action: Action,
     ) -> Result<SignedIn, ApiError> {
-        let signed_in = self.sign_in(address, headers).await?;
+        let signed_in = self.enter(address, method, headers).await?;
         permit(&self.catalog, &signed_in, action)?;
         Ok(signed_in)
     }
@@ -328,19 +351,8 @@ pub(crate) async fn signed_in(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let headers = request.headers();
-    let session = match headers.contains_key(header::AUTHORIZATION) {
-        true => None,
-        false => door.cookies.secret(headers),
-    };
-    let known = match session {
-        Some(secret) => {
-            door.resume(address, request.method(), headers, secret)
-                .await
-        }
-        None => door.sign_in(address, headers).await,
-    };
-    match known {
+    let entering = door.enter(address, request.method(), request.headers());
+    match entering.await {
         Ok(signed_in) => {
             request.extensions_mut().insert(signed_in);
             next.run(request).await

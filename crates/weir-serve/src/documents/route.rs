@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_catalog::{Catalog, DocumentKind, NewDocument, SavedDocument, Sharing};
 
-use super::yaml;
+use super::{drafts, embeds, yaml};
 use crate::auth::SignedIn;
 use crate::error::ApiError;
 
@@ -46,15 +46,28 @@ pub(crate) fn router(catalog: Catalog) -> Router {
         .route("/api/v1/dashboards/{id}/restore", post(restore))
         .with_state(shelf(DocumentKind::Dashboard));
     let texts = Router::new()
+        .route(
+            "/api/v1/dashboards/{id}/draft",
+            get(drafts::one).put(drafts::put).delete(drafts::discard),
+        )
+        .route("/api/v1/dashboards/{id}/publish", post(drafts::publish))
+        .route(
+            "/api/v1/dashboards/{id}/embeds",
+            get(embeds::list).post(embeds::create),
+        )
+        .route(
+            "/api/v1/dashboards/{id}/embeds/{embed}",
+            axum::routing::delete(embeds::revoke),
+        )
         .route("/api/v1/dashboards/{id}/yaml", get(dashboard_yaml))
         .route("/api/v1/dashboards/yaml", post(read_yaml))
         .with_state(catalog);
     questions.merge(dashboards).merge(texts)
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 type Asked<T> = Result<Query<T>, QueryRejection>;
-type Done<T> = Result<T, ApiError>;
+pub(super) type Done<T> = Result<T, ApiError>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +77,7 @@ struct Shown {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Saved {
+pub(super) struct Saved {
     name: String,
     #[serde(default)]
     description: String,
@@ -81,13 +94,13 @@ struct Certified {
     certified: bool,
 }
 
-fn body<T>(body: Body<T>) -> Done<T> {
+pub(super) fn body<T>(body: Body<T>) -> Done<T> {
     body.map(|Json(body)| body)
         .map_err(|rejection| ApiError::invalid(rejection.body_text()))
 }
 
 /// Checks that what is kept is something that can be asked or shown.
-fn checked(kind: DocumentKind, saved: Saved) -> Done<(NewDocument, Option<i64>)> {
+pub(super) fn checked(kind: DocumentKind, saved: Saved) -> Done<(NewDocument, Option<i64>)> {
     let good = match kind {
         DocumentKind::Question => saved.body["sql"].is_string(),
         DocumentKind::Dashboard => saved.body["tiles"].is_array(),

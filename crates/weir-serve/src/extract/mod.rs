@@ -16,6 +16,7 @@ pub(crate) fn router(extracts: Extracts) -> Router {
         .route("/api/v1/extract", get(routes::list))
         .route("/api/v1/extract/{source}/discover", post(routes::discover))
         .route("/api/v1/extract/{source}/sync", post(stream::sync))
+        .route("/api/v1/extract/{source}/verify", post(stream::verify))
         .route("/api/v1/extract/{source}/load", post(stream::load))
         .route(
             "/api/v1/extract/{source}/state",

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use weir_extract::{ExtractError, Extracts};
+use weir_extract::{ExtractError, Extracts, Running};
 
 use crate::error::ApiError;
 
@@ -44,7 +44,33 @@ pub(super) async fn sync(
         Err(JsonRejection::MissingJsonContentType(_)) => Sync::default(),
         Err(rejection) => return Err(ApiError::invalid(rejection.body_text())),
     };
-    let mut running = extracts.sync(&source, asked.streams, asked.full_refresh)?;
+    let running = extracts.sync(&source, asked.streams, asked.full_refresh)?;
+    Ok(told(running))
+}
+
+/// Whether what differs is fetched.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verify {
+    #[serde(default)]
+    repair: bool,
+}
+
+pub(super) async fn verify(
+    State(extracts): State<Extracts>,
+    Path(source): Path<String>,
+    body: Result<Json<Verify>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let asked = match body {
+        Ok(Json(asked)) => asked,
+        Err(JsonRejection::MissingJsonContentType(_)) => Verify::default(),
+        Err(rejection) => return Err(ApiError::invalid(rejection.body_text())),
+    };
+    Ok(told(extracts.verify(&source, asked.repair)?))
+}
+
+/// Tells how a sync gets on, and ends it when nobody listens any more.
+fn told(mut running: Running) -> Response {
     let (lines, answer) = mpsc::channel(16);
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(EVERY);
@@ -79,7 +105,7 @@ pub(super) async fn sync(
             }
         }
     });
-    Ok(answered(answer))
+    answered(answer)
 }
 
 /// Takes the messages of a Singer tap; each line of the answer is a state that is durable.

@@ -456,6 +456,14 @@ const OPERATIONS: &[Operation] = &[
     ),
     user(
         "post",
+        "/api/v1/extract/{source}/verify",
+        "verifySource",
+        Some("Verify"),
+        Other("application/x-ndjson"),
+        "Compares a database with the lake; lines tell how far it is, the last one each table's score",
+    ),
+    user(
+        "post",
         "/api/v1/extract/{source}/load",
         "load",
         Some("Anything"),
@@ -947,7 +955,10 @@ const OPERATIONS: &[Operation] = &[
 
 /// Returns every operation.
 pub(super) fn operations() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(super::paths_web::WEB)
+    OPERATIONS
+        .iter()
+        .chain(super::paths_web::WEB)
+        .chain(super::paths_pages::PAGES)
 }
 
 /// The first part of a path is what its operations are about.
@@ -962,11 +973,11 @@ pub(super) fn tag(operation: &Operation) -> &'static str {
         .next()
     {
         Some("query" | "queries" | "results") => "queries",
-        Some("questions" | "dashboards") => "documents",
+        Some("questions" | "dashboards" | "embed" | "alerts") => "documents",
         Some("session" | "setup") => "users",
-        Some("sources" | "keys" | "rebuild" | "tail" | "extract") => "sources",
+        Some("sources" | "keys" | "rebuild" | "tail" | "extract" | "events") => "sources",
         Some("lake") => "lake",
-        Some("runs" | "schedules" | "backfills" | "steps" | "filesets") => "runs",
+        Some("runs" | "schedules" | "backfills" | "steps" | "filesets" | "models") => "runs",
         Some("me" | "users" | "roles" | "grants" | "tokens" | "audit") => "users",
         _ => "server",
     }
@@ -975,7 +986,7 @@ pub(super) fn tag(operation: &Operation) -> &'static str {
 impl Operation {
     /// Whether the collector answers it, to pages of other sites too.
     pub(super) fn is_intake(&self) -> bool {
-        let ours = ["/api/", "/health/", "/metrics"];
+        let ours = ["/api/", "/embed/", "/health/", "/metrics"];
         !ours.iter().any(|start| self.path.starts_with(start))
     }
 }

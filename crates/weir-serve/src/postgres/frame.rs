@@ -75,6 +75,12 @@ pub(super) fn message(
     if kind == b'F' {
         return Err(Broken::Protocol("function calls are not supported".into()));
     }
+    // The decoder would put signs in the place of bytes that are none.
+    if matches!(kind, b'Q' | b'P') && !is_text(kind, &frame[5..]) {
+        return Err(Broken::Protocol(
+            "a statement is not UTF-8, or does not end".into(),
+        ));
+    }
     // The decoder trusts counts inside a message; a panic there ends this connection only.
     let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| {
         PgWireFrontendMessage::decode(&mut frame, context)
@@ -87,6 +93,19 @@ pub(super) fn message(
             char::from(kind)
         ))),
     }
+}
+
+/// Whether the texts of a statement are UTF-8; numbers of types may follow them.
+fn is_text(kind: u8, body: &[u8]) -> bool {
+    let texts = if kind == b'P' { 2 } else { 1 };
+    let mut rest = body;
+    (0..texts).all(|_| match text(rest) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
 }
 
 /// Returns what a message that answers a question for a password holds, unread: the library's own

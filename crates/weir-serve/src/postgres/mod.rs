@@ -35,13 +35,15 @@ use weir_query::Engine;
 
 use self::arrivals::{Arrival, Arrivals};
 use self::cancel::Cancels;
-use self::failure::Failure;
 use self::session::Session;
 use self::startup::{Refused, greet};
 use self::wire::{Broken, Wire};
 
 use crate::auth::SignIns;
 use crate::tls::Certificate;
+
+/// So many are told at one time that there is no room for them.
+const TURNED_AWAY: usize = 32;
 
 /// How the Postgres door behaves.
 #[derive(Clone)]
@@ -85,6 +87,7 @@ pub async fn serve_postgres(
     });
     let places = Arc::new(Semaphore::new(options.max_connections));
     let arrivals = Arrivals::new(options.max_connections);
+    let turns = Arc::new(Semaphore::new(TURNED_AWAY));
     let sessions = tokio_util::task::TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -108,7 +111,14 @@ pub async fn serve_postgres(
                 sessions.spawn(serve_one(wire, door, peer.ip(), arrival, places, shutdown));
             }
             _ => {
-                sessions.spawn(turn_away(wire));
+                // Words for some; the others see that it ends.
+                if let Ok(turn) = turns.clone().try_acquire_owned() {
+                    let door = door.clone();
+                    sessions.spawn(async move {
+                        startup::turn_away(wire, &door).await;
+                        drop(turn);
+                    });
+                }
             }
         }
     }
@@ -120,14 +130,6 @@ pub async fn serve_postgres(
     {
         tracing::warn!("closed Postgres sessions that were still busy at the end of the grace");
     }
-}
-
-/// Says that the house is full. The packet that came is not read: there is no place to do it in.
-async fn turn_away(mut wire: Wire) {
-    let told = Failure::new("53300", "sorry, too many clients already")
-        .hint("raise [postgres] max_connections, or close idle connections");
-    wire.error(told.response("FATAL"));
-    let _ = tokio::time::timeout(Duration::from_secs(2), wire.flush()).await;
 }
 
 async fn serve_one(
@@ -149,7 +151,7 @@ async fn serve_one(
     drop(arrival);
     let Ok(_place) = places.try_acquire_owned() else {
         // Others signed in meanwhile.
-        return turn_away(visitor.wire).await;
+        return startup::no_room(visitor.wire).await;
     };
     let (session, mut wire) = Session::new(visitor, &door);
     session.run(&mut wire, shutdown).await;

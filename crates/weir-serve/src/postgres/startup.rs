@@ -20,6 +20,9 @@ use crate::auth::Attempt;
 /// From the first byte to signed in.
 const TIME: Duration = Duration::from_secs(10);
 
+/// For telling somebody that there is no room.
+const TURNING: Duration = Duration::from_secs(2);
+
 const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
@@ -57,6 +60,36 @@ pub(super) async fn greet(wire: Wire, door: &Door, address: IpAddr) -> Result<Vi
             "signing in took too long".to_owned(),
         ))),
     }
+}
+
+/// Says that the house is full.
+pub(super) async fn no_room(wire: Wire) {
+    let full = Failure::new("53300", "sorry, too many clients already")
+        .hint("raise [postgres] max_connections, or close idle connections");
+    let _ = tokio::time::timeout(TURNING, tell(wire, full)).await;
+}
+
+/// Says that the house is full, to whoever asks for encryption first, too: their libraries read nothing before.
+pub(super) async fn turn_away(mut wire: Wire, door: &Door) {
+    let told = async {
+        let mut encrypted = false;
+        loop {
+            match wire.startup().await?.get_u32() {
+                SSL if !encrypted => match &door.tls {
+                    Some(tls) => {
+                        wire = encrypt(wire, tls).await?;
+                        encrypted = true;
+                    }
+                    None => wire.raw(b"N").await?,
+                },
+                GSS if !encrypted => wire.raw(b"N").await?,
+                _ => break,
+            }
+        }
+        no_room(wire).await;
+        Ok::<(), Broken>(())
+    };
+    let _ = tokio::time::timeout(TURNING, told).await;
 }
 
 async fn begin(mut wire: Wire, door: &Door, address: IpAddr) -> Result<Visitor, Refused> {

@@ -32,6 +32,8 @@ pub(super) enum Broken {
     /// The client does not speak the protocol; it is told so.
     #[error("{0}")]
     Protocol(String),
+    #[error("terminating connection due to administrator command")]
+    Ended,
 }
 
 /// One connection: bytes in, bytes out, messages between.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::csv::writer::{Writer as CsvWriter, WriterBuilder as CsvBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -15,7 +15,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
-use weir_query::{QueryResult, type_name};
+use weir_query::{QueryResult, as_intervals, type_name, write_interval};
 
 use super::failure::Failure;
 use super::format::Format;
@@ -286,6 +286,15 @@ pub(crate) fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordB
             {
                 return nested_text(column);
             }
+            if column.data_type().is_null() {
+                return Ok(new_null_array(field.data_type(), column.len()));
+            }
+            if matches!(
+                column.data_type(),
+                DataType::Interval(_) | DataType::Duration(_)
+            ) {
+                return intervals(column);
+            }
             let formatter = ArrayFormatter::try_new(column.as_ref(), &FormatOptions::default())?;
             let values = (0..column.len()).map(|row| {
                 if column.is_null(row) {
@@ -299,6 +308,19 @@ pub(crate) fn to_plain(batch: &RecordBatch, plain: &SchemaRef) -> Result<RecordB
     let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(plain.clone(), columns, &options)
+}
+
+/// Returns intervals as PostgreSQL writes them.
+fn intervals(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let spans = as_intervals(column)?;
+    let texts = spans.iter().map(|value| {
+        let mut text = String::new();
+        value.map(|value| write_interval(value, &mut text).map(|()| text))
+    });
+    let texts: Result<StringArray, _> = texts.map(Option::transpose).collect();
+    Ok(Arc::new(texts.map_err(|error| {
+        ArrowError::ExternalError(Box::new(error))
+    })?))
 }
 
 /// Returns lists and records as JSON text.

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use weir_catalog::{DocumentKind, StoredResult};
 use weir_query::{
@@ -60,6 +60,15 @@ pub(super) struct Asked {
     pub(super) question: Option<(String, i64)>,
     pub(super) rows: usize,
     fresh: bool,
+    /// Whether nothing is told but rows: for those who know no more of the question.
+    pub(super) bare: bool,
+}
+
+/// What a page of others asks: a question of a dashboard that it shows.
+pub(crate) struct Embedded {
+    pub(crate) question: String,
+    pub(crate) params: Map<String, Value>,
+    pub(crate) rows: usize,
 }
 
 pub(super) async fn ask(
@@ -68,8 +77,33 @@ pub(super) async fn ask(
     body: Result<Json<Ask>, JsonRejection>,
 ) -> Result<Response, Refusal> {
     let Json(ask) = body.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
+    answer(rooms, who, ask, false).await
+}
+
+/// Answers for a page of others, with the rights of whoever made its link.
+pub(crate) async fn embedded(
+    rooms: Rooms,
+    who: SignedIn,
+    embedded: Embedded,
+) -> Result<Response, ApiError> {
+    let ask = Ask {
+        sql: None,
+        question: Some(embedded.question),
+        version: None,
+        params: Some(embedded.params),
+        rows: Some(embedded.rows),
+        fresh: None,
+    };
+    // What is wrong with a question is told to those who may open it.
+    answer(rooms, who, ask, true).await.map_err(|_| {
+        ApiError::invalid("this cannot be answered here")
+            .with_hint("whoever made this page can open its dashboard, which says why")
+    })
+}
+
+async fn answer(rooms: Rooms, who: SignedIn, ask: Ask, bare: bool) -> Result<Response, Refusal> {
     let started = Instant::now();
-    let asked = read(&rooms, &who, ask).await?;
+    let asked = read(&rooms, &who, ask, bare).await?;
     let caller = who.caller("web");
     let facts = Facts::of(&rooms, &caller, &asked.sql, &asked.params).await?;
     let request = QueryRequest {
@@ -100,7 +134,7 @@ pub(super) async fn ask(
         known = looking.await.map_err(ApiError::from)?;
     }
     if let Some(known) = known
-        && let Some(response) = stored(&rooms, &known, asked.rows, started).await
+        && let Some(response) = stored(&rooms, &known, &asked, started).await
     {
         // Dropping the query ends it.
         return Ok(response);
@@ -122,7 +156,7 @@ pub(super) async fn ask(
 }
 
 /// Finds the statement and its values.
-async fn read(rooms: &Rooms, who: &SignedIn, ask: Ask) -> Result<Asked, Refusal> {
+async fn read(rooms: &Rooms, who: &SignedIn, ask: Ask, bare: bool) -> Result<Asked, Refusal> {
     let params = ask.params.unwrap_or_default();
     let rows = ask.rows.unwrap_or(USUAL_ROWS).min(MOST_ROWS);
     let fresh = ask.fresh.unwrap_or(false);
@@ -150,6 +184,7 @@ async fn read(rooms: &Rooms, who: &SignedIn, ask: Ask) -> Result<Asked, Refusal>
         question,
         rows,
         fresh,
+        bare,
     })
 }
 
@@ -159,10 +194,13 @@ fn run(
     first: Option<arrow::array::RecordBatch>,
     keeping: Keeping,
 ) -> Response {
-    let encoder = match Encoder::new(Format::Json, &result) {
+    let mut encoder = match Encoder::new(Format::Json, &result) {
         Ok(encoder) => encoder,
         Err(error) => return unwritable(&error),
     };
+    if keeping.asked.bare {
+        encoder.set_tail(String::new());
+    }
     let id = result.id.to_string();
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     // On the queries' threads, not on intake's.
@@ -181,10 +219,10 @@ fn run(
 async fn stored(
     rooms: &Rooms,
     known: &StoredResult,
-    rows: usize,
+    asked: &Asked,
     started: Instant,
 ) -> Option<Response> {
-    let read = rooms.store.read(&known.id, 0, Some(rows)).await;
+    let read = rooms.store.read(&known.id, 0, Some(asked.rows)).await;
     let (schema, mut batches) = read
         .inspect_err(|error| tracing::warn!(%error, result = known.id, "a kept answer is gone"))
         .ok()?;
@@ -205,7 +243,7 @@ async fn stored(
         let batch = batch.ok()?;
         bytes.extend_from_slice(&encoder.batch(&batch).map_err(write).ok()?);
     }
-    encoder.set_tail(tail(known, true));
+    encoder.set_tail(tail(known, true, asked.bare));
     bytes.extend_from_slice(&encoder.end().map_err(write).ok()?);
     if let Err(error) = rooms.catalog.use_result(&known.id).await {
         tracing::warn!(%error, "the use of an answer is not noted");
@@ -222,7 +260,11 @@ async fn stored(
 }
 
 /// Writes what stands behind the rows.
-pub(super) fn tail(result: &StoredResult, cached: bool) -> String {
+pub(super) fn tail(result: &StoredResult, cached: bool, bare: bool) -> String {
+    if bare {
+        let told = json!({ "rows": result.rows, "created_at": result.created_at });
+        return format!(",\"result\":{told}");
+    }
     let mut manifest = serde_json::to_value(result).unwrap_or_default();
     manifest["cached"] = Value::Bool(cached);
     format!(

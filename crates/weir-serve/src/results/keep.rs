@@ -94,7 +94,10 @@ pub(super) async fn keep(
         match batch {
             None => break,
             Some(Err(error)) => {
-                let last = encoder.broken(&failure(&error)).ok_or(error);
+                let last = match keeping.asked.bare {
+                    true => Err(broken_off()),
+                    false => encoder.broken(&failure(&error)).ok_or(error),
+                };
                 let _ = sender.send(last).await;
                 return;
             }
@@ -111,8 +114,9 @@ pub(super) async fn keep(
             }
         }
     }
+    let bare = keeping.asked.bare;
     if let Some(stored) = finish(&rooms, &result, kept, cut_off, keeping).await {
-        encoder.set_tail(tail(&stored, false));
+        encoder.set_tail(tail(&stored, false, bare));
     }
     let end = encoder.end().map_err(|_| broken_off());
     let _ = sender.send(end).await;

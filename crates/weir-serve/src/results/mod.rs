@@ -7,7 +7,9 @@ mod ask;
 mod expire;
 mod facts;
 mod keep;
+mod sheet;
 mod show;
+mod zip;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use axum::routing::{get, post, put};
 use weir_catalog::Catalog;
 use weir_query::{Engine, ResultStore};
 
+pub(crate) use ask::{Embedded, embedded};
 pub(crate) use expire::expire_until;
 
 /// Rows of one kept answer at most; further ones are left out, which the answer says.

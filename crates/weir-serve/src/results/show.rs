@@ -9,7 +9,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use futures::StreamExt;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use weir_access::{Action, Object};
@@ -17,7 +17,7 @@ use weir_catalog::StoredResult;
 use weir_query::StoredRowsStream;
 
 use super::facts::may_see;
-use super::{MOST_ROWS, Rooms};
+use super::{MOST_ROWS, Rooms, sheet};
 use crate::auth::SignedIn;
 use crate::error::ApiError;
 use crate::query::{Chunk, Encoder, Format, Refusal, broken_off, streamed};
@@ -137,9 +137,18 @@ pub(super) async fn rows(
 ) -> Result<Response, Refusal> {
     let Query(part) = part.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     let name = part.format.as_deref().unwrap_or("json");
+    if name == sheet::NAME {
+        let found = find(&rooms, &who, &id).await?;
+        let noting = rooms.catalog.use_result(&found.id);
+        noting.await.map_err(ApiError::from)?;
+        return sheet::file(&rooms, &found).await;
+    }
     let format = Format::named(name).ok_or_else(|| {
-        ApiError::invalid(format!("there is no format `{name}`"))
-            .with_hint(format!("one of {}", Format::NAMES.join(", ")))
+        ApiError::invalid(format!("there is no format `{name}`")).with_hint(format!(
+            "one of {}, {}",
+            Format::NAMES.join(", "),
+            sheet::NAME
+        ))
     })?;
     let found = find(&rooms, &who, &id).await?;
     let noting = rooms.catalog.use_result(&found.id);
@@ -173,13 +182,18 @@ pub(super) async fn rows(
         HeaderValue::from_static(format.content_type()),
     );
     if whole {
-        // The id has letters and digits only.
-        let file = format!("attachment; filename=\"weir-{}.{name}\"", found.id);
-        if let Ok(file) = HeaderValue::from_str(&file) {
-            headers.insert(header::CONTENT_DISPOSITION, file);
-        }
+        attach(headers, &found.id, name);
     }
     Ok(response)
+}
+
+/// Names the file that an answer is saved as.
+pub(super) fn attach(headers: &mut HeaderMap, id: &str, name: &str) {
+    // The id has letters and digits only.
+    let file = format!("attachment; filename=\"weir-{id}.{name}\"");
+    if let Ok(file) = HeaderValue::from_str(&file) {
+        headers.insert(header::CONTENT_DISPOSITION, file);
+    }
 }
 
 async fn write(

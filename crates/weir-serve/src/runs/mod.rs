@@ -23,6 +23,7 @@ use weir_flow::{AssetId, Flow, FlowError, FlowErrorKind, ScheduleName};
 
 use crate::auth::Door;
 use crate::error::ApiError;
+use crate::models::ModelInfo;
 
 pub(crate) use figures::write as write_figures;
 
@@ -67,6 +68,9 @@ pub struct FileInfo {
 pub trait Desk: Send + Sync + Debug {
     /// Returns the steps of other languages.
     fn steps(&self) -> Vec<StepInfo>;
+
+    /// Returns what the files build and read: models, seeds, snapshots, sources, steps.
+    fn models(&self) -> Vec<ModelInfo>;
 
     /// Returns the datums that a run of a step would have now.
     async fn plan(&self, step: &str) -> Result<Vec<PlannedInfo>, FlowError>;

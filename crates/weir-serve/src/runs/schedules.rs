@@ -1,7 +1,7 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use weir_access::Action;
@@ -111,7 +111,9 @@ pub(super) async fn trigger(
     let (cause, by) = match is_call {
         true => (Cause::Webhook(key.unwrap_or_default().to_owned()), None),
         false => {
-            let who = door.permit(address, &headers, Action::Operate).await?;
+            let who = door
+                .permit(address, &Method::POST, &headers, Action::Operate)
+                .await?;
             let cause = Cause::Manual(who.identity().user().to_owned());
             (cause, Some(who.actor()))
         }

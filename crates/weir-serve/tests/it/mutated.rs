@@ -196,5 +196,5 @@ fn changed() -> Reached {
         }
         connection(&bytes)
     };
-    sum((0..30_000).map(one))
+    sum((0..36_000).map(one))
 }

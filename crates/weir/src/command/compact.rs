@@ -22,10 +22,7 @@ impl Args {
         let project = global.project()?;
         let config = project.config(ui)?;
         let table = self.table.as_deref().map(table_name).transpose()?;
-        let client = Client::new(&project, &config);
-        if let Ok(client) = &client
-            && client.is_running().await
-        {
+        if let Some(client) = Client::of_running(&project, &config).await {
             let body = json!({ "table": table.as_ref().map(ToString::to_string) });
             let request = client
                 .request(Method::POST, "/api/v1/lake/compact")

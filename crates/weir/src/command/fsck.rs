@@ -46,9 +46,7 @@ impl Args {
         let project = global.project()?;
         let config = project.config(ui)?;
         let table = self.table.as_deref().map(table_name).transpose()?;
-        if let Ok(client) = &Client::new(&project, &config)
-            && client.is_running().await
-        {
+        if let Some(client) = Client::of_running(&project, &config).await {
             let name = table.as_ref().map(ToString::to_string);
             let body = json!({ "table": name, "set_aside": self.set_aside });
             let request = client

@@ -25,11 +25,13 @@ mod tail;
 mod tokens;
 mod up;
 mod users;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use crate::client::Client;
 use crate::failure::{Explain, Failure};
 use crate::model::{DbtArgs, ModelCommand};
 use crate::project::Project;
@@ -77,6 +79,12 @@ impl Global {
         Project::find(self.project.as_deref())
     }
 
+    /// Returns a client for the server of the project that the command is about.
+    pub(crate) fn client(&self, ui: &Ui) -> Result<Client, Failure> {
+        let project = self.project()?;
+        Client::new(&project, &project.config(ui)?)
+    }
+
     /// Finds the project that was named, or the next one upwards of `folder`; none when there is
     /// none.
     pub(crate) fn project_around(&self, folder: &Path) -> Result<Option<Project>, Failure> {
@@ -108,6 +116,7 @@ enum Command {
     Sync(sync::Args),
     State(sync::StateArgs),
     Undo(sync::UndoArgs),
+    Verify(verify::Args),
     Load(load::Args),
     Schedule(schedule::Args),
     Steps(steps::Args),
@@ -151,6 +160,7 @@ pub(crate) fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
             Command::Sync(args) => args.run(&global, ui).await,
             Command::State(args) => args.run(&global, ui).await,
             Command::Undo(args) => args.run(&global, ui).await,
+            Command::Verify(args) => args.run(&global, ui).await,
             Command::Load(args) => args.run(&global, ui).await,
             Command::Schedule(args) => args.run(&global, ui).await,
             Command::Steps(args) => args.run(&global, ui).await,

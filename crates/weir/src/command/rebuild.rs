@@ -67,9 +67,7 @@ impl Asked {
     pub(super) async fn run(&self, global: &Global, ui: &Ui) -> Result<(), Failure> {
         let project = global.project()?;
         let config = project.config(ui)?;
-        if let Ok(client) = &Client::new(&project, &config)
-            && client.is_running().await
-        {
+        if let Some(client) = Client::of_running(&project, &config).await {
             let request = client.request(Method::POST, "/api/v1/rebuild").json(self);
             let answer: Value = client.json(request).await?;
             return self.report(&answer, ui);

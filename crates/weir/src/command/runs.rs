@@ -88,9 +88,7 @@ enum RunsCommand {
 
 impl Args {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
-        let project = global.project()?;
-        let config = project.config(ui)?;
-        let client = Client::new(&project, &config)?;
+        let client = global.client(ui)?;
         match self.command {
             RunsCommand::List {
                 schedule,

@@ -100,9 +100,7 @@ struct Backfill {
 
 impl Args {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
-        let project = global.project()?;
-        let config = project.config(ui)?;
-        let client = Client::new(&project, &config)?;
+        let client = global.client(ui)?;
         match self.command {
             ScheduleCommand::List => list(&client, ui).await,
             ScheduleCommand::Pause { name } => {

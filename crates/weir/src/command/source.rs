@@ -37,7 +37,7 @@ pub(crate) enum SourceAction {
 /// A source that is to be.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Add {
-    /// A Singer tap, such as `tap-jsonl`; or any name, with `--postgres`
+    /// A Singer tap, such as `tap-jsonl`; or any name, with `--postgres` or `--files`
     name: String,
     /// The packages that bring the tap, as pip takes them
     #[arg(long, num_args = 1.., value_name = "SPEC", conflicts_with = "postgres")]
@@ -45,6 +45,9 @@ pub(crate) struct Add {
     /// Replicate the PostgreSQL database whose URL this environment variable holds
     #[arg(long, value_name = "VARIABLE")]
     postgres: Option<String>,
+    /// Read files: of a folder, or of an object store such as `s3://bucket/folder`
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["pip", "postgres"])]
+    files: Option<String>,
     /// What the source is called; the tap's name without `tap-` by default
     #[arg(long = "as", value_name = "SOURCE")]
     called: Option<String>,
@@ -82,9 +85,10 @@ impl Add {
                     .with_hint("edit it, or give the new source another name with `--as`"),
             );
         }
-        let text = match &self.postgres {
-            Some(variable) => postgres_file(variable),
-            None => self.tap_file()?,
+        let text = match (&self.postgres, &self.files) {
+            (Some(variable), _) => postgres_file(variable),
+            (None, Some(place)) => format!("kind: files\npath: {}\n", Value::from(place.as_str())),
+            (None, None) => self.tap_file()?,
         };
         let action = || format!("cannot write `{}`", path.display());
         std::fs::create_dir_all(project.sources_dir()).explain(action)?;
@@ -96,6 +100,12 @@ impl Add {
             return Ok(());
         }
         match asked(source.as_str(), global, ui).await {
+            Ok(streams) if self.files.is_some() => {
+                // Files that come later may be of other streams.
+                show(&streams, ui);
+                ui.status("New files are read by themselves while `weir up` runs; or:");
+                ui.command(&format!("weir sync {source}"));
+            }
             Ok(streams) => {
                 std::fs::write(&path, text + &stream_lines(&streams)).explain(action)?;
                 show(&streams, ui);
@@ -188,7 +198,10 @@ async fn list(global: &Global, ui: &Ui) -> Result<(), Failure> {
         let state = match (source["problem"].as_str(), source["syncing"].as_bool()) {
             (Some(problem), _) => problem.to_owned(),
             (None, Some(true)) => "syncing".to_owned(),
-            _ => "ready".to_owned(),
+            _ => match source["health"]["problem"].as_str() {
+                Some(problem) => format!("failing: {problem}"),
+                None => "ready".to_owned(),
+            },
         };
         ui.answer(format!(
             "{:<28}{:<12}{:>8}  {state}",

@@ -44,9 +44,7 @@ enum StepsCommand {
 
 impl Args {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
-        let project = global.project()?;
-        let config = project.config(ui)?;
-        let client = Client::new(&project, &config)?;
+        let client = global.client(ui)?;
         match self.command {
             StepsCommand::List => list(&client, ui).await,
             StepsCommand::Show { name } => show(&client, &name, ui).await,

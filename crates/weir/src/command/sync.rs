@@ -1,7 +1,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::ProgressBar;
+use indicatif::{HumanBytes, ProgressBar};
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ struct Synced<'a> {
     rows: u64,
     streams: &'a Value,
     notes: &'a Value,
+    lag: &'a Value,
     ms: u128,
 }
 
@@ -109,31 +110,43 @@ impl Args {
         let began = Instant::now();
         let body = json!({ "streams": streams, "full_refresh": self.full_refresh });
         let path = format!("/api/v1/extract/{source}/sync");
-        let request = client.request(Method::POST, &path).json(&body);
-        let mut lines = Lines::of(client.send(request).await?);
-        let bar = bar(ui);
-        while let Some(line) = lines.next().await? {
-            if let Some(done) = line.get("done") {
-                bar.finish_and_clear();
-                report(source, done, began.elapsed(), ui);
-                return Ok(());
-            }
-            if let Some(failed) = line.get("failed") {
-                bar.finish_and_clear();
-                return Err(failure(source, failed));
-            }
-            let progress = &line["progress"];
-            bar.set_message(format!(
-                "{source}: {}, {} rows, {} in the lake",
-                progress["doing"].as_str().unwrap_or("starting"),
-                rows(progress),
-                progress["committed"],
-            ));
-        }
-        bar.finish_and_clear();
-        Err(Failure::new(format!("the sync of `{source}` was cut off"))
-            .with_hint("run it again: it goes on where its last commit ended"))
+        let done = followed(client, source, &path, &body, ui).await?;
+        report(source, &done, began.elapsed(), ui);
+        Ok(())
     }
+}
+
+/// Starts work on a source and shows how it gets on; returns what it came to.
+pub(super) async fn followed(
+    client: &Client,
+    source: &str,
+    path: &str,
+    body: &Value,
+    ui: &Ui,
+) -> Result<Value, Failure> {
+    let request = client.request(Method::POST, path).json(body);
+    let mut lines = Lines::of(client.send(request).await?);
+    let bar = bar(ui);
+    while let Some(mut line) = lines.next().await? {
+        if let Some(done) = line.get_mut("done") {
+            bar.finish_and_clear();
+            return Ok(done.take());
+        }
+        if let Some(failed) = line.get("failed") {
+            bar.finish_and_clear();
+            return Err(failure(source, failed));
+        }
+        let progress = &line["progress"];
+        bar.set_message(format!(
+            "{source}: {}, {} rows, {} in the lake",
+            progress["doing"].as_str().unwrap_or("starting"),
+            rows(progress),
+            progress["committed"],
+        ));
+    }
+    bar.finish_and_clear();
+    Err(Failure::new(format!("the sync of `{source}` was cut off"))
+        .with_hint("run it again: it goes on where its last commit ended"))
 }
 
 async fn named(client: &Client) -> Result<Vec<String>, Failure> {
@@ -160,11 +173,33 @@ fn rows(progress: &Value) -> u64 {
     rows.filter_map(|(_, rows)| rows.as_u64()).sum()
 }
 
-fn report(source: &str, done: &Value, took: Duration, ui: &Ui) {
-    let progress = &done["progress"];
+/// Writes what people should know of a sync.
+pub(super) fn notes(progress: &Value, ui: &Ui) {
     for note in progress["notes"].as_array().into_iter().flatten() {
         ui.status(format!("note: {}", note.as_str().unwrap_or_default()));
     }
+}
+
+/// Writes how far behind a database is, and what of its log it keeps for that.
+pub(super) fn lag(lag: &Value, ui: &Ui) {
+    let Some(behind) = lag["behind_bytes"].as_u64() else {
+        return;
+    };
+    let budget = match lag["budget_bytes"].as_u64() {
+        Some(budget) => format!(" of at most {}", HumanBytes(budget)),
+        None => String::new(),
+    };
+    ui.status(format!(
+        "Behind by {} of its log; the server keeps {}{budget} ({}).",
+        HumanBytes(behind),
+        HumanBytes(lag["retained_bytes"].as_u64().unwrap_or(0)),
+        lag["wal_status"].as_str().unwrap_or_default(),
+    ));
+}
+
+fn report(source: &str, done: &Value, took: Duration, ui: &Ui) {
+    let progress = &done["progress"];
+    notes(progress, ui);
     if ui.is_json() {
         return ui.answer_json(&Synced {
             source,
@@ -172,6 +207,7 @@ fn report(source: &str, done: &Value, took: Duration, ui: &Ui) {
             rows: rows(progress),
             streams: &progress["rows"],
             notes: &progress["notes"],
+            lag: &progress["lag"],
             ms: took.as_millis(),
         });
     }
@@ -185,6 +221,7 @@ fn report(source: &str, done: &Value, took: Duration, ui: &Ui) {
         took.as_secs_f64(),
         done["run"].as_str().unwrap_or_default(),
     ));
+    lag(&progress["lag"], ui);
 }
 
 /// Returns why a sync failed, in the words of the server.

@@ -3,7 +3,6 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::Global;
-use crate::client::Client;
 use crate::failure::{Explain, Failure};
 use crate::ui::Ui;
 
@@ -43,9 +42,7 @@ struct Seen {
 
 impl Args {
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
-        let project = global.project()?;
-        let config = project.config(ui)?;
-        let client = Client::new(&project, &config)?;
+        let client = global.client(ui)?;
         let verdict = self.rejected.then(|| "rejected".to_owned());
         let filters = [
             ("source", self.source),

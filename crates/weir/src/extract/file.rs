@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map as JsonMap, Value};
+use weir_core::config::ByteSize;
 use weir_core::{SourceName, did_you_mean};
 use weir_extract::{
-    PostgresSpec, Replication, SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec,
-    StreamRules,
+    FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges, Secret,
+    SingerSpec, SourceKind, SourceSpec, StreamRules,
 };
 use weir_model::ModelError;
 use weir_model::yaml::{Map, Yaml, YamlValue, read};
@@ -29,7 +30,13 @@ const COMMON: [&str; 7] = [
 /// Syncs do not begin more often than this.
 const LEAST: Duration = Duration::from_secs(1);
 const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
-const POSTGRES: [&str; 3] = ["url", "slot", "manage"];
+const POSTGRES: [&str; 4] = ["url", "slot", "manage", "retain"];
+
+const FILES: [&str; 2] = ["path", "options"];
+/// A folder is looked at so often, unless it is told otherwise.
+const WATCHED: Duration = Duration::from_secs(2);
+/// What streams of files know besides.
+const FILE_STREAM: [&str; 4] = ["files", "format", "delimiter", "header"];
 
 const STREAM: [&str; 9] = [
     "columns",
@@ -92,13 +99,14 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
     let own: &[&str] = match kind.and_then(Yaml::as_str) {
         Some("singer") => &SINGER,
         Some("postgres") => &POSTGRES,
+        Some("files") => &FILES,
         other => {
             let at = kind.map_or((1, 1), |kind| (kind.line, kind.column));
             let word = other.unwrap_or_default();
-            let hint = match did_you_mean(word, &["singer", "postgres"]) {
+            let hint = match did_you_mean(word, &["singer", "postgres", "files"]) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if word == "events" => "leave `kind` out for a source of events".to_owned(),
-                None => "it is `singer` or `postgres`; docs/sources.md says what is not there yet"
+                None => "it is `singer`, `postgres` or `files`; docs/sources.md says what is not there yet"
                     .to_owned(),
             };
             reader.wrong(
@@ -126,13 +134,16 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
             None
         }
     };
-    let streams = streams(reader, map);
+    let is_files = own.contains(&"path");
+    let streams = streams(reader, map, is_files);
     let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
     let every = reader.duration(map, "every").map(|every| every.max(LEAST));
+    let every = every.or(is_files.then_some(WATCHED));
     let hash_key = reader.value(map, "hash_key", true).map(Secret::new);
-    let kind = match own.contains(&"tap") {
-        true => SourceKind::Singer(singer(reader, map, folder)?),
-        false => SourceKind::Postgres(postgres(reader, map, name.as_ref()?)?),
+    let kind = match (own.contains(&"tap"), is_files) {
+        (true, _) => SourceKind::Singer(singer(reader, map, folder)?),
+        (_, true) => SourceKind::Files(files(reader, map, folder)?),
+        _ => SourceKind::Postgres(postgres(reader, map, name.as_ref()?)?),
     };
     Some(SourceSpec {
         name: name?,
@@ -220,10 +231,103 @@ fn postgres(reader: &mut Reader<'_>, map: &Map, name: &SourceName) -> Option<Pos
         url: Secret::new(url?),
         slot,
         manage,
+        retain: size(reader, map, "retain"),
     })
 }
 
-fn streams(reader: &mut Reader<'_>, map: &Map) -> BTreeMap<String, StreamRules> {
+/// Returns a number of bytes.
+fn size(reader: &mut Reader<'_>, map: &Map, key: &str) -> Option<u64> {
+    let text = reader.text(map, key)?.to_owned();
+    match text.parse::<ByteSize>() {
+        Ok(size) => Some(size.bytes()),
+        Err(why) => {
+            let at = map
+                .entry(key)
+                .map_or((1, 1), |e| (e.value.line, e.value.column));
+            reader.wrong(at, format!("`{key}` {why}"), None);
+            None
+        }
+    }
+}
+
+fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<FilesSpec> {
+    let Some(place) = reader.value(map, "path", false) else {
+        let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+        let hint = "write `path: data/in`, or `path: s3://bucket/folder`".to_owned();
+        reader.wrong(
+            at,
+            "a source of files needs a `path`".to_owned(),
+            Some(hint),
+        );
+        return None;
+    };
+    let mut options = BTreeMap::new();
+    if let Some(named) = map.get("options").and_then(Yaml::as_map) {
+        for entry in named {
+            if let Some(value) = reader.value(named, &entry.key, is_secret(&entry.key)) {
+                options.insert(entry.key.clone(), Secret::new(value));
+            }
+        }
+    }
+    let mut streams = Vec::new();
+    let named = map.get("streams").and_then(Yaml::as_map);
+    for entry in named.into_iter().flatten() {
+        let Some(own) = entry.value.as_map() else {
+            continue;
+        };
+        let Some(pattern) = reader.text(own, "files") else {
+            continue;
+        };
+        streams.push(FileStream {
+            name: entry.key.clone(),
+            files: pattern.to_owned(),
+            format: word(reader, own, "format", &FORMATS),
+            delimiter: delimiter(reader, own),
+            header: own
+                .get("header")
+                .is_some()
+                .then(|| flag(reader, own, "header")),
+        });
+    }
+    Some(FilesSpec {
+        place,
+        options,
+        streams,
+        folder: folder.to_owned(),
+    })
+}
+
+const FORMATS: [(&str, FileFormat); 6] = [
+    ("csv", FileFormat::Csv),
+    ("tsv", FileFormat::Csv),
+    ("json", FileFormat::Json),
+    ("ndjson", FileFormat::JsonLines),
+    ("jsonl", FileFormat::JsonLines),
+    ("parquet", FileFormat::Parquet),
+];
+
+/// Returns the separator of a CSV file: one byte.
+fn delimiter(reader: &mut Reader<'_>, map: &Map) -> Option<u8> {
+    let text = reader.text(map, "delimiter")?.to_owned();
+    match text.as_bytes() {
+        [byte] => Some(*byte),
+        _ if text == "tab" || text == "\\t" => Some(b'\t'),
+        _ => {
+            let at = map
+                .entry("delimiter")
+                .map_or((1, 1), |e| (e.value.line, e.value.column));
+            let hint = "write one character, such as `;`, or `tab`".to_owned();
+            reader.wrong(at, format!("`{text}` separates no values"), Some(hint));
+            None
+        }
+    }
+}
+
+fn streams(reader: &mut Reader<'_>, map: &Map, is_files: bool) -> BTreeMap<String, StreamRules> {
+    let keys = match is_files {
+        true => [&STREAM[..], &FILE_STREAM[..]].concat(),
+        false => STREAM.to_vec(),
+    };
     let mut streams = BTreeMap::new();
     let Some(yaml) = map.get("streams").filter(|yaml| !yaml.is_null()) else {
         return streams;
@@ -255,7 +359,7 @@ fn streams(reader: &mut Reader<'_>, map: &Map) -> BTreeMap<String, StreamRules> 
     for entry in named {
         let mut rules = StreamRules::default();
         if !entry.value.is_null()
-            && let Some(map) = reader.map(&entry.value, "a stream", &STREAM)
+            && let Some(map) = reader.map(&entry.value, "a stream", &keys)
         {
             let words = |reader: &mut Reader<'_>, key: &str| -> Vec<String> {
                 reader
@@ -405,6 +509,29 @@ mod tests {
         assert!(
             !format!("{:?}", read_source("kind: postgres\nurl: ${env:KEY}\n")).contains("s3cret")
         );
+    }
+
+    #[test]
+    fn files_are_read_with_their_patterns_and_looked_at_by_themselves() {
+        let spec = read_source(
+            "kind: files\npath: data/in\nstreams:\n  orders:\n    files: \"o-*.csv\"\n    delimiter: \";\"\n    key: [id]\n",
+        )
+        .unwrap();
+        let SourceKind::Files(files) = &spec.kind else {
+            panic!("no files");
+        };
+        assert_eq!(spec.every, Some(WATCHED));
+        assert_eq!(
+            (files.place.as_str(), files.streams[0].delimiter),
+            ("data/in", Some(b';'))
+        );
+        assert_eq!(spec.rules("orders").key, ["id"]);
+        let wrong =
+            read_source("kind: files\nstreams:\n  a: {delimiter: xy, files: a}\n").unwrap_err();
+        assert!(wrong[0].contains("needs a `path`"), "{wrong:?}");
+        let wrong = read_source("kind: files\npath: s3://b\noptions: {secret_access_key: abc}\n")
+            .unwrap_err();
+        assert!(wrong[0].contains("is a secret"), "{wrong:?}");
     }
 
     #[test]

@@ -1,26 +1,37 @@
 //! The lake as connectors see it.
 
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 use weir_catalog::{Actor, Catalog, Publication, PublicationTable};
 use weir_core::{SourceName, TableName};
 use weir_extract::{
-    Commit, Destination, ExtractError, ExtractErrorKind, StandingTable, TableHistory,
+    Commit, CurrentRows, Destination, ExtractError, ExtractErrorKind, StandingTable, TableHistory,
 };
 use weir_lake::{Lake, LakeError, LakeErrorKind, LoadedTable, Publishing, Receipt};
+use weir_query::{Caller, Engine, QueryError, QueryRequest};
+
+use super::fold;
 
 /// What commits of connectors are written by.
-const WRITER: &str = "load";
+pub(super) const WRITER: &str = "load";
+/// By which door connectors ask, in the audit.
+pub(super) const DOOR: &str = "extract";
 
 /// Tables of the lake, changed together by what the catalog writes down.
 pub(super) struct LakeDestination {
     lake: Lake,
     catalog: Catalog,
+    engine: Engine,
 }
 
 impl LakeDestination {
-    pub(super) fn new(lake: Lake, catalog: Catalog) -> Self {
-        Self { lake, catalog }
+    pub(super) fn new(lake: Lake, catalog: Catalog, engine: Engine) -> Self {
+        Self {
+            lake,
+            catalog,
+            engine,
+        }
     }
 
     /// Commits what is prepared and shows it. Not on behalf of whoever may go away meanwhile.
@@ -45,7 +56,10 @@ impl Destination for LakeDestination {
             .await
             .map_err(failed)?;
         let view = self.lake.view();
-        let tables = states.into_iter().filter_map(|state| {
+        let streams = states
+            .into_iter()
+            .filter(|state| state.state != fold::STATE);
+        let tables = streams.filter_map(|state| {
             let table = view.table(&state.table)?;
             Some(StandingTable {
                 name: state.table.table().to_owned(),
@@ -70,6 +84,7 @@ impl Destination for LakeDestination {
                 name: name(source, &table.name)?,
                 schema: table.columns,
                 rows: table.rows,
+                replacement: None,
                 state: table.entry,
                 transaction: table.position.map(|position| (application, position)),
                 receipt: receipt(&id, json!({ "sync": commit.run })),
@@ -82,6 +97,25 @@ impl Destination for LakeDestination {
             .collect();
         self.publish(id, publishing).await?;
         Ok(versions)
+    }
+
+    async fn current(
+        &self,
+        source: &SourceName,
+        table: &str,
+        columns: &[String],
+    ) -> Result<CurrentRows, ExtractError> {
+        let columns: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+        let sql = format!(
+            "SELECT {} FROM {}.{}",
+            columns.join(", "),
+            quoted(source.as_str()),
+            quoted(table)
+        );
+        let mut request = QueryRequest::new(sql, Caller::owner(DOOR));
+        request.read_only = true;
+        let answer = self.engine.query(request).await.map_err(unread)?;
+        Ok(Box::pin(answer.rows.map_err(unread)))
     }
 
     async fn history(
@@ -112,8 +146,16 @@ impl Destination for LakeDestination {
     ) -> Result<(), ExtractError> {
         let mut targets = Vec::with_capacity(tables.len());
         let mut versions = Map::new();
+        let view = self.lake.view();
         for (table, version) in tables {
-            targets.push((name(source, &table)?, version));
+            let changelog = name(source, &table)?;
+            // A base of changes that are taken back is none.
+            if let Some(base) = fold::base_of(&view, &changelog)
+                && version.is_none_or(|version| version < base.folded.version)
+            {
+                targets.push((base.name, None));
+            }
+            targets.push((changelog, version));
             versions.insert(table, version.into());
         }
         let receipt = receipt(run, json!({ "restores": versions }));
@@ -124,6 +166,18 @@ impl Destination for LakeDestination {
             .map_err(failed)?;
         self.publish(run.to_owned(), publishing).await
     }
+}
+
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn unread(error: QueryError) -> ExtractError {
+    ExtractError::new(
+        ExtractErrorKind::Destination,
+        "the lake's rows cannot be read",
+    )
+    .because(error)
 }
 
 /// One table is changed by one commit, which is whole by itself. Several are written down first, so that

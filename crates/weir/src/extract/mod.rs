@@ -1,6 +1,7 @@
 //! What rows are fetched from: files of the project, the lake they go to, the threads they come on.
 
 pub(crate) mod file;
+mod fold;
 mod lake;
 mod timed;
 
@@ -12,21 +13,30 @@ use weir_catalog::Catalog;
 use weir_extract::{ExtractError, ExtractErrorKind, Extracts, SourceFiles, SourceSpec};
 use weir_lake::Lake;
 use weir_model::ModelError;
+use weir_query::Engine;
 
 use crate::failure::{Explain, Failure};
 use crate::project::Project;
 
+use self::fold::Folder;
 use self::lake::LakeDestination;
 
 /// The room of sources, with its threads.
 pub(crate) struct ExtractRoom {
     extracts: Extracts,
+    lake: Lake,
+    engine: Engine,
     threads: Option<Runtime>,
 }
 
 impl ExtractRoom {
     /// Opens the room.
-    pub(crate) fn open(project: &Project, lake: &Lake, catalog: &Catalog) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        project: &Project,
+        lake: &Lake,
+        catalog: &Catalog,
+        engine: &Engine,
+    ) -> Result<Self, Failure> {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("weir-extract")
@@ -34,20 +44,32 @@ impl ExtractRoom {
             .enable_all()
             .build()
             .explain(|| "cannot start threads".into())?;
-        let destination = Arc::new(LakeDestination::new(lake.clone(), catalog.clone()));
+        let destination = Arc::new(LakeDestination::new(
+            lake.clone(),
+            catalog.clone(),
+            engine.clone(),
+        ));
         let folder = project.state_dir().join("sources");
         let files = Box::new(ProjectSources(project.clone()));
         let extracts = Extracts::new(files, destination, folder, threads.handle().clone());
         Ok(Self {
             extracts,
+            lake: lake.clone(),
+            engine: engine.clone(),
             threads: Some(threads),
         })
     }
 
-    /// Begins syncs by themselves, until `shutdown`.
+    /// Begins syncs by themselves and folds changelogs, until `shutdown`.
     pub(crate) fn follow(&self, shutdown: CancellationToken) {
         if let Some(threads) = &self.threads {
-            threads.spawn(timed::follow(self.extracts(), shutdown));
+            threads.spawn(timed::follow(self.extracts(), shutdown.clone()));
+            let folder = Folder {
+                extracts: self.extracts(),
+                lake: self.lake.clone(),
+                engine: self.engine.clone(),
+            };
+            threads.spawn(folder.follow(shutdown));
         }
     }
 

@@ -130,6 +130,14 @@ fn heading(alert: &Alert) -> String {
     match (kind, alert.kind) {
         ("freshness", AlertKind::Raised) => format!("Weir: {name} is too old"),
         ("freshness", AlertKind::Recovered) => format!("Weir: {name} is fresh again"),
+        ("question", kind) => {
+            // Behind its name stands what tells alerts of one name apart.
+            let name = name.rsplit_once(" (").map_or(name, |(name, _)| name);
+            match kind {
+                AlertKind::Raised => format!("Weir: {name}"),
+                AlertKind::Recovered => format!("Weir: {name} is well again"),
+            }
+        }
         (_, AlertKind::Raised) => format!("Weir: {name} failed"),
         (_, AlertKind::Recovered) => format!("Weir: {name} works again"),
     }

@@ -3,13 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use weir_flow::{AssetId, AssetKind, TableId};
 use weir_model::ModelError;
 use weir_model::graph::Graph as Nodes;
 use weir_model::node::{
-    Checksum, ConfigKind, Contract, DependsOn, Docs, Manifest, Node, NodeConfig, NodeDetail,
-    ResourceKind, UniqueId,
+    ConfigKind, Manifest, Node, NodeConfig, NodeDetail, ResourceKind, UniqueId,
 };
 use weir_model::select::{Indirect, Selector, Selectors, Spec};
 
@@ -138,48 +136,17 @@ fn with_steps(manifest: &Manifest, assets: &Assets, steps: &[Declared]) -> Manif
 }
 
 fn node(manifest: &Manifest, step: &Declared, id: UniqueId) -> Node {
-    let name = step.step.name.clone();
+    let name = &step.step.name;
+    let project = manifest.metadata.project_name.clone();
     Node {
         id,
         kind: ResourceKind::Model,
-        package: PACKAGE.into(),
         path: step.file.clone(),
         original_path: step.file.clone(),
-        fqn: vec![
-            manifest.metadata.project_name.clone(),
-            PACKAGE.to_owned(),
-            name.clone(),
-        ],
-        database: None,
-        schema: String::new(),
-        alias: name.clone(),
-        name,
-        relation_name: None,
-        checksum: Checksum::of_text(""),
+        fqn: vec![project, PACKAGE.to_owned(), name.clone()],
         language: "command",
-        raw_code: "".into(),
-        description: String::new(),
-        columns: IndexMap::new(),
-        tags: Vec::new(),
-        meta: Default::default(),
-        group: None,
-        docs: Docs::default(),
-        patch_path: None,
         config: NodeConfig::new(ConfigKind::Model),
-        unrendered_config: Default::default(),
-        config_call: Default::default(),
-        refs: Vec::new(),
-        sources: Vec::new(),
-        metrics: Vec::new(),
-        functions: Vec::new(),
-        depends_on: DependsOn::default(),
-        created_at: 0.0,
-        compiled: false,
-        compiled_code: None,
-        compiled_path: None,
-        build_path: None,
-        extra_ctes: Vec::new(),
-        contract: Contract::default(),
         detail: NodeDetail::Model(Box::default()),
+        ..Node::bare(&PACKAGE.into(), name, "")
     }
 }

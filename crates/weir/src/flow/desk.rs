@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use weir_flow::{AssetId, FlowError, FlowErrorKind, ScheduleName};
 use weir_model::ModelError;
-use weir_serve::{Desk, FileInfo, PlannedInfo, StepInfo};
+use weir_serve::{Desk, FileInfo, ModelInfo, PlannedInfo, StepInfo};
 use weir_step::{StepError, StepErrorKind};
 
 use super::choice::Choice;
 use super::code::Codes;
+use super::inventory::inventory;
 use super::step::{Declared, Keep, StepRoom};
 
 /// Answers for the project's files.
@@ -47,6 +48,12 @@ impl Desk for FrontDesk {
         let code = self.codes.now();
         let steps = code.iter().flat_map(|code| code.plan.steps.values());
         steps.map(info).collect()
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        self.codes
+            .now()
+            .map_or_else(Vec::new, |code| inventory(&code))
     }
 
     async fn plan(&self, name: &str) -> Result<Vec<PlannedInfo>, FlowError> {

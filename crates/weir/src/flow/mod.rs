@@ -10,6 +10,7 @@ mod code;
 mod desk;
 pub(crate) mod file;
 mod follow;
+mod inventory;
 mod mail;
 mod plan;
 mod records;

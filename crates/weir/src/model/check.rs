@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use weir_core::quoted;
 use weir_model::context::Cancellation;
 use weir_model::graph::Graph;
 use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
@@ -323,8 +324,10 @@ fn promise(node: &Node) -> Option<Value> {
     let columns: Option<Vec<String>> = columns
         .map(|column| {
             let data_type = column.data_type.as_ref()?;
-            let name = column.name.replace('"', "\"\"");
-            Some(format!("cast(null as {data_type}) as \"{name}\""))
+            Some(format!(
+                "cast(null as {data_type}) as {}",
+                quoted(&column.name)
+            ))
         })
         .collect();
     let columns = columns.filter(|columns| node.contract.enforced && !columns.is_empty())?;

@@ -69,12 +69,14 @@ pub(super) async fn ask(client: &Client, ui: &Ui, ask: &Ask<'_>) -> Result<(), F
     match ask.format {
         Format::Table | Format::Vertical => {
             let answer = whole(response, ask.sql).await?;
-            if ask.format == Format::Table {
+            if answer.is_deed() {
+                ui.status(table::summary(&answer));
+            } else if ask.format == Format::Table {
                 ui.answer_bytes(table::table(&answer).as_bytes());
             } else {
                 ui.answer_bytes(table::blocks(&answer).as_bytes());
             }
-            if ask.summary {
+            if ask.summary && !answer.is_deed() {
                 ui.status(table::summary(&answer));
             }
             if ask.timing {

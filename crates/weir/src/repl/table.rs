@@ -13,6 +13,11 @@ pub(super) struct Answer {
     pub(super) rows: Vec<Vec<Value>>,
     pub(super) elapsed_ms: u64,
     pub(super) error: Option<Value>,
+    /// What the statement was, such as `INSERT`.
+    #[serde(default)]
+    command: String,
+    /// How many rows it wrote.
+    rows_affected: Option<u64>,
 }
 
 #[derive(serde::Deserialize)]
@@ -29,6 +34,13 @@ impl Column {
             kind,
             "smallint" | "integer" | "bigint" | "real" | "double precision"
         ) || kind.starts_with("numeric")
+    }
+}
+
+impl Answer {
+    /// Whether the statement did something and was no question.
+    pub(super) fn is_deed(&self) -> bool {
+        self.columns.is_empty() && self.rows.is_empty()
     }
 }
 
@@ -112,8 +124,15 @@ pub(super) fn blocks(answer: &Answer) -> String {
     out
 }
 
-/// Says how much there was.
+/// Says what was done, or how much there was.
 pub(super) fn summary(answer: &Answer) -> String {
+    if answer.is_deed() {
+        return match answer.rows_affected {
+            Some(1) => format!("{} (1 row)", answer.command),
+            Some(rows) => format!("{} ({rows} rows)", answer.command),
+            None => answer.command.clone(),
+        };
+    }
     match answer.rows.len() {
         1 => "(1 row)".to_owned(),
         rows => format!("({rows} rows)"),
@@ -171,5 +190,11 @@ mod tests {
             " name   │ n\n────────┼────\n 雨     │ 10\n a�[2Jb │  2\n        │\n"
         );
         assert_eq!(summary(&answer), "(3 rows)");
+
+        let answer: Answer = serde_json::from_value(json!({
+            "columns": [], "rows": [], "elapsed_ms": 1, "command": "INSERT", "rows_affected": 2,
+        }))
+        .unwrap();
+        assert_eq!(summary(&answer), "INSERT (2 rows)");
     }
 }

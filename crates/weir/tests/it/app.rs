@@ -1,6 +1,8 @@
 //! The web application in a real browser: everything a person does on their first day, with names and
 //! events that want to be scripts, and requests that other pages would send.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Value, json};
 use weir_testkit::{Clients, Context, Result, Weir, ensure};
 
@@ -25,20 +27,111 @@ async fn people_do_their_work_in_a_browser() -> Result<()> {
     weir.until_count("select count(*) from app.tracks", 34)
         .await?;
     weir.flush().await?;
+    drive(&weir, "app.mjs").await?;
+    weir.stop().await
+}
+
+/// Runs a script of the browser's, and fails with what it found.
+async fn drive(weir: &Weir, script: &str) -> Result<()> {
     let setup = weir.setup_link().context("no link for the first owner")?;
     let artefacts = std::env::var("WEIR_ARTEFACTS")
         .unwrap_or_else(|_| format!("{}/../../ui/artefacts", env!("CARGO_MANIFEST_DIR")));
+    let project = weir.dir().display().to_string();
     let variables = [
         ("URL", weir.url()),
         ("SETUP_LINK", &setup),
         ("WRITE_KEY", &weir.key),
+        ("PROJECT", &project),
         ("ARTEFACTS", &artefacts),
     ];
     let report = Clients::find()?
-        .run("../../ui/tests/app.mjs", &variables)
+        .run(&format!("../../ui/tests/{script}"), &variables)
         .await?;
     let failures = report["failures"].as_array().context("what failed")?;
     ensure!(failures.is_empty(), "{failures:#?}\n{}", report["timings"]);
+    Ok(())
+}
+
+/// A tap without packages: two streams of ten numbers each.
+const TAP: &str = r#"#!/usr/bin/env python3
+import json, sys
+properties = {"n": {"type": "integer"}}
+def stream(name):
+    return {"tap_stream_id": name, "stream": name, "key_properties": [], "schema": {"properties": properties},
+            "metadata": [{"breadcrumb": [], "metadata": {"inclusion": "available", "selected-by-default": True, "forced-replication-method": "INCREMENTAL"}}]}
+if "--discover" in sys.argv:
+    print(json.dumps({"streams": [stream("even"), stream("odd")]}))
+    sys.exit(0)
+def out(**message): print(json.dumps(message))
+state = json.load(open(sys.argv[sys.argv.index("--state") + 1])) if "--state" in sys.argv else {"at": 0}
+for name in ("even", "odd"):
+    out(type="SCHEMA", stream=name, schema={"properties": properties}, key_properties=[])
+for n in range(state["at"], 20):
+    out(type="RECORD", stream="odd" if n % 2 else "even", record={"n": n})
+out(type="STATE", value={"at": 20})
+"#;
+
+#[tokio::test]
+async fn people_look_after_runs_models_and_sources_in_a_browser() -> Result<()> {
+    let mut weir = Weir::init(BINARY)?;
+    // No profile of whoever runs the tests.
+    let home = weir.dir().display().to_string();
+    weir.set("HOME", &home);
+    let write = |name: &str, text: &str| -> Result<()> {
+        let path = weir.dir().join(name);
+        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        Ok(std::fs::write(path, text)?)
+    };
+    write(
+        "dbt_project.yml",
+        "name: shop\nversion: '1.0'\nprofile: shop\n",
+    )?;
+    write(
+        "seeds/raw_orders.csv",
+        "id,customer,amount\n1,ada,10.5\n2,bob,20\n3,ada,30.25\n",
+    )?;
+    write(
+        "models/orders.sql",
+        "select id, customer, amount from {{ ref('raw_orders') }}\n",
+    )?;
+    write(
+        "models/customers.sql",
+        "{{ config(materialized='table', tags=['daily']) }}\n\
+         select customer, sum(amount) as total, count(*) as orders from {{ ref('orders') }} group by 1\n",
+    )?;
+    write(
+        "models/broken.sql",
+        "select nothing_like_it from {{ ref('orders') }}\n",
+    )?;
+    let described = json!({"models": [
+        {"name": "orders", "columns": [
+            {"name": "id", "data_tests": ["unique", "not_null"]},
+            {"name": "customer", "data_tests": [{"relationships": {"arguments": {"to": "ref('customers')", "field": "customer"}}}]},
+        ]},
+        {"name": "customers", "description": format!("Everybody who bought {EVIL}"), "config": {"meta": {"owner": "anna@example.com"}},
+         "columns": [{"name": "customer", "description": EVIL, "data_tests": ["unique"]}]},
+    ]});
+    // JSON is YAML.
+    write("models/schema.yml", &described.to_string())?;
+    write(
+        "schedules.yml",
+        "schedules:\n  - name: nightly\n    cron: '30 3 * * *'\n    zone: Europe/Berlin\n  \
+         - name: by_hand\n    trigger: manual\n    select: customers\n",
+    )?;
+    let tap = weir.dir().join("tap-numbers");
+    write("tap-numbers", TAP)?;
+    std::fs::set_permissions(&tap, std::fs::Permissions::from_mode(0o755))?;
+    write(
+        "sources/numbers.yml",
+        &format!("kind: singer\ntap: {}\n", tap.display()),
+    )?;
+    write("sources/wrong.yml", "kind: singer\ntapp: x\n")?;
+    weir.start().await?;
+    let first = json!({"type": "track", "event": "Seen", "userId": "u1"});
+    ensure!(weir.send(&[first]).await?, "not acknowledged");
+    weir.until_count("select count(*) from app.tracks", 1)
+        .await?;
+    drive(&weir, "work.mjs").await?;
     weir.stop().await
 }
 

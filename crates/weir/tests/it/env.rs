@@ -33,8 +33,13 @@ impl Env {
 
     /// Runs a command on the project.
     pub(crate) fn weir(&self, arguments: &[&str]) -> Output {
-        let project = self.project.to_str().unwrap();
-        weir(&[&["--project", project], arguments].concat())
+        self.weir_with(&[], arguments)
+    }
+
+    pub(crate) fn weir_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        let mut command = command();
+        command.arg("--project").arg(&self.project).args(arguments);
+        command.envs(variables.iter().copied()).output().unwrap()
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -49,8 +54,6 @@ impl Env {
     pub(crate) fn up_with(&self, variables: &[(&str, &str)]) -> Server {
         let mut child = command()
             .args(["--json", "--project", self.project.to_str().unwrap(), "up"])
-            .env("WEIR_SERVER_LISTEN", "127.0.0.1:0")
-            .env("WEIR_POSTGRES_LISTEN", "127.0.0.1:0")
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -151,6 +154,12 @@ impl Server {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
+    pub(crate) async fn get_as_owner(&self, path: &str) -> (u16, String) {
+        let get = self.http().get(format!("{}{path}", self.url));
+        let answer = get.bearer_auth(&self.token).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.as_ref().unwrap().id().to_string();
         let sent = Command::new("kill")
@@ -197,6 +206,10 @@ pub(crate) fn command() -> Command {
     for (name, _) in ours {
         command.env_remove(name);
     }
+    // Another program may have the usual ports.
+    command
+        .env("WEIR_SERVER_LISTEN", "127.0.0.1:0")
+        .env("WEIR_POSTGRES_LISTEN", "127.0.0.1:0");
     command
 }
 

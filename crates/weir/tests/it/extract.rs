@@ -10,7 +10,7 @@ use weir_testkit::Postgres;
 use crate::env::{Env, command, stderr, stdout};
 
 /// Pipes lines into `weir load`.
-fn load(env: &Env, lines: &[Value]) -> Output {
+pub(crate) fn load(env: &Env, lines: &[Value]) -> Output {
     let mut child = command()
         .args([
             "--project",

@@ -20,6 +20,7 @@ mod rights;
 mod sdk;
 mod server;
 mod sessions;
+mod sources;
 mod store;
 mod syscalls;
 mod tokens;

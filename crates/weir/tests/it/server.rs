@@ -225,6 +225,35 @@ async fn what_is_not_there_says_so() {
 }
 
 #[tokio::test]
+async fn a_source_switched_off_stays_off_until_its_file_says_otherwise() {
+    let env = Env::new();
+    let enabled = async |server: &crate::env::Server| {
+        let (_, body) = server.get_as_owner("/api/v1/sources").await;
+        let sources: serde_json::Value = serde_json::from_str(&body).unwrap();
+        sources["sources"][0]["enabled"].clone()
+    };
+    let mut server = env.up();
+    let put = server
+        .http()
+        .put(format!("{}/api/v1/sources/app", server.url))
+        .bearer_auth(&server.token)
+        .json(&json!({ "enabled": false }));
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    assert_eq!(enabled(&server).await, false);
+    server.signal("TERM");
+    server.wait();
+
+    let mut server = env.up();
+    assert_eq!(enabled(&server).await, false);
+    server.signal("TERM");
+    server.wait();
+
+    env.write("sources/app.yml", "name: app\nip: drop\n");
+    let server = env.up();
+    assert_eq!(enabled(&server).await, true);
+}
+
+#[tokio::test]
 async fn a_second_server_is_told_who_has_the_log() {
     let env = Env::new();
     let _server = env.up();
@@ -304,12 +333,8 @@ async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let env = Env::new();
-    env.write(
-        "weir.toml",
-        &format!("version = 1\n[server]\nlisten = \"{address}\"\n"),
-    );
 
-    let output = env.weir(&["up"]);
+    let output = env.weir_with(&[("WEIR_SERVER_LISTEN", &address)], &["up"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
         stderr(&output).contains(&format!("cannot listen on {address}")),

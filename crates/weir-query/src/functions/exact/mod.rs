@@ -4,6 +4,7 @@
 
 mod groups;
 mod one;
+mod spans;
 mod total;
 
 use std::hash::{Hash, Hasher};
@@ -22,8 +23,10 @@ use datafusion::logical_expr::{
 
 use self::groups::Groups;
 use self::one::{Distinct, One};
+use self::spans::Spans;
 use self::total::{Goal, Shape};
 use super::arithmetic::numeric_shape;
+use super::types::interval;
 
 /// Digits after the point of an average, where its numbers have fewer than twelve.
 const AVERAGE_SCALE: i8 = 16;
@@ -55,6 +58,12 @@ impl Exact {
         let ours = matches!(input, DataType::Int64 | DataType::Decimal128(..))
             && (!distinct || self.goal == Goal::Average);
         ours.then(|| Shape::new(self.goal, input, returns))
+    }
+
+    /// Whether it is an average of intervals, which the engine has none of.
+    fn of_spans(&self, fields: &[FieldRef], distinct: bool) -> bool {
+        let input = fields.first().map(|field| field.data_type());
+        self.goal == Goal::Average && !distinct && matches!(input, Some(DataType::Interval(_)))
     }
 
     fn shape_of(&self, args: &AccumulatorArgs) -> Option<Shape> {
@@ -105,6 +114,7 @@ impl AggregateUDFImpl for Exact {
             Some((precision, scale)) => DataType::Decimal128(precision.min(38), scale),
             None => match kind {
                 DataType::Duration(_) => kind.clone(),
+                DataType::Interval(_) => interval(),
                 kind if kind.is_floating() || kind.is_null() => DataType::Float64,
                 kind => return exec_err!("avg takes numbers, not {kind}"),
             },
@@ -117,11 +127,15 @@ impl AggregateUDFImpl for Exact {
                 let scale = AVERAGE_SCALE.max(scale.saturating_add(4)).min(38);
                 Ok(DataType::Decimal128(38, scale))
             }
+            (Goal::Average, [DataType::Interval(_)]) => Ok(interval()),
             _ => self.inner.return_type(types),
         }
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if self.of_spans(args.expr_fields, args.is_distinct) {
+            return Ok(Box::new(Spans::default()));
+        }
         Ok(match self.shape_of(&args) {
             Some(shape) if args.is_distinct => Box::new(Distinct::new(shape)),
             Some(shape) => Box::new(One::new(shape)),
@@ -130,12 +144,15 @@ impl AggregateUDFImpl for Exact {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let field = |name: &str, kind: DataType| -> FieldRef {
+            Arc::new(Field::new(format_state_name(args.name, name), kind, true))
+        };
+        if self.of_spans(args.input_fields, args.is_distinct) {
+            return Ok(Spans::STATE.map(|(name, kind)| field(name, kind)).into());
+        }
         let returns = args.return_type();
         let Some(shape) = self.shape(args.input_fields, returns, args.is_distinct) else {
             return self.inner.state_fields(args);
-        };
-        let field = |name: &str, kind: DataType| -> FieldRef {
-            Arc::new(Field::new(format_state_name(args.name, name), kind, true))
         };
         if args.is_distinct {
             let item = Field::new_list_field(shape.total(), true);
@@ -147,6 +164,7 @@ impl AggregateUDFImpl for Exact {
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
         match self.shape_of(&args) {
+            _ if self.of_spans(args.expr_fields, args.is_distinct) => false,
             Some(_) => !args.is_distinct,
             None => self.inner.groups_accumulator_supported(args),
         }
@@ -164,6 +182,9 @@ impl AggregateUDFImpl for Exact {
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         match self.shape_of(&args) {
+            _ if self.of_spans(args.expr_fields, args.is_distinct) => {
+                Ok(Box::new(Spans::default()))
+            }
             Some(shape) if !args.is_distinct => Ok(Box::new(One::new(shape))),
             _ => self.inner.create_sliding_accumulator(args),
         }

@@ -1,9 +1,9 @@
 //! Calls of functions that go by another name, take their arguments otherwise, or are made of others.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, OrderByExpr,
-    OrderByOptions, TimezoneInfo, Value,
+    BinaryOperator, DataType, DateTimeField, DuplicateTreatment, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName,
+    OrderByExpr, OrderByOptions, TimezoneInfo, Value,
 };
 
 use super::{call, cast, function_of, last, number, paths, sets, spelled, take, text, unsupported};
@@ -110,6 +110,7 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
             return Ok(joined_in_order(function));
         }
         "string_agg" => return Ok(joined_in_order(function)),
+        "array_agg" => return Ok(different(function)),
         "max_by" | "arg_max" => return Ok(by(function, "last_value")),
         "min_by" | "arg_min" => return Ok(by(function, "first_value")),
         "mode" if !function.within_group.is_empty() => {
@@ -258,13 +259,15 @@ fn listagg(function: &mut Function) {
 /// `string_agg(x, ',' ORDER BY y)`: a list in that order, joined. The engine gives all such calls of a
 /// query the order of the first, where each list has its own.
 fn joined_in_order(function: &mut Function) -> Option<Expr> {
+    let distinct = order_of_different(function).is_some();
     let FunctionArguments::List(list) = &mut function.args else {
         return None;
     };
-    let ordered = matches!(
-        list.clauses.as_slice(),
-        [FunctionArgumentClause::OrderBy(_)]
-    );
+    let ordered = distinct
+        || matches!(
+            list.clauses.as_slice(),
+            [FunctionArgumentClause::OrderBy(_)]
+        );
     let [
         FunctionArg::Unnamed(FunctionArgExpr::Expr(value)),
         FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(between))),
@@ -272,12 +275,15 @@ fn joined_in_order(function: &mut Function) -> Option<Expr> {
     else {
         return None;
     };
-    let plain = function.over.is_none() && list.duplicate_treatment.is_none();
+    let plain = function.over.is_none() && (distinct || list.duplicate_treatment.is_none());
     if !ordered || !plain || !matches!(between.value, Value::SingleQuotedString(_)) {
         return None;
     }
     let between = Expr::Value(between.clone());
-    *value = cast(take(value), DataType::Text);
+    // What is different is sorted as what it is, before it is text.
+    if !distinct {
+        *value = cast(take(value), DataType::Text);
+    }
     let known = Expr::IsNotNull(Box::new(value.clone()));
     list.args.truncate(1);
     function.filter = Some(Box::new(match function.filter.take() {
@@ -285,8 +291,50 @@ fn joined_in_order(function: &mut Function) -> Option<Expr> {
         None => known,
     }));
     rename(function, "array_agg");
-    let list = Expr::Function(function.clone());
+    let list = match distinct {
+        true => different(function)?,
+        false => Expr::Function(function.clone()),
+    };
     Some(call("array_to_string", vec![list, between]))
+}
+
+/// `array_agg(DISTINCT x ORDER BY x DESC)`: sorted when it is made, as the engine sorts all such lists of a query
+/// alike. Without an order it is sorted, too, as PostgreSQL does it.
+fn different(function: &mut Function) -> Option<Expr> {
+    let [direction, nulls] = order_of_different(function)?;
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.clauses.clear();
+    }
+    let list = Expr::Function(function.clone());
+    Some(call("array_sort", vec![list, text(direction), text(nulls)]))
+}
+
+/// Returns how the values of an aggregate are sorted that are different; none where it is not one, or is ordered
+/// by something else, which the engine refuses as PostgreSQL does.
+fn order_of_different(function: &Function) -> Option<[&'static str; 2]> {
+    let FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) || function.over.is_some() {
+        return None;
+    }
+    let options = match list.clauses.as_slice() {
+        [] => OrderByOptions::default(),
+        [FunctionArgumentClause::OrderBy(order)] => match (order.as_slice(), list.args.first()?) {
+            ([by], FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) if *value == by.expr => {
+                by.options
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let descends = options.asc == Some(false);
+    let direction = if descends { "DESC" } else { "ASC" };
+    let nulls = match options.nulls_first.unwrap_or(descends) {
+        true => "NULLS FIRST",
+        false => "NULLS LAST",
+    };
+    Some([direction, nulls])
 }
 
 /// `max_by(x, y)`: the last `x` in the order of `y`.

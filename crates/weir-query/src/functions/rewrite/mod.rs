@@ -3,14 +3,17 @@
 mod calls;
 mod groups;
 mod lists;
+mod moments;
 mod numbers;
 mod paths;
 mod patterns;
+mod rows;
 mod scalar;
 mod series;
 mod sets;
 mod spelled;
 mod using;
+mod withs;
 
 use std::ops::ControlFlow;
 
@@ -37,6 +40,7 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), QueryError> {
         Statement::Explain(explain) => return rewrite(&mut explain.statement),
         _ => return Ok(()),
     };
+    withs::distinct(sql);
     if let Sql::Query(query) = sql {
         label_top(query);
     }
@@ -96,6 +100,12 @@ impl VisitorMut for Rewriter {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<QueryError> {
         if let Err(error) = groups::check(&select.group_by) {
             return ControlFlow::Break(error);
+        }
+        if using::loses_keys(select) {
+            return ControlFlow::Break(
+                unsupported("NATURAL with RIGHT or FULL JOIN")
+                    .hint("name the columns: ... FULL JOIN t USING (id)"),
+            );
         }
         using::written_out(select);
         label(select, false);
@@ -195,7 +205,10 @@ fn cast(expr: Expr, data_type: DataType) -> Expr {
 fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
     Ok(match expr {
         Expr::Function(function) => of_function(function)?,
-        Expr::Value(value) => numbers::beyond_numeric(&value.value),
+        Expr::Value(value) => match &mut value.value {
+            Value::UnicodeStringLiteral(written) => Some(text(&std::mem::take(written))),
+            other => numbers::beyond_numeric(other),
+        },
         Expr::Identifier(name) => without_brackets(name),
         Expr::AnyOp { .. } | Expr::AllOp { .. } => lists::any_of(expr),
         Expr::Extract { .. } => extract(expr),
@@ -245,7 +258,7 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             ..
         } => of_cast(expr, data_type),
         Expr::Subquery(query) => scalar::value(query),
-        Expr::InSubquery { .. } => spelled::rows_in(expr),
+        Expr::InSubquery { .. } => rows::within(expr),
         Expr::UnaryOp { .. } | Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::Substring { .. } => {
             spelled::operator(expr)
         }
@@ -268,6 +281,10 @@ fn rewritten(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
         }
         Expr::BinaryOp { .. } => spelled::operator(expr),
         Expr::TypedString(typed) => match typed.data_type {
+            DataType::Date | DataType::Timestamp(..) => match &typed.value.value {
+                Value::SingleQuotedString(word) => moments::named(word, &typed.data_type),
+                _ => None,
+            },
             DataType::Uuid | DataType::JSON | DataType::JSONB => {
                 let value = Expr::Value(typed.value.clone());
                 let function = match typed.data_type {
@@ -306,10 +323,12 @@ fn of_interval(value: &Value) -> Option<Expr> {
     let Value::SingleQuotedString(written) = value else {
         return None;
     };
-    if !written.contains(':') || !written.contains(|c: char| c.is_ascii_alphabetic()) {
+    // What has one kind of parts the engine reads itself.
+    let mixed = written.contains(':') || written.trim_end().ends_with("ago");
+    if !mixed && !written.trim_start().starts_with(['P', '-']) {
         return None;
     }
-    let [months, days, seconds] = super::intervals::parts(written)?;
+    let [months, days, seconds] = super::interval_input::parts(written)?;
     let literal = |value: f64| text(&value.to_string());
     let float = |value: f64| cast(literal(value), DataType::DoublePrecision);
     Some(call(
@@ -344,9 +363,30 @@ fn as_text(expr: &mut Expr) -> Expr {
     }
 }
 
+fn is_of_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Text
+            | DataType::String(_)
+            | DataType::Varchar(_)
+            | DataType::CharacterVarying(_)
+            | DataType::CharVarying(_)
+    )
+}
+
 fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
     if let (DataType::Interval { fields: None, .. }, Expr::Value(value)) = (&*data_type, &*expr) {
         return of_interval(&value.value);
+    }
+    if let Expr::Value(value) = &*expr
+        && let Value::SingleQuotedString(word) = &value.value
+        && let Some(moment) = moments::named(word, data_type)
+    {
+        return Some(moment);
+    }
+    if is_of_text(data_type) && spelled::is_step(expr) {
+        // JSON as it is written, with the quotes of a text.
+        *expr = calls::json_text(take(expr));
     }
     let length = |length: &Option<CharacterLength>| match length {
         Some(CharacterLength::IntegerLength { length, .. }) => Some(*length),

@@ -37,6 +37,16 @@ pub(super) fn in_words(expr: &mut Expr) {
             {
                 in_pattern(pattern);
             }
+            if let FunctionArguments::List(list) = &mut function.args
+                && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) =
+                    list.args.get_mut(2)
+                && last(&function.name) == "regexp_replace"
+                && let Value::SingleQuotedString(written) | Value::EscapedStringLiteral(written) =
+                    &mut value.value
+            {
+                // The whole match is the group before the first.
+                *written = written.replace("\\&", "\\0");
+            }
         }
         _ => {}
     }

@@ -60,16 +60,24 @@ fn each_arg(function: &mut Function, mut change: impl FnMut(&mut Expr)) {
     }
 }
 
-/// A series in steps of time is one of timestamps, of dates too, and its step may be text.
+/// Whether a series has steps of time; its step may be text.
+pub(super) fn is_of_moments(args: &[FunctionArg]) -> bool {
+    match args {
+        [_, _, FunctionArg::Unnamed(FunctionArgExpr::Expr(step))] => is_text(step) || is_span(step),
+        _ => false,
+    }
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// A series in steps of time is one of timestamps, of dates too.
 pub(super) fn of_moments(function: &mut Function) {
-    let mut args = Vec::new();
-    each_arg(function, |arg| args.push(arg.clone()));
-    let [_, _, step] = args.as_slice() else {
+    let FunctionArguments::List(list) = &function.args else {
         return;
     };
-    let is_text =
-        matches!(step, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
-    if !is_text && !is_span(step) {
+    if !is_of_moments(&list.args) {
         return;
     }
     let mut place = 0;
@@ -81,7 +89,7 @@ pub(super) fn of_moments(function: &mut Function) {
                 precision: None,
             },
         };
-        if place < 2 || is_text {
+        if place < 2 || is_text(arg) {
             *arg = cast(take(arg), kind);
         }
         place += 1;

@@ -129,7 +129,9 @@ fn series_of_constants(factor: &TableFactor) -> bool {
             args: Some(args),
             with_ordinality: false,
             ..
-        } if last(name) == "generate_series" => args.args.visit(&mut Named).is_continue(),
+        } if last(name) == "generate_series" => {
+            !series::is_of_moments(&args.args) && args.args.visit(&mut Named).is_continue()
+        }
         _ => false,
     }
 }

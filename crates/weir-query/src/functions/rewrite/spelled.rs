@@ -10,12 +10,15 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::calls::{is_json, json_text};
-use super::{call, cast, function_of, last, number, scalar, take, text, unsupported};
+use super::{
+    call, cast, function_of, last, moments, number, rows, scalar, take, text, unsupported,
+};
 use crate::error::QueryError;
+use crate::functions::intervals::MULTIPLY_INTERVAL;
 use crate::functions::{jsonb, written};
 
 /// The table and columns that a subquery is read as.
-const ROWS: &str = "__weir_rows";
+pub(super) const ROWS: &str = "__weir_rows";
 
 /// Rewrites an operator, or returns none.
 pub(super) fn operator(expr: &mut Expr) -> Option<Expr> {
@@ -34,12 +37,19 @@ pub(super) fn operator(expr: &mut Expr) -> Option<Expr> {
                 UnaryOperator::PGSquareRoot => call("sqrt", vec![value()]),
                 UnaryOperator::PGCubeRoot => call("cbrt", vec![value()]),
                 UnaryOperator::PGAbs => call("abs", vec![value()]),
+                // The engine would put the sign before the first of its parts alone.
+                UnaryOperator::Minus if matches!(**expr, Expr::Interval(_)) => {
+                    call(MULTIPLY_INTERVAL, vec![take(expr), number("-1")])
+                }
                 _ => return None,
             })
         }
         Expr::BinaryOp { left, op, right } => {
             let function = match op {
                 BinaryOperator::Overlaps => return overlap(left, right),
+                op if matches!((&**left, &**right), (Expr::Tuple(_), Expr::Tuple(_))) => {
+                    return rows::compared(left, op, right);
+                }
                 BinaryOperator::PGOverlap => "array_has_any",
                 BinaryOperator::QuestionPipe => jsonb::HAS_ANY,
                 BinaryOperator::QuestionAnd => jsonb::HAS_ALL,
@@ -94,7 +104,7 @@ fn take_nested(expr: &mut Expr) -> Expr {
     Expr::Nested(Box::new(take(expr)))
 }
 
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::Nested(Box::new(Expr::BinaryOp {
         left: Box::new(left),
         op,
@@ -126,7 +136,7 @@ fn is_binary(expr: &Expr) -> bool {
 }
 
 /// Whether an expression is a step into JSON.
-fn is_step(expr: &Expr) -> bool {
+pub(super) fn is_step(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_step(inner),
         Expr::Function(function) => last(&function.name) == "json_get",
@@ -187,7 +197,7 @@ fn overlap(left: &mut Expr, right: &mut Expr) -> Option<Expr> {
     ))
 }
 
-fn case(conditions: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
+pub(super) fn case(conditions: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
     let conditions = conditions
         .into_iter()
         .map(|(condition, result)| CaseWhen { condition, result });
@@ -198,50 +208,6 @@ fn case(conditions: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
         conditions: conditions.collect(),
         else_result: Some(Box::new(otherwise)),
     }))
-}
-
-/// `(a, b) [NOT] IN (SELECT ...)`: compared with each of the rows.
-pub(super) fn rows_in(expr: &mut Expr) -> Option<Expr> {
-    let Expr::InSubquery {
-        expr: row,
-        subquery,
-        negated,
-    } = expr
-    else {
-        return None;
-    };
-    let Expr::Tuple(sought) = row.as_mut() else {
-        return None;
-    };
-    let names: Vec<String> = (0..sought.len()).map(|at| format!("{ROWS}_{at}")).collect();
-    let column =
-        |name: &String| Expr::CompoundIdentifier(vec![Ident::new(ROWS), Ident::new(name.as_str())]);
-    let same = std::mem::take(sought)
-        .into_iter()
-        .zip(&names)
-        .map(|(sought, name)| binary(sought, BinaryOperator::Eq, column(name)))
-        .reduce(|left, right| binary(left, BinaryOperator::And, right))?;
-    let truth = |value| Expr::value(value);
-    let known = call("count", vec![same.clone()]);
-    let found = case(
-        vec![
-            (call("bool_or", vec![same]), truth(Value::Boolean(true))),
-            (
-                binary(known, BinaryOperator::Lt, call("count", vec![number("1")])),
-                truth(Value::Null),
-            ),
-        ],
-        truth(Value::Boolean(false)),
-    );
-    let rows = std::mem::replace(subquery.as_mut(), empty_query());
-    let found = Expr::Subquery(Box::new(over(rows, &names, found)));
-    Some(match negated {
-        true => Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr: Box::new(found),
-        },
-        false => found,
-    })
 }
 
 /// `ARRAY(SELECT x ... ORDER BY y)`: the list of its values, empty where there are none.
@@ -329,7 +295,7 @@ fn ordered_here(query: &mut Query) -> Option<(Expr, Vec<OrderByExpr>)> {
 }
 
 /// `SELECT expr FROM (query) AS rows(names)`.
-fn over(query: Query, names: &[String], expr: Expr) -> Query {
+pub(super) fn over(query: Query, names: &[String], expr: Expr) -> Query {
     let mut outer = empty_query();
     if let SetExpr::Select(select) = outer.body.as_mut() {
         let columns = names.iter().map(TableAliasColumnDef::from_name);
@@ -352,7 +318,7 @@ fn over(query: Query, names: &[String], expr: Expr) -> Query {
     outer
 }
 
-fn empty_query() -> Query {
+pub(super) fn empty_query() -> Query {
     let select = Select {
         select_token: AttachedToken::empty(),
         optimizer_hints: Vec::new(),
@@ -419,9 +385,13 @@ pub(super) fn of_call(name: &str, args: &mut [Expr]) -> Option<Expr> {
             let length = call("array_length", vec![take(list), take(dimension)]);
             call("nullif", vec![length, number("0")])
         }
+        ("date_trunc", [unit, at]) => moments::years(unit, at)?,
         ("date_trunc", [unit, at, zone]) => {
-            let there = call("timezone", vec![zone.clone(), take(at)]);
-            let cut = call("date_trunc", vec![take(unit), there]);
+            let mut there = call("timezone", vec![zone.clone(), take(at)]);
+            let cut = match moments::years(unit, &mut there) {
+                Some(cut) => cut,
+                None => call("date_trunc", vec![take(unit), there]),
+            };
             call("timezone", vec![take(zone), cut])
         }
         ("pg_is_in_recovery", []) => Expr::value(Value::Boolean(false)),

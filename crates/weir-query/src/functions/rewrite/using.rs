@@ -20,6 +20,20 @@ use super::function_of;
 /// By name, what joined columns mean.
 type Joined = HashMap<String, Expr>;
 
+/// Whether a join without named columns has rows with no left side: the engine takes the left side's column for
+/// the joined one, and which columns are joined cannot be told here.
+pub(super) fn loses_keys(select: &Select) -> bool {
+    let mut joins = select.from.iter().flat_map(|from| &from.joins);
+    joins.any(|join| {
+        matches!(
+            join.join_operator,
+            JoinOperator::Right(JoinConstraint::Natural)
+                | JoinOperator::RightOuter(JoinConstraint::Natural)
+                | JoinOperator::FullOuter(JoinConstraint::Natural)
+        )
+    })
+}
+
 /// Writes out the joined columns of a select; its subqueries are for themselves.
 pub(super) fn written_out(select: &mut Select) {
     let only = select.from.len() == 1;

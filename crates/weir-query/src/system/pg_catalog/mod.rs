@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use futures::FutureExt;
+use weir_access::User;
 
 use self::cells::{Cell, columns};
 pub(crate) use self::layout::names;
@@ -96,7 +97,7 @@ async fn rows(scope: &Scope, table: &str) -> Vec<Row> {
         ],
         "pg_description" => descriptions(scope),
         "pg_namespace" => namespaces(scope),
-        "pg_roles" => vec![role(scope)],
+        "pg_roles" => users(scope).map(|user| role(&user)).collect(),
         "pg_settings" => settings(scope),
         "pg_stat_activity" => activity(scope),
         "pg_tables" => named(scope, |kind| kind == Kind::Table)
@@ -108,10 +109,12 @@ async fn rows(scope: &Scope, table: &str) -> Vec<Row> {
             .collect(),
         "pg_tablespace" => vec![row! { oid: 1663_u32, spcname: "pg_default", spcowner: oids::OWNER }],
         "pg_type" => types::TYPES.iter().map(kind).collect(),
-        "pg_user" => vec![
-            row! { usename: scope.pinned.asker.caller.name(), usesysid: oids::OWNER, usecreatedb: false,
-            usesuper: false, userepl: false, usebypassrls: false, passwd: "********" },
-        ],
+        "pg_user" => users(scope)
+            .map(|user| {
+                row! { usename: user.name, usesysid: user.oid, usecreatedb: false, usesuper: false,
+                userepl: false, usebypassrls: false, passwd: "********" }
+            })
+            .collect(),
         "pg_views" => named(scope, |kind| kind != Kind::Table)
             .into_iter()
             .map(|(schema, name, _)| {
@@ -239,10 +242,45 @@ fn kind(kind: &types::PgType) -> Row {
     typcollation: if kind.category == 'S' { 100_u32 } else { 0 } }
 }
 
-fn role(scope: &Scope) -> Row {
-    row! { rolname: scope.pinned.asker.caller.name(), rolsuper: false, rolinherit: true, rolcreaterole: false,
-    rolcreatedb: false, rolcanlogin: true, rolreplication: false, rolconnlimit: -1_i64, rolpassword: "********",
-    rolbypassrls: false, oid: oids::OWNER }
+/// A user, as clients of PostgreSQL see one.
+struct Role {
+    name: String,
+    oid: u32,
+    is_owner: bool,
+    disabled: bool,
+}
+
+/// The users that the asker may know of, the asker first.
+fn users(scope: &Scope) -> impl Iterator<Item = Role> {
+    let own = scope.pinned.asker.caller.name().to_owned();
+    let known = super::access::known_users(scope);
+    let role = |user: &User, oid| Role {
+        name: user.name.as_str().to_owned(),
+        oid,
+        is_owner: user.roles.iter().any(|role| role.as_str() == "owner"),
+        disabled: user.disabled,
+    };
+    let asker = known.iter().find(|user| user.name.as_str() == own);
+    let asker = match asker {
+        Some(user) => role(user, oids::OWNER),
+        None => Role {
+            name: own.clone(),
+            oid: oids::OWNER,
+            is_owner: false,
+            disabled: false,
+        },
+    };
+    let others = known.iter().filter(|user| user.name.as_str() != own);
+    let others: Vec<Role> = others
+        .map(|user| role(user, oids::role(user.name.as_str())))
+        .collect();
+    std::iter::once(asker).chain(others)
+}
+
+fn role(user: &Role) -> Row {
+    row! { rolname: user.name.as_str(), rolsuper: false, rolinherit: true, rolcreaterole: user.is_owner,
+    rolcreatedb: false, rolcanlogin: !user.disabled, rolreplication: false, rolconnlimit: -1_i64,
+    rolpassword: "********", rolbypassrls: false, oid: user.oid }
 }
 
 /// The settings clients look at.

@@ -29,6 +29,11 @@ pub(crate) fn schema(name: &str) -> u32 {
     }
 }
 
+/// Returns the number of a user who is not the one that asks.
+pub(crate) fn role(name: &str) -> u32 {
+    number(&format!("role {name}"))
+}
+
 /// Returns the number of a table or view.
 ///
 /// Two of ten thousand tables share a number about once in fifty lakes; clients that look one of

@@ -9,12 +9,12 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
-    TimestampMicrosecondType, UInt32Type, UInt64Type,
+    Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::{BufMut, BytesMut};
+use weir_query::{as_intervals, write_interval};
 
 use super::binary;
 use super::text::{self, Zone};
@@ -129,10 +129,7 @@ impl<'a> Column<'a> {
                     zone,
                 )
             }
-            DataType::Interval(_) | DataType::Duration(_) => {
-                let array = as_type(&DataType::Interval(IntervalUnit::MonthDayNano))?;
-                Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().clone())
-            }
+            DataType::Interval(_) | DataType::Duration(_) => Values::Interval(as_intervals(array)?),
             DataType::Decimal128(_, scale) => {
                 Values::Decimal(array.as_primitive::<Decimal128Type>().clone(), *scale)
             }
@@ -203,7 +200,7 @@ impl<'a> Column<'a> {
             Values::Time(values) => text::time(values.value(row), &mut to),
             Values::Timestamp(values) => text::timestamp(values.value(row), &mut to),
             Values::Instant(values, zone) => text::instant(values.value(row), zone, &mut to),
-            Values::Interval(values) => text::interval(values.value(row), &mut to),
+            Values::Interval(values) => write_interval(values.value(row), &mut to),
             Values::Decimal(values, scale) => text::decimal(values.value(row), *scale, &mut to),
             Values::WideDecimal(values) => to.write_str(values.value(row)),
             Values::Json(values) => text::plain(&values[row], &mut to),

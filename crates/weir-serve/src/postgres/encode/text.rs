@@ -3,7 +3,6 @@
 use std::fmt::{Result, Write};
 
 use arrow::array::timezone::Tz;
-use arrow::datatypes::IntervalMonthDayNano;
 use bytes::{BufMut, BytesMut};
 use chrono::{DateTime, Datelike, NaiveDateTime, Offset, TimeZone, Timelike};
 
@@ -328,47 +327,6 @@ pub(super) fn instant(micros: i64, zone: &Zone, to: &mut impl Write) -> Result {
     text.write(to)
 }
 
-/// An interval in the style called `postgres`.
-pub(super) fn interval(value: IntervalMonthDayNano, to: &mut impl Write) -> Result {
-    let (years, months) = (value.months / 12, value.months % 12);
-    let mut any = false;
-    // A part after a negative one says that it is positive.
-    let mut negative = false;
-    for (number, unit) in [(years, "year"), (months, "mon"), (value.days, "day")] {
-        if number == 0 {
-            continue;
-        }
-        let space = if any { " " } else { "" };
-        let plus = if negative && number > 0 { "+" } else { "" };
-        let plural = if number == 1 { "" } else { "s" };
-        write!(to, "{space}{plus}{number} {unit}{plural}")?;
-        any = true;
-        negative = number < 0;
-    }
-    let micros = value.nanoseconds / 1_000;
-    if micros == 0 && any {
-        return Ok(());
-    }
-    let space = if any { " " } else { "" };
-    let sign = match (micros < 0, negative) {
-        (true, _) => "-",
-        (false, true) => "+",
-        (false, false) => "",
-    };
-    let micros = micros.unsigned_abs();
-    let seconds = micros / 1_000_000;
-    write!(
-        to,
-        "{space}{sign}{:02}:{:02}:{:02}",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60
-    )?;
-    let mut text = Short::new();
-    text.fraction((micros % 1_000_000) as u32);
-    text.write(to)
-}
-
 /// Puts quotes around an array's element where it needs them; it is what `out` holds from `start`.
 pub(super) fn quote_element(start: usize, out: &mut BytesMut) {
     let element = &out[start..];
@@ -443,20 +401,6 @@ mod tests {
         assert_eq!(at("UTC"), "2025-06-15 15:06:40+00");
         assert_eq!(at("Asia/Kolkata"), "2025-06-15 20:36:40+05:30");
         assert_eq!(at("America/New_York"), "2025-06-15 11:06:40-04");
-    }
-
-    #[test]
-    fn intervals_are_written_as_postgres_writes_them() {
-        let of = |months, days, nanos| {
-            shown(|to| interval(IntervalMonthDayNano::new(months, days, nanos), to))
-        };
-        assert_eq!(of(0, 0, 0), "00:00:00");
-        assert_eq!(
-            of(14, 3, 4 * 3_600_000_000_000 + 5_000_000),
-            "1 year 2 mons 3 days 04:00:00.005"
-        );
-        assert_eq!(of(-1, 2, 0), "-1 mons +2 days");
-        assert_eq!(of(0, 1, -60_000_000_000), "1 day -00:01:00");
     }
 
     #[test]

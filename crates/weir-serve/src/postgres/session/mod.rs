@@ -182,12 +182,7 @@ impl Session {
                     let _ = wire.flush().await;
                     return;
                 }
-                () = ended.cancelled() => {
-                    let why = "terminating connection due to administrator command";
-                    wire.error(Failure::new("57P01", why).response("FATAL"));
-                    let _ = wire.flush().await;
-                    return;
-                }
+                () = ended.cancelled() => break Broken::Ended,
             };
             let message = match message {
                 Ok(Message::Terminate(_)) => return,
@@ -210,10 +205,13 @@ impl Session {
                 break broken;
             }
         };
-        if let Broken::Protocol(why) = end {
-            wire.error(Failure::new("08P01", why).response("FATAL"));
-            let _ = wire.flush().await;
-        }
+        let state = match end {
+            Broken::Protocol(_) => "08P01",
+            Broken::Ended => "57P01",
+            Broken::Gone | Broken::Io(_) => return,
+        };
+        wire.error(Failure::new(state, end.to_string()).response("FATAL"));
+        let _ = wire.flush().await;
     }
 
     async fn answer(&mut self, wire: &mut Wire, message: Message) -> Result<(), Broken> {
@@ -262,6 +260,8 @@ impl Session {
     fn told(&mut self, wire: &mut Wire, end: Result<(), Stop>) -> Result<(), Broken> {
         match end {
             Ok(()) => Ok(()),
+            // What the statement says of its end is not why the session ends.
+            Err(Stop::Told(_)) if self.entry.ended.is_cancelled() => Err(Broken::Ended),
             Err(Stop::Told(failure)) => {
                 wire.error(failure.response("ERROR"));
                 if self.status == TransactionStatus::Transaction {

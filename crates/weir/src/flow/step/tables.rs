@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use weir_access::{Identity, Scope};
 use weir_catalog::{Actor, Catalog, NewToken, PublicationToken};
-use weir_core::TableName;
+use weir_core::{TableName, quoted};
 use weir_flow::PublishToken;
 use weir_lake::{Input, Receipt};
 use weir_query::{
@@ -482,10 +482,6 @@ fn about(made: &Made) -> Map<String, Value> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn ended(error: tokio::task::JoinError) -> StepError {

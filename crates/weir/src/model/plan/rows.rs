@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
+use weir_core::quoted;
 use weir_model::ModelError;
 use weir_model::node::{Manifest, Node, NodeDetail, UniqueId};
 use weir_model::run::{Publication, Report, Status};
@@ -232,10 +233,6 @@ impl Common<'_> {
 /// Returns the inside of a quoted text.
 fn literal(text: &str) -> String {
     text.replace('\'', "''")
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl Comparison<'_> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use weir_testkit::{Context, Result, ensure, until};
@@ -30,6 +30,13 @@ async fn receiver() -> Result<(String, Heard)> {
         }
     });
     Ok((format!("http://{address}/hook"), heard))
+}
+
+/// Returns what was posted.
+fn all(heard: &Heard) -> Result<Vec<Value>> {
+    let bodies = heard.lock().unwrap().clone();
+    let read = bodies.iter().map(|body| Ok(serde_json::from_str(body)?));
+    read.collect()
 }
 
 /// Reads one request and answers it.
@@ -135,12 +142,7 @@ async fn failures_are_told_once_and_so_is_the_recovery() -> Result<()> {
     until(|| async { Ok((mails.lock().unwrap().len() >= 2).then_some(())) }).await?;
 
     // The first was refused, and told again: no more than that.
-    let heard: Vec<Value> = heard
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|body| serde_json::from_str(body))
-        .collect::<Result<_, _>>()?;
+    let heard = all(&heard)?;
     ensure!(heard.len() == 2, "{heard:?}");
     ensure!(
         heard[0]["kind"] == "raised" && heard[0]["key"] == "schedule:all",
@@ -170,5 +172,73 @@ async fn failures_are_told_once_and_so_is_the_recovery() -> Result<()> {
         !log.contains(&hook) && !log.contains("a-secret-of-the-receiver"),
         "{log}"
     );
+    shop.weir.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_bad_news_is_told_once_and_so_is_the_next_good_one() -> Result<()> {
+    let (hook, heard) = receiver().await?;
+    let schedules = format!(
+        "alerts:\n  team: {{webhook: \"{hook}\"}}\nschedules:\n  - name: all\n    trigger: manual\n"
+    );
+    let mut shop = Shop::started(&schedules).await?;
+    let mut tokens = Vec::new();
+    for name in ["ana", "ben"] {
+        let user = json!({"name": name, "roles": ["analyst"], "password": "a long sentence"});
+        let (status, made) = shop.ask("POST", "/api/v1/users", user).await?;
+        ensure!(status < 300, "{made}");
+        let token = json!({"user": name, "scopes": ["read", "write", "manage"]});
+        let (_, made) = shop.ask("POST", "/api/v1/tokens", token).await?;
+        tokens.push(made["token"].as_str().context("a token")?.to_owned());
+    }
+    let [ana, ben] = &tokens[..] else {
+        unreachable!("there are two");
+    };
+    let asked = async |token: &str, method: &str, path: &str, body: Value| {
+        shop.ask_as(token, method, path, body, None).await
+    };
+    let question = json!({"name": "Orders", "sharing": "read", "body": {"sql": "select 3 as n"}});
+    let (_, question) = asked(ana, "POST", "/api/v1/questions", question).await?;
+    let id = question["id"].as_str().context("an id")?;
+    let wanted = |name: &str, than: Value| json!({"name": name, "question": id, "condition": {"is": "less", "than": than}, "every_minutes": 1440});
+
+    let (status, refused) =
+        asked(ana, "POST", "/api/v1/alerts", wanted("Few", Value::Null)).await?;
+    ensure!(status == 400, "{refused}");
+    let (status, alert) = asked(ana, "POST", "/api/v1/alerts", wanted("Few", json!(10))).await?;
+    ensure!(status == 201, "{alert}");
+    let alert = alert["id"].as_str().context("an id")?;
+    let check = format!("/api/v1/alerts/{alert}/check");
+    // Nobody else asks with her rights, or ends it.
+    let own = format!("/api/v1/alerts/{alert}");
+    for (method, path) in [("POST", &check), ("DELETE", &own)] {
+        let (status, answer) = asked(ben, method, path, Value::Null).await?;
+        ensure!(status == 403, "{method} {path}: {answer}");
+    }
+    for _ in 0..2 {
+        let (_, told) = asked(ana, "POST", &check, Value::Null).await?;
+        ensure!(
+            told == json!({"bad": true, "said": "n is 3, less than 10"}),
+            "{told}"
+        );
+    }
+    let better = json!({"name": "Orders", "sharing": "read", "body": {"sql": "select 30 as n"}, "version": 1});
+    asked(ana, "PUT", &format!("/api/v1/questions/{id}"), better).await?;
+    let (_, told) = asked(ana, "POST", &check, Value::Null).await?;
+    ensure!(told["bad"] == false, "{told}");
+
+    until(|| async { Ok((heard.lock().unwrap().len() >= 2).then_some(())) }).await?;
+    let heard = all(&heard)?;
+    ensure!(
+        heard[0]["kind"] == "raised" && heard[0]["text"] == "Few: n is 3, less than 10",
+        "{heard:?}"
+    );
+    ensure!(
+        heard[1]["kind"] == "recovered" && heard[1]["key"] == heard[0]["key"],
+        "{heard:?}"
+    );
+    ensure!(heard.len() == 2, "{heard:?}");
+    let (status, _) = asked(ana, "DELETE", &own, Value::Null).await?;
+    ensure!(status == 204, "{status}");
     shop.weir.stop().await
 }

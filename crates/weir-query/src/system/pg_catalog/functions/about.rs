@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use weir_core::quote_ident;
 use weir_lake::TableView;
 
 use super::row::{RowFunction, oid, str, text};
@@ -93,9 +94,9 @@ impl Names {
     fn shown(&self, number: u32) -> Option<String> {
         let (schema, name) = self.numbers().tables.get(&number)?;
         Some(if self.numbers().visible.contains(&number) {
-            quoted(name)
+            quote_ident(name).into_owned()
         } else {
-            format!("{}.{}", quoted(schema), quoted(name))
+            format!("{}.{}", quote_ident(schema), quote_ident(name))
         })
     }
 
@@ -128,17 +129,6 @@ fn split(name: &str) -> Vec<String> {
     }
     parts.push(part);
     parts
-}
-
-fn quoted(name: &str) -> String {
-    let plain = name
-        .chars()
-        .enumerate()
-        .all(|(i, c)| c == '_' || c.is_ascii_lowercase() || (i > 0 && c.is_ascii_digit()));
-    match plain && !name.is_empty() {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
 }
 
 fn nothing(name: &'static str) -> RowFunction {
@@ -272,7 +262,11 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
         Ok(type_text(args))
     }));
     all.push(RowFunction::new("quote_ident", DataType::Utf8, |args| {
-        Ok(ScalarValue::Utf8(args.first().and_then(str).map(quoted)))
+        Ok(ScalarValue::Utf8(
+            args.first()
+                .and_then(str)
+                .map(|name| quote_ident(name).into_owned()),
+        ))
     }));
     all.push(RowFunction::new("quote_literal", DataType::Utf8, |args| {
         let value = args

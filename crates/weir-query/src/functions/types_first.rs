@@ -1,14 +1,15 @@
-//! Doubles beside numerics: the numeric becomes a double, as in Postgres.
+//! Types that have to be clear before the engine settles them.
 //!
-//! The engine makes both numerics of thirty digits, which not every double fits in: one `1e20` in a
-//! column would make `column > 0.5` fail for everybody, and `1e-20 > 0.0` would be false.
+//! A double beside a numeric makes the numeric a double, as in Postgres. The engine makes both numerics of thirty
+//! digits, which not every double fits in: one `1e20` in a column would make `column > 0.5` fail for everybody, and
+//! `1e-20 > 0.0` would be false. What rounds needs its digits as they were written, and room for one more.
 
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList};
 use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
@@ -29,9 +30,9 @@ const ALIKE: [&str; 6] = [
 
 /// The rule; it runs before the engine settles types.
 #[derive(Debug)]
-pub(crate) struct FloatsFirst;
+pub(crate) struct TypesFirst;
 
-impl AnalyzerRule for FloatsFirst {
+impl AnalyzerRule for TypesFirst {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = plan.transform_up_with_subqueries(|plan| match plan {
             LogicalPlan::Union(union) => united(union),
@@ -58,7 +59,7 @@ impl AnalyzerRule for FloatsFirst {
     }
 
     fn name(&self) -> &str {
-        "floats_first"
+        "types_first"
     }
 }
 
@@ -111,6 +112,26 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
             Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
+        // The type of what is rounded depends on the number of digits, which must not be hidden in the cast
+        // that settling types would make.
+        Expr::ScalarFunction(mut call) if call.func.name() == "round" => {
+            let changed = call.args.get_mut(1).is_some_and(as_int);
+            let expr = Expr::ScalarFunction(call);
+            Ok(Transformed::new_transformed(expr, changed))
+        }
+        // The next whole number may have one digit more.
+        Expr::ScalarFunction(mut call) if matches!(call.func.name(), "ceil" | "floor") => {
+            let kind = call.args.first().map(|arg| arg.get_type(schema));
+            let wider = match kind {
+                Some(Ok(DataType::Decimal128(digits, scale))) if scale > 0 && digits < 38 => {
+                    DataType::Decimal128(digits + 1, scale)
+                }
+                _ => return Ok(Transformed::no(Expr::ScalarFunction(call))),
+            };
+            let value = call.args.remove(0);
+            call.args.insert(0, cast(value, wider));
+            Ok(Transformed::yes(Expr::ScalarFunction(call)))
+        }
         Expr::ScalarFunction(mut call) if ALIKE.contains(&call.func.name()) => {
             let changed = alike(call.args.iter_mut(), schema)?;
             let expr = Expr::ScalarFunction(call);
@@ -118,6 +139,18 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         expr => Ok(Transformed::no(expr)),
     }
+}
+
+/// Makes a written number a 32-bit one.
+fn as_int(expr: &mut Expr) -> bool {
+    let Expr::Literal(ScalarValue::Int64(Some(value)), metadata) = expr else {
+        return false;
+    };
+    let Ok(value) = i32::try_from(*value) else {
+        return false;
+    };
+    *expr = Expr::Literal(ScalarValue::Int32(Some(value)), metadata.take());
+    true
 }
 
 fn is_of_numbers(op: Operator) -> bool {

@@ -1,0 +1,232 @@
+//! Dashboards on pages of others: a link with a secret, which sites may frame it, and what it may ask.
+//!
+//! Whoever opens the link sees answers as whoever made it would, of this dashboard's questions alone, with
+//! the filters that were locked. The secret stands behind the `#`, so no server and no log has it; pages
+//! show it in a header, so no cookie is involved.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::{TimeDelta, Utc};
+use http::{HeaderMap, HeaderName, StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use weir_catalog::{Catalog, DocumentKind, Embed, NewEmbed};
+
+use super::route::{Body, Done, body};
+use crate::app;
+use crate::auth::{Door, SignedIn};
+use crate::error::ApiError;
+use crate::results::{self, Embedded};
+use crate::server::ClientAddress;
+
+/// Where pages show a link's secret.
+const SECRET: HeaderName = HeaderName::from_static("weir-embed");
+/// Rows of a tile: more than a screen has places.
+const ROWS: usize = 2_000;
+/// The longest life of a link, in days.
+const LONGEST_DAYS: i64 = 3_650;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    label: String,
+    /// Values of filters that whoever looks cannot change.
+    #[serde(default)]
+    locked: Map<String, Value>,
+    sites: Vec<String>,
+    expires_in_days: Option<i64>,
+}
+
+pub(super) async fn list(
+    State(catalog): State<Catalog>,
+    who: SignedIn,
+    Path(id): Path<String>,
+) -> Done<Json<Value>> {
+    let embeds = catalog.embeds(&who.actor(), &id).await?;
+    Ok(Json(json!({ "embeds": embeds })))
+}
+
+pub(super) async fn create(
+    State(catalog): State<Catalog>,
+    who: SignedIn,
+    Path(id): Path<String>,
+    sent: Body<Wanted>,
+) -> Done<(StatusCode, Json<Value>)> {
+    let wanted = body(sent)?;
+    let days = wanted.expires_in_days;
+    if days.is_some_and(|days| !(1..=LONGEST_DAYS).contains(&days)) {
+        return Err(ApiError::invalid(format!(
+            "a link lives from 1 to {LONGEST_DAYS} days"
+        )));
+    }
+    let new = NewEmbed {
+        label: wanted.label,
+        locked: Value::Object(wanted.locked),
+        sites: wanted.sites,
+        lifetime: days.and_then(TimeDelta::try_days),
+    };
+    let (embed, secret) = catalog.create_embed(&who.actor(), &id, new).await?;
+    let path = format!("/embed/{}#{}", embed.id, secret.reveal());
+    let made = json!({ "embed": embed, "path": path });
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+pub(super) async fn revoke(
+    State(catalog): State<Catalog>,
+    who: SignedIn,
+    Path((id, embed)): Path<(String, String)>,
+) -> Done<StatusCode> {
+    catalog.revoke_embed(&who.actor(), &id, &embed).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Routes for whoever has a link.
+#[derive(Clone)]
+struct Shown {
+    rooms: results::Rooms,
+    door: Door,
+}
+
+/// Returns the routes of pages that are shown by a link.
+pub(crate) fn links(rooms: results::Rooms, door: Door) -> Router {
+    Router::new()
+        .route("/api/v1/embed", get(dashboard))
+        .route("/api/v1/embed/tiles/{tile}", post(tile))
+        .with_state(Shown { rooms, door })
+}
+
+/// Sends the page of a link, which only its sites may frame.
+pub(crate) async fn page(
+    State(catalog): State<Catalog>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let sites = catalog.embed_sites(&id).await?;
+    Ok(app::framed(sites.as_deref()).into_response())
+}
+
+impl Shown {
+    async fn open(
+        &self,
+        address: std::net::IpAddr,
+        headers: &HeaderMap,
+    ) -> Result<(Embed, SignedIn, Value), ApiError> {
+        self.door.wait(address)?;
+        let secret = headers.get(SECRET).and_then(|value| value.to_str().ok());
+        let found = match secret {
+            Some(secret) => self.rooms.catalog.embed(secret, Utc::now()).await?,
+            None => None,
+        };
+        let Some((embed, identity)) = found else {
+            self.door.wrong(address);
+            return Err(ApiError::not_found("this link has ended")
+                .with_hint("ask whoever put it on this page for a new one"));
+        };
+        let who = SignedIn::by_link(identity, address);
+        let kind = DocumentKind::Dashboard;
+        let saved = self
+            .rooms
+            .catalog
+            .document(&who.actor(), kind, &embed.document, None)
+            .await?;
+        let mut shown = saved.body;
+        shown["name"] = json!(saved.document.name);
+        Ok((embed, who, shown))
+    }
+}
+
+/// Returns what of the dashboard is drawn: of questions only that there is one.
+async fn dashboard(
+    State(shown): State<Shown>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
+    let (embed, who, body) = shown.open(address, &headers).await?;
+    let locked = embed.locked.as_object();
+    let is_free = |filter: &Value| {
+        let name = filter["name"].as_str().unwrap_or_default();
+        locked.is_none_or(|locked| !locked.contains_key(name))
+    };
+    let filters = body["filters"].as_array();
+    let filters = filters
+        .into_iter()
+        .flatten()
+        .filter(|filter| is_free(filter));
+    let filters: Vec<Value> = filters.cloned().collect();
+    let by = who.actor();
+    let mut tiles = Vec::new();
+    for tile in body["tiles"].as_array().into_iter().flatten() {
+        let mut tile = tile.clone();
+        if let Some(question) = tile["question"].as_str() {
+            let kind = DocumentKind::Question;
+            let saved = shown.rooms.catalog.document(&by, kind, question, None);
+            if let Ok(saved) = saved.await {
+                if tile["chart"].is_null() {
+                    tile["chart"] = saved.body["chart"].clone();
+                }
+                let parameters = saved.body["parameters"].as_array();
+                let names = parameters.into_iter().flatten();
+                let names: Vec<Value> = names.map(|one| one["name"].clone()).collect();
+                tile["parameters"] = Value::Array(names);
+            }
+            tile["question"] = json!(true);
+        }
+        tiles.push(tile);
+    }
+    Ok(Json(json!({
+        "name": body["name"],
+        "tiles": tiles,
+        "tabs": body["tabs"],
+        "filters": filters,
+        "refresh": body["refresh"],
+    })))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    #[serde(default)]
+    params: Map<String, Value>,
+}
+
+/// Answers one tile.
+async fn tile(
+    State(shown): State<Shown>,
+    ClientAddress(address): ClientAddress,
+    Path(tile): Path<String>,
+    headers: HeaderMap,
+    asked: Result<Json<Asked>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(mut asked) = asked.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
+    let (embed, who, body) = shown.open(address, &headers).await?;
+    let mut tiles = body["tiles"].as_array().into_iter().flatten();
+    let question = tiles
+        .find(|one| one["id"] == json!(tile))
+        .and_then(|tile| tile["question"].as_str());
+    let Some(question) = question else {
+        return Err(ApiError::not_found("the dashboard has no such tile"));
+    };
+    // Last, so that nobody's values take their place.
+    let locked = embed.locked.as_object().into_iter().flatten();
+    asked
+        .params
+        .extend(locked.map(|(name, value)| (name.clone(), value.clone())));
+    let kind = DocumentKind::Question;
+    let catalog = &shown.rooms.catalog;
+    let saved = catalog.document(&who.actor(), kind, question, None).await?;
+    let parameters = saved.body["parameters"].as_array();
+    let takes = |name: &str| {
+        parameters.is_some_and(|all| all.iter().any(|one| one["name"].as_str() == Some(name)))
+    };
+    // A filter that a question has no parameter for is for others.
+    let params = asked.params.into_iter().filter(|(name, _)| takes(name));
+    let embedded = Embedded {
+        question: question.to_owned(),
+        params: params.collect(),
+        rows: ROWS,
+    };
+    results::embedded(shown.rooms, who, embedded).await
+}
