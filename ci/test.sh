@@ -9,7 +9,8 @@ ci/ui.sh test
 
 # One selection for building and testing, so that nothing is compiled twice.
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-fail-fast
+    # The message of a panic says where it was; what called it fills a log that is cut somewhere.
+    RUST_BACKTRACE=0 cargo nextest run --workspace --locked
 else
     cargo test --workspace --locked
 fi
