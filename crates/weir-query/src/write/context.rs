@@ -6,10 +6,11 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as Sql};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use weir_catalog::View;
@@ -21,6 +22,7 @@ use super::{Gate, names};
 use crate::catalog::{Instant, Kind, Scope, Target};
 use crate::engine::{Parts, QueryRequest, given_up, task_context};
 use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::frugal::Frugal;
 use crate::memory::Share;
 use crate::params;
 use crate::plan::{self, Read};
@@ -140,7 +142,7 @@ impl Context {
         plan::parameter_types(&plan, &self.params, &scope)
     }
 
-    /// Runs a plan.
+    /// Runs a plan; where it finds no room, once more in a way that needs less.
     pub(super) async fn rows(
         &self,
         scope: &Scope,
@@ -148,16 +150,34 @@ impl Context {
     ) -> Result<SendableRecordBatchStream, QueryError> {
         let fail = |error| translate(error, scope);
         let mut state = scope.state();
-        let (plan, reads) = {
-            let plan = state.optimize(plan).map_err(fail)?;
-            plan::physical(&mut state, &plan).await.map_err(fail)?
-        };
+        let logical = state.optimize(plan).map_err(fail)?;
+        let (plan, reads) = plan::physical(&mut state, &logical).await.map_err(fail)?;
         self.reads.lock().extend(reads);
         self.ran.lock().push(plan.clone());
         let task = task_context(&state, &self.parts.runtime, self.share.clone(), &self.id)?;
-        let rows = execute_stream(plan, task).map_err(fail)?;
+        let (parts, share) = (self.parts.clone(), self.share.clone());
+        let frugal = Frugal::for_plan(&plan, logical, state, parts, share);
+        let mut rows = execute_stream(plan, task).map_err(fail)?;
         self.used.lock().extend(scope.pinned.used());
-        Ok(rows)
+        let Some(frugal) = frugal else {
+            return Ok(rows);
+        };
+        // Joins and sorts find their room, or none, before the first rows come out.
+        let first = match rows.next().await.transpose().map_err(fail) {
+            Ok(first) => first,
+            Err(error) if error.kind() == QueryErrorKind::OutOfMemory => {
+                drop(rows);
+                let (plan, task) = frugal.plan(&self.id, error.row_bytes()).await?;
+                self.ran.lock().push(plan.clone());
+                return execute_stream(plan, task).map_err(fail);
+            }
+            Err(error) => return Err(error),
+        };
+        let (schema, first) = (rows.schema(), stream::iter(first.map(Ok)));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            schema,
+            first.chain(rows),
+        )))
     }
 
     /// Writes the rows of a plan; columns that must have a value are checked.

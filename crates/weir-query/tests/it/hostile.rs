@@ -344,6 +344,20 @@ async fn a_join_that_finds_no_room_is_made_another_way() {
         fixture.rows(join).await.unwrap(),
         [["1999999", "2000000999999"]]
     );
+    // So are those of statements that write.
+    for statement in [
+        "CREATE TABLE main.joined AS SELECT a.value AS n FROM generate_series(1, 2000000) a \
+         JOIN generate_series(1, 2000000) b ON a.value = b.value + 1",
+        "UPDATE main.joined SET n = -n WHERE n IN (SELECT n FROM main.joined WHERE n > 1)",
+        "DELETE FROM main.joined j USING main.joined k WHERE j.n = k.n AND k.n % 2 = 0",
+    ] {
+        fixture.rows(statement).await.unwrap();
+    }
+    let left = "SELECT count(*), sum(n) FROM main.joined";
+    assert_eq!(
+        fixture.rows(left).await.unwrap(),
+        [["999999", "-999999999999"]]
+    );
     settled(&fixture).await;
 }
 
