@@ -16,6 +16,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, Statement as Sql, Value};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
 use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView, TableView};
@@ -182,6 +183,7 @@ pub(crate) struct Read {
 /// Reads the text of a request.
 pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryError> {
     let tokens = guard::tokens(&request.sql, &parts.options)?;
+    all_used(&tokens, request.params.len())?;
     let (tokens, clauses) = travel::cut(tokens)?;
     let mut statement = statement::parse(tokens)?;
     if write::writes(&statement) && request.read_only {
@@ -202,6 +204,23 @@ pub(crate) fn read(parts: &Parts, request: &QueryRequest) -> Result<Read, QueryE
         clauses,
         past,
     })
+}
+
+/// Refuses values for parameters that the statement does not have.
+fn all_used(tokens: &[TokenWithSpan], given: usize) -> Result<(), QueryError> {
+    let numbers = tokens.iter().filter_map(|token| match &token.token {
+        Token::Placeholder(name) => name.strip_prefix('$')?.parse::<usize>().ok(),
+        _ => None,
+    });
+    let used = numbers.max().unwrap_or(0);
+    if given <= used {
+        return Ok(());
+    }
+    Err(QueryError::new(
+        QueryErrorKind::Parameter,
+        format!("the statement takes {used} parameters, and {given} are given"),
+    )
+    .hint("$1 stands for the first of them"))
 }
 
 /// Returns what names mean in a statement, as of `instant`; `target` is the table it writes.
@@ -453,7 +472,7 @@ fn missing_parameter(name: &str) -> QueryError {
     .hint("pass the values in order, as \"params\": [...]")
 }
 
-/// Puts the parameters' values in; each must be used, and each use must have a value.
+/// Puts the parameters' values in; each use must have a value.
 pub(crate) fn with_params(
     plan: LogicalPlan,
     params: Vec<ScalarValue>,
@@ -462,11 +481,10 @@ pub(crate) fn with_params(
     let used = plan
         .get_parameter_names()
         .map_err(|error| translate(error, names))?;
-    let mut highest = 0;
     for name in &used {
-        match name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok()) {
-            Some(number) if (1..=params.len()).contains(&number) => highest = highest.max(number),
-            _ => return Err(missing_parameter(name)),
+        let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
+        if !number.is_some_and(|number| (1..=params.len()).contains(&number)) {
+            return Err(missing_parameter(name));
         }
     }
     if used.is_empty() {

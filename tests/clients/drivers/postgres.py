@@ -175,6 +175,15 @@ def psycopg3():
 
     tell("pipeline", pipeline)
 
+    def bound(sql, *values):
+        result = connection.pgconn.exec_params(sql, [value.encode() for value in values])
+        state = result.error_field(psycopg.pq.DiagnosticField.SQLSTATE)
+        return state.decode() if state else result.get_value(0, 0).decode()
+
+    tell("too many parameters", lambda: bound(b"SELECT $1::int8", "1", "2"))
+    tell("too few parameters", lambda: bound(b"SELECT $1::int8 + $2::int8", "1"))
+    tell("as many parameters", lambda: bound(b"SELECT $1::int8 + $2::int8 -- $3", "1", "2"))
+
     def timeout():
         connection.execute("SET statement_timeout = '200ms'")
         try:

@@ -88,6 +88,9 @@ async fn parameters_are_values() {
     );
     let error = fixture.rows("SELECT $1").await.unwrap_err();
     assert_eq!(error.kind(), QueryErrorKind::Parameter);
+    let too_many = fixture.rows_with("SELECT $1 + 1 -- $2", vec![json!(1), json!(2)]);
+    let error = too_many.await.unwrap_err();
+    assert_eq!(error.kind(), QueryErrorKind::Parameter);
 }
 
 #[tokio::test(flavor = "multi_thread")]

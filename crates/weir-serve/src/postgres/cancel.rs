@@ -113,6 +113,16 @@ impl Cancels {
     }
 }
 
+impl Cancels {
+    /// Ends every session; each tells its client so.
+    pub(super) fn end_all(&self) {
+        for open in self.inner.sessions.lock().values() {
+            open.ended.cancel();
+            open.asked.notify_waiters();
+        }
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         self.cancels.inner.sessions.lock().remove(&self.process);

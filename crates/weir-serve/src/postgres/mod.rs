@@ -45,6 +45,9 @@ use crate::tls::Certificate;
 /// So many are told at one time that there is no room for them.
 const TURNED_AWAY: usize = 32;
 
+/// How long it may take to tell busy sessions that the server stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// How the Postgres door behaves.
 #[derive(Clone)]
 pub struct PostgresOptions {
@@ -124,12 +127,13 @@ pub async fn serve_postgres(
     }
     drop(listener);
     sessions.close();
-    if tokio::time::timeout(options.shutdown_grace, sessions.wait())
-        .await
-        .is_err()
-    {
-        tracing::warn!("closed Postgres sessions that were still busy at the end of the grace");
+    let grace = options.shutdown_grace;
+    if tokio::time::timeout(grace, sessions.wait()).await.is_ok() {
+        return;
     }
+    tracing::warn!("ended Postgres sessions that were still busy at the end of the grace");
+    door.cancels.end_all();
+    let _ = tokio::time::timeout(FAREWELL, sessions.wait()).await;
 }
 
 async fn serve_one(

@@ -82,6 +82,15 @@ fn escaped(quoted: &str) -> String {
     text
 }
 
+/// Returns the highest number of a parameter in a statement, as the 2 of `$1 + $2`.
+pub(super) fn parameters(sql: &str) -> usize {
+    let numbers = pieces(sql).into_iter().filter_map(|piece| {
+        let number = piece.text.strip_prefix('$')?;
+        (piece.kind == Kind::Symbol).then(|| number.parse().ok())?
+    });
+    numbers.max().unwrap_or(0)
+}
+
 /// Cuts a text into pieces; comments and blanks are passed over, and what is not ended ends with
 /// the text.
 pub(super) fn pieces(sql: &str) -> Vec<Piece<'_>> {
@@ -248,6 +257,12 @@ mod tests {
         );
         assert!(statements(" ; -- nothing\n").is_empty());
         assert_eq!(statements("select '"), ["select '"]);
+    }
+
+    #[test]
+    fn parameters_are_counted_outside_of_quotes() {
+        assert_eq!(parameters("select $2 + $10, '$11', $a$ $12 $a$ -- $13"), 10);
+        assert_eq!(parameters("select 1"), 0);
     }
 
     #[test]

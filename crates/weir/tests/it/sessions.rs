@@ -119,6 +119,24 @@ async fn sessions_are_ended_by_their_own_users_and_admins_only() -> Result<()> {
 }
 
 #[tokio::test]
+async fn busy_sessions_are_told_that_the_server_stops() -> Result<()> {
+    let mut weir = Weir::init(env!("CARGO_BIN_EXE_weir"))?;
+    weir.set("WEIR_SERVER_SHUTDOWN_GRACE", "0s");
+    weir.start().await?;
+    let server = Server::of(&weir)?;
+    let asking = tokio::spawn(async move {
+        let asked = server.psql(&["-v", "VERBOSITY=verbose", "-c", "SELECT pg_sleep(120)"]);
+        asked.await
+    });
+    let running = "SELECT count(*) FROM weir.queries WHERE sql LIKE '%pg_sleep(120)%' AND state = 'running' AND sql NOT LIKE '%count%'";
+    weir.until_count(running, 1).await?;
+    weir.stop().await?;
+    let (done, _, error) = asking.await??;
+    ensure!(!done && error.contains("57P01"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn silent_connections_of_one_address_keep_nobody_else_out() -> Result<()> {
     let mut weir = Weir::init(env!("CARGO_BIN_EXE_weir"))?;
     weir.set("WEIR_POSTGRES_MAX_CONNECTIONS", "6");

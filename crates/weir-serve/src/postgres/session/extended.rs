@@ -24,6 +24,7 @@ impl Session {
         let sql = statements.pop().unwrap_or_default().to_owned();
         let statement = Statement {
             command: understand(&sql)?,
+            used: script::parameters(&sql),
             sql,
             oids: parse.type_oids,
             types: Vec::new(),
@@ -77,7 +78,7 @@ impl Session {
                 }));
             }
         };
-        let typed = statement.oids.iter().map(|oid| {
+        let typed = statement.oids.iter().take(statement.used).map(|oid| {
             let kind = arrow_type(*oid).filter(|_| *oid != 705);
             let null = kind.and_then(|kind| ScalarValue::try_from(&kind).ok());
             Parameter::Scalar(null.unwrap_or(ScalarValue::Null))
@@ -99,6 +100,20 @@ impl Session {
 
     pub(super) async fn bind(&mut self, wire: &mut Wire, bind: Bind) -> Result<(), Stop> {
         let statement = self.statement(bind.statement_name.as_deref())?;
+        let (given, taken) = (
+            bind.parameters.len(),
+            statement.used.max(statement.oids.len()),
+        );
+        if given != taken {
+            let name = bind.statement_name.as_deref().unwrap_or_default();
+            return Err(Failure::new(
+                "08P01",
+                format!(
+                    "bind message supplies {given} parameters, but prepared statement \"{name}\" requires {taken}"
+                ),
+            )
+            .into());
+        }
         let name = bind.portal_name.unwrap_or_default();
         if !name.is_empty() && self.portals.contains_key(&name) {
             return Err(Failure::new("42P03", format!("portal \"{name}\" already exists")).into());
@@ -122,7 +137,8 @@ impl Session {
             false => statement.description.lock().clone(),
         };
         let mut parameters = Vec::with_capacity(bind.parameters.len());
-        for (at, value) in bind.parameters.iter().enumerate() {
+        // Those that only have a type are used nowhere.
+        for (at, value) in bind.parameters.iter().take(statement.used).enumerate() {
             let described = || {
                 let kinds = &description.as_ref()?.parameters;
                 kinds.get(at)?.as_ref().map(type_oid)

@@ -70,6 +70,8 @@ struct Statement {
     command: Command,
     /// The types the client gave; 0 where it left them to us.
     oids: Vec<u32>,
+    /// The highest number of a parameter in it.
+    used: usize,
     /// The types that `PREPARE` names.
     types: Vec<String>,
     /// What it answers, once somebody asked.

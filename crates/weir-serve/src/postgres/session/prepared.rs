@@ -29,6 +29,7 @@ impl Session {
         }
         let statement = Statement {
             sql: query.to_owned(),
+            used: script::parameters(query),
             command,
             oids: Vec::new(),
             types: types.to_vec(),
@@ -47,13 +48,13 @@ impl Session {
         written: &str,
     ) -> Result<Vec<Parameter>, Stop> {
         let values = arguments(written);
-        if !statement.types.is_empty() && statement.types.len() != values.len() {
+        let taken = statement.used.max(statement.types.len());
+        if taken != values.len() {
             return Err(Failure::new(
                 "42601",
                 format!(
-                    "wrong number of parameters for the prepared statement: {} for {}",
+                    "wrong number of parameters for the prepared statement: {} for {taken}",
                     values.len(),
-                    statement.types.len()
                 ),
             )
             .into());
@@ -70,7 +71,8 @@ impl Session {
         });
         let sql = format!("SELECT {}", typed.collect::<Vec<_>>().join(", "));
         let row = self.one_row(wire, asked, &sql, Vec::new()).await?;
-        Ok(row.into_iter().map(Parameter::Scalar).collect())
+        let used = row.into_iter().take(statement.used);
+        Ok(used.map(Parameter::Scalar).collect())
     }
 
     /// Asks for one row; empty where there is none.
