@@ -263,6 +263,7 @@ impl Serving {
             lake: services.lake.clone(),
             catalog: services.catalog.clone(),
             engine: services.engine.clone(),
+            extracts: services.extracts.clone(),
             client,
             postgres: self.postgres(),
         };

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use weir_core::SourceName;
 use weir_extract::{
     Destination, ExtractError, Extracts, FileStream, FilesSpec, SchemaChanges, SourceFiles,
-    SourceKind, SourceSpec, StreamRules,
+    SourceKind, SourceSpec, StreamRules, SyncRequest,
 };
 
 use crate::memory::{Fault, Memory};
@@ -42,12 +42,17 @@ fn room(dir: &TempDir, memory: &Arc<Memory>, streams: &[(&str, &str, &[&str])]) 
         kind: SourceKind::Files(FilesSpec {
             place: "in".into(),
             options: BTreeMap::new(),
+            headers: BTreeMap::new(),
             streams: files.collect(),
             folder: dir.path().to_owned(),
         }),
         streams: rules.collect(),
         schema_changes: SchemaChanges::Evolve,
         every: None,
+        schedule: None,
+        freshness: None,
+        alerts: None,
+        budget: None,
         hash_key: None,
     };
     let destination: Arc<dyn Destination> = memory.clone();
@@ -60,9 +65,11 @@ fn room(dir: &TempDir, memory: &Arc<Memory>, streams: &[(&str, &str, &[&str])]) 
 }
 
 async fn sync(room: &Extracts) -> Result<Vec<String>, String> {
-    let mut running = room
-        .sync("drop", Vec::new(), false)
-        .map_err(|e| e.to_string())?;
+    sync_as(room, SyncRequest::default()).await
+}
+
+async fn sync_as(room: &Extracts, request: SyncRequest) -> Result<Vec<String>, String> {
+    let mut running = room.sync("drop", request).map_err(|e| e.to_string())?;
     running.ended().await.map_err(|e| e.to_string())?;
     Ok(running.progress.shown().notes)
 }
@@ -133,7 +140,7 @@ async fn files_of_all_formats_are_read_once_each() {
         &fs::read(dir.path().join("in/people.parquet")).unwrap(),
     );
     let room = room(&dir, &memory, &[]);
-    let streams = room.discover("drop").await.unwrap();
+    let streams = room.discover("drop").await.unwrap().streams;
     let names: Vec<&str> = streams.iter().map(|s| s.offered.stream.as_str()).collect();
     assert_eq!(names, ["events", "latin", "orders", "people"]);
     sync(&room).await.unwrap();

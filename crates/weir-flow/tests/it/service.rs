@@ -36,7 +36,10 @@ async fn the_loops_do_by_themselves_what_is_due_and_stop_in_order() {
     let work = tokio::spawn(async move { flow.run_executor(executor, SECOND, stop).await });
 
     let loops = [&ticks, &work];
-    until(&world, &loops, async |world| world.hands.tables.count("d") >= 3).await;
+    until(&world, &loops, async |world| {
+        world.hands.tables.count("d") >= 3
+    })
+    .await;
     // One that runs while the loops are told to stop is begun again by the next process.
     world.hands.will("a", [Act::Wait]);
     let before = world.hands.begun().len();
@@ -50,7 +53,10 @@ async fn the_loops_do_by_themselves_what_is_due_and_stop_in_order() {
         state: Some(State::Running),
         ..RunFilter::default()
     };
-    until(&world, &loops, async |_| ticks.is_finished() && work.is_finished()).await;
+    until(&world, &loops, async |_| {
+        ticks.is_finished() && work.is_finished()
+    })
+    .await;
     assert_eq!(world.flow.store().runs(&running).await.unwrap().len(), 1);
     let published = world.hands.tables.count("d");
     world.work().await;

@@ -48,7 +48,12 @@ impl HandClock {
     /// How many wait for a time that has not come.
     pub(crate) fn asleep(&self) -> usize {
         let now = self.now();
-        self.sleeps.lock().1.values().filter(|&&at| at > now).count()
+        self.sleeps
+            .lock()
+            .1
+            .values()
+            .filter(|&&at| at > now)
+            .count()
     }
 
     pub(crate) fn turn(&self, by: TimeDelta) {
