@@ -498,8 +498,8 @@ fn owned(found: Found<'_>, places: &HashMap<&str, usize>) -> Read {
             if let Some(at) = places.get(*name) {
                 values[*at] = match cell {
                     Cell::Text(text) => Value::Text((*text).to_owned()),
-                    Cell::Json("null") | Cell::Null | Cell::Bytes(_) => Value::Null,
-                    Cell::Json(raw) => Value::Json((*raw).to_owned()),
+                    Cell::Json(raw) if *raw != "null" => Value::Json((*raw).to_owned()),
+                    _ => Value::Null,
                 };
             }
         }
