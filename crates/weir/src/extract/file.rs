@@ -72,7 +72,8 @@ const SECRETS: [&str; 8] = [
 pub(crate) fn is_fetched(file: &str, text: &str) -> bool {
     read(file, text).is_ok_and(|document| {
         let map = document.root.as_map();
-        map.is_some_and(|map| map.get("kind").is_some())
+        let kind = map.and_then(|map| map.get("kind"));
+        kind.is_some_and(|kind| kind.as_str() != Some("webhook"))
     })
 }
 
@@ -112,7 +113,7 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
             let hint = match did_you_mean(word, &["singer", "postgres", "files"]) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if word == "events" => "leave `kind` out for a source of events".to_owned(),
-                None => "it is `singer`, `postgres` or `files`; docs/sources.md says what is not there yet"
+                None => "it is `singer`, `postgres`, `files` or `webhook`; docs/sources.md says what is not there yet"
                     .to_owned(),
             };
             reader.wrong(
