@@ -80,7 +80,7 @@ async fn what_is_signed_is_taken_once_and_what_is_not_is_set_aside() {
     )
     .await;
     assert_eq!(
-        (status, &answer["error"]["code"]),
+        (status, &answer["code"]),
         (401, &json!("bad_signature")),
         "{answer}"
     );
