@@ -1,5 +1,6 @@
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -9,8 +10,8 @@ use weir_catalog::{Catalog, KeyLookup, Source};
 use weir_lake::Lake;
 
 use crate::front::{
-    Base, Keys, Reply, Route, event_of_query, pixel_data, route, script, segment_settings,
-    source_config,
+    Base, Keys, Reply, Route, Verifier, event_of_query, pixel_data, route, script,
+    segment_settings, source_config,
 };
 use crate::intake::{Body, Failure, Job, Prepared};
 use crate::limits::Limits;
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     /// A second path to every route, `/` first and none last; empty without one.
     prefix: String,
     live: LiveEvents,
+    /// By source: what its webhooks are held against.
+    verifiers: OnceLock<HashMap<String, Verifier>>,
     counters: Counters,
     pub(crate) keys: Buckets<u64>,
     addresses: Buckets<u64>,
@@ -77,6 +80,7 @@ impl Collector {
             prefix,
             limits,
             live,
+            verifiers: OnceLock::new(),
             counters: Counters::default(),
             nonce: uuid::Uuid::new_v4().as_fields().0,
             requests: Default::default(),
@@ -84,6 +88,12 @@ impl Collector {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Lets webhooks of these sources in only with a good signature; once, before the first.
+    pub fn with_verifiers(self, verifiers: HashMap<String, Verifier>) -> Self {
+        let _ = self.inner.verifiers.set(verifiers);
+        self
     }
 
     /// Whether `path` is one of intake's.
@@ -130,6 +140,7 @@ impl Collector {
             encoding: String::new(),
             user_agent: String::new(),
             keys: Keys::default(),
+            signed: None,
             known: Some(source),
             peer,
             received_at: now_micros(),
@@ -257,6 +268,7 @@ impl Collector {
             encoding: text(http::header::CONTENT_ENCODING),
             user_agent: text(http::header::USER_AGENT),
             keys: Keys::read(&head.headers, query),
+            signed: (form == Body::Webhook).then(|| head.headers.clone()),
             known: None,
             peer,
             received_at: now_micros(),
@@ -332,6 +344,11 @@ impl Collector {
 }
 
 impl Inner {
+    /// Returns what webhooks of a source are held against; none where it takes any.
+    pub(crate) fn verifier(&self, source: &str) -> Option<&Verifier> {
+        self.verifiers.get()?.get(source)
+    }
+
     fn route(&self, path: &str) -> Option<(Route, &str)> {
         if !self.prefix.is_empty()
             && let Some(rest) = path.strip_prefix(&self.prefix)
@@ -402,6 +419,10 @@ impl Inner {
                 )
             }
             Failure::Throttled(wait) => self.throttled("too many events for this write key", wait),
+            Failure::Challenge(challenge) => {
+                let body = serde_json::json!({ "challenge": challenge });
+                Reply::json(StatusCode::OK, body.to_string())
+            }
             Failure::Refused(status, code, message) => {
                 self.counters.refused.add(1);
                 Reply::error(status, code, &message)

@@ -23,6 +23,7 @@ mod typed;
 
 pub use collector::Collector;
 pub use door::Reason;
+pub use front::{Scheme, Verifier};
 pub use limits::{Limits, Rate};
 pub use live::{LiveEvent, LiveEvents, LiveFilter, LiveItem, LiveStream};
 pub use metrics::IntakeCounts;

@@ -33,6 +33,8 @@ pub enum ExtractErrorKind {
     Destination,
     /// The source would keep more for us than it may.
     Budget,
+    /// The source wants to be asked less often.
+    RateLimited,
     /// Another sync of the source runs.
     Busy,
     /// It does not exist yet.
@@ -61,6 +63,24 @@ impl ExtractError {
         self
     }
 
+    /// Returns what happened in one line, causes included.
+    pub fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut next = self.source();
+        while let Some(cause) = next {
+            // Programs say what matters last.
+            let cause_text = cause.to_string();
+            let line = cause_text
+                .trim_end()
+                .lines()
+                .next_back()
+                .unwrap_or_default();
+            told = format!("{told}: {line}");
+            next = cause.source();
+        }
+        told
+    }
+
     pub fn kind(&self) -> ExtractErrorKind {
         self.kind
     }
@@ -74,7 +94,10 @@ impl ExtractError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind,
-            ExtractErrorKind::Unreachable | ExtractErrorKind::Busy | ExtractErrorKind::Destination
+            ExtractErrorKind::Unreachable
+                | ExtractErrorKind::RateLimited
+                | ExtractErrorKind::Busy
+                | ExtractErrorKind::Destination
         )
     }
 }

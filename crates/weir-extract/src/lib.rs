@@ -10,6 +10,11 @@ mod spec;
 mod load;
 mod progress;
 
+mod budget;
+mod gate;
+mod health;
+mod http;
+
 mod files;
 mod postgres;
 mod singer;
@@ -18,6 +23,9 @@ mod room;
 mod sync;
 
 pub use error::{ExtractError, ExtractErrorKind};
+pub use gate::Gate;
+pub use health::{Attention, Looked, SourceHealth, Stale};
+pub use http::{Http, HttpAnswer, HttpError, HttpRequest};
 pub use load::{
     ACTIVE, CHANGE_COLUMNS, COUNTED, Cell, Column, ColumnDefault, ColumnType, Commit, CurrentRows,
     DEFAULT, DEFAULT_BEFORE, Destination, KEY, Operation, PARTIAL, StandingTable, TableCommit,
@@ -25,10 +33,10 @@ pub use load::{
 };
 pub use postgres::{Lag, TableScore};
 pub use progress::{Progress, Shown};
-pub use room::{Extracts, Listed, NamedSource, Running, SourceFiles, SourceHealth, Turn};
+pub use room::{Discovered, Extracts, Listed, NamedSource, Running, SourceFiles, Turn};
 pub use singer::{Offered, SourceFolder, expand};
 pub use spec::{
-    FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges, Secret,
-    SingerSpec, SourceKind, SourceSpec, StreamRules,
+    Budget, Cron, FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges,
+    Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
 };
-pub use sync::{Loading, PlannedStream};
+pub use sync::{Loading, PlannedStream, SyncRequest};

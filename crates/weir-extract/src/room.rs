@@ -3,24 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use weir_core::{SourceName, did_you_mean};
 
+use crate::budget::Budgets;
 use crate::error::{ExtractError, ExtractErrorKind};
+use crate::gate::{Gate, Gated};
+use crate::health::{self, Attention, Looked, SourceHealth, Stale};
+use crate::http::Http;
 use crate::load::{Destination, TableHistory};
 use crate::postgres::Lag;
 use crate::progress::Progress;
 use crate::singer::SourceFolder;
 use crate::spec::SourceSpec;
-use crate::sync::{self, Loading, PlannedStream, Source, SyncOptions};
+use crate::sync::{self, Loading, PlannedStream, Service, Source, SyncRequest};
 
 /// A source's name, and what its file declares, or what is wrong with it.
 pub type NamedSource = (String, Result<SourceSpec, ExtractError>);
@@ -43,40 +47,22 @@ struct Inner {
     /// Below it, each source has a folder for its own files.
     folder: PathBuf,
     threads: Handle,
+    budgets: Budgets,
+    http: OnceLock<Arc<dyn Http>>,
     busy: Mutex<BTreeSet<String>>,
+    /// Tells that a source is free again.
+    freed: Notify,
     health: Mutex<BTreeMap<String, SourceHealth>>,
-}
-
-/// How a source does.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct SourceHealth {
-    /// When a sync last ended well; none since the start.
-    pub synced_at: Option<DateTime<Utc>>,
-    /// Syncs that failed since then.
-    pub failures: u64,
-    /// Why the last one failed.
-    pub problem: Option<String>,
-    /// How far behind its log a database is.
-    pub lag: Option<Lag>,
+    /// What the last look at all of them found.
+    attention: Mutex<Attention>,
 }
 
 impl Inner {
     fn ended(&self, source: &str, progress: &Progress, done: &Result<(), ExtractError>) {
-        let mut health = self.health.lock();
-        let health = health.entry(source.to_owned()).or_default();
-        if let Some(lag) = progress.shown().lag {
-            health.lag = Some(lag);
-        }
-        match done {
-            Ok(()) => {
-                health.synced_at = Some(Utc::now());
-                health.failures = 0;
-                health.problem = None;
-            }
-            Err(error) => {
-                health.failures += 1;
-                health.problem = Some(error.to_string());
-            }
+        let mut all = self.health.lock();
+        let health = all.entry(source.to_owned()).or_default();
+        if let Some(text) = health.ended(&progress.shown(), done, Utc::now()) {
+            health::write(self.folder.join(source), text);
         }
     }
 }
@@ -92,8 +78,23 @@ pub struct Listed {
     pub syncing: bool,
     /// What is wrong with its file.
     pub problem: Option<String>,
-    /// How its syncs went since the start; none where there was none.
+    /// How its syncs went; none where there was none.
     pub health: Option<SourceHealth>,
+    /// What of it is older than its file allows.
+    pub stale: Vec<Stale>,
+}
+
+/// What a source answers when it is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Discovered {
+    /// What it offers, and what a sync would take of it.
+    pub streams: Vec<PlannedStream>,
+    /// How far behind it the lake is, where it tells.
+    pub lag: Option<Lag>,
+    /// How its syncs went; none where there was none.
+    pub health: Option<SourceHealth>,
+    /// What of it is older than its file allows.
+    pub stale: Vec<Stale>,
 }
 
 /// A sync under way. Dropping it ends the sync; what was committed stays.
@@ -118,6 +119,7 @@ impl fmt::Debug for Extracts {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.room.busy.lock().remove(&self.source);
+        self.room.freed.notify_waiters();
     }
 }
 
@@ -150,16 +152,32 @@ impl Extracts {
         threads: Handle,
     ) -> Self {
         tidy(&folder);
+        let mut known = read_health(&folder);
+        if let Ok(sources) = files.sources() {
+            // One that is gone has no state.
+            known.retain(|name, _| sources.iter().any(|(source, _)| source == name));
+        }
+        let health = Mutex::new(known);
         Self {
             inner: Arc::new(Inner {
                 files,
                 destination,
                 folder,
                 threads,
+                budgets: Budgets::default(),
+                http: OnceLock::new(),
                 busy: Mutex::default(),
-                health: Mutex::default(),
+                freed: Notify::new(),
+                health,
+                attention: Mutex::default(),
             }),
         }
+    }
+
+    /// Lends the room a client, by which files of web servers are fetched.
+    pub fn with_http(self, http: Arc<dyn Http>) -> Self {
+        let _ = self.inner.http.set(http);
+        self
     }
 
     /// Lists the sources.
@@ -170,9 +188,15 @@ impl Extracts {
                 Ok(source) => self.inner.destination.standing(&source).await?.len(),
                 Err(_) => 0,
             };
+            let health = self.inner.health.lock().get(&name).cloned();
+            let stale = match (&spec, &health) {
+                (Ok(spec), Some(health)) => health.stale(spec, Utc::now()),
+                _ => Vec::new(),
+            };
             listed.push(Listed {
                 syncing: self.inner.busy.lock().contains(&name),
-                health: self.inner.health.lock().get(&name).cloned(),
+                health,
+                stale,
                 source: name,
                 kind: spec.as_ref().ok().map(SourceSpec::kind_name),
                 tables,
@@ -187,46 +211,96 @@ impl Extracts {
         Ok(listed)
     }
 
-    /// Returns the sources that are synced by themselves, and how often.
-    pub fn timed(&self) -> Result<Vec<(String, Duration)>, ExtractError> {
-        let sources = self.inner.files.sources()?.into_iter();
-        let timed = sources.filter_map(|(name, spec)| Some((name, spec.ok()?.every?)));
-        Ok(timed.collect())
+    /// Returns what the project's files declare now.
+    pub fn sources(&self) -> Result<Vec<NamedSource>, ExtractError> {
+        self.inner.files.sources()
     }
 
     /// Asks a source what it offers.
-    pub async fn discover(&self, name: &str) -> Result<Vec<PlannedStream>, ExtractError> {
+    pub async fn discover(&self, name: &str) -> Result<Discovered, ExtractError> {
         let source = self.source(name)?;
         let turn = self.turn(name)?;
         let run = run_id(name);
+        let spec = source.spec.clone();
         let work = async move {
             let _turn = turn;
-            source.discover(&run, &Progress::default()).await
+            let progress = Progress::default();
+            let streams = source.discover(&run, &progress).await?;
+            Ok((streams, progress.shown().lag))
         };
         let task = self.inner.threads.spawn(work);
-        task.await.map_err(|_| {
+        let (streams, lag) = task.await.map_err(|_| {
             ExtractError::new(ExtractErrorKind::Busy, "the question was interrupted")
-        })?
+        })??;
+        let health = self.inner.health.lock().get(name).cloned();
+        let stale = health
+            .as_ref()
+            .map(|health| health.stale(&spec, Utc::now()));
+        Ok(Discovered {
+            streams,
+            lag,
+            health,
+            stale: stale.unwrap_or_default(),
+        })
+    }
+
+    /// Looks at how all sources do that were ever synced.
+    pub fn look(&self) -> Result<Vec<Looked>, ExtractError> {
+        let now = Utc::now();
+        let mut looked = Vec::new();
+        for (name, spec) in self.inner.files.sources()? {
+            let Some(health) = self.inner.health.lock().get(&name).cloned() else {
+                continue;
+            };
+            looked.push(Looked {
+                failing: match &spec {
+                    Err(error) => Some(error.told()),
+                    Ok(_) => health.problem.clone().filter(|_| health.is_failing()),
+                },
+                stale: spec
+                    .as_ref()
+                    .map(|spec| health.stale(spec, now))
+                    .unwrap_or_default(),
+                source: name,
+                spec: spec.ok(),
+            });
+        }
+        *self.inner.attention.lock() = Attention::of(&looked);
+        Ok(looked)
+    }
+
+    /// Returns which sources were not well when they were last looked at.
+    pub fn attention(&self) -> Attention {
+        self.inner.attention.lock().clone()
     }
 
     /// Starts a sync.
-    pub fn sync(
-        &self,
-        name: &str,
-        streams: Vec<String>,
-        full_refresh: bool,
-    ) -> Result<Running, ExtractError> {
+    pub fn sync(&self, name: &str, request: SyncRequest) -> Result<Running, ExtractError> {
         let source = self.source(name)?;
         let turn = self.turn(name)?;
-        let options = SyncOptions {
-            run: run_id(name),
-            streams,
-            full_refresh,
-        };
-        let (run, progress) = (options.run.clone(), Progress::default());
-        let shown = progress.clone();
-        let work = async move { source.sync(options, &shown).await };
-        Ok(self.start(run, progress, turn, work))
+        Ok(self.begin(source, turn, request))
+    }
+
+    /// Starts a sync once no other work with the source is under way. Each of its commits passes `gate`.
+    pub async fn sync_in_turn(
+        &self,
+        name: &str,
+        request: SyncRequest,
+        gate: Arc<dyn Gate>,
+    ) -> Result<Running, ExtractError> {
+        let turn = self.wait(name).await;
+        // Read now: what is declared may have changed meanwhile.
+        let mut source = self.source(name)?;
+        let inner = source.destination.clone();
+        source.destination = Arc::new(Gated { inner, gate });
+        Ok(self.begin(source, turn, request))
+    }
+
+    fn begin(&self, source: Source, turn: Turn, request: SyncRequest) -> Running {
+        let (run, progress) = (run_id(&turn.source), Progress::default());
+        let (of, shown) = (run.clone(), progress.clone());
+        let work = async move { source.sync(of, request, &shown).await };
+        self.start(run, progress, turn, work)
     }
 
     /// Starts to compare a source with the lake; with `repair`, what differs is fetched.
@@ -342,11 +416,30 @@ impl Extracts {
             let message = format!("there is no source `{name}` to fetch from");
             return Err(ExtractError::new(ExtractErrorKind::NotFound, message).hint(hint));
         };
+        let spec = spec?;
+        let service = Service {
+            account: self.inner.budgets.account(name, spec.budget.as_ref()),
+            http: self.inner.http.get().cloned(),
+        };
         Ok(Source {
-            spec: spec?,
+            spec,
+            service,
             folder: SourceFolder::at(self.inner.folder.join(name)),
             destination: self.inner.destination.clone(),
         })
+    }
+
+    async fn wait(&self, name: &str) -> Turn {
+        loop {
+            let freed = self.inner.freed.notified();
+            tokio::pin!(freed);
+            // Before looking: what ends in between is told.
+            freed.as_mut().enable();
+            if let Ok(turn) = self.turn(name) {
+                return turn;
+            }
+            freed.await;
+        }
     }
 
     fn turn(&self, name: &str) -> Result<Turn, ExtractError> {
@@ -373,6 +466,15 @@ fn tidy(folder: &Path) {
             tracing::warn!(%error, cause, "files of a source may have secrets in clear");
         }
     }
+}
+
+fn read_health(folder: &Path) -> BTreeMap<String, SourceHealth> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let known = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some((name, SourceHealth::read(&entry.path())?))
+    });
+    known.collect()
 }
 
 fn source_name(name: &str) -> Result<SourceName, ExtractError> {

@@ -19,8 +19,34 @@ pub struct SourceSpec {
     pub schema_changes: SchemaChanges,
     /// How long after the beginning of one sync the next begins; none for syncs only when asked for.
     pub every: Option<Duration>,
+    /// The instants at which syncs begin, instead of that.
+    pub schedule: Option<Cron>,
+    /// How long ago the last sync that went well may be before people are told.
+    pub freshness: Option<Duration>,
+    /// Who is told when syncs fail or the source is stale; everybody when it is none.
+    pub alerts: Option<Vec<String>>,
+    /// How often its service may be asked.
+    pub budget: Option<Budget>,
     /// What values are hashed with.
     pub hash_key: Option<Secret>,
+}
+
+/// How often an account of a service may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Sources of one account share it; each its own when there is none.
+    pub account: Option<String>,
+    /// So many requests
+    pub requests: u64,
+    /// in so long.
+    pub window: Duration,
+}
+
+/// Instants by the clock on a wall: whoever begins syncs reads what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cron {
+    pub cron: String,
+    pub zone: String,
 }
 
 /// Where rows come from.
@@ -73,6 +99,8 @@ pub struct FilesSpec {
     pub place: String,
     /// Settings of the object store, such as `region` and `access_key_id`, besides those of the environment.
     pub options: BTreeMap<String, Secret>,
+    /// What a web server is told with each request.
+    pub headers: BTreeMap<String, Secret>,
     /// Which files make which stream; by their names and folders when empty.
     pub streams: Vec<FileStream>,
     /// Where a relative folder begins.
@@ -140,6 +168,8 @@ pub struct StreamRules {
     /// The column by which new rows are known.
     pub replication_key: Option<String>,
     pub schema_changes: Option<SchemaChanges>,
+    /// How long ago its last rows may have come before people are told.
+    pub freshness: Option<Duration>,
     /// Whether it is left out.
     pub skip: bool,
 }

@@ -2,36 +2,59 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use weir_core::SourceName;
 
+use crate::budget::Account;
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::files::Files;
+use crate::http::Http;
 use crate::load::{Destination, LoadRules, Session, table_name};
 use crate::postgres::Database;
 use crate::progress::Progress;
 use crate::singer::{Expected, Offered, SourceFolder, Tap, Target, Work};
-use crate::spec::{SourceKind, SourceSpec};
+use crate::spec::{SingerSpec, SourceKind, SourceSpec};
 
 /// What is asked of a sync.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SyncOptions {
-    /// Names the sync, everywhere.
-    pub run: String,
+pub struct SyncRequest {
     /// Only these streams; all that the source takes when empty.
     pub streams: Vec<String>,
     /// Whether it begins anew: its rows take the place of those before once all of them are there.
     pub full_refresh: bool,
+    /// The moment from which on rows are read again, where the source can.
+    pub from: Option<DateTime<Utc>>,
+}
+
+impl SyncRequest {
+    /// Reads the moment from which on rows are read again: a day or an instant.
+    pub fn moment(text: &str) -> Result<DateTime<Utc>, ExtractError> {
+        crate::singer::moment(text).ok_or_else(|| {
+            ExtractError::new(
+                ExtractErrorKind::Invalid,
+                format!("`{text}` is no day and no instant"),
+            )
+            .hint("write one such as 2024-03-01 or 2024-03-01T08:00:00Z")
+        })
+    }
 }
 
 /// A source, the place of its own files, and where its rows go.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub spec: SourceSpec,
+    pub service: Service,
     pub folder: SourceFolder,
     pub destination: Arc<dyn Destination>,
+}
+
+/// The service behind a source: by what it is asked, and how often it may be.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub account: Arc<Account>,
+    pub http: Option<Arc<dyn Http>>,
 }
 
 /// A stream as a source offers it and the lake has it.
@@ -55,8 +78,7 @@ impl Source {
         let standing = self.destination.standing(&self.spec.name).await?;
         let offered = match &self.spec.kind {
             SourceKind::Singer(singer) => {
-                let tap =
-                    Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
+                let tap = self.tap(singer, progress).await?;
                 tap.discover(run).await?.1
             }
             SourceKind::Postgres(postgres) => {
@@ -65,7 +87,7 @@ impl Source {
                     .await?
             }
             SourceKind::Files(files) => {
-                Files::open(&self.spec, files, progress.clone())?
+                Files::open(&self.spec, files, &self.service, progress.clone())?
                     .discover()
                     .await?
             }
@@ -84,35 +106,52 @@ impl Source {
     /// Reads what is new.
     pub(crate) async fn sync(
         &self,
-        options: SyncOptions,
+        run: String,
+        request: SyncRequest,
         progress: &Progress,
     ) -> Result<(), ExtractError> {
-        let session = self.session(&options.run, progress).await?;
+        let session = self.session(&run, progress).await?;
         match &self.spec.kind {
             SourceKind::Singer(singer) => {
-                let tap =
-                    Tap::ready(&self.spec, singer, self.folder.clone(), progress.clone()).await?;
+                let tap = self.tap(singer, progress).await?;
                 let work = Work {
-                    streams: options.streams,
-                    refresh: options.full_refresh,
-                    run: options.run,
+                    streams: request.streams,
+                    refresh: request.full_refresh,
+                    from: request.from,
+                    run,
                     version: Utc::now().timestamp_micros(),
                 };
                 tap.sync(session, work).await
             }
             SourceKind::Postgres(postgres) => {
+                if request.from.is_some() {
+                    let message = "the log of a database is read on from a place, not from a day";
+                    return Err(ExtractError::new(ExtractErrorKind::Unsupported, message).hint(
+                        format!(
+                            "`weir verify {0} --repair` fetches what differs, `weir sync {0} --full-refresh` everything",
+                            self.spec.name
+                        ),
+                    ));
+                }
                 let database = Database::new(&self.spec, postgres, progress.clone());
                 database
-                    .sync(session, &options.streams, options.full_refresh)
+                    .sync(session, &request.streams, request.full_refresh)
                     .await
             }
             SourceKind::Files(files) => {
-                let files = Files::open(&self.spec, files, progress.clone())?;
-                files
-                    .sync(session, &options.streams, options.full_refresh)
-                    .await
+                let files = Files::open(&self.spec, files, &self.service, progress.clone())?;
+                files.sync(session, &request).await
             }
         }
+    }
+
+    async fn tap<'a>(
+        &'a self,
+        singer: &'a SingerSpec,
+        progress: &Progress,
+    ) -> Result<Tap<'a>, ExtractError> {
+        let (folder, account) = (self.folder.clone(), self.service.account.clone());
+        Tap::ready(&self.spec, singer, (folder, account), progress.clone()).await
     }
 
     /// Compares the source with the lake; with `repair`, fetches what differs.

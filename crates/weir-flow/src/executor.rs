@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::asset::AssetKind;
 use crate::attempt::{Attempt, Lease};
 use crate::clock::Clock;
 use crate::error::FlowError;
@@ -34,6 +35,9 @@ pub struct ExecutorOptions {
     pub boot: String,
     /// How many attempts run at once, over all pools.
     pub slots: u32,
+    /// Only assets of these kinds; all kinds when empty. So what takes hours can have an executor of its own,
+    /// and takes no slot of this one.
+    pub kinds: Vec<AssetKind>,
     /// How long a lease lasts without a sign of life.
     pub lease: Duration,
     /// How often a sign of life is given; a small part of the lease.
@@ -52,6 +56,7 @@ impl Default for ExecutorOptions {
             node: "local".to_owned(),
             boot: format!("{}-{}", std::process::id(), rand::random::<u64>()),
             slots: 64,
+            kinds: Vec::new(),
             lease: Duration::from_secs(30),
             beat: Duration::from_secs(5),
             grace: Duration::from_secs(10),
@@ -174,7 +179,7 @@ impl Executor {
         // Ends make other steps ready, so a turn that has some always asks.
         let wants = self.claims
             && free > 0
-            && (!self.ended.is_empty() || self.store.has_ready(now).await?);
+            && (!self.ended.is_empty() || self.store.has_ready(now, &self.options.kinds).await?);
         if !wants && self.ended.is_empty() {
             return Ok(Worked::default());
         }
@@ -185,6 +190,7 @@ impl Executor {
                 node: self.options.node.clone(),
                 boot: self.options.boot.clone(),
                 most: free,
+                kinds: self.options.kinds.clone(),
                 until: now + age(self.options.lease),
             }),
         };

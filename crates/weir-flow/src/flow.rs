@@ -96,6 +96,20 @@ impl Flow {
         Ok(())
     }
 
+    /// Adds what the project says to what is stored: schedules that are not in it stay as they are, and wait
+    /// until a whole project is put into force with [`Self::apply`].
+    ///
+    /// # Errors
+    /// When the store fails; the project is as before then.
+    pub async fn apply_part(&self, project: Project) -> Result<(), FlowError> {
+        let now = self.clock.now();
+        let mut definitions = project.definitions(now);
+        definitions.keeps_others = true;
+        self.store.define(&definitions, now).await?;
+        *self.project.write() = Arc::new(project);
+        Ok(())
+    }
+
     /// Makes a scheduler over this project.
     pub fn scheduler(&self, versions: Arc<dyn Versions>, seed: u64) -> Scheduler {
         let (store, clock) = (self.store.clone(), self.clock.clone());

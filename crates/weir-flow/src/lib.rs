@@ -54,7 +54,7 @@ pub use id::{
 };
 pub use log::{AttemptLog, LogLimits};
 pub use partition::{PartitionRange, Partitioning, Span, TimePartition};
-pub use project::{DEFAULT_POOL, Project};
+pub use project::{DEFAULT_POOL, Project, SOURCE_POOL};
 pub use record::{
     Alert, AlertKind, AttemptRecord, Backfill, BackfillProgress, Cause, InputRange, LogLine, Run,
     ScheduleRecord, Step, TableState,

@@ -13,6 +13,10 @@ use crate::store::{DefinedSchedule, Definitions, NewStep};
 
 /// The pool of assets that name none.
 pub const DEFAULT_POOL: &str = "default";
+/// The pool of what rows are fetched with: that may take hours, and models must not wait for it.
+pub const SOURCE_POOL: &str = "sources";
+/// How many sources are fetched from at once unless the project says so.
+const SOURCE_POOL_SIZE: u32 = 4;
 /// How many slots the default pool has unless the project says so.
 const DEFAULT_POOL_SIZE: u32 = 8;
 /// Priorities beyond this would let some wait for hours for others.
@@ -42,6 +46,7 @@ impl Project {
             ..Self::default()
         };
         project.pools.insert(DEFAULT_POOL.into(), DEFAULT_POOL_SIZE);
+        project.pools.insert(SOURCE_POOL.into(), SOURCE_POOL_SIZE);
         for (name, size) in pools {
             if size == 0 {
                 return Err(FlowError::invalid(format!("pool `{name}` has no slots"))
@@ -115,6 +120,9 @@ impl Project {
             Trigger::Inputs { tables, .. } if tables.is_empty() => {
                 Err(invalid("follows no table").with_hint("name the tables it follows"))
             }
+            Trigger::Every { every } if *every < Duration::from_secs(1) => {
+                Err(invalid("runs without a rest").with_hint("let at least a second pass"))
+            }
             Trigger::Freshness { max_age, .. } if *max_age < Duration::from_secs(1) => {
                 Err(invalid("has no greatest age").with_hint("give at least a second"))
             }
@@ -131,6 +139,7 @@ impl Project {
         let first = |schedule: &Schedule| match &schedule.trigger {
             Trigger::Cron { cron, .. } => (cron.next_after(now), None),
             Trigger::Freshness { max_age, .. } => (Some(now), Some(now + age(*max_age))),
+            Trigger::Every { .. } => (Some(now), None),
             _ => (None, None),
         };
         Definitions {
@@ -147,6 +156,7 @@ impl Project {
                     }
                 })
                 .collect(),
+            keeps_others: false,
         }
     }
 

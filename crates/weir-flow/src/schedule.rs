@@ -106,6 +106,11 @@ pub enum Trigger {
         #[serde(default)]
         missed: MissedTicks,
     },
+    /// The clock, so long after the beginning of one run as that of the next.
+    Every {
+        /// How long.
+        every: Duration,
+    },
     /// New versions of tables.
     Inputs {
         /// The tables that are followed.
@@ -138,6 +143,7 @@ impl Trigger {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Cron { .. } => "cron",
+            Self::Every { .. } => "every",
             Self::Inputs { .. } => "inputs",
             Self::Freshness { .. } => "freshness",
             Self::Webhook => "webhook",

@@ -207,6 +207,13 @@ impl Scheduler {
                         openings.push(by_clock(project, schedule, Cause::Cron, at, now)?);
                     }
                 }
+                Trigger::Every { every } => {
+                    // What nothing was there to see is one run, and it counts on from there.
+                    let every = age(*every).max(TimeDelta::seconds(1));
+                    let next = planned + every;
+                    plan.next_at = Some(if next > now { next } else { now + every });
+                    openings.push(by_clock(project, schedule, Cause::Cron, planned, now)?);
+                }
                 Trigger::Freshness { max_age, lead } => {
                     let oldest = self.oldest(project, schedule).await?;
                     let early = *lead + self.usual_length(schedule).await?;

@@ -16,6 +16,12 @@ pub(crate) struct Ready {
     oldest_uncommitted_seconds: f64,
     /// Tables of the lake whose logs are damaged: asking them is an error, all others work.
     unreadable_tables: u64,
+    /// Whether something works less well than it should, while rows are taken.
+    degraded: bool,
+    /// Sources that are not read, by name.
+    failing_sources: Vec<String>,
+    /// Sources of which something is older than their files allow.
+    stale_sources: Vec<String>,
 }
 
 /// The process answers: nothing else is asked of liveness, or a full disk would get it restarted.
@@ -38,6 +44,8 @@ pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
+    let sources = services.extracts.attention();
+    let is_well = sources.failing.is_empty() && sources.stale.is_empty();
     let oldest_uncommitted_seconds = oldest_uncommitted(&status).as_secs_f64();
     (
         code,
@@ -46,6 +54,9 @@ pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json
             reason,
             oldest_uncommitted_seconds,
             unreadable_tables: status.unreadable_tables,
+            degraded: !is_well || status.unreadable_tables > 0,
+            failing_sources: sources.failing,
+            stale_sources: sources.stale,
         }),
     )
 }

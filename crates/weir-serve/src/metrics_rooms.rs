@@ -63,6 +63,19 @@ pub(crate) fn write_sources(page: &mut String, services: &Services) {
         "Bytes of its log that a database keeps for Weir",
         &|health| Some(number(health.lag.as_ref()?.retained_bytes)),
     );
+    let stale = services.extracts.attention().stale;
+    let name = "weir_source_stale";
+    let _ = write!(
+        page,
+        "# HELP {name} Whether something of the source is older than its file allows.\n# TYPE {name} gauge\n"
+    );
+    for source in sources.keys() {
+        let _ = writeln!(
+            page,
+            "{name}{{source=\"{source}\"}} {}",
+            u8::from(stale.contains(source))
+        );
+    }
 }
 
 fn intake(services: &Services) -> Vec<Line> {

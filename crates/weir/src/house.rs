@@ -22,6 +22,7 @@ use crate::flow::{Around, FlowRoom, Working};
 use crate::postgres::Door;
 use crate::project::{Project, write_private};
 use crate::ui::Ui;
+use crate::webhook;
 
 /// How often the server looks for keys and sources that a command changed.
 const CATALOG_REFRESH: Duration = Duration::from_millis(500);
@@ -87,6 +88,11 @@ impl House {
             runs: Some(flow.records()),
             ..options
         };
+        let verifiers = match webhook::verifiers(&project) {
+            // A command needs no secrets of senders: nobody can send it anything.
+            Err(_) if !options.yield_to_intake => webhook::closed(&project)?,
+            verifiers => verifiers?,
+        };
         let applied = ApplyCounts::default();
         let mut lake_options = project.lake_options(&config);
         // A server is worth having without its store: what comes meanwhile waits in the log.
@@ -102,7 +108,8 @@ impl House {
         let extract = ExtractRoom::open(&project, &lake, &catalog, &engine)?;
         let live = LiveEvents::new();
         let collector =
-            Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone());
+            Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone())
+                .with_verifiers(verifiers);
         let runs = flow.runs(catalog.clone());
         let services = Services {
             lake,
@@ -263,6 +270,7 @@ impl Serving {
             lake: services.lake.clone(),
             catalog: services.catalog.clone(),
             engine: services.engine.clone(),
+            extracts: services.extracts.clone(),
             client,
             postgres: self.postgres(),
         };

@@ -16,6 +16,7 @@ mod project;
 mod repl;
 mod tls;
 mod ui;
+mod webhook;
 
 use std::process::ExitCode;
 

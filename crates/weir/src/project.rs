@@ -8,6 +8,7 @@ use weir_lake::LakeOptions;
 use crate::extract::file::is_fetched;
 use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::ui::Ui;
+use crate::webhook::{self, is_webhook};
 
 /// The name of the file that makes a folder a project.
 pub(crate) const CONFIG_FILE: &str = "weir.toml";
@@ -136,6 +137,10 @@ impl Project {
             if is_fetched(&read.file, &read.text) {
                 continue;
             }
+            if is_webhook(&read.file, &read.text) {
+                sources.push(webhook::source(&read)?);
+                continue;
+            }
             let source = SourceFile::parse(&read.file, &read.stem, &read.text)
                 .explain(|| "a source is described wrongly".into())?;
             if sources.iter().any(|other| other.name == source.name) {
@@ -151,6 +156,13 @@ impl Project {
     pub(crate) fn fetched_files(&self) -> Result<Vec<ReadFile>, Failure> {
         let mut files = self.source_files()?;
         files.retain(|read| is_fetched(&read.file, &read.text));
+        Ok(files)
+    }
+
+    /// Reads `sources/*.yml` of webhooks, in the order of their names.
+    pub(crate) fn webhook_files(&self) -> Result<Vec<ReadFile>, Failure> {
+        let mut files = self.source_files()?;
+        files.retain(|read| is_webhook(&read.file, &read.text));
         Ok(files)
     }
 

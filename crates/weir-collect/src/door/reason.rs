@@ -18,6 +18,7 @@ pub enum Reason {
     InvalidMember,
     UndecodableBody,
     BodyTooLarge,
+    BadSignature,
 }
 
 impl Reason {
@@ -39,6 +40,7 @@ impl Reason {
         Reason::InvalidMember,
         Reason::UndecodableBody,
         Reason::BodyTooLarge,
+        Reason::BadSignature,
     ];
 
     /// Returns the word it has in tables and replies.
@@ -60,6 +62,7 @@ impl Reason {
             Reason::InvalidMember => "invalid_member",
             Reason::UndecodableBody => "undecodable_body",
             Reason::BodyTooLarge => "body_too_large",
+            Reason::BadSignature => "bad_signature",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use weir_catalog::Source;
 
@@ -16,7 +16,7 @@ use crate::collector::Inner;
 use crate::door::{
     Element, Expected, Inflated, Judged, Parts, Reason, inflate, judge, split, write_key_of,
 };
-use crate::front::{Form, Keys, Reply};
+use crate::front::{Form, Keys, Reply, Verified};
 use crate::json::{Bad, BadKind, Head};
 use crate::live::LiveEvent;
 use crate::metrics::Counters;
@@ -43,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) encoding: String,
     pub(crate) user_agent: String,
     pub(crate) keys: Keys,
+    /// The headers of a webhook, which may sign its body.
+    pub(crate) signed: Option<HeaderMap>,
     /// The source, where somebody who is known otherwise than by its key says it.
     pub(crate) known: Option<Arc<Source>>,
     pub(crate) peer: IpAddr,
@@ -74,6 +76,8 @@ pub(crate) enum Failure {
     Disabled,
     Throttled(Duration),
     Refused(StatusCode, &'static str, String),
+    /// Nothing is to be stored: the sender wants to hear this back.
+    Challenge(String),
     Internal,
 }
 
@@ -142,6 +146,16 @@ impl Job {
             Ok(known) => known,
             Err(_) => self.source(inner, write_key_of(&parts.members))?,
         };
+        let verified = match self.verified(inner, &source) {
+            Ok(verified) => verified,
+            Err(why) => {
+                let why = (Reason::BadSignature, StatusCode::UNAUTHORIZED, why);
+                return self.keep_whole(inner, Ok((source, key)), trimmed, why);
+            }
+        };
+        if let Some(challenge) = verified.challenge {
+            return Err(Failure::Challenge(challenge));
+        }
         let listed = parts.elements.as_ref().map_or(1, Vec::len).max(1) as f64;
         inner
             .keys
@@ -196,10 +210,14 @@ impl Job {
             Body::Events(Form::Single(kind)) if single => Expected::Exactly(kind),
             Body::Events(_) => Expected::Any,
         };
-        let judged: Vec<_> = elements
+        let mut judged: Vec<_> = elements
             .into_iter()
             .map(|element| judge(element, expected, limits))
             .collect();
+        if let (Some(id), [Judged::Accepted { message_id, .. }]) = (verified.id, &mut judged[..]) {
+            // A delivery that comes again is known by this.
+            *message_id = Some(Cow::Owned(id));
+        }
         let mut aside = left_over(&mut parts);
         let envelope = match !single && self.form != Body::Webhook {
             true => self.envelope(inner, &parts, judged.len(), &mut aside),
@@ -212,6 +230,15 @@ impl Job {
             refusal: None,
         };
         Ok(self.record(&source, &found, body.len()))
+    }
+
+    /// Holds a webhook against its source's secret. Not before its key is known: strangers cost no hashing.
+    fn verified(&self, inner: &Inner, source: &Source) -> Result<Verified, String> {
+        let (Some(headers), Some(verifier)) = (&self.signed, inner.verifier(source.name.as_str()))
+        else {
+            return Ok(Verified::default());
+        };
+        verifier.verify(headers, &self.body, self.received_at / 1_000_000)
     }
 
     /// Finds the source by the keys outside the body, and the one in it.
@@ -257,10 +284,10 @@ impl Job {
         body: &[u8],
         (reason, status, message): (Reason, StatusCode, String),
     ) -> Result<Prepared, Failure> {
-        let code = if reason == Reason::BodyTooLarge {
-            "body_too_large"
-        } else {
-            "invalid_json"
+        let code = match reason {
+            Reason::BodyTooLarge => "body_too_large",
+            Reason::BadSignature => "bad_signature",
+            _ => "invalid_json",
         };
         let (source, key) = match known {
             Ok(known) => known,

@@ -8,6 +8,7 @@ mod pattern;
 mod place;
 mod rows;
 mod text;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::load::{Cell, Column, ColumnType, Operation, Row, Session, type_of_jso
 use crate::progress::Progress;
 use crate::singer::Offered;
 use crate::spec::{FileFormat, FileStream, FilesSpec, SourceSpec};
+use crate::sync::{Service, SyncRequest};
 
 /// Where rows go that are none.
 const QUARANTINE: &str = "quarantine";
@@ -93,6 +95,7 @@ impl<'a> Files<'a> {
     pub(crate) fn open(
         spec: &'a SourceSpec,
         files: &FilesSpec,
+        service: &Service,
         progress: Progress,
     ) -> Result<Self, ExtractError> {
         let mut streams = Vec::with_capacity(files.streams.len());
@@ -106,7 +109,7 @@ impl<'a> Files<'a> {
         }
         Ok(Self {
             spec,
-            place: Place::open(files)?,
+            place: Place::open(files, service, &progress)?,
             streams,
             progress,
         })
@@ -168,9 +171,10 @@ impl<'a> Files<'a> {
     pub(crate) async fn sync(
         &self,
         mut into: Session,
-        streams: &[String],
-        refresh: bool,
+        request: &SyncRequest,
     ) -> Result<(), ExtractError> {
+        let (streams, refresh) = (&request.streams, request.full_refresh);
+        let from = request.from.map(|from| from.timestamp_millis());
         self.progress.doing("listing files");
         let mut todo = self.listed().await?;
         todo.retain(|file| match streams.is_empty() {
@@ -201,7 +205,9 @@ impl<'a> Files<'a> {
             let is_same = known.is_some_and(|known| {
                 (known.size, known.modified) == (file.listed.size, file.listed.modified)
             });
-            if (is_same && !refresh) || file.listed.is_fresh() {
+            // A file that changed since then is read again, whatever is known of it.
+            let again = refresh || from.is_some_and(|from| file.listed.modified >= from);
+            if (is_same && !again) || file.listed.is_fresh() {
                 continue;
             }
             self.progress.doing(format!("reading {}", file.listed.path));
@@ -214,7 +220,7 @@ impl<'a> Files<'a> {
                 hash,
                 ..before.clone()
             };
-            if before.hash != now.hash {
+            if before.hash != now.hash || again {
                 self.take(&file, local.path(), (&before, &mut now), version, &mut into)
                     .await?;
                 seen.insert(file.stream.name.clone());
@@ -492,8 +498,8 @@ fn owned(found: Found<'_>, places: &HashMap<&str, usize>) -> Read {
             if let Some(at) = places.get(*name) {
                 values[*at] = match cell {
                     Cell::Text(text) => Value::Text((*text).to_owned()),
-                    Cell::Json("null") | Cell::Null | Cell::Bytes(_) => Value::Null,
-                    Cell::Json(raw) => Value::Json((*raw).to_owned()),
+                    Cell::Json(raw) if *raw != "null" => Value::Json((*raw).to_owned()),
+                    _ => Value::Null,
                 };
             }
         }

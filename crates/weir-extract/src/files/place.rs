@@ -10,8 +10,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::web::Web;
 use crate::error::{ExtractError, ExtractErrorKind};
+use crate::progress::Progress;
 use crate::spec::FilesSpec;
+use crate::sync::Service;
 
 /// A file that changed less long ago may still be written.
 const FRESH_MS: i64 = 500;
@@ -24,6 +27,7 @@ pub(super) enum Place {
         prefix: object_store::path::Path,
         url: String,
     },
+    Web(Web),
 }
 
 /// A file that is there.
@@ -34,7 +38,7 @@ pub(super) struct Listed {
     pub(super) size: u64,
     /// Milliseconds since the epoch.
     pub(super) modified: i64,
-    is_local: bool,
+    pub(super) is_local: bool,
 }
 
 impl Listed {
@@ -61,7 +65,11 @@ impl Local {
 }
 
 impl Place {
-    pub(super) fn open(files: &FilesSpec) -> Result<Self, ExtractError> {
+    pub(super) fn open(
+        files: &FilesSpec,
+        service: &Service,
+        progress: &Progress,
+    ) -> Result<Self, ExtractError> {
         if !files.place.contains("://") {
             return Ok(Place::Folder(files.folder.join(&files.place)));
         }
@@ -69,7 +77,7 @@ impl Place {
             let message = format!("`{}` is no place that files can be read from", files.place);
             ExtractError::new(ExtractErrorKind::Invalid, message)
                 .because(error)
-                .hint("write a folder, or s3://, gs:// or az:// with bucket and folder")
+                .hint("write a folder, https://, or s3://, gs:// or az:// with bucket and folder")
         };
         let url = Url::parse(&files.place).map_err(|error| wrong(error.to_string()))?;
         if url.scheme() == "file" {
@@ -77,6 +85,19 @@ impl Place {
                 .to_file_path()
                 .map_err(|()| wrong("it is no path".into()))?;
             return Ok(Place::Folder(path));
+        }
+        if ["http", "https"].contains(&url.scheme()) {
+            let Some(http) = service.http.clone() else {
+                return Err(wrong("there is no client of HTTP".to_owned()));
+            };
+            let account = service.account.clone();
+            return Ok(Place::Web(Web::open(
+                &url,
+                files,
+                http,
+                account,
+                progress.clone(),
+            )?));
         }
         // What their own tools read: AWS_ACCESS_KEY_ID, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_KEY, ...
         let variables = std::env::vars().filter(|(name, _)| {
@@ -116,6 +137,7 @@ impl Place {
                 });
                 listing.await.map_err(super::interrupted)?
             }
+            Place::Web(web) => web.list().await,
             Place::Store { store, prefix, url } => {
                 let listed = store.list(Some(prefix)).map_ok(|meta| Listed {
                     path: below(prefix, &meta.location),
@@ -133,6 +155,7 @@ impl Place {
     pub(super) async fn fetch(&self, listed: &Listed) -> Result<Local, ExtractError> {
         match self {
             Place::Folder(folder) => Ok(Local::Own(folder.join(&listed.path))),
+            Place::Web(web) => Ok(Local::Copy(web.fetch(&listed.path).await?)),
             Place::Store { store, prefix, url } => {
                 let written = match prefix.as_ref() {
                     "" => listed.path.clone(),

@@ -20,6 +20,16 @@ pub enum Cell<'a> {
     /// A value in the words of PostgreSQL's text format.
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// Values that are as their column has them: only for columns of just this type.
+    Boolean(bool),
+    Integer(i64),
+    Double(f64),
+    /// So many units of the last place of a number.
+    Units(i128),
+    /// Days since 1970.
+    Days(i32),
+    /// Microseconds since 1970.
+    Micros(i64),
 }
 
 /// Why a value has no place in its column: a stable word.
@@ -91,11 +101,27 @@ impl ColumnBuilder {
             Cell::Json(raw) => self.json(raw),
             Cell::Text(text) => self.text(text),
             Cell::Bytes(bytes) => self.bytes(bytes),
+            own => self.own(own),
         };
         if done.is_err() {
             self.push_null();
         }
         done
+    }
+
+    fn own(&mut self, cell: Cell<'_>) -> Result<(), Unfit> {
+        match (&mut self.builder, cell) {
+            (Builder::Boolean(b), Cell::Boolean(value)) => b.append_value(value),
+            (Builder::Integer(b), Cell::Integer(value)) => b.append_value(value),
+            (Builder::Double(b), Cell::Double(value)) => b.append_value(value),
+            (Builder::Decimal(b), Cell::Units(value)) => b.append_value(value),
+            (Builder::Date(b), Cell::Days(value)) => b.append_value(value),
+            (Builder::Timestamp(b) | Builder::LocalTimestamp(b), Cell::Micros(value)) => {
+                b.append_value(value);
+            }
+            _ => return Err("a value of another type than the column"),
+        }
+        Ok(())
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

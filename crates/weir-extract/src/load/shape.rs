@@ -77,6 +77,7 @@ pub(super) fn misfit(cell: Cell<'_>, reason: &str) -> Value {
         },
         Cell::Text(text) => Value::String(text.to_owned()),
         Cell::Bytes(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
+        own => Value::String(format!("{own:?}")),
     };
     json!({ "value": value, "reason": reason })
 }
@@ -91,6 +92,8 @@ pub(super) fn hashed(key: &[u8; 32], cell: Cell<'_>) -> Option<String> {
         }),
         Cell::Text(text) => Some(hash(text.as_bytes())),
         Cell::Bytes(bytes) => Some(hash(bytes)),
+        // Hashes are of the text that a source writes: whoever reads values in another form asks for text.
+        _ => None,
     }
 }
 
@@ -99,5 +102,6 @@ pub(super) fn size(cell: Cell<'_>) -> usize {
         Cell::Null => 1,
         Cell::Json(text) | Cell::Text(text) => text.len(),
         Cell::Bytes(bytes) => bytes.len(),
+        _ => 8,
     }
 }

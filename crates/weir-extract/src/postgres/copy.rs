@@ -60,23 +60,21 @@ impl Database<'_> {
                     .timestamp_micros()
                     .max(active.map_or(0, |active| active + 1)),
                 after: Vec::new(),
+                ranges: None,
             },
         };
         if let (Some(target), None) = (into.stream(&stream), active) {
             // Nothing is there yet: the rows are seen as they come.
             target.activate(copying.version);
         }
-        loop {
-            let held = match snapshot.take() {
-                Some(held) if !held.is_old() => held,
-                old => {
-                    if let Some(old) = old {
-                        old.close().await;
-                    }
-                    self.snapshot().await?
-                }
-            };
-            let held = snapshot.insert(held);
+        let held = self.hold(snapshot).await?;
+        let by_ranges = self.has_ranges(table, &copying, &mut held.reader).await?;
+        if by_ranges {
+            self.copy_ranges(table, &mut copying, into, state, snapshot)
+                .await?;
+        }
+        while !by_ranges {
+            let held = self.hold(snapshot).await?;
             copying.so_far.read_at(held.at);
             self.progress.doing(format!("copying {stream}"));
             let piece = Piece {
@@ -105,6 +103,25 @@ impl Database<'_> {
         into.cover(state.json());
         into.settle().await?;
         Ok(())
+    }
+}
+
+impl Database<'_> {
+    /// Returns a snapshot that is not old: the one that is held, or a new one in its place.
+    pub(super) async fn hold<'s>(
+        &self,
+        snapshot: &'s mut Option<Snapshot>,
+    ) -> Result<&'s mut Snapshot, ExtractError> {
+        let held = match snapshot.take() {
+            Some(held) if !held.is_old() => held,
+            old => {
+                if let Some(old) = old {
+                    old.close().await;
+                }
+                self.snapshot().await?
+            }
+        };
+        Ok(snapshot.insert(held))
     }
 }
 

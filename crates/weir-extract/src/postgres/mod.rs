@@ -3,6 +3,7 @@
 //! The slot is told that changes are kept only after the lake's commit that has them, and that commit says
 //! where to go on: whatever ends in between, the same changes come again and are not taken twice.
 
+mod binary;
 mod changes;
 mod columns;
 mod copy;
@@ -11,6 +12,7 @@ mod follow;
 mod health;
 mod lsn;
 mod pgoutput;
+mod ranges;
 mod slot;
 mod snapshot;
 mod table;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Database;
 use super::lsn::Lsn;
+use super::ranges::Ranges;
 use super::table::{Identity, Table, literal, quoted};
 use super::wire::Session;
 use crate::error::{ExtractError, ExtractErrorKind, protocol};
@@ -64,6 +65,9 @@ pub(super) struct Copying {
     /// The key of the last row that was read; empty at the beginning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) after: Vec<String>,
+    /// The ranges of blocks that were read, where it goes by these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ranges: Option<Ranges>,
 }
 
 fn is_zero(number: &i64) -> bool {
@@ -435,6 +439,7 @@ mod tests {
             so_far,
             version: 3,
             after: vec!["k".into()],
+            ranges: None,
         };
         position.copying.insert("c".into(), copying);
         let again: Position = serde_json::from_value(position.json()).unwrap();

@@ -15,6 +15,7 @@ const HELD_FOR: Duration = Duration::from_secs(600);
 pub(super) struct Snapshot {
     /// Keeps the snapshot: it says nothing while others read.
     maker: Session,
+    name: String,
     pub(super) reader: Session,
     pub(super) at: Lsn,
     taken: Instant,
@@ -26,11 +27,36 @@ impl Snapshot {
         self.taken.elapsed() >= HELD_FOR
     }
 
+    /// Returns when nothing more should be begun in it.
+    pub(super) fn old_at(&self) -> Instant {
+        self.taken + HELD_FOR
+    }
+
+    /// Returns the name by which other connections see the same.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) async fn close(mut self) {
         let _ = self.reader.rows("COMMIT").await;
         self.reader.close().await;
         self.maker.close().await;
     }
+}
+
+/// Opens another connection that sees what a snapshot does, by its name.
+pub(super) async fn another(url: &str, name: &str) -> Result<Session, ExtractError> {
+    let mut session = Session::open(url, false).await?;
+    session.rows(&seeing(name)).await?;
+    Ok(session)
+}
+
+/// Returns the statements by which a connection sees what a snapshot does.
+fn seeing(name: &str) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+        literal(name)
+    )
 }
 
 impl Database<'_> {
@@ -73,14 +99,10 @@ impl Database<'_> {
             return Err(protocol("the server made a slot without a snapshot"));
         };
         let mut reader = self.session(false).await?;
-        reader
-            .rows(&format!(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
-                literal(&name)
-            ))
-            .await?;
+        reader.rows(&seeing(&name)).await?;
         Ok(Snapshot {
             maker,
+            name,
             reader,
             at: at.parse()?,
             taken: Instant::now(),

@@ -20,6 +20,8 @@ pub(super) struct Table {
     /// The number of its youngest column: later ones have higher numbers, renamed ones keep theirs.
     pub(super) attributes: u32,
     pub(super) identity: Identity,
+    /// Whether its rows are in other tables.
+    pub(super) is_partitioned: bool,
     /// Why changes of its rows cannot be followed; none where they can.
     pub(super) unfit: Option<String>,
 }
@@ -46,6 +48,8 @@ impl Identity {
 #[derive(Clone, Debug)]
 pub(super) struct TableColumn {
     pub(super) name: String,
+    /// The server's number of its type, or of the one below its domains.
+    pub(super) type_id: u32,
     pub(super) column_type: ColumnType,
     pub(super) is_key: bool,
 }
@@ -91,7 +95,7 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 /// Tables and partitioned tables that are no part of the server itself and no partition of another.
-const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relpersistence \
+const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relpersistence, c.relkind = 'p' \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition \
     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
@@ -119,16 +123,18 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractE
     for row in session.rows(COLUMNS).await? {
         let [table, name, type_id, modifier, is_key, attribute] = texts(row)?;
         let (found, youngest) = columns.entry(number(&table)?).or_default();
+        let type_id = number(&type_id)?;
         found.push(TableColumn {
             name,
-            column_type: column_type(number(&type_id)?, modifier.parse().unwrap_or(-1)),
+            type_id,
+            column_type: column_type(type_id, modifier.parse().unwrap_or(-1)),
             is_key: is_key == "t",
         });
         *youngest = (*youngest).max(number(&attribute)?);
     }
     let mut tables = Vec::new();
     for row in session.rows(TABLES).await? {
-        let [id, schema, name, identity, persistence] = texts(row)?;
+        let [id, schema, name, identity, persistence, is_partitioned] = texts(row)?;
         let id = number(&id)?;
         let (mut columns, attributes) = columns.remove(&id).unwrap_or_default();
         let has_key = columns.iter().any(|column| column.is_key);
@@ -153,6 +159,7 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractE
             columns,
             attributes,
             identity,
+            is_partitioned: is_partitioned == "t",
             unfit,
         });
     }

@@ -4,9 +4,11 @@ mod batch;
 mod catalog;
 mod kept;
 mod message;
+mod metric;
 mod program;
 mod schema;
 mod seal;
+mod since;
 mod tap;
 mod target;
 
@@ -15,5 +17,6 @@ pub use catalog::Offered;
 pub use program::SourceFolder;
 
 pub(crate) use message::Members;
+pub(crate) use since::moment;
 pub(crate) use tap::{Tap, Work};
 pub(crate) use target::{Expected, Target};

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::metric::{Asked, rest};
+use crate::budget::Account;
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::progress::Progress;
 use crate::spec::{Secret, SingerSpec};
@@ -201,7 +203,14 @@ impl Program {
     }
 
     /// Collects what a tap says on stderr until it ends: the last lines, without secrets.
-    pub(super) async fn listen(&self, stderr: tokio::process::ChildStderr) -> Vec<String> {
+    ///
+    /// Requests that it reports are counted for the account.
+    pub(super) async fn listen(
+        &self,
+        stderr: tokio::process::ChildStderr,
+        account: &Account,
+    ) -> Vec<String> {
+        let mut asked = Asked::default();
         let mut lines = BufReader::new(stderr);
         let mut said = std::collections::VecDeque::new();
         let mut line = Vec::new();
@@ -213,6 +222,10 @@ impl Program {
                 Ok(_) => {}
             }
             let text = String::from_utf8_lossy(&line);
+            account.count(asked.more(&text));
+            if let Some(wait) = rest(&text) {
+                account.rest(wait);
+            }
             let text = self.redacted(text.trim_end());
             tracing::debug!(tap = self.name, text, "tap");
             said.push_back(text);

@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use super::batch;
 use super::catalog::{Offered, select};
 use super::program::{LINE_BYTES, Program, RunFolder, SourceFolder, rotated};
+use super::since::set_back;
 use super::target::{Expected, Target};
+use crate::budget::Account;
 use crate::error::{ExtractError, ExtractErrorKind, protocol};
 use crate::load::Session;
 use crate::progress::Progress;
@@ -23,6 +27,7 @@ pub(crate) struct Tap<'a> {
     own: SourceFolder,
     program: Program,
     config: Map<String, Value>,
+    account: Arc<Account>,
     progress: Progress,
 }
 
@@ -33,6 +38,8 @@ pub(crate) struct Work {
     pub(crate) streams: Vec<String>,
     /// Whether it begins anew.
     pub(crate) refresh: bool,
+    /// The moment from which on rows are read again.
+    pub(crate) from: Option<DateTime<Utc>>,
     pub(crate) run: String,
     /// What rows that replace others are numbered with: microseconds since the epoch.
     pub(crate) version: i64,
@@ -43,7 +50,7 @@ impl<'a> Tap<'a> {
     pub(crate) async fn ready(
         spec: &'a SourceSpec,
         singer: &'a SingerSpec,
-        own: SourceFolder,
+        (own, account): (SourceFolder, Arc<Account>),
         progress: Progress,
     ) -> Result<Self, ExtractError> {
         let mut config = singer.config.clone();
@@ -55,12 +62,19 @@ impl<'a> Tap<'a> {
             own,
             program,
             config,
+            account,
             progress,
         })
     }
 
+    /// Waits until the tap may ask its service; what it asks is known only when it has.
+    async fn within_budget(&self) -> Result<(), ExtractError> {
+        self.account.free(&self.progress).await
+    }
+
     /// Asks the tap what it offers, and marks what is taken.
     pub(crate) async fn discover(&self, run: &str) -> Result<(Value, Vec<Offered>), ExtractError> {
+        self.within_budget().await?;
         self.progress.doing("asking the tap what it offers");
         let folder = self.program.run_folder(&format!("{run}-discover"))?;
         let config = folder.write("config.json", &Value::Object(self.config.clone()))?;
@@ -74,9 +88,12 @@ impl<'a> Tap<'a> {
             return Err(protocol("the tap has no output"));
         };
         let mut text = Vec::new();
-        let (read, said) = tokio::join!(stdout.read_to_end(&mut text), self.program.listen(stderr));
+        let (read, said) = tokio::join!(
+            stdout.read_to_end(&mut text),
+            self.program.listen(stderr, &self.account)
+        );
         let status = child.wait().await;
-        self.keep_rotated(&config);
+        self.keep_rotated(&self.config, &config);
         let status = read
             .and(status)
             .map_err(|error| protocol("the tap's catalog cannot be read").because(error))?;
@@ -102,6 +119,13 @@ impl<'a> Tap<'a> {
             }
             false => session.state().clone(),
         };
+        let (state, config) = match work.from {
+            Some(from) => {
+                let read = offered.iter().filter(|o| chosen.contains(&o.stream));
+                set_back(&state, &self.config, &read.collect::<Vec<_>>(), from)?
+            }
+            None => (state, self.config.clone()),
+        };
         let full = Replication::FullTable.as_singer();
         let replaced: BTreeSet<String> = offered
             .iter()
@@ -116,7 +140,12 @@ impl<'a> Tap<'a> {
         let before = session.state().clone();
         let mut target = Target::new(session, expected);
         self.progress.doing("reading");
-        match self.run(&mut target, &work.run, &catalog, &state).await {
+        let given = Given {
+            config,
+            catalog,
+            state,
+        };
+        match self.run(&mut target, &work.run, &given).await {
             Ok(()) => {
                 if !work.streams.is_empty() {
                     keep_others(target.session(), &before, &chosen);
@@ -132,16 +161,10 @@ impl<'a> Tap<'a> {
         }
     }
 
-    async fn run(
-        &self,
-        target: &mut Target,
-        run: &str,
-        catalog: &Value,
-        state: &Value,
-    ) -> Result<(), ExtractError> {
+    async fn run(&self, target: &mut Target, run: &str, given: &Given) -> Result<(), ExtractError> {
         let folder = self.program.run_folder(run)?;
-        let config = folder.write("config.json", &Value::Object(self.config.clone()))?;
-        let paths = self.files(&folder, catalog, state)?;
+        let config = folder.write("config.json", &Value::Object(given.config.clone()))?;
+        let paths = given.files(&folder)?;
         let mut arguments = vec![OsStr::new("--config"), config.as_os_str()];
         for (flag, path) in &paths {
             arguments.extend([OsStr::new(flag), path.as_os_str()]);
@@ -150,7 +173,7 @@ impl<'a> Tap<'a> {
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(protocol("the tap has no output"));
         };
-        let reading = read_lines(stdout, target);
+        let reading = self.read_lines(stdout, target);
         let (read, said) = tokio::join!(
             async {
                 let read = reading.await;
@@ -160,10 +183,10 @@ impl<'a> Tap<'a> {
                 }
                 read
             },
-            self.program.listen(stderr)
+            self.program.listen(stderr, &self.account)
         );
         let status = child.wait().await;
-        self.keep_rotated(&config);
+        self.keep_rotated(&given.config, &config);
         read?;
         let status =
             status.map_err(|error| protocol("the tap's end cannot be seen").because(error))?;
@@ -173,21 +196,8 @@ impl<'a> Tap<'a> {
         }
     }
 
-    fn files(
-        &self,
-        folder: &RunFolder,
-        catalog: &Value,
-        state: &Value,
-    ) -> Result<Vec<(&'static str, PathBuf)>, ExtractError> {
-        let mut files = vec![("--catalog", folder.write("catalog.json", catalog)?)];
-        if !state.is_null() {
-            files.push(("--state", folder.write("state.json", state)?));
-        }
-        Ok(files)
-    }
-
-    fn keep_rotated(&self, config: &std::path::Path) {
-        let changed = rotated(&self.config, config);
+    fn keep_rotated(&self, given: &Map<String, Value>, config: &std::path::Path) {
+        let changed = rotated(given, config);
         if !changed.is_empty() {
             self.progress.note(
                 "the tap changed its configuration; the new values are kept, sealed, for its next run",
@@ -201,36 +211,63 @@ impl<'a> Tap<'a> {
     }
 }
 
-async fn read_lines(
-    stdout: impl tokio::io::AsyncRead + Unpin,
-    target: &mut Target,
-) -> Result<(), ExtractError> {
-    let mut lines = BufReader::with_capacity(256 << 10, stdout);
-    let mut line = Vec::new();
-    let mut number = 0_u64;
-    loop {
-        line.clear();
-        number += 1;
-        let mut part = (&mut lines).take(LINE_BYTES as u64);
-        let read = part.read_until(b'\n', &mut line).await;
-        match read.map_err(|error| protocol("the tap's output cannot be read").because(error))? {
-            0 => return Ok(()),
-            LINE_BYTES => {
-                return Err(protocol(format!(
-                    "line {number} is longer than {LINE_BYTES} bytes"
-                )));
-            }
-            _ => {}
+/// What a tap is given for one run.
+struct Given {
+    config: Map<String, Value>,
+    catalog: Value,
+    state: Value,
+}
+
+impl Given {
+    /// Writes all but the configuration; returns the arguments for them.
+    fn files(&self, folder: &RunFolder) -> Result<Vec<(&'static str, PathBuf)>, ExtractError> {
+        let mut files = vec![("--catalog", folder.write("catalog.json", &self.catalog)?)];
+        if !self.state.is_null() {
+            files.push(("--state", folder.write("state.json", &self.state)?));
         }
-        let text = std::str::from_utf8(&line)
-            .map_err(|_| protocol(format!("line {number} is not UTF-8")))?;
-        let mut expanded = Vec::new();
-        batch::expand(text, &mut |line| {
-            expanded.push(line.to_owned());
-            Ok(())
-        })?;
-        for line in &expanded {
-            target.line(line).await?;
+        Ok(files)
+    }
+}
+
+impl Tap<'_> {
+    async fn read_lines(
+        &self,
+        stdout: impl tokio::io::AsyncRead + Unpin,
+        target: &mut Target,
+    ) -> Result<(), ExtractError> {
+        let mut lines = BufReader::with_capacity(256 << 10, stdout);
+        let mut line = Vec::new();
+        let mut number = 0_u64;
+        loop {
+            line.clear();
+            number += 1;
+            if self.spec.budget.is_some() {
+                // A tap whose output nobody reads soon stops asking.
+                self.within_budget().await?;
+            }
+            let mut part = (&mut lines).take(LINE_BYTES as u64);
+            let read = part.read_until(b'\n', &mut line).await;
+            match read
+                .map_err(|error| protocol("the tap's output cannot be read").because(error))?
+            {
+                0 => return Ok(()),
+                LINE_BYTES => {
+                    return Err(protocol(format!(
+                        "line {number} is longer than {LINE_BYTES} bytes"
+                    )));
+                }
+                _ => {}
+            }
+            let text = std::str::from_utf8(&line)
+                .map_err(|_| protocol(format!("line {number} is not UTF-8")))?;
+            let mut expanded = Vec::new();
+            batch::expand(text, &mut |line| {
+                expanded.push(line.to_owned());
+                Ok(())
+            })?;
+            for line in &expanded {
+                target.line(line).await?;
+            }
         }
     }
 }

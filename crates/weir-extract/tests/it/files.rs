@@ -1,16 +1,18 @@
 //! Files that come, change and break: what of them is in the tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use weir_core::SourceName;
 use weir_extract::{
-    Destination, ExtractError, Extracts, FileStream, FilesSpec, SchemaChanges, SourceFiles,
-    SourceKind, SourceSpec, StreamRules,
+    Destination, ExtractError, Extracts, FileStream, FilesSpec, Http, HttpAnswer, HttpError,
+    HttpRequest, SchemaChanges, Secret, SourceFiles, SourceKind, SourceSpec, StreamRules,
+    SyncRequest,
 };
 
 use crate::memory::{Fault, Memory};
@@ -24,6 +26,10 @@ impl SourceFiles for Files {
 }
 
 fn room(dir: &TempDir, memory: &Arc<Memory>, streams: &[(&str, &str, &[&str])]) -> Extracts {
+    room_of(dir, memory, spec(dir, streams))
+}
+
+fn spec(dir: &TempDir, streams: &[(&str, &str, &[&str])]) -> SourceSpec {
     let rules = streams.iter().map(|(name, _, key)| {
         let key = key.iter().map(|column| (*column).to_owned()).collect();
         let rules = StreamRules {
@@ -37,19 +43,27 @@ fn room(dir: &TempDir, memory: &Arc<Memory>, streams: &[(&str, &str, &[&str])]) 
         files: (*files).to_owned(),
         ..FileStream::default()
     });
-    let spec = SourceSpec {
+    SourceSpec {
         name: SourceName::new("drop").unwrap(),
         kind: SourceKind::Files(FilesSpec {
             place: "in".into(),
             options: BTreeMap::new(),
+            headers: BTreeMap::new(),
             streams: files.collect(),
             folder: dir.path().to_owned(),
         }),
         streams: rules.collect(),
         schema_changes: SchemaChanges::Evolve,
         every: None,
+        schedule: None,
+        freshness: None,
+        alerts: None,
+        budget: None,
         hash_key: None,
-    };
+    }
+}
+
+fn room_of(dir: &TempDir, memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
     let destination: Arc<dyn Destination> = memory.clone();
     Extracts::new(
         Box::new(Files(spec)),
@@ -60,9 +74,11 @@ fn room(dir: &TempDir, memory: &Arc<Memory>, streams: &[(&str, &str, &[&str])]) 
 }
 
 async fn sync(room: &Extracts) -> Result<Vec<String>, String> {
-    let mut running = room
-        .sync("drop", Vec::new(), false)
-        .map_err(|e| e.to_string())?;
+    sync_as(room, SyncRequest::default()).await
+}
+
+async fn sync_as(room: &Extracts, request: SyncRequest) -> Result<Vec<String>, String> {
+    let mut running = room.sync("drop", request).map_err(|e| e.to_string())?;
     running.ended().await.map_err(|e| e.to_string())?;
     Ok(running.progress.shown().notes)
 }
@@ -133,7 +149,7 @@ async fn files_of_all_formats_are_read_once_each() {
         &fs::read(dir.path().join("in/people.parquet")).unwrap(),
     );
     let room = room(&dir, &memory, &[]);
-    let streams = room.discover("drop").await.unwrap();
+    let streams = room.discover("drop").await.unwrap().streams;
     let names: Vec<&str> = streams.iter().map(|s| s.offered.stream.as_str()).collect();
     assert_eq!(names, ["events", "latin", "orders", "people"]);
     sync(&room).await.unwrap();
@@ -237,4 +253,103 @@ async fn what_cannot_be_read_is_told() {
         .await
         .unwrap_err();
     assert!(told.contains("is no pattern"), "{told}");
+}
+
+/// A web server that answers as it is told, and the questions it had: whether each wanted the head only.
+#[derive(Default)]
+struct Server {
+    answers: Mutex<VecDeque<(u16, Option<u64>, &'static str)>>,
+    asked: Mutex<Vec<(bool, String)>>,
+}
+
+#[async_trait::async_trait]
+impl Http for Server {
+    async fn ask(&self, request: HttpRequest) -> Result<HttpAnswer, HttpError> {
+        let told = request
+            .headers
+            .iter()
+            .map(|(_, value)| value.reveal().to_owned());
+        self.asked
+            .lock()
+            .unwrap()
+            .push((request.head, told.collect()));
+        let (status, wait, body) = self
+            .answers
+            .lock()
+            .unwrap()
+            .pop_front()
+            .ok_or("nobody answers")?;
+        let modified = "2024-05-01T00:00:00Z".parse().ok();
+        Ok(HttpAnswer {
+            status,
+            retry_after: wait.map(Duration::from_millis),
+            modified: modified.filter(|_| status == 200),
+            length: Some(body.len() as u64),
+            body: Box::pin(futures::stream::iter([Ok(body.into())])),
+        })
+    }
+}
+
+fn web(dir: &TempDir, memory: &Arc<Memory>, server: &Arc<Server>) -> Extracts {
+    let mut spec = spec(dir, &[]);
+    if let SourceKind::Files(files) = &mut spec.kind {
+        files.place = "https://shop.example/export/orders.csv?key=s3cret".into();
+        files.headers = BTreeMap::from([("authorization".to_owned(), Secret::new("Bearer t"))]);
+    }
+    room_of(dir, memory, spec).with_http(server.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_a_web_server_is_fetched_when_it_changes_and_when_the_server_has_time() {
+    let (dir, memory, server) = (
+        tempfile::tempdir().unwrap(),
+        Memory::new(),
+        Arc::new(Server::default()),
+    );
+    let room = web(&dir, &memory, &server);
+    let orders = "id,total\n1,2\n2,3\n";
+    let answers = |list: &[(u16, Option<u64>, &'static str)]| {
+        server.asked.lock().unwrap().clear();
+        server.answers.lock().unwrap().extend(list.iter().copied());
+    };
+    let heads = || -> Vec<bool> {
+        server
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(head, _)| *head)
+            .collect()
+    };
+    // Twice too busy.
+    answers(&[
+        (429, Some(5), ""),
+        (200, None, orders),
+        (503, Some(5), ""),
+        (200, None, orders),
+    ]);
+    sync(&room).await.unwrap();
+    assert_eq!(memory.values("orders", "id"), ["1", "2"]);
+    assert_eq!(heads(), [true, true, false, false]);
+    assert_eq!(server.asked.lock().unwrap()[0].1, "Bearer t");
+    // As it was: it is not fetched.
+    answers(&[(200, None, orders)]);
+    sync(&room).await.unwrap();
+    assert_eq!(heads(), [true]);
+    // Again, since somebody says so; rows are there once.
+    answers(&[(200, None, orders), (200, None, orders)]);
+    let since = |day: &str| SyncRequest {
+        from: Some(SyncRequest::moment(day).unwrap()),
+        ..SyncRequest::default()
+    };
+    sync_as(&room, since("2024-04-30")).await.unwrap();
+    assert_eq!(heads(), [true, false]);
+    assert_eq!(memory.values("orders", "id"), ["1", "2"]);
+    answers(&[(200, None, orders)]);
+    sync_as(&room, since("2024-05-02")).await.unwrap();
+    assert_eq!(heads(), [true]);
+    // Refused: no secret is in what is said.
+    answers(&[(403, None, "")]);
+    let told = sync(&room).await.unwrap_err();
+    assert_eq!(told, "the server answers 403 for `orders.csv`");
 }

@@ -1,6 +1,6 @@
 //! A real PostgreSQL, replicated: after whatever happened, the tables are the same.
 
-use weir_extract::SourceSpec;
+use weir_extract::{SourceSpec, SyncRequest};
 use weir_testkit::Postgres;
 
 use crate::memory::{Fault, Memory};
@@ -65,14 +65,14 @@ async fn work_and_faults(seed: u64, rounds: u64) {
             1 => memory.fail(Fault::After(1)),
             2 => {
                 // The server ends its side in the middle.
-                let running = room.sync("shop", Vec::new(), false).unwrap();
+                let running = room.sync("shop", SyncRequest::default()).unwrap();
                 let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_replication";
                 run(&postgres, ended).await;
                 drop(running);
             }
             3 => {
                 // And the whole server, in the middle of a sync.
-                let running = room.sync("shop", Vec::new(), false).unwrap();
+                let running = room.sync("shop", SyncRequest::default()).unwrap();
                 postgres.crash().await.unwrap();
                 drop(running);
             }

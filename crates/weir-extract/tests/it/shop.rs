@@ -33,6 +33,10 @@ pub(crate) fn spec(url: String, manage: bool) -> SourceSpec {
         streams: BTreeMap::new(),
         schema_changes: SchemaChanges::Evolve,
         every: None,
+        schedule: None,
+        freshness: None,
+        alerts: None,
+        budget: None,
         hash_key: None,
     }
 }
@@ -50,7 +54,13 @@ pub(crate) fn room(memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
 
 pub(crate) async fn sync(room: &Extracts, refresh: bool) -> Result<(), String> {
     let mut running = room
-        .sync("shop", Vec::new(), refresh)
+        .sync(
+            "shop",
+            SyncRequest {
+                full_refresh: refresh,
+                ..SyncRequest::default()
+            },
+        )
         .map_err(|error| error.to_string())?;
     ended(&mut running).await
 }

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use weir_core::SourceName;
 use weir_extract::{
     Destination, ExtractError, Extracts, Replication, SchemaChanges, SingerSpec, SourceFiles,
-    SourceKind, SourceSpec, StreamRules,
+    SourceKind, SourceSpec, StreamRules, SyncRequest,
 };
 
 use crate::memory::Memory;
@@ -39,6 +39,10 @@ fn source(dir: &Path, tap: &str, pip: &[&str], config: Value) -> SourceSpec {
         streams: BTreeMap::new(),
         schema_changes: SchemaChanges::Evolve,
         every: None,
+        schedule: None,
+        freshness: None,
+        alerts: None,
+        budget: None,
         hash_key: None,
     }
 }
@@ -55,7 +59,7 @@ fn room(dir: &TempDir, memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
 }
 
 async fn sync(room: &Extracts) -> Result<(), String> {
-    let mut running = room.sync("shop", Vec::new(), false).unwrap();
+    let mut running = room.sync("shop", SyncRequest::default()).unwrap();
     running.ended().await.map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         format!("{error}: {}", cause.unwrap_or_default())
@@ -104,7 +108,7 @@ async fn a_tap_that_reads_files_of_lines_is_installed_and_read() {
     };
     spec.streams.insert("jsonl".into(), rules);
     let room = room(&dir, &memory, spec);
-    let streams = room.discover("shop").await.unwrap();
+    let streams = room.discover("shop").await.unwrap().streams;
     assert!(
         streams.iter().any(|stream| stream.offered.taken),
         "{streams:?}"
@@ -287,9 +291,15 @@ async fn what_is_not_there_is_told_with_the_way_out() {
     let (dir, memory) = (tempfile::tempdir().unwrap(), Memory::new());
     let told = |room: &Extracts, name: &str, streams: &[&str]| {
         let streams = streams.iter().map(|s| (*s).to_owned()).collect();
-        room.sync(name, streams, false)
-            .err()
-            .map(|e| (e.to_string(), e.advice().unwrap_or_default().to_owned()))
+        room.sync(
+            name,
+            SyncRequest {
+                streams,
+                ..SyncRequest::default()
+            },
+        )
+        .err()
+        .map(|e| (e.to_string(), e.advice().unwrap_or_default().to_owned()))
     };
     let room = room(
         &dir,

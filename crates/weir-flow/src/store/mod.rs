@@ -16,6 +16,7 @@ pub use self::request::{
     Planned, Resume, RunFilter, Turn, Turned,
 };
 pub use self::sqlite::{Durability, SqliteStore};
+use crate::asset::AssetKind;
 use crate::error::FlowError;
 use crate::id::{AssetId, AttemptId, BackfillId, RunId, ScheduleName, StepId, TableId};
 use crate::record::{
@@ -82,8 +83,9 @@ pub trait Store: Send + Sync + Debug {
     async fn take_over(&self, node: &str, boot: &str, now: DateTime<Utc>)
     -> Result<u64, FlowError>;
 
-    /// Whether a claim could find something. Reads only.
-    async fn has_ready(&self, now: DateTime<Utc>) -> Result<bool, FlowError>;
+    /// Whether a claim of assets of these kinds, or of all when there are none, could find something. Reads
+    /// only.
+    async fn has_ready(&self, now: DateTime<Utc>, kinds: &[AssetKind]) -> Result<bool, FlowError>;
 
     /// Writes down how attempts ended and claims the next ones, all in one transaction.
     async fn advance(&self, turn: &Turn) -> Result<Turned, FlowError>;

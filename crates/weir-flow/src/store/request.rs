@@ -20,6 +20,8 @@ pub struct Definitions {
     pub pools: Vec<(PoolName, u32)>,
     /// Schedules.
     pub schedules: Vec<DefinedSchedule>,
+    /// Whether schedules that are not among these stay as they are: not all of them are known now.
+    pub keeps_others: bool,
 }
 
 /// A schedule as the project defines it. The times count if it is new or its trigger has changed.
@@ -254,6 +256,8 @@ pub struct Claim {
     pub boot: String,
     /// How many at most.
     pub most: u32,
+    /// Only of assets of these kinds; of all kinds when empty.
+    pub kinds: Vec<AssetKind>,
     /// Until when the leases last.
     pub until: DateTime<Utc>,
 }

@@ -121,7 +121,7 @@ mortal! {
         fn due(now: Time, most: u32) -> Due;
         fn cursors(schedule: &ScheduleName) -> Cursors;
         fn succeeded_at(assets: &[AssetId]) -> Times;
-        fn has_ready(now: Time) -> bool;
+        fn has_ready(now: Time, kinds: &[AssetKind]) -> bool;
         fn backfill(backfill: BackfillId) -> Backfill;
         fn backfill_place(backfill: BackfillId, run: RunId) -> Place;
         fn alerts(most: u32) -> Vec<Alert>;

@@ -14,6 +14,7 @@ async fn claim_one(store: &dyn Store, now: chrono::DateTime<chrono::Utc>) -> Opt
             node: "by hand".into(),
             boot: "1".into(),
             most: 1,
+            kinds: Vec::new(),
             until: now + SECOND * 30,
         }),
     };

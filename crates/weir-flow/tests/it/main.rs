@@ -3,6 +3,7 @@
 mod backfill;
 mod control;
 mod crash;
+mod every;
 mod follow;
 mod lease;
 mod pool;

@@ -38,6 +38,7 @@ impl From<ExtractError> for ApiError {
             ExtractErrorKind::Busy => (StatusCode::CONFLICT, "conflict"),
             ExtractErrorKind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "not_yet"),
             ExtractErrorKind::Destination => (StatusCode::SERVICE_UNAVAILABLE, "lake_unavailable"),
+            ExtractErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             ExtractErrorKind::Unreachable | ExtractErrorKind::Program => {
                 (StatusCode::BAD_GATEWAY, "source_failed")
             }

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use weir_extract::{Extracts, Listed, PlannedStream};
+use weir_extract::{Discovered, Extracts, Listed};
 
 use crate::error::ApiError;
 
@@ -18,17 +18,11 @@ pub(super) async fn list(State(extracts): State<Extracts>) -> Result<Json<Source
     Ok(Json(Sources { sources }))
 }
 
-#[derive(Serialize)]
-pub(super) struct Streams {
-    streams: Vec<PlannedStream>,
-}
-
 pub(super) async fn discover(
     State(extracts): State<Extracts>,
     Path(source): Path<String>,
-) -> Result<Json<Streams>, ApiError> {
-    let streams = extracts.discover(&source).await?;
-    Ok(Json(Streams { streams }))
+) -> Result<Json<Discovered>, ApiError> {
+    Ok(Json(extracts.discover(&source).await?))
 }
 
 /// Where a source is read on from, in its own words; null for the beginning.

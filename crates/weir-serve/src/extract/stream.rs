@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use weir_extract::{ExtractError, Extracts, Running};
+use weir_extract::{ExtractError, Extracts, Running, SyncRequest};
 
 use crate::error::ApiError;
 
@@ -32,6 +32,8 @@ pub(super) struct Sync {
     streams: Vec<String>,
     #[serde(default)]
     full_refresh: bool,
+    /// A day or an instant from which on rows are read again.
+    from: Option<String>,
 }
 
 pub(super) async fn sync(
@@ -44,7 +46,15 @@ pub(super) async fn sync(
         Err(JsonRejection::MissingJsonContentType(_)) => Sync::default(),
         Err(rejection) => return Err(ApiError::invalid(rejection.body_text())),
     };
-    let running = extracts.sync(&source, asked.streams, asked.full_refresh)?;
+    let request = SyncRequest {
+        streams: asked.streams,
+        full_refresh: asked.full_refresh,
+        from: match asked.from.as_deref() {
+            Some(text) => Some(SyncRequest::moment(text)?),
+            None => None,
+        },
+    };
+    let running = extracts.sync(&source, request)?;
     Ok(told(running))
 }
 

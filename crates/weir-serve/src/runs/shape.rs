@@ -227,6 +227,7 @@ pub(super) fn definition(trigger: &Trigger) -> String {
     let text = |length| weir_core::config::format_duration(length);
     match trigger {
         Trigger::Cron { cron, .. } => cron.text().to_owned(),
+        Trigger::Every { every } => format!("every {}", text(*every)),
         Trigger::Inputs { tables, .. } => {
             let names: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
             format!("when {} change", names.join(", "))

@@ -7,8 +7,10 @@ use serde_json::Value;
 use weir_core::SourceName;
 
 use super::Global;
+use super::sync::lag;
 use crate::client::Client;
 use crate::failure::{Explain, Failure};
+use crate::flow::ago;
 use crate::model::Server;
 use crate::project::Project;
 use crate::ui::Ui;
@@ -100,13 +102,14 @@ impl Add {
             return Ok(());
         }
         match asked(source.as_str(), global, ui).await {
-            Ok(streams) if self.files.is_some() => {
+            Ok(answer) if self.files.is_some() => {
                 // Files that come later may be of other streams.
-                show(&streams, ui);
+                show(&offered(&answer), ui);
                 ui.status("New files are read by themselves while `weir up` runs; or:");
                 ui.command(&format!("weir sync {source}"));
             }
-            Ok(streams) => {
+            Ok(answer) => {
+                let streams = offered(&answer);
                 std::fs::write(&path, text + &stream_lines(&streams)).explain(action)?;
                 show(&streams, ui);
                 ui.status("Choose streams and columns in the file; then:");
@@ -200,6 +203,12 @@ async fn list(global: &Global, ui: &Ui) -> Result<(), Failure> {
             (None, Some(true)) => "syncing".to_owned(),
             _ => match source["health"]["problem"].as_str() {
                 Some(problem) => format!("failing: {problem}"),
+                None if source["stale"]
+                    .as_array()
+                    .is_some_and(|stale| !stale.is_empty()) =>
+                {
+                    "stale".to_owned()
+                }
                 None => "ready".to_owned(),
             },
         };
@@ -214,9 +223,13 @@ async fn list(global: &Global, ui: &Ui) -> Result<(), Failure> {
 }
 
 async fn discover(source: &str, check: bool, global: &Global, ui: &Ui) -> Result<(), Failure> {
-    let streams = asked(source, global, ui).await?;
+    let answer = asked(source, global, ui).await?;
+    let streams = offered(&answer);
     if ui.is_json() {
-        ui.answer_json(&streams);
+        match check {
+            true => ui.answer_json(&answer),
+            false => ui.answer_json(&streams),
+        }
         return Ok(());
     }
     if !check {
@@ -231,18 +244,37 @@ async fn discover(source: &str, check: bool, global: &Global, ui: &Ui) -> Result
         "`{source}` answers. It offers {} streams; {taken} are taken.",
         streams.len()
     ));
+    lag(&answer["lag"], ui);
+    let health = &answer["health"];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if health["synced_at"].is_string() {
+        ui.status(format!("Last synced {}.", ago(&health["synced_at"])));
+    }
+    if let Some(problem) = text(&health["problem"]) {
+        ui.warn(format!("{} syncs failed: {problem}", health["failures"]));
+    }
+    for stale in answer["stale"].as_array().into_iter().flatten() {
+        let since = ago(&stale["since"]);
+        ui.warn(match stale["stream"].as_str() {
+            Some(stream) => format!("`{source}.{stream}` is stale: its last rows came {since}"),
+            None => format!("`{source}` is stale: it was last read to its end {since}"),
+        });
+    }
     Ok(())
 }
 
-async fn asked(source: &str, global: &Global, ui: &Ui) -> Result<Vec<Value>, Failure> {
+async fn asked(source: &str, global: &Global, ui: &Ui) -> Result<Value, Failure> {
     let path = format!("/api/v1/extract/{source}/discover");
-    let answer = with_server(global, ui, async |client| {
+    with_server(global, ui, async |client| {
         client
             .json::<Value>(client.request(Method::POST, &path))
             .await
     })
-    .await?;
-    Ok(answer["streams"].as_array().cloned().unwrap_or_default())
+    .await
+}
+
+fn offered(answer: &Value) -> Vec<Value> {
+    answer["streams"].as_array().cloned().unwrap_or_default()
 }
 
 /// Lists streams with how they are read.

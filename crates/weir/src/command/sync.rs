@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Read everything again; what was there is replaced once all of it has come
     #[arg(long)]
     full_refresh: bool,
+    /// Read again what came since a day (2024-03-01) or an instant, where the source can
+    #[arg(long, value_name = "DATE", conflicts_with = "full_refresh")]
+    from: Option<String>,
     /// Say what would be read, and read nothing
     #[arg(long)]
     dry_run: bool,
@@ -108,7 +111,11 @@ impl Args {
         ui: &Ui,
     ) -> Result<(), Failure> {
         let began = Instant::now();
-        let body = json!({ "streams": streams, "full_refresh": self.full_refresh });
+        let body = json!({
+            "streams": streams,
+            "full_refresh": self.full_refresh,
+            "from": self.from,
+        });
         let path = format!("/api/v1/extract/{source}/sync");
         let done = followed(client, source, &path, &body, ui).await?;
         report(source, &done, began.elapsed(), ui);

@@ -1,6 +1,7 @@
 //! `weir demo`: a server, and a made-up company that sends it events and asks it questions.
 
 mod company;
+mod folder;
 mod models;
 mod questions;
 mod schedules;
@@ -68,6 +69,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         let client = Client::to(serving.url().to_owned(), token)?;
         serving.house().wait_visible().await;
         questions::ask_all(&client, ui).await?;
+        folder::drop_a_file(&project, &client, ui).await?;
         let models = Box::pin(models::build_all(&project, ui)).await?;
         show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
         show_models(&models, ui);
@@ -135,6 +137,7 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
     } else {
         create_project(&project, &source, ui).await?
     };
+    folder::describe(&project)?;
     let mut config = project.config(ui)?;
     let postgres = match postgres::open(&project, &config) {
         Ok(door) => door,

@@ -8,8 +8,8 @@ use serde_json::{Map as JsonMap, Value};
 use weir_core::config::ByteSize;
 use weir_core::{SourceName, did_you_mean};
 use weir_extract::{
-    FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges, Secret,
-    SingerSpec, SourceKind, SourceSpec, StreamRules,
+    Budget, Cron, FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges,
+    Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
 };
 use weir_model::ModelError;
 use weir_model::yaml::{Map, Yaml, YamlValue, read};
@@ -17,11 +17,16 @@ use weir_model::yaml::{Map, Yaml, YamlValue, read};
 use crate::flow::file::section::{Reader, listed};
 
 /// Keys of every kind.
-const COMMON: [&str; 7] = [
+const COMMON: [&str; 12] = [
     "name",
     "kind",
     "description",
     "every",
+    "schedule",
+    "zone",
+    "freshness",
+    "alerts",
+    "budget",
     "streams",
     "schema_changes",
     "hash_key",
@@ -32,13 +37,13 @@ const LEAST: Duration = Duration::from_secs(1);
 const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
 const POSTGRES: [&str; 4] = ["url", "slot", "manage", "retain"];
 
-const FILES: [&str; 2] = ["path", "options"];
+const FILES: [&str; 3] = ["path", "options", "headers"];
 /// A folder is looked at so often, unless it is told otherwise.
 const WATCHED: Duration = Duration::from_secs(2);
 /// What streams of files know besides.
 const FILE_STREAM: [&str; 4] = ["files", "format", "delimiter", "header"];
 
-const STREAM: [&str; 9] = [
+const STREAM: [&str; 10] = [
     "columns",
     "key",
     "drop",
@@ -47,6 +52,7 @@ const STREAM: [&str; 9] = [
     "replication",
     "replication_key",
     "schema_changes",
+    "freshness",
     "skip",
 ];
 
@@ -66,7 +72,8 @@ const SECRETS: [&str; 8] = [
 pub(crate) fn is_fetched(file: &str, text: &str) -> bool {
     read(file, text).is_ok_and(|document| {
         let map = document.root.as_map();
-        map.is_some_and(|map| map.get("kind").is_some())
+        let kind = map.and_then(|map| map.get("kind"));
+        kind.is_some_and(|kind| kind.as_str() != Some("webhook"))
     })
 }
 
@@ -106,7 +113,7 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
             let hint = match did_you_mean(word, &["singer", "postgres", "files"]) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if word == "events" => "leave `kind` out for a source of events".to_owned(),
-                None => "it is `singer`, `postgres` or `files`; docs/sources.md says what is not there yet"
+                None => "it is `singer`, `postgres`, `files` or `webhook`; docs/sources.md says what is not there yet"
                     .to_owned(),
             };
             reader.wrong(
@@ -138,7 +145,15 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
     let streams = streams(reader, map, is_files);
     let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
     let every = reader.duration(map, "every").map(|every| every.max(LEAST));
-    let every = every.or(is_files.then_some(WATCHED));
+    let schedule = schedule(reader, map);
+    // A folder is looked at by itself; a web server is asked when somebody says how often.
+    let is_web = reader
+        .text(map, "path")
+        .is_some_and(|path| path.starts_with("http"));
+    let by_itself = is_files && !is_web && schedule.is_none();
+    let every = every.or(by_itself.then_some(WATCHED));
+    let freshness = reader.duration(map, "freshness");
+    let alerts = alerts(reader, map);
     let hash_key = reader.value(map, "hash_key", true).map(Secret::new);
     let kind = match (own.contains(&"tap"), is_files) {
         (true, _) => SourceKind::Singer(singer(reader, map, folder)?),
@@ -151,8 +166,102 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
         streams,
         schema_changes,
         every,
+        schedule,
+        freshness,
+        alerts,
+        budget: budget(reader, map),
         hash_key,
     })
+}
+
+/// Returns how often the source's service may be asked: `100/min`, or that with the account.
+fn budget(reader: &mut Reader<'_>, map: &Map) -> Option<Budget> {
+    let yaml = map.get("budget").filter(|yaml| !yaml.is_null())?;
+    let at = (yaml.line, yaml.column);
+    let (text, account) = match yaml.as_map() {
+        Some(_) => {
+            let own = reader.map(yaml, "`budget`", &["requests", "account"])?;
+            let account = reader.text(own, "account").map(str::to_owned);
+            (reader.text(own, "requests")?.to_owned(), account)
+        }
+        None => (yaml.scalar_text().unwrap_or_default(), None),
+    };
+    let Some((requests, window)) = rate(&text) else {
+        let hint = "write one such as `10/s`, `100/min`, `5000/h` or `100000/day`".to_owned();
+        reader.wrong(at, format!("`{text}` is no budget of requests"), Some(hint));
+        return None;
+    };
+    Some(Budget {
+        account,
+        requests,
+        window,
+    })
+}
+
+fn rate(text: &str) -> Option<(u64, Duration)> {
+    let (requests, unit) = text.split_once('/')?;
+    let seconds = match unit.trim() {
+        "s" | "sec" | "second" => 1,
+        "m" | "min" | "minute" => 60,
+        "h" | "hour" => 3_600,
+        "d" | "day" => 86_400,
+        _ => return None,
+    };
+    let requests = requests.trim().parse().ok().filter(|count| *count > 0)?;
+    Some((requests, Duration::from_secs(seconds)))
+}
+
+/// Returns the instants at which syncs begin, where the file names some.
+fn schedule(reader: &mut Reader<'_>, map: &Map) -> Option<Cron> {
+    let at = |key: &str| {
+        map.entry(key)
+            .map_or((1, 1), |e| (e.value.line, e.value.column))
+    };
+    let zone = reader.text(map, "zone").unwrap_or("UTC");
+    let Some(cron) = reader.text(map, "schedule") else {
+        if map.get("zone").is_some() {
+            let hint = "it is the zone of a `schedule: \"0 6 * * *\"`".to_owned();
+            reader.wrong(
+                at("zone"),
+                "`zone` means nothing here".to_owned(),
+                Some(hint),
+            );
+        }
+        return None;
+    };
+    if map.get("every").is_some() {
+        let message = "a source says in two ways when it is synced: `every` and `schedule`";
+        let hint = Some("take one of them away".to_owned());
+        reader.wrong(at("schedule"), message.to_owned(), hint);
+    }
+    let wrong = match weir_flow::parse_zone(zone) {
+        Err(error) => Some(("zone", error)),
+        Ok(_) => weir_flow::Cron::parse(cron, zone)
+            .err()
+            .map(|error| ("schedule", error)),
+    };
+    if let Some((key, error)) = wrong {
+        let hint = error.hint().map(str::to_owned);
+        reader.wrong(at(key), error.to_string(), hint);
+        return None;
+    }
+    Some(Cron {
+        cron: cron.to_owned(),
+        zone: zone.to_owned(),
+    })
+}
+
+/// Returns who is told; none for everybody.
+fn alerts(reader: &mut Reader<'_>, map: &Map) -> Option<Vec<String>> {
+    let value = map.get("alerts").filter(|value| !value.is_null())?;
+    match value.as_bool() {
+        Some(true) => None,
+        Some(false) => Some(Vec::new()),
+        None => {
+            let words = reader.words(map, "alerts").into_iter();
+            Some(words.map(|(name, _)| name).collect())
+        }
+    }
 }
 
 fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<SingerSpec> {
@@ -269,6 +378,15 @@ fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<FilesSpec>
             }
         }
     }
+    let mut headers = BTreeMap::new();
+    if let Some(named) = map.get("headers").and_then(Yaml::as_map) {
+        for entry in named {
+            let secret = is_secret(&entry.key) || entry.key.eq_ignore_ascii_case("authorization");
+            if let Some(value) = reader.value(named, &entry.key, secret) {
+                headers.insert(entry.key.clone(), Secret::new(value));
+            }
+        }
+    }
     let mut streams = Vec::new();
     let named = map.get("streams").and_then(Yaml::as_map);
     for entry in named.into_iter().flatten() {
@@ -292,6 +410,7 @@ fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<FilesSpec>
     Some(FilesSpec {
         place,
         options,
+        headers,
         streams,
         folder: folder.to_owned(),
     })
@@ -375,6 +494,7 @@ fn streams(reader: &mut Reader<'_>, map: &Map, is_files: bool) -> BTreeMap<Strin
             rules.replication = word(reader, map, "replication", &REPLICATIONS);
             rules.replication_key = reader.text(map, "replication_key").map(str::to_owned);
             rules.schema_changes = word(reader, map, "schema_changes", &CHANGES);
+            rules.freshness = reader.duration(map, "freshness");
             rules.skip = flag(reader, map, "skip");
             if let Some(renamed) = map.get("rename").and_then(Yaml::as_map) {
                 for entry in renamed {
@@ -554,6 +674,18 @@ mod tests {
         assert!(
             wrong("kind: singer\ntap: t\nschema_changes: freez\n")
                 .contains("did you mean `freeze`?")
+        );
+        assert_eq!(
+            wrong("kind: singer\ntap: t\nevery: 1h\nschedule: 0 6 * * *\n"),
+            "4:11: a source says in two ways when it is synced: `every` and `schedule`; take one of them away"
+        );
+        assert_eq!(
+            wrong("kind: singer\ntap: t\nbudget: 100 a day\n"),
+            "3:9: `100 a day` is no budget of requests; write one such as `10/s`, `100/min`, `5000/h` or `100000/day`"
+        );
+        assert!(
+            wrong("kind: singer\ntap: t\nschedule: 0 6 * * *\nzone: Europe/Berlyn\n")
+                .starts_with("4:7: ")
         );
         assert!(
             wrong("kind: singer\ntap: t\nconfig:\n  a: ${env:NONE}\n")

@@ -1,8 +1,12 @@
 //! The lake as connectors see it.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use weir_catalog::{Actor, Catalog, Publication, PublicationTable};
 use weir_core::{SourceName, TableName};
 use weir_extract::{
@@ -23,6 +27,9 @@ pub(super) struct LakeDestination {
     lake: Lake,
     catalog: Catalog,
     engine: Engine,
+    /// By source: whoever changes its tables. A commit goes on when its sync is dropped, and the next sync must
+    /// not begin before it is done.
+    changing: parking_lot::Mutex<HashMap<SourceName, Arc<Mutex<()>>>>,
 }
 
 impl LakeDestination {
@@ -31,13 +38,32 @@ impl LakeDestination {
             lake,
             catalog,
             engine,
+            changing: Default::default(),
         }
     }
 
+    /// Waits until nobody changes the tables of a source.
+    async fn alone(&self, source: &SourceName) -> OwnedMutexGuard<()> {
+        let own = {
+            let mut all = self.changing.lock();
+            all.entry(source.clone()).or_default().clone()
+        };
+        own.lock_owned().await
+    }
+
     /// Commits what is prepared and shows it. Not on behalf of whoever may go away meanwhile.
-    async fn publish(&self, id: String, publishing: Publishing) -> Result<(), ExtractError> {
+    async fn publish(
+        &self,
+        source: &SourceName,
+        id: String,
+        publishing: Publishing,
+    ) -> Result<(), ExtractError> {
+        let alone = self.alone(source).await;
         let catalog = self.catalog.clone();
-        let work = tokio::spawn(async move { publish(&catalog, id, publishing).await });
+        let work = tokio::spawn(async move {
+            let _alone = alone;
+            publish(&catalog, id, publishing).await
+        });
         work.await.unwrap_or_else(|error| {
             Err(
                 ExtractError::new(ExtractErrorKind::Destination, "the commit was interrupted")
@@ -50,6 +76,7 @@ impl LakeDestination {
 #[async_trait]
 impl Destination for LakeDestination {
     async fn standing(&self, source: &SourceName) -> Result<Vec<StandingTable>, ExtractError> {
+        let _alone = self.alone(source).await;
         let states = self
             .lake
             .load_states(&source.raw_schema())
@@ -95,7 +122,7 @@ impl Destination for LakeDestination {
         let versions = versions
             .map(|table| (table.name.table().to_owned(), table.after))
             .collect();
-        self.publish(id, publishing).await?;
+        self.publish(source, id, publishing).await?;
         Ok(versions)
     }
 
@@ -164,7 +191,7 @@ impl Destination for LakeDestination {
             .restore(&targets, &receipt)
             .await
             .map_err(failed)?;
-        self.publish(run.to_owned(), publishing).await
+        self.publish(source, run.to_owned(), publishing).await
     }
 }
 

@@ -2,15 +2,18 @@
 
 pub(crate) mod file;
 mod fold;
+mod http;
 mod lake;
-mod timed;
+pub(crate) mod timed;
 
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use weir_catalog::Catalog;
-use weir_extract::{ExtractError, ExtractErrorKind, Extracts, SourceFiles, SourceSpec};
+use weir_extract::{
+    ExtractError, ExtractErrorKind, Extracts, NamedSource, SourceFiles, SourceSpec,
+};
 use weir_lake::Lake;
 use weir_model::ModelError;
 use weir_query::Engine;
@@ -51,7 +54,9 @@ impl ExtractRoom {
         ));
         let folder = project.state_dir().join("sources");
         let files = Box::new(ProjectSources(project.clone()));
-        let extracts = Extracts::new(files, destination, folder, threads.handle().clone());
+        let web = http::Web::new().explain(|| "cannot start an HTTP client".into())?;
+        let extracts = Extracts::new(files, destination, folder, threads.handle().clone())
+            .with_http(Arc::new(web));
         Ok(Self {
             extracts,
             lake: lake.clone(),
@@ -85,6 +90,13 @@ impl Drop for ExtractRoom {
             threads.shutdown_background();
         }
     }
+}
+
+/// Reads what a project's files declare; nothing where the folder cannot be read.
+pub(crate) fn declared(project: &Project) -> Vec<NamedSource> {
+    ProjectSources(project.clone())
+        .sources()
+        .unwrap_or_default()
 }
 
 /// `sources/*.yml` of a project.

@@ -1,16 +1,25 @@
-//! Syncs that begin by themselves.
+//! Sources that are followed: synced so often that a run for each sync would be noise. All others are synced by
+//! runs of their schedules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use weir_extract::{ExtractError, ExtractErrorKind, Extracts};
+use weir_extract::{ExtractError, ExtractErrorKind, Extracts, SourceSpec, SyncRequest};
 
 /// How often it is looked whether a sync is due: files may have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After failures in a row the next sync waits longer, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// A source that is synced more often than this is followed, without runs.
+const FOLLOWED: Duration = Duration::from_secs(60);
+
+/// Returns how often a source is synced by itself without runs; none for all others.
+pub(crate) fn followed(spec: &SourceSpec) -> Option<Duration> {
+    spec.every.filter(|every| *every < FOLLOWED)
+}
 
 /// When a source was last begun with, and how that ended.
 #[derive(Default)]
@@ -36,11 +45,15 @@ pub(super) async fn follow(extracts: Extracts, shutdown: CancellationToken) {
             }
             _ = ticks.tick() => {}
         }
-        let Ok(timed) = extracts.timed() else {
+        let Ok(sources) = extracts.sources() else {
             // Whoever syncs by hand is told what is wrong.
             continue;
         };
-        for (name, every) in timed {
+        let followed = sources.into_iter().filter_map(|(name, spec)| {
+            let every = spec.ok().as_ref().and_then(followed)?;
+            Some((name, every))
+        });
+        for (name, every) in followed {
             let known = known.entry(name.clone()).or_default();
             let wait = match known.failures {
                 0 => every,
@@ -53,7 +66,7 @@ pub(super) async fn follow(extracts: Extracts, shutdown: CancellationToken) {
                 continue;
             }
             known.began = Some(Instant::now());
-            match extracts.sync(&name, Vec::new(), false) {
+            match extracts.sync(&name, SyncRequest::default()) {
                 Ok(mut sync) => {
                     running.insert(name.clone());
                     let ended = ended.clone();

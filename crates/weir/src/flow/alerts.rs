@@ -10,6 +10,7 @@ use serde_json::json;
 use weir_flow::{Alert, AlertKind, Alerts, BoxError, ScheduleName};
 
 use super::code::Codes;
+use super::fetched::schedule_of;
 use super::file::Receiver;
 use super::mail;
 use crate::failure::{Explain, Failure};
@@ -93,10 +94,10 @@ impl Alerts for Receivers {
         let Some(code) = self.codes.now() else {
             return Ok(());
         };
-        let schedule = alert
-            .key
-            .split_once(':')
-            .map(|(_, name)| ScheduleName::new(name));
+        let schedule = alert.key.split_once(':').map(|(kind, name)| match kind {
+            "source" | "stale" => schedule_of(name.split('.').next().unwrap_or(name)),
+            _ => ScheduleName::new(name),
+        });
         let told = schedule.and_then(|name| code.plan.told.get(&name));
         let mut failed = None;
         for (name, receiver) in &code.plan.receivers {
@@ -128,6 +129,8 @@ impl Alerts for Receivers {
 fn heading(alert: &Alert) -> String {
     let (kind, name) = alert.key.split_once(':').unwrap_or(("", &alert.key));
     match (kind, alert.kind) {
+        ("stale", AlertKind::Raised) => format!("Weir: source {name} is stale"),
+        ("stale", AlertKind::Recovered) => format!("Weir: source {name} is fresh again"),
         ("freshness", AlertKind::Raised) => format!("Weir: {name} is too old"),
         ("freshness", AlertKind::Recovered) => format!("Weir: {name} is fresh again"),
         ("question", kind) => {

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use indexmap::IndexMap;
-use weir_flow::{Asset, AssetId, AssetKind, Partitioning, Span, TableId};
+use weir_flow::{Asset, AssetId, AssetKind, Partitioning, SOURCE_POOL, Span, TableId};
 use weir_model::graph::Graph;
 use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
 
+use super::fetched::Fetched;
 use super::step::Declared;
 
 /// What a project's nodes are to runs.
@@ -24,6 +25,8 @@ pub(super) struct Assets {
     tables: HashMap<AssetId, TableId>,
     /// By step of another language, the tables and filesets it reads and makes.
     steps: HashMap<AssetId, Files>,
+    /// What rows are fetched from.
+    pub(super) fetched: IndexMap<AssetId, Fetched>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,7 +36,7 @@ struct Files {
 }
 
 impl Assets {
-    pub(super) fn of(manifest: &Manifest, steps: &[Declared]) -> Self {
+    pub(super) fn of(manifest: &Manifest, steps: &[Declared], fetched: &[Fetched]) -> Self {
         let graph = Graph::new(manifest);
         let order = graph.sorted();
         let rank: HashMap<&UniqueId, usize> =
@@ -71,7 +74,50 @@ impl Assets {
             all.add_test(manifest, &test, &read);
         }
         all.add_commands(steps);
+        all.add_fetched(fetched);
         all
+    }
+
+    /// Adds sources that rows are fetched from: before what the models call by their tables, and before
+    /// steps that read these.
+    fn add_fetched(&mut self, fetched: &[Fetched]) {
+        for source in fetched {
+            let id = source.asset();
+            for asset in self.assets.values_mut() {
+                let is_its = asset.kind == AssetKind::Source
+                    && self
+                        .tables
+                        .get(&asset.id)
+                        .is_some_and(|table| source.has(table));
+                let reads = self
+                    .steps
+                    .get(&asset.id)
+                    .is_some_and(|files| files.reads.iter().any(|table| source.has(table)));
+                if is_its || reads {
+                    asset.inputs.push(id.clone());
+                }
+            }
+            let asset = Asset::new(id.clone(), AssetKind::Source).in_pool(SOURCE_POOL);
+            self.assets.insert(id.clone(), asset);
+            self.fetched.insert(id, source.clone());
+        }
+    }
+
+    /// Returns the table below a view of ours: the one that changes.
+    pub(super) fn beneath(&self, table: TableId) -> TableId {
+        if let Some(source) = self.fetched.values().find(|source| source.has(&table)) {
+            return source.changelog(&table);
+        }
+        match table.as_str().strip_suffix(".users") {
+            Some(schema) => TableId::new(format!("{schema}.identifies")),
+            None => table,
+        }
+    }
+
+    /// Whether some steps change a table by fetching it.
+    pub(super) fn fetch(&self, steps: &HashSet<AssetId>, table: &TableId) -> bool {
+        let mut fetched = self.fetched.iter().filter(|(id, _)| steps.contains(*id));
+        fetched.any(|(_, source)| source.has(table))
     }
 
     /// Adds steps of other languages: each after what makes its inputs, and before what reads its

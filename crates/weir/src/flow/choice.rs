@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use weir_flow::{AssetId, AssetKind, TableId};
+use weir_flow::{Asset, AssetId, AssetKind, TableId};
 use weir_model::ModelError;
 use weir_model::graph::Graph as Nodes;
 use weir_model::node::{
@@ -12,10 +12,13 @@ use weir_model::node::{
 use weir_model::select::{Indirect, Selector, Selectors, Spec};
 
 use super::assets::{Assets, asset_id};
+use super::fetched::{Fetched, source_of};
 use super::step::Declared;
 
 /// The package that steps are in, for the words of a selection.
 const PACKAGE: &str = "steps";
+/// That of sources that rows are fetched from.
+const SOURCES: &str = "sources";
 
 /// Chooses assets by the words of `--select`.
 pub(super) struct Choice<'a> {
@@ -41,6 +44,7 @@ impl<'a> Choice<'a> {
         steps: &[Declared],
     ) -> Result<Self, Vec<ModelError>> {
         let manifest = with_steps(manifest, assets, steps);
+        let manifest = with_fetched(manifest, assets);
         Ok(Self {
             nodes: Nodes::new(&manifest),
             manifest,
@@ -49,7 +53,7 @@ impl<'a> Choice<'a> {
         })
     }
 
-    /// Returns the assets that are meant; everything when `select` is empty.
+    /// Returns the assets that are meant; when `select` is empty everything, but nothing is fetched then.
     pub(super) fn of(&self, select: &[String], exclude: &[String]) -> Result<Chosen, ModelError> {
         let spec = match select.is_empty() && exclude.is_empty() {
             true => match self.selectors.default_spec() {
@@ -65,8 +69,10 @@ impl<'a> Choice<'a> {
         }
         let chosen: HashSet<UniqueId> = selected.ids.into_iter().collect();
         let assets = self.assets.assets.values();
+        let is_fetched =
+            |asset: &Asset| !select.is_empty() && self.assets.fetched.contains_key(&asset.id);
         let assets: Vec<AssetId> = assets
-            .filter(|asset| asset.kind != AssetKind::Source)
+            .filter(|asset| asset.kind != AssetKind::Source || is_fetched(asset))
             .filter(|asset| chosen.contains(&node_id(&asset.id)))
             .map(|asset| asset.id.clone())
             .collect();
@@ -98,6 +104,9 @@ impl<'a> Choice<'a> {
 
 /// Returns what an asset is called among nodes.
 fn node_id(asset: &AssetId) -> UniqueId {
+    if let Some(name) = source_of(asset) {
+        return UniqueId::new(ResourceKind::Model, SOURCES, name);
+    }
     match asset.as_str().strip_prefix("step.") {
         Some(name) => UniqueId::new(ResourceKind::Model, PACKAGE, name),
         None => UniqueId::from(asset.as_str()),
@@ -135,18 +144,44 @@ fn with_steps(manifest: &Manifest, assets: &Assets, steps: &[Declared]) -> Manif
     all
 }
 
+/// Adds sources that rows are fetched from, so that `crm+` means the sync and all that reads its rows.
+fn with_fetched(mut all: Manifest, assets: &Assets) -> Manifest {
+    for (asset, source) in &assets.fetched {
+        let id = node_id(asset);
+        let readers = assets.assets.values();
+        let readers = readers.filter(|reader| reader.inputs.contains(asset));
+        for reader in readers.map(|reader| node_id(&reader.id)) {
+            let parents = all.parent_map.entry(reader.clone()).or_default();
+            parents.push(id.clone());
+            all.child_map.entry(id.clone()).or_default().push(reader);
+        }
+        all.parent_map.entry(id.clone()).or_default();
+        let node = fetched_node(&all, source, id.clone());
+        all.nodes.insert(id, Arc::new(node));
+    }
+    all
+}
+
+fn fetched_node(manifest: &Manifest, source: &Fetched, id: UniqueId) -> Node {
+    stand_in(manifest, (SOURCES, source.name.as_str()), &source.file, id)
+}
+
 fn node(manifest: &Manifest, step: &Declared, id: UniqueId) -> Node {
-    let name = &step.step.name;
+    stand_in(manifest, (PACKAGE, &step.step.name), &step.file, id)
+}
+
+/// Returns the node by which something that is no model is chosen.
+fn stand_in(manifest: &Manifest, (package, name): (&str, &str), file: &str, id: UniqueId) -> Node {
     let project = manifest.metadata.project_name.clone();
     Node {
         id,
         kind: ResourceKind::Model,
-        path: step.file.clone(),
-        original_path: step.file.clone(),
-        fqn: vec![project, PACKAGE.to_owned(), name.clone()],
+        path: file.to_owned(),
+        original_path: file.to_owned(),
+        fqn: vec![project, package.to_owned(), name.to_owned()],
         language: "command",
         config: NodeConfig::new(ConfigKind::Model),
         detail: NodeDetail::Model(Box::default()),
-        ..Node::bare(&PACKAGE.into(), name, "")
+        ..Node::bare(&package.into(), name, "")
     }
 }

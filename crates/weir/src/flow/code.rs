@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::RwLock;
+use weir_flow::{Asset, AssetKind, Graph, SOURCE_POOL, Schedule};
 use weir_model::{ModelError, ModelErrorKind, Place};
 
+use super::fetched::Fetched;
 use super::file::{FILE, FlowFile};
 use super::plan::{Plan, plan};
 use super::step::{read_steps, step_files};
+use crate::extract::declared;
 use crate::model::{Opened, ProjectArgs, flags_of_runs, git_commit, load_options_in, read_project};
 use crate::project::Project;
 
@@ -44,8 +47,8 @@ pub(super) enum Looked {
     Same,
     /// They are different, and in force.
     New(Option<Arc<Code>>),
-    /// They are different, and wrong.
-    Wrong(String),
+    /// They are different, and wrong; with what can run all the same, where nothing is in force yet.
+    Wrong(String, Option<weir_flow::Project>),
 }
 
 impl Codes {
@@ -86,7 +89,8 @@ impl Codes {
                 let reports: Vec<String> = errors.iter().map(ModelError::report).collect();
                 let text = reports.join("\n");
                 *self.problem.write() = Some(text.clone());
-                Looked::Wrong(text)
+                let part = self.now().is_none().then(|| sources_only(&self.project));
+                Looked::Wrong(text, part.flatten())
             }
         }
     }
@@ -102,6 +106,10 @@ impl Codes {
         note(&dir.join(FILE), &mut found);
         for file in step_files(dir) {
             note(&file, &mut found);
+        }
+        let sources = std::fs::read_dir(self.project.sources_dir());
+        for entry in sources.into_iter().flatten().flatten() {
+            note(&entry.path(), &mut found);
         }
         let Some(code) = self.now() else {
             // Wherever it may be: few files, as nothing of it is known yet.
@@ -189,40 +197,65 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
         }
     };
     let steps = read_steps(project.dir())?;
+    let fetched = Fetched::of(declared(project));
     let said = file.is_some() || !steps.is_empty();
     let file = file.unwrap_or_default();
     let folder = match folder_of(&file, project.dir()) {
         Ok(folder) => folder,
-        // Steps need no models.
-        Err(_) if !steps.is_empty() && file.project.is_none() => no_models(project)?,
+        // Steps and sources need no models.
+        Err(_) if !(steps.is_empty() && fetched.is_empty()) && file.project.is_none() => {
+            no_models(project)?
+        }
         // Without schedules nobody misses the models.
         Err(_) if !said => return Ok(None),
         Err(_) if file.schedules.is_empty() => return Ok(None),
         Err(error) => return Err(vec![error]),
     };
-    let args = ProjectArgs {
-        project_dir: Some(folder.clone()),
-        target: file.target.clone(),
-        here: true,
-        ..ProjectArgs::default()
+    let read = |folder: &Path| {
+        let args = ProjectArgs {
+            project_dir: Some(folder.to_owned()),
+            target: file.target.clone(),
+            here: true,
+            ..ProjectArgs::default()
+        };
+        let options = load_options_in(folder.to_owned(), &args);
+        read_project(&options, true, flags_of_runs())
     };
-    let options = load_options_in(folder.clone(), &args);
     // What is only wrong with a project that nobody has scheduled is told by its own commands.
-    let (opened, warnings) = match read_project(&options, true, flags_of_runs()) {
-        Ok(read) => read,
-        Err(_) if !said => return Ok(None),
+    let (folder, (opened, warnings)) = match read(&folder) {
+        Ok(read) => (folder, read),
+        Err(_) if !said && fetched.is_empty() => return Ok(None),
+        Err(_) if !said => {
+            let folder = no_models(project)?;
+            let read = read(&folder)?;
+            (folder, read)
+        }
         Err(errors) => return Err(errors),
     };
     for warning in warnings {
         tracing::warn!(warning = %warning.message(), "the dbt project");
     }
-    let plan = plan(&file, &folder, &opened.manifest(), steps)?;
+    let plan = plan(&file, &folder, &opened.manifest(), (steps, fetched))?;
     Ok(Some(Code {
         git: git_commit(&folder),
         slots: file.slots(),
         opened,
         plan,
     }))
+}
+
+/// Returns what can run while the models or `schedules.yml` are wrong: sources are fetched all the same.
+fn sources_only(project: &Project) -> Option<weir_flow::Project> {
+    let fetched = Fetched::of(declared(project));
+    let schedules: Vec<Schedule> = fetched
+        .iter()
+        .filter_map(|source| source.schedule().ok().flatten())
+        .collect();
+    let assets = fetched
+        .iter()
+        .map(|source| Asset::new(source.asset(), AssetKind::Source).in_pool(SOURCE_POOL));
+    let graph = Graph::new(assets).ok()?;
+    weir_flow::Project::new(graph, schedules, []).ok()
 }
 
 /// Makes a dbt project without models, where there is none, and returns its folder.

@@ -111,7 +111,7 @@ impl Desk for FrontDesk {
             false => Ok(chosen),
             true => Err(FlowError::new(
                 FlowErrorKind::Invalid,
-                "this selects no model, seed, snapshot, test or step",
+                "this selects no model, seed, snapshot, test, step or source",
             )
             .with_hint("`weir ls --select ...` shows what a selection chooses")),
         }

@@ -10,6 +10,7 @@ use weir_model::{ModelError, ModelErrorKind, Place};
 
 use super::assets::{Assets, asset_id};
 use super::choice::Choice;
+use super::fetched::{Fetched, schedule_of};
 use super::file::{FILE, FileSchedule, FileTrigger, FlowFile, Receiver};
 use super::step::{Declared, wrong as wrong_step};
 
@@ -37,9 +38,9 @@ pub(super) fn plan(
     file: &FlowFile,
     folder: &std::path::Path,
     manifest: &Manifest,
-    steps: Vec<Declared>,
+    (steps, fetched): (Vec<Declared>, Vec<Fetched>),
 ) -> Result<Plan, Vec<ModelError>> {
-    let mut assets = Assets::of(manifest, &steps);
+    let mut assets = Assets::of(manifest, &steps, &fetched);
     let mut errors: Vec<ModelError> = steps.iter().flat_map(|step| taken(step, &assets)).collect();
     settings(file, (folder, manifest, &steps), &mut assets, &mut errors)?;
     let choice = Choice::new(folder, manifest, &assets, &steps)?;
@@ -78,6 +79,7 @@ pub(super) fn plan(
         }
     }
     errors.extend(circle(file, &schedules, &assets));
+    errors.extend(of_sources(file, &fetched, &mut schedules, &mut plan.told));
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -86,6 +88,50 @@ pub(super) fn plan(
     plan.project = checked.map_err(|error| vec![of_flow((0, 0), &error)])?;
     plan.assets = assets;
     Ok(plan)
+}
+
+/// Adds the schedules that files of sources make, and who is told of these.
+fn of_sources(
+    file: &FlowFile,
+    fetched: &[Fetched],
+    schedules: &mut Vec<Schedule>,
+    told: &mut HashMap<ScheduleName, Vec<String>>,
+) -> Vec<ModelError> {
+    let mut errors = Vec::new();
+    for source in fetched {
+        let name = schedule_of(source.name.as_str());
+        let wrong = |message: String| {
+            ModelError::new(ModelErrorKind::Project, message).at(Place::file(source.file.clone()))
+        };
+        if schedules.iter().any(|schedule| schedule.name == name) {
+            let message = format!(
+                "the schedule of source `{}` is called `{name}`",
+                source.name
+            );
+            errors.push(wrong(message).hint("rename the other one in `schedules.yml`"));
+            continue;
+        }
+        match source.schedule() {
+            Ok(schedule) => schedules.extend(schedule),
+            Err(error) => errors.push(wrong(error.to_string())),
+        }
+        let Some(names) = source.alerts() else {
+            continue;
+        };
+        for unknown in names
+            .iter()
+            .filter(|name| !file.receivers.contains_key(*name))
+        {
+            let known: Vec<&String> = file.receivers.keys().collect();
+            let error = wrong(format!("there is no alert receiver `{unknown}`"));
+            errors.push(match weir_core::did_you_mean(unknown, &known) {
+                Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+                None => error.hint("name one of `alerts` in `schedules.yml`, or write `false`"),
+            });
+        }
+        told.insert(name, names.clone());
+    }
+    errors
 }
 
 /// Finds tables that a step makes and a model as well.
@@ -114,6 +160,8 @@ fn settings(
     let mut wanted: Vec<(HashSet<AssetId>, &super::file::Settings)> = Vec::new();
     let everything = assets.assets.keys().cloned().collect();
     wanted.push((everything, &file.defaults));
+    // A first sync may take hours: what holds for all steps holds for sources as far as tries go.
+    let untouched: HashSet<AssetId> = assets.fetched.keys().cloned().collect();
     {
         let choice = Choice::new(folder, manifest, assets, steps)?;
         for rule in &file.steps {
@@ -127,7 +175,7 @@ fn settings(
     for (_, settings) in &wanted {
         if let Some((pool, place)) = &settings.pool
             && !known.contains(&pool.as_str())
-            && pool.as_str() != weir_flow::DEFAULT_POOL
+            && ![weir_flow::DEFAULT_POOL, weir_flow::SOURCE_POOL].contains(&pool.as_str())
         {
             let hint = match weir_core::did_you_mean(pool.as_str(), &known) {
                 Some(meant) => format!("did you mean `{meant}`?"),
@@ -136,12 +184,16 @@ fn settings(
             errors.push(wrong(*place, format!("there is no pool `{pool}`")).hint(hint));
         }
     }
-    for (ids, settings) in wanted {
+    for (at, (ids, settings)) in wanted.into_iter().enumerate() {
         for asset in assets
             .assets
             .values_mut()
             .filter(|asset| ids.contains(&asset.id))
         {
+            if at == 0 && untouched.contains(&asset.id) {
+                settings.retry(&mut asset.retry);
+                continue;
+            }
             if let Some((pool, _)) = &settings.pool {
                 asset.pool = Some(pool.clone());
             }
@@ -161,12 +213,17 @@ fn schedule(
         words.iter().map(|(word, _)| word.clone()).collect()
     };
     let place = said.select.first().map_or(said.place, |(_, place)| *place);
-    let chosen = choice
+    let mut chosen = choice
         .of(&texts(&said.select), &texts(&said.exclude))
         .map_err(|error| placed(place, error))?;
+    if matches!(said.trigger, FileTrigger::Inputs { .. }) {
+        // What runs when rows come does not fetch them.
+        let fetched = &choice.assets.fetched;
+        chosen.assets.retain(|asset| !fetched.contains_key(asset));
+    }
     if chosen.assets.is_empty() {
         let message = format!(
-            "schedule `{}` selects no model, seed, snapshot, test or step",
+            "schedule `{}` selects no model, seed, snapshot, test, step or source",
             said.name
         );
         return Err(
@@ -230,7 +287,10 @@ fn trigger(
                     .hint("name tables under `tables`, as `schema.table`"));
             }
             Trigger::Inputs {
-                tables: followed.into_iter().map(beneath).collect(),
+                tables: followed
+                    .into_iter()
+                    .map(|table| choice.assets.beneath(table))
+                    .collect(),
                 batch: *batch,
                 at_most_every: *at_most_every,
             }
@@ -278,14 +338,6 @@ fn table(name: &str, choice: &Choice<'_>) -> Result<TableId, ModelError> {
     }
 }
 
-/// Returns the table whose rows a view of ours shows: it is what changes.
-fn beneath(table: TableId) -> TableId {
-    match table.as_str().strip_suffix(".users") {
-        Some(schema) => TableId::new(format!("{schema}.identifies")),
-        None => table,
-    }
-}
-
 /// Finds schedules that would set each other off for ever.
 fn circle(file: &FlowFile, schedules: &[Schedule], assets: &Assets) -> Option<ModelError> {
     let builds: Vec<BTreeSet<TableId>> = schedules
@@ -295,8 +347,14 @@ fn circle(file: &FlowFile, schedules: &[Schedule], assets: &Assets) -> Option<Mo
             assets.reads_and_builds(&steps).1
         })
         .collect();
+    let targets: Vec<HashSet<AssetId>> = schedules
+        .iter()
+        .map(|schedule| schedule.target.assets.iter().cloned().collect())
+        .collect();
     let follows = |from: usize, to: usize| match &schedules[to].trigger {
-        Trigger::Inputs { tables, .. } => tables.iter().any(|table| builds[from].contains(table)),
+        Trigger::Inputs { tables, .. } => tables
+            .iter()
+            .any(|table| builds[from].contains(table) || assets.fetch(&targets[from], table)),
         _ => false,
     };
     for start in 0..schedules.len() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use weir_catalog::Catalog;
-use weir_flow::{Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock};
+use weir_extract::Extracts;
+use weir_flow::{AssetKind, Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock};
 use weir_lake::Lake;
 use weir_query::Engine;
 use weir_step::{FilesetStore, StepError, StepWorker};
@@ -15,8 +16,10 @@ use weir_step::{FilesetStore, StepError, StepWorker};
 use super::alerts::Receivers;
 use super::code::{Codes, Looked};
 use super::desk::FrontDesk;
+use super::lookout;
 use super::records::Records;
 use super::step::{Doors, Joined, Keep, StepRoom};
+use super::syncs::Syncs;
 use super::versions::LakeVersions;
 use super::worker::{Models, app_of};
 use super::workers::Workers;
@@ -34,6 +37,8 @@ const FILES: Duration = Duration::from_secs(1);
 const LOGS: chrono::TimeDelta = chrono::TimeDelta::days(30);
 /// The more steps a server could run, the more it would hold up whoever asks.
 const SLOTS: u32 = 8;
+/// Syncs that run at once at most, whatever the pools say.
+const MOST_SYNCS: u32 = 64;
 
 /// Schedules and runs of one project.
 #[derive(Clone, Debug)]
@@ -51,6 +56,7 @@ pub(crate) struct Around {
     pub(crate) lake: Lake,
     pub(crate) catalog: Catalog,
     pub(crate) engine: Engine,
+    pub(crate) extracts: Extracts,
     /// This very server.
     pub(crate) client: Client,
     /// Where clients of PostgreSQL connect, if they can.
@@ -119,10 +125,15 @@ impl FlowRoom {
         };
         match looked {
             Looked::Same => {}
-            Looked::Wrong(text) => {
+            Looked::Wrong(text, part) => {
                 tracing::error!(
                     "schedules.yml or the models are wrong; what was in force before stays: {text}"
                 );
+                if let Some(part) = part
+                    && let Err(error) = self.flow.apply_part(part).await
+                {
+                    tracing::error!(%error, "the schedules of sources cannot be stored");
+                }
             }
             Looked::New(code) => {
                 let project = code.as_ref().map(|code| code.plan.project.clone());
@@ -171,6 +182,7 @@ impl FlowRoom {
             lake,
             catalog,
             engine,
+            extracts,
             client,
             postgres,
         } = around;
@@ -206,6 +218,9 @@ impl FlowRoom {
                 client,
                 threads.handle().clone(),
             ),
+            syncs: Syncs {
+                extracts: extracts.clone(),
+            },
             codes: self.codes.clone(),
         });
         let _ = self.steps.set(steps);
@@ -213,8 +228,17 @@ impl FlowRoom {
             // Logs are kept with each: whoever looks sees them a second later.
             beat: Duration::from_secs(1),
             slots: self.codes.now().map_or(SLOTS, |code| code.slots).min(SLOTS),
+            kinds: not_fetched(),
             ..ExecutorOptions::default()
         };
+        // A sync may take hours: no model waits for its slot. The pool says how many there are at once.
+        let of_sources = ExecutorOptions {
+            node: "local-sources".to_owned(),
+            slots: MOST_SYNCS,
+            kinds: vec![AssetKind::Source],
+            ..options.clone()
+        };
+        let syncing = self.flow.executor(worker.clone(), of_sources);
         let executor = self.flow.executor(worker, options);
         let scheduler = self.flow.scheduler(versions, rand::random());
         let alerts = Arc::new(Receivers::new(self.codes.clone())?);
@@ -228,12 +252,14 @@ impl FlowRoom {
             tokio::join!(
                 flow.run_scheduler(scheduler, alerts, TICK, stop.clone()),
                 flow.run_executor(executor, LOOK, stop.clone()),
+                flow.run_executor(syncing, LOOK, stop.clone()),
             );
         });
         let following = threads.spawn(follow_files(self.clone(), shutdown.clone()));
+        let watching = threads.spawn(lookout::watch(extracts, self.store(), shutdown.clone()));
         Ok(Working {
             shutdown,
-            loops: vec![running, following],
+            loops: vec![running, following, watching],
             threads,
         })
     }
@@ -258,6 +284,12 @@ impl Working {
 /// Opens the filesets of a project, beside whatever works with them.
 pub(crate) fn open_files(project: &Project) -> Result<FilesetStore, Failure> {
     Keep::files_of(project).map_err(|error| of_steps(&error))
+}
+
+/// Returns the kinds of assets that are not fetched.
+fn not_fetched() -> Vec<AssetKind> {
+    let kinds = AssetKind::ALL.into_iter();
+    kinds.filter(|kind| *kind != AssetKind::Source).collect()
 }
 
 fn of_steps(error: &StepError) -> Failure {

@@ -7,6 +7,7 @@ use weir_flow::{AssetId, AssetKind, Trigger};
 use weir_model::ModelError;
 use weir_model::node::UniqueId;
 
+use super::fetched::Fetched;
 use super::file::FlowFile;
 use super::plan::{Plan, plan};
 use crate::model::{Opened, ProjectArgs, flags_of_runs, load_options_in, read_project};
@@ -60,10 +61,22 @@ fn opened(dir: &Path) -> Opened {
 }
 
 fn planned(text: &str) -> Result<Plan, Vec<ModelError>> {
+    planned_with(text, &[])
+}
+
+/// Plans a project with sources that rows are fetched from: their names and files.
+fn planned_with(text: &str, sources: &[(&str, &str)]) -> Result<Plan, Vec<ModelError>> {
     let dir = tempfile::tempdir().unwrap();
     let opened = opened(dir.path());
     let file = FlowFile::parse(text, &|_| None)?;
-    plan(&file, dir.path(), &opened.manifest(), Vec::new())
+    let sources = sources.iter().map(|(name, text)| {
+        let path = format!("sources/{name}.yml");
+        let spec = crate::extract::file::parse((&path, name, text), dir.path(), &|_| None);
+        ((*name).to_owned(), Ok(spec.unwrap()))
+    });
+    let fetched = Fetched::of(sources.collect());
+    let manifest = opened.manifest();
+    plan(&file, dir.path(), &manifest, (Vec::new(), fetched))
 }
 
 fn names(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
@@ -216,4 +229,54 @@ fn every_mistake_of_the_file_is_told_at_once() {
         .collect();
     assert_eq!(places, [3, 5, 6, 6], "{errors:?}");
     assert_eq!(errors[1].hint_text(), Some("did you mean `manual`?"));
+}
+
+#[test]
+fn a_source_is_synced_before_what_reads_its_rows() {
+    let text = "schedules:\n  - name: down\n    cron: 0 3 * * *\n    select: app+\n  - name: up\n    trigger: manual\n    select: +report\n  \
+                - name: all\n    trigger: manual\n  - name: live\n    trigger: inputs\n    select: app+\n";
+    let app = "kind: singer\ntap: tap-x\nevery: 5m\nalerts: false\n";
+    let plan = planned_with(text, &[("app", app)]).unwrap();
+    let target = |name: &str| -> Vec<String> {
+        let schedule = plan.project.schedule(&name.into()).unwrap();
+        let steps = schedule.target.resolve(plan.project.graph()).unwrap();
+        steps.iter().map(ToString::to_string).collect()
+    };
+    let down = target("down");
+    assert_eq!(down[0], "source.app");
+    assert!(
+        down.contains(&"model.shop.report".to_owned()) && down.len() > 4,
+        "{down:?}"
+    );
+    assert_eq!(target("up")[0], "source.app");
+    // Nothing is fetched that nobody named, or by what runs when rows come.
+    assert!(!target("all").contains(&"source.app".to_owned()));
+    let live = plan.project.schedule(&"live".into()).unwrap();
+    assert!(!target("live").contains(&"source.app".to_owned()));
+    let Trigger::Inputs { tables, .. } = &live.trigger else {
+        panic!("{:?}", live.trigger);
+    };
+    let tables: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
+    assert_eq!(tables, ["raw_app.orders", "raw_app.users"]);
+    // Its own schedule.
+    let own = plan.project.schedule(&"source.app".into()).unwrap();
+    assert!(!own.alerts && matches!(own.trigger, Trigger::Every { .. }));
+    assert_eq!(target("source.app"), ["source.app"]);
+}
+
+#[test]
+fn a_source_that_is_followed_has_no_schedule() {
+    let followed = "kind: singer\ntap: tap-x\nevery: 5s\n";
+    let by_clock = "kind: singer\ntap: tap-x\nschedule: 0 6 * * *\nzone: Europe/Berlin\n";
+    let plan = planned_with("", &[("app", followed), ("crm", by_clock)]).unwrap();
+    let names: Vec<&str> = plan.project.schedules().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["source.crm"]);
+    let wrong = planned_with(
+        "",
+        &[("app", "kind: singer\ntap: tap-x\nalerts: [nobody]\n")],
+    );
+    assert_eq!(
+        wrong.unwrap_err()[0].message(),
+        "there is no alert receiver `nobody`"
+    );
 }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use weir_core::TableName;
 use weir_flow::{BoxError, Changes, Store, TableId, TableState, Versions};
-use weir_lake::{Lake, LakeView, TableView};
+use weir_lake::{Lake, LakeView, Receipt, TableView};
 use weir_query::{Engine, Instant};
 use weir_step::{FilesetStore, StepError};
 
@@ -119,13 +119,18 @@ impl LakeVersions {
             return true;
         };
         // As many rows as before: what came through the log is only in files now.
-        let keeps_rows = |writer: &str| matches!(writer, "collect" | "compact" | "vacuum");
+        let keeps_rows = |receipt: &Receipt| match receipt.writer.as_str() {
+            "collect" | "compact" | "vacuum" => true,
+            // A changelog only grows, unless something is taken back: this was a state without rows.
+            "load" => receipt.details.contains_key("sync"),
+            _ => false,
+        };
         commits
             .iter()
             .filter(|commit| commit.version > before)
             .any(|commit| {
                 let receipt = commit.receipt.as_ref();
-                !receipt.is_some_and(|receipt| keeps_rows(&receipt.writer))
+                !receipt.is_some_and(keeps_rows)
             })
     }
 }

@@ -7,6 +7,7 @@ use weir_flow::{AssetKind, Attempt, Outcome, Worker};
 use weir_step::StepWorker;
 
 use super::code::Codes;
+use super::syncs::Syncs;
 use super::worker::Models;
 
 /// Hands each attempt to whoever knows its kind.
@@ -14,6 +15,7 @@ use super::worker::Models;
 pub(super) struct Workers {
     pub(super) models: Models,
     pub(super) steps: StepWorker,
+    pub(super) syncs: Syncs,
     pub(super) codes: Arc<Codes>,
 }
 
@@ -23,6 +25,7 @@ impl Worker for Workers {
         let kind = attempt.kind();
         match kind {
             AssetKind::Model | AssetKind::Test => self.models.run(attempt).await,
+            AssetKind::Source => self.syncs.run(attempt).await,
             AssetKind::Command => {
                 let code = self.codes.now();
                 let step = code.and_then(|code| {

@@ -24,4 +24,5 @@ mod sources;
 mod store;
 mod syscalls;
 mod tokens;
+mod webhooks;
 mod wire;

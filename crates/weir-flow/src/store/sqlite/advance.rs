@@ -156,7 +156,7 @@ async fn claim_some(
     for (pool, free) in free_slots(tx, now).await? {
         let free = free.min(i64::from(claim.most));
         if free > 0 {
-            candidates.extend(candidates_of(tx, &pool, free, now).await?);
+            candidates.extend(candidates_of(tx, &pool, free, claim, now).await?);
         }
     }
     candidates.sort_by_key(|candidate| (candidate.turn, candidate.step));
@@ -178,6 +178,12 @@ async fn claim_some(
         claimed.push(claim_one(tx, claim, candidate, run, now).await?);
     }
     Ok(claimed)
+}
+
+/// Writes kinds as the statements read them: nothing for all of them.
+pub(super) fn kinds(kinds: &[AssetKind]) -> Option<String> {
+    let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    (!words.is_empty()).then(|| serde_json::json!(words).to_string())
 }
 
 /// Slots are derived: what is free is the size less the leases that live.
@@ -209,12 +215,14 @@ async fn candidates_of(
     tx: &mut Tx,
     pool: &str,
     most: i64,
+    claim: &Claim,
     now: DateTime<Utc>,
 ) -> Result<Vec<Candidate>, Trouble> {
     let rows = sqlx::query(
         "SELECT id, run_id, asset, kind, partition, attempts, sequence, turn FROM steps s
          WHERE s.state = 'queued' AND s.waits_for = 0 AND s.held = 0 AND s.pool = ?1
            AND (s.not_before IS NULL OR s.not_before <= ?2)
+           AND (?4 IS NULL OR s.kind IN (SELECT value FROM json_each(?4)))
            AND (s.sequence IS NOT NULL OR NOT EXISTS (
                SELECT 1 FROM steps o WHERE o.asset = s.asset AND o.partition = s.partition
                    AND o.sequence IS NOT NULL AND o.state IN ('queued', 'running')))
@@ -223,6 +231,7 @@ async fn candidates_of(
     .bind(pool)
     .bind(micros(now))
     .bind(most)
+    .bind(kinds(&claim.kinds))
     .fetch_all(&mut **tx)
     .await?;
     rows.into_iter()

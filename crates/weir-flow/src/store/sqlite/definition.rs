@@ -29,6 +29,9 @@ pub(super) async fn define(
     for defined in &definitions.schedules {
         put_schedule(tx, defined, now).await?;
     }
+    if definitions.keeps_others {
+        return Ok(());
+    }
     let names: Vec<&str> = definitions
         .schedules
         .iter()

@@ -10,6 +10,7 @@ use super::{
     SqliteStore, advance, backfill, control, definition, due, figures, history, incident, lease,
     micros, open, settle,
 };
+use crate::asset::AssetKind;
 use crate::error::FlowError;
 use crate::id::{
     AssetId, AttemptId, BackfillId, PartitionKey, RunId, ScheduleName, StepId, TableId,
@@ -107,13 +108,15 @@ impl Store for SqliteStore {
         settle(tx, action, done).await
     }
 
-    async fn has_ready(&self, now: DateTime<Utc>) -> Result<bool, FlowError> {
+    async fn has_ready(&self, now: DateTime<Utc>, kinds: &[AssetKind]) -> Result<bool, FlowError> {
         let found: Result<bool, sqlx::Error> = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM steps
              WHERE state = 'queued' AND waits_for = 0 AND held = 0
-               AND (not_before IS NULL OR not_before <= ?1))",
+               AND (not_before IS NULL OR not_before <= ?1)
+               AND (?2 IS NULL OR kind IN (SELECT value FROM json_each(?2))))",
         )
         .bind(micros(now))
+        .bind(advance::kinds(kinds))
         .fetch_one(&self.pool)
         .await;
         found.map_err(|error| FlowError::database("look for steps that are ready", error))

@@ -4,6 +4,7 @@
 mod crash;
 mod shop;
 mod steps;
+mod syncs;
 mod told;
 
 use serde_json::json;

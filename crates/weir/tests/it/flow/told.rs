@@ -176,6 +176,57 @@ async fn failures_are_told_once_and_so_is_the_recovery() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sources_that_fail_or_are_stale_are_told_of_and_so_is_their_recovery() -> Result<()> {
+    let (hook, heard) = receiver().await?;
+    let (other, unheard) = receiver().await?;
+    let schedules = format!(
+        "alerts:\n  team: {{webhook: \"{hook}\", token: \"${{env:HOOK}}\"}}\n  others: {{webhook: \"{other}\", token: \"${{env:HOOK}}\"}}\n"
+    );
+    let mut shop = Shop::new(&schedules)?;
+    shop.weir.set("HOOK", "a-secret-of-the-receiver");
+    shop.write(
+        "sources/inbox.yml",
+        "kind: files\npath: inbox\nevery: 1s\nfreshness: 3s\nalerts: [team]\n",
+    )?;
+    shop.weir.start().await?;
+    let ready = async || shop.ask("GET", "/health/ready", json!(null)).await;
+    // There is no such folder.
+    let of = |heard: &Heard, kind: &str| -> Result<Vec<String>> {
+        let told = all(heard)?.into_iter().filter(|told| told["kind"] == kind);
+        let mut keys: Vec<String> = told
+            .filter_map(|told| Some(told["key"].as_str()?.to_owned()))
+            .collect();
+        keys.sort();
+        Ok(keys)
+    };
+    let wanted = ["source:inbox", "stale:inbox"];
+    until(|| async { Ok((of(&heard, "raised")? == wanted).then_some(())) }).await?;
+    let (status, told) = ready().await?;
+    ensure!(
+        status == 200 && told["ready"] == true && told["degraded"] == true,
+        "{told}"
+    );
+    ensure!(told["failing_sources"] == json!(["inbox"]), "{told}");
+    ensure!(told["stale_sources"] == json!(["inbox"]), "{told}");
+    let (_, listed) = shop.ask("GET", "/api/v1/extract", json!(null)).await?;
+    let source = &listed["sources"][0];
+    ensure!(source["stale"][0]["never"] == true, "{listed}");
+    let problem = source["health"]["problem"].as_str().context("a problem")?;
+    ensure!(problem.contains("cannot be listed"), "{problem}");
+
+    shop.write("inbox/orders.csv", "id,total\n1,2.5\n")?;
+    until(|| async { Ok((of(&heard, "recovered")? == wanted).then_some(())) }).await?;
+    until(|| async { Ok((ready().await?.1["degraded"] == false).then_some(())) }).await?;
+    ensure!(shop.weir.count("select count(*) from inbox.orders").await? == 1);
+    let (code, _, said) = shop.weir.run(&["source", "check", "inbox"])?;
+    ensure!(code == 0 && said.contains("Last synced"), "{said}");
+    // Each once, and only to whom it concerns.
+    ensure!(all(&heard)?.len() == 4, "{:?}", all(&heard)?);
+    ensure!(all(&unheard)?.is_empty());
+    shop.weir.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_bad_news_is_told_once_and_so_is_the_next_good_one() -> Result<()> {
     let (hook, heard) = receiver().await?;
     let schedules = format!(
