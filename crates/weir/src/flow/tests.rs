@@ -7,6 +7,7 @@ use weir_flow::{AssetId, AssetKind, Trigger};
 use weir_model::ModelError;
 use weir_model::node::UniqueId;
 
+use super::code::Kept;
 use super::file::FlowFile;
 use super::plan::{Plan, plan};
 use crate::model::{Opened, ProjectArgs, flags_of_runs, load_options_in, read_project};
@@ -63,7 +64,13 @@ fn planned(text: &str) -> Result<Plan, Vec<ModelError>> {
     let dir = tempfile::tempdir().unwrap();
     let opened = opened(dir.path());
     let file = FlowFile::parse(text, &|_| None)?;
-    plan(&file, dir.path(), &opened.manifest(), Vec::new())
+    plan(
+        &file,
+        dir.path(),
+        &opened.manifest(),
+        Vec::new(),
+        &Kept::default(),
+    )
 }
 
 fn names(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
