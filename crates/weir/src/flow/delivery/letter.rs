@@ -164,8 +164,7 @@ impl Letter {
                 Shown::Answer(answer, spec) => match number_of(spec, answer) {
                     Some(number) if spec.kind == "number" => part.push_str(&marked(&number)),
                     _ => {
-                        // Three backquotes would end the block.
-                        let rows = marked(&narrow(answer)).replace('`', "ˋ");
+                        let rows = marked(&narrow(answer));
                         let _ = write!(part, "```\n{rows}```");
                     }
                 },
@@ -315,11 +314,12 @@ fn table(answer: &Answer) -> String {
     html
 }
 
-/// Keeps names and values from being read as markup of Slack.
+/// Keeps names and values from being read as markup of Slack, and from ending or beginning a block.
 fn marked(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('`', "ˋ")
 }
 
 fn slug(title: &str) -> String {
@@ -380,7 +380,7 @@ mod tests {
         let chat = letter.chat();
         let chat = chat["text"].as_str().unwrap();
         assert!(
-            !chat.contains("<img") && chat.matches("```").count() == 6,
+            !chat.contains("<img") && chat.matches("```").count() == 4,
             "{chat}"
         );
     }
