@@ -94,7 +94,7 @@ export const flowWords = {
     example: "mkdir -p models && cat > dbt_project.yml <<'END'\nname: shop\nversion: '1.0'\nprofile: weir\nEND\necho 'select user_id, count(*) as orders from {{ source(\"shop\", \"tracks\") }} group by 1' > models/buyers.sql\nweir build",
     kind: "Kind",
     anyKind: "any kind",
-    kinds: { model: "model", seed: "seed", snapshot: "snapshot", source: "source", step: "step" } as Record<string, string>,
+    kinds: { model: "model", seed: "seed", snapshot: "snapshot", source: "source", step: "step", rollup: "rollup" } as Record<string, string>,
     owner: "Owner",
     tests: "Tests",
     noTests: "No tests judge it",

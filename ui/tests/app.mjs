@@ -213,7 +213,7 @@ await step("watch events", async () => {
 await step("find", async () => {
   await page.goto(`${url}/`);
   await heading("Hello, owner").waitFor();
-  await page.getByRole("link", { name: "Shop" }).waitFor();
+  await page.getByRole("link", { name: "Shop" }).first().waitFor();
   await look("home");
   await page.keyboard.press("ControlOrMeta+k");
   await page.getByRole("combobox").fill("tracks received");

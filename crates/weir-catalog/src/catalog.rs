@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -34,6 +35,10 @@ pub(crate) struct Inner {
     last_unknown_key: Mutex<Option<Instant>>,
     /// When the use of each token was last written down.
     pub(crate) token_uses: Mutex<HashMap<i64, Instant>>,
+    /// Moves when a rollup or a delivery is made, changed or ended.
+    pub(crate) plan_changes: AtomicU64,
+    /// Moves when a document is made, saved, removed or brought back.
+    pub(crate) document_changes: AtomicU64,
 }
 
 impl Catalog {
@@ -48,6 +53,8 @@ impl Catalog {
                 loading: tokio::sync::Mutex::new(()),
                 last_unknown_key: Mutex::new(None),
                 token_uses: Mutex::default(),
+                plan_changes: AtomicU64::new(1),
+                document_changes: AtomicU64::new(1),
             }),
         })
     }

@@ -32,7 +32,7 @@ pub use source_file::{SourceFile, SourceFileError};
 pub use token::OwnerToken;
 pub use view::View;
 pub use web::{
-    Comparison, Condition, Document, DocumentKind, DocumentVersion, Draft, Embed, NewDocument,
-    NewEmbed, NewStoredResult, NewWatch, Released, SavedDocument, SessionSecret, Sharing,
-    StoredResult, Watch,
+    Comparison, Condition, Delivery, Document, DocumentFile, DocumentKind, DocumentVersion, Draft,
+    Embed, NewDelivery, NewDocument, NewEmbed, NewRollup, NewStoredResult, NewWatch, Released,
+    Rollup, RollupReads, RollupTrigger, SavedDocument, SessionSecret, Sharing, StoredResult, Watch,
 };

@@ -21,7 +21,7 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001_sources_keys_views.sql"),
     include_str!("../migrations/0002_access.sql"),
     include_str!("../migrations/0003_proved_tokens.sql"),
@@ -29,6 +29,9 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005_publish_tokens.sql"),
     include_str!("../migrations/0006_web.sql"),
     include_str!("../migrations/0007_pages.sql"),
+    include_str!("../migrations/0008_rollups.sql"),
+    include_str!("../migrations/0009_document_files.sql"),
+    include_str!("../migrations/0010_deliveries.sql"),
 ];
 
 /// How long a statement waits for another process that writes.

@@ -51,8 +51,8 @@ pub use options::EngineOptions;
 pub use params::{Parameter, elements as array_elements};
 pub use registry::{QueryId, QueryState, QuerySummary};
 pub use results::{
-    AnswerFacts, NamedParameter, ParameterType, ResultStore, ResultWriter, StoredRowsStream,
-    answer_identity, bind_named, with_literals,
+    AnswerFacts, NamedParameter, NamedStatement, ParameterType, ResultStore, ResultWriter,
+    StoredRowsStream, answer_identity, bind_named, with_literals,
 };
 pub use session::CATALOG;
 pub use settings::Settings;

@@ -25,6 +25,7 @@ mod postgres;
 mod process;
 mod query;
 mod results;
+mod rollups;
 mod routes;
 mod runs;
 mod server;
@@ -33,6 +34,7 @@ mod tail;
 mod tls;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +48,7 @@ use weir_query::Engine;
 pub use models::{ModelColumn, ModelInfo, ModelTest, Reference};
 pub use postgres::{PostgresOptions, serve_postgres};
 pub use query::{FileFormat, RowsFileError, write_rows};
+pub use rollups::followed;
 pub use runs::{Desk, FileInfo, PlannedInfo, Runs, StepInfo};
 pub use server::serve;
 pub use session::Setup;
@@ -101,4 +104,6 @@ pub struct ServeOptions {
     pub shutdown_grace: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// The project's folder, whose `dashboards/` and `questions/` are followed.
+    pub project: PathBuf,
 }

@@ -10,13 +10,14 @@ use crate::auth::SignedIn;
 use crate::error::ApiError;
 use crate::runs::Runs;
 
-/// A model, seed, snapshot, source or step of another language, as the project's files declare it.
+/// A model, seed, snapshot, source or step of another language, as the project's files declare it; or
+/// a question that is kept as a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ModelInfo {
     /// What runs call it.
     pub asset: String,
     pub name: String,
-    /// `model`, `seed`, `snapshot`, `source` or `step`.
+    /// `model`, `seed`, `snapshot`, `source`, `step` or `rollup`.
     pub kind: &'static str,
     /// `table`, `view`, `incremental`, ...; none for sources and steps.
     pub materialized: Option<String>,
@@ -26,8 +27,10 @@ pub struct ModelInfo {
     /// Whoever `meta.owner` names, else its group.
     pub owner: Option<String>,
     pub tags: Vec<String>,
-    /// Where it is written, from its package's folder.
+    /// Where it is written, from its package's folder; nowhere for rollups.
     pub file: String,
+    /// The question that a rollup answers.
+    pub question: Option<String>,
     /// As it is written; of steps the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

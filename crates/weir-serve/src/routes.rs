@@ -11,13 +11,14 @@ use weir_access::Action;
 use weir_query::ResultStore;
 
 use crate::auth::{Door, permitted, signed_in};
+use crate::documents::Files;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::server::ClientAddress;
 use crate::session::Cookies;
 use crate::{
     Services, admin, alerts, app, documents, extract, health, models, openapi, query, results,
-    runs, session, tail,
+    rollups, runs, session, tail,
 };
 
 /// Every route but the intake's.
@@ -25,7 +26,7 @@ pub(crate) fn router(
     services: &Services,
     metrics: Arc<Metrics>,
     shutdown: CancellationToken,
-    cookies: Cookies,
+    (cookies, files): (Cookies, Files),
 ) -> Router {
     let door = Door::new(services.catalog.clone(), services.logins.clone(), cookies);
     let may =
@@ -45,12 +46,22 @@ pub(crate) fn router(
         .merge(runs::router(services.runs.clone()).layer(may(Action::Operate)))
         .merge(models::router(services.runs.clone()))
         .merge(extract::router(services.extracts.clone()).layer(may(Action::ManageSources)))
-        .merge(documents::router(services.catalog.clone()))
+        .merge(documents::router(
+            services.catalog.clone(),
+            rollups::Rooms::of(services),
+        ))
+        .merge(rollups::router(rollups::Rooms::of(services)))
+        .merge(documents::files_router(files))
+        .merge(documents::deliveries_router(services.runs.clone()))
+        .merge(documents::owners_router(
+            services.catalog.clone(),
+            services.engine.clone(),
+        ))
         .merge(alerts::router(alerts::Rooms::of(services)))
         .merge(results::router(kept(services)))
         .layer(middleware::from_fn_with_state(door.clone(), signed_in));
     let calls = runs::calls(services.runs.clone(), door.clone());
-    let embedded = documents::links(kept(services), door.clone());
+    let embedded = documents::links(kept(services));
     let embed_page = Router::new()
         .route("/embed/{id}", get(documents::embed_page))
         .with_state(services.catalog.clone());
@@ -83,6 +94,7 @@ pub(crate) fn kept(services: &Services) -> results::Rooms {
         engine: services.engine.clone(),
         catalog: services.catalog.clone(),
         store: Arc::new(ResultStore::of(&services.lake)),
+        facts: Arc::default(),
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::body::timed;
+use crate::documents::Files;
 use crate::intake::Intake;
 use crate::peer::client_address;
 use crate::session::Cookies;
@@ -96,8 +97,14 @@ pub async fn serve(
             || public.is_some_and(|url| url.starts_with("https://")),
     };
     let intake = Intake::new(&services, &options);
+    let files = Files::new(options.project.clone(), services.catalog.clone());
     let house = Arc::new(House {
-        others: routes::router(&services, intake.metrics(), shutdown.clone(), cookies),
+        others: routes::router(
+            &services,
+            intake.metrics(),
+            shutdown.clone(),
+            (cookies, files.clone()),
+        ),
         intake,
         trusted_proxies: options.trusted_proxies,
         body_timeout: options.body_timeout,
@@ -106,6 +113,7 @@ pub async fn serve(
         alerts::Rooms::of(&services),
         shutdown.clone(),
     ));
+    tokio::spawn(files.follow_until(shutdown.clone()));
     tokio::spawn(results::expire_until(
         routes::kept(&services),
         shutdown.clone(),

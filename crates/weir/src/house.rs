@@ -83,7 +83,7 @@ impl House {
         ensure_owner(&project, &catalog, ui).await?;
         apply_sources(&project, &catalog).await?;
         apply_access(&project, &catalog, ui).await?;
-        let flow = FlowRoom::open(&project).await?;
+        let flow = FlowRoom::open(&project, &catalog).await?;
         let options = EngineOptions {
             runs: Some(flow.records()),
             ..options
@@ -110,7 +110,7 @@ impl House {
         let collector =
             Collector::new(lake.clone(), catalog.clone(), limits(&config), live.clone())
                 .with_verifiers(verifiers);
-        let runs = flow.runs(catalog.clone());
+        let runs = flow.runs();
         let services = Services {
             lake,
             catalog,
@@ -196,7 +196,7 @@ impl House {
         let listener = listener
             .into_std()
             .explain(|| "cannot hand over the listener".into())?;
-        let options = serve_options(&self.config, certificate);
+        let options = serve_options(&self.project, &self.config, certificate);
         let services = self.services.clone();
         let stop = shutdown.clone();
         let serving = intake.spawn(async move {
@@ -255,6 +255,7 @@ impl Serving {
     async fn try_run_schedules(&mut self) -> Result<(), Failure> {
         let House {
             project,
+            config,
             services,
             flow,
             ..
@@ -266,6 +267,8 @@ impl Serving {
             .explain(|| format!("cannot read `{}`", path.display()))?;
         let certificate = self.certificate_sha256.as_deref();
         let client = Client::at(self.url.clone(), certificate, token.trim().to_owned())?;
+        let public_url = config.server.public_url.as_deref();
+        let public_url = public_url.unwrap_or(&self.url).to_owned();
         let around = Around {
             lake: services.lake.clone(),
             catalog: services.catalog.clone(),
@@ -273,6 +276,7 @@ impl Serving {
             extracts: services.extracts.clone(),
             client,
             postgres: self.postgres(),
+            public_url,
         };
         self.working = Some(flow.work(project, around).await?);
         Ok(())
@@ -468,8 +472,13 @@ async fn follow_catalog(catalog: Catalog, shutdown: CancellationToken) {
     }
 }
 
-fn serve_options(config: &Config, certificate: Option<Certificate>) -> ServeOptions {
+fn serve_options(
+    project: &Project,
+    config: &Config,
+    certificate: Option<Certificate>,
+) -> ServeOptions {
     ServeOptions {
+        project: project.dir().to_owned(),
         certificate,
         public_url: config.server.public_url.clone(),
         max_connections: config.server.max_connections,

@@ -11,7 +11,11 @@ import { timeFacts } from "./options";
 import { savePng, saveSvg } from "./picture";
 import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
 
-const Engine = lazy(() => import("./engine"));
+const load = () => import("./engine");
+const Engine = lazy(load);
+
+/** Fetches the drawing library before the first answer is there. */
+export const expectCharts = () => void load();
 
 /** A drawing that fails leaves the page as it is. */
 class Fence extends Component<{ children: ReactNode }, { failed: boolean }> {

@@ -16,7 +16,15 @@ use([
   GeoComponent, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent, VisualMapComponent, SVGRenderer,
 ]);
 
+let known: ReturnType<typeof probed> | undefined;
+
+/** The colours of the page: asked once, as each asking has the browser lay out the whole page. */
 function look(dark: boolean) {
+  if (known?.dark !== dark) known = probed(dark);
+  return known;
+}
+
+function probed(dark: boolean) {
   // What the page computes for an element that has the variable as its colour.
   const probe = document.createElement("i");
   document.body.append(probe);
@@ -68,7 +76,10 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
       alone = alone === name ? null : name;
       for (const other of Object.keys(selected)) chart.dispatchAction({ type: alone === null || other === alone ? "legendSelect" : "legendUnSelect", name: other });
     });
-    const resized = new ResizeObserver(() => chart.resize());
+    // The first call only tells the size it was drawn in: drawing it again would double the work.
+    const resized = new ResizeObserver(() => {
+      if (chart.getWidth() !== element.clientWidth || chart.getHeight() !== element.clientHeight) chart.resize();
+    });
     resized.observe(element);
     return () => {
       resized.disconnect();

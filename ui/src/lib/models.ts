@@ -23,6 +23,8 @@ export interface Model {
   owner: string | null;
   tags: string[];
   file: string;
+  /** The question that a rollup answers. */
+  question?: string | null;
   code?: string;
   columns: { name: string; description: string; data_type: string | null }[];
   tests: ModelTest[];

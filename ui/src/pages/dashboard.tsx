@@ -2,18 +2,22 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { expectCharts } from "../charts/chart";
 import { api, get, path } from "../lib/api";
-import { type Saved, type Sharing, useDocument } from "../lib/documents";
+import { type QuestionBody, type Saved, type Sharing, useDocument } from "../lib/documents";
 import { ago } from "../lib/format";
 import { setSearch, usePlace } from "../lib/router";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Choice, Empty, Field, Loaded, Menu, Text, Trouble, useAct, useTitle } from "../parts/basics";
+import { Badge, Button, Choice, Empty, Field, Loaded, Menu, Text, Trouble, useAct, useTitle, Waiting } from "../parts/basics";
 import { ParameterInput } from "../parts/parameter";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { added, type DashboardBody, type Filter, onTab, type Tile } from "./board";
 import { NewFilter, PickQuestion } from "./dashboard-dialogs";
+import { Deliveries } from "./deliveries";
 import { Embeds } from "./embeds";
+import { FileConflict } from "./files";
+import { GiveDialog } from "./owner";
 import { SHARINGS } from "./save";
 import { Tiles } from "./tiles";
 import { Yaml } from "./yaml";
@@ -29,6 +33,18 @@ interface Draft {
 }
 
 export function Dashboard({ id }: { id: string }) {
+  const queries = useQueryClient();
+  useEffect(expectCharts, []);
+  // All questions of the dashboard in one answer, in the place where tiles look for theirs.
+  const questions = useQuery({
+    queryKey: ["questions", "of dashboard", id],
+    queryFn: async ({ signal }) => {
+      const { questions } = await get<{ questions: Saved<QuestionBody>[] }>(path`/api/v1/dashboards/${id}/questions`, signal);
+      for (const one of questions) queries.setQueryData(["questions", one.id, "newest"], one);
+      return questions.length;
+    },
+    retry: false,
+  });
   const dashboard = useDocument<DashboardBody>("dashboards", id);
   const draft = useQuery({
     queryKey: ["dashboards", id, "draft"],
@@ -36,7 +52,8 @@ export function Dashboard({ id }: { id: string }) {
   });
   return (
     <Loaded of={dashboard}>
-      {(saved) => <Loaded of={draft}>{(kept) => <Shown key={`${saved.version}/${kept?.made_at}`} saved={saved} draft={kept} />}</Loaded>}
+      {/* Without them tiles ask one by one, and say what is wrong with each. */}
+      {(saved) => (questions.isPending ? <Waiting /> : <Loaded of={draft}>{(kept) => <Shown key={`${saved.version}/${kept?.made_at}`} saved={saved} draft={kept} />}</Loaded>)}
     </Loaded>
   );
 }
@@ -54,7 +71,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const [body, setBody] = useState(from.body);
   const [name, setName] = useState(from.name);
   const [sharing, setSharing] = useState<Sharing>(from.sharing);
-  const [dialog, setDialog] = useState<"question" | "filter" | "yaml" | "embed" | null>(null);
+  const [dialog, setDialog] = useState<"question" | "filter" | "yaml" | "embed" | "send" | "give" | null>(null);
   const [fresh, setFresh] = useState(0);
   const [busy, act, error] = useAct();
   const box = useRef<HTMLElement>(null);
@@ -120,6 +137,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
       <div className="head">
         {editing ? <Text aria-label={w.common.name} value={name} maxLength={200} style={{ width: 320 }} onChange={(event) => setName(event.target.value)} /> : <h1>{saved.name}</h1>}
         {saved.certified && <Badge look="good">{w.questions.certified}</Badge>}
+        {!editing && <span className="quiet small">{w.owners.owned(saved.owner)}</span>}
         {editing && draft && <Badge look="warn">{w.dashboards.draftBy(draft.made_by, ago(draft.made_at))}</Badge>}
         {changed && <Badge look="warn">{w.dashboards.changed}</Badge>}
         <div className="actions">
@@ -169,6 +187,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
                 label={w.common.more}
                 items={[
                   { text: w.dashboards.yaml, act: () => setDialog("yaml") },
+                  { text: w.deliveries.title, act: () => setDialog("send") },
+                  { text: w.owners.title, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("give") },
                   { text: w.dashboards.embed, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("embed") },
                 ]}
               />
@@ -180,6 +200,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
         </div>
       </div>
       {error !== null && <Trouble error={error} />}
+      <FileConflict id={saved.id} why={why} />
       {saved.description && <p className="quiet">{saved.description}</p>}
       {tabs.length > 0 && <TabBar tabs={tabs} on={tab} editing={editing} onChange={(next) => setBody({ ...body, ...next })} tiles={body.tiles} />}
       {filters.length > 0 && (
@@ -234,6 +255,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
           onClose={() => setDialog(null)}
         />
       )}
+      {dialog === "send" && <Deliveries id={saved.id} filters={filters} why={owns ? null : w.noAccess(`“${saved.name}”`)} onClose={() => setDialog(null)} />}
+      {dialog === "give" && <GiveDialog address={path`/api/v1/dashboards/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}
       {dialog === "embed" && <Embeds id={saved.id} filters={filters} onClose={() => setDialog(null)} />}
     </main>
   );

@@ -8,6 +8,7 @@ import { usePerson } from "../lib/session";
 import { Badge, Button, Empty, Loaded, Trouble, useAct, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 import type { DashboardBody } from "./board";
+import { FileProblems } from "./files";
 
 export function Dashboards() {
   useTitle(w.dashboards.title);
@@ -34,6 +35,7 @@ export function Dashboards() {
         <div className="actions">{button}</div>
       </div>
       {error !== null && <Trouble error={error} />}
+      <FileProblems folder="dashboards" />
       <Loaded of={dashboards}>
         {(all) =>
           all.length === 0 ? (

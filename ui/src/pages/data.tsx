@@ -9,6 +9,7 @@ import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
 import { words as w } from "../words";
+import { useTableOwners } from "./owner";
 
 export interface TableFact {
   schema_name: string;
@@ -49,6 +50,8 @@ export function Data({ schema }: { schema?: string }) {
   useTitle(schema ?? w.data.title);
   const tables = useTables();
   const person = usePerson();
+  const owners = useTableOwners();
+  const ownerOf = (table: TableFact) => owners.data?.find((one) => one.schema_name === table.schema_name && one.table_name === table.table_name)?.owner;
   const [filter, setFilter] = useState("");
   return (
     <main className="page" id="page">
@@ -86,6 +89,7 @@ export function Data({ schema }: { schema?: string }) {
                         <thead>
                           <tr>
                             <th>{w.data.table}</th>
+                            <th>{w.owners.owner}</th>
                             <th className="num">{w.data.columns}</th>
                             <th className="num">{w.data.rows}</th>
                             <th className="num">{w.data.size}</th>
@@ -99,6 +103,7 @@ export function Data({ schema }: { schema?: string }) {
                                 <Link href={path`/data/${table.schema_name}/${table.table_name}`}>{table.table_name}</Link> {table.kind !== "table" && <Badge>{table.kind}</Badge>}
                                 {table.comment && <div className="quiet small">{table.comment}</div>}
                               </td>
+                              <td>{ownerOf(table) ?? ""}</td>
                               <td className="num">{table.columns ?? ""}</td>
                               <td className="num">{table.rows === null ? "" : count(table.rows)}</td>
                               <td className="num">{table.file_bytes === null ? "" : bytes(table.file_bytes)}</td>

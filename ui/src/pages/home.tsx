@@ -12,6 +12,7 @@ import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 import { schemaKind, useTables } from "./data";
+import { useTableOwners } from "./owner";
 
 const FEW = 8;
 
@@ -122,6 +123,7 @@ export function Home() {
             }}
           </Loaded>
         </section>
+        <Mine />
         {person.may.operate && <Failed />}
         <section className="card stack" aria-labelledby="home-answers">
           <h2 id="home-answers">{w.home.answers}</h2>
@@ -147,6 +149,39 @@ export function Home() {
         </section>
       </div>
     </main>
+  );
+}
+
+/** What one answers for, of every kind. */
+function Mine() {
+  const me = usePerson().name;
+  const questions = useDocuments("questions");
+  const dashboards = useDocuments("dashboards");
+  const tables = useTableOwners();
+  const mine = [
+    ...(dashboards.data ?? []).filter((one) => one.owner === me).map((one) => ({ key: one.id, href: `/d/${one.id}`, name: one.name, kind: w.dashboards.one })),
+    ...(questions.data ?? []).filter((one) => one.owner === me).map((one) => ({ key: one.id, href: `/q/${one.id}`, name: one.name, kind: w.questions.one })),
+    ...(tables.data ?? []).filter((one) => one.owner === me).map((one) => ({ key: `${one.schema_name}.${one.table_name}`, href: path`/data/${one.schema_name}/${one.table_name}`, name: `${one.schema_name}.${one.table_name}`, kind: w.data.table.toLowerCase() })),
+  ];
+  return (
+    <section className="card stack" aria-labelledby="home-mine">
+      <h2 id="home-mine">{w.owners.mine}</h2>
+      {mine.length === 0 ? (
+        <p className="quiet">{w.owners.none}</p>
+      ) : (
+        <ul className="stack">
+          {mine.slice(0, 2 * FEW).map((one) => (
+            <li key={one.key} className="row">
+              <Link className="clip" href={one.href}>
+                {one.name}
+              </Link>
+              <span className="grow" />
+              <span className="quiet small">{one.kind}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
   );
 }
 

@@ -61,6 +61,7 @@ function Head({ model }: { model: Info }) {
   const [, act, error] = useAct();
   const why = person.may.operate ? null : w.runs.denied;
   // Words of a selection: a name alone is enough for models, steps have one of their own.
+  const own = model.kind === "rollup" ? model.asset : model.name;
   const build = (words: string) => () =>
     void act(async () => {
       const { run } = await startRun([words]);
@@ -68,9 +69,14 @@ function Head({ model }: { model: Info }) {
       navigate(`/runs/${run}`);
     });
   const items = [
-    { text: w.models.build, why, act: build(model.name) },
-    { text: w.models.buildDown, why, act: build(`${model.name}+`) },
-    { text: w.models.buildUp, why, act: build(`+${model.name}`) },
+    { text: w.models.build, why, act: build(own) },
+    // A selection's words know the project's files only.
+    ...(model.kind === "rollup"
+      ? []
+      : [
+          { text: w.models.buildDown, why, act: build(`${own}+`) },
+          { text: w.models.buildUp, why, act: build(`+${own}`) },
+        ]),
   ];
   return (
     <>
@@ -124,7 +130,8 @@ function Overview({ model }: { model: Info }) {
     [w.models.owner, model.owner],
     [w.models.schedules, model.schedules.length > 0 ? <span className="row wrap">{model.schedules.map((name) => <Link key={name} className="badge" href={`/runs?schedule=${encodeURIComponent(name)}`}>{name}</Link>)}</span> : model.kind === "source" ? null : <span className="quiet">{w.models.nobody}</span>],
     [w.models.primaryKey, model.primary_key.length > 0 ? model.primary_key.join(", ") : null],
-    [w.models.file, <code key="file">{model.file}</code>],
+    [w.models.file, model.file ? <code key="file">{model.file}</code> : null],
+    [w.rollups.from, model.question ? <Link key="question" href={path`/q/${model.question}`}>{w.ask.openLive}</Link> : null],
   ];
   return (
     <div className="stack">

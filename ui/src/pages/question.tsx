@@ -22,6 +22,9 @@ import { ParameterInput } from "../parts/parameter";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { Alerts } from "./alerts";
+import { FileConflict } from "./files";
+import { GiveDialog } from "./owner";
+import { RollupDialog, useRollup } from "./rollup";
 import { SHARINGS } from "./save";
 import { DownloadMenu, ShareMenu } from "./share";
 
@@ -45,7 +48,8 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const [view, setView] = useState<View>(saved.body.view ?? "table");
   const [parameters, setParameters] = useState<Parameter[]>(saved.body.parameters ?? []);
   const [editing, setEditing] = useState(false);
-  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | null>(null);
+  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | "rollup" | "give" | null>(null);
+  const kept = useRollup(saved.id).data?.rollup;
   const editor = useRef<EditorHandle>(null);
   const columns = useColumns();
   const catalogue = useMemo(() => bySchema(columns.data ?? []), [columns.data]);
@@ -105,6 +109,11 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
         <div className="head">
           <h1>{saved.name}</h1>
           {saved.certified && <Badge look="good">{w.questions.certified}</Badge>}
+          {kept && (
+            <Link className="badge" href={path`/data/${kept.schema_name}/${kept.table_name}`}>
+              {w.rollups.keptAs(`${kept.schema_name}.${kept.table_name}`)}
+            </Link>
+          )}
           {old ? (
             <>
               <Badge look="warn">{w.ask.version(saved.shown_version)}</Badge>
@@ -142,6 +151,8 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
               items={[
                 { text: w.ask.history, act: () => setDialog("history") },
                 { text: w.alerts.title, act: () => setDialog("alerts") },
+                { text: w.rollups.title, act: () => setDialog("rollup") },
+                { text: w.owners.title, why: owns && person.may.create ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("give") },
                 { text: saved.certified ? w.questions.decertify : w.questions.certify, why: person.may.manage_sources || person.may.admin ? null : w.noAccess(w.questions.certified), act: () => void certifying() },
                 { text: w.questions.remove, why: whyNot, act: () => void removing() },
               ]}
@@ -195,12 +206,15 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
               </>
             )}
           </div>
+          <FileConflict id={saved.id} why={whyNot} />
           {saved.description && <p className="message quiet">{saved.description}</p>}
           <AnswerView run={run} view={view} chart={chart} onChart={setChart} retry={() => void go()} />
         </section>
       </div>
       {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
       {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns.filter((column) => isNumber(column.type)).map((column) => column.name)} onClose={() => setDialog(null)} />}
+      {dialog === "give" && <GiveDialog address={path`/api/v1/questions/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}
+      {dialog === "rollup" && <RollupDialog question={saved.id} name={saved.name} writes={writes} onClose={() => setDialog(null)} />}
       {dialog === "save" && <SaveVersion saved={saved} body={{ sql, view, chart, builder: changed ? undefined : saved.body.builder, parameters: known.map((one) => ({ ...one, default: valueOf(one) })) }} owns={owns} onClose={() => setDialog(null)} />}
     </main>
   );

@@ -7,6 +7,7 @@ import { Link } from "../lib/router";
 import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
 import { words as w } from "../words";
+import { FileProblems } from "./files";
 
 export function Questions() {
   useTitle(w.questions.title);
@@ -27,6 +28,7 @@ export function Questions() {
           </Link>
         </div>
       </div>
+      <FileProblems folder="questions" />
       <Loaded of={questions}>
         {(all) => {
           const shown = all.filter((one) => one.name.toLowerCase().includes(filter.toLowerCase()));

@@ -1,7 +1,7 @@
 /** One table or view: columns, a sample, versions, lineage, who uses it. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { path } from "../lib/api";
 import { begin, toAddress } from "../lib/builder";
 import { useColumns } from "../lib/catalogue";
@@ -10,11 +10,14 @@ import { Link, setSearch, usePlace } from "../lib/router";
 import { ask, query } from "../lib/rows";
 import { toHash } from "../lib/sheets";
 import { quotedTable } from "../lib/sqltext";
-import { Badge, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
+import { usePerson } from "../lib/session";
+import { Badge, Button, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
 import { Grid, inMemory } from "../parts/grid";
 import { words as w } from "../words";
 import { useTables } from "./data";
 import { Lineage } from "./lineage";
+import { GiveDialog, useTableOwners } from "./owner";
+import { useRollups } from "./rollup";
 
 const TABS = [
   ["columns", w.data.columns],
@@ -60,6 +63,7 @@ export function Table({ schema, table }: { schema: string; table: string }) {
                 </div>
               </div>
               {fact.comment && <p className="quiet">{fact.comment}</p>}
+              <Owned schema={schema} table={table} />
               <Tabs<Tab> label={table} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "columns" ? null : next })} />
               {tab === "columns" && <Columns schema={schema} table={table} />}
               {tab === "sample" && <Sample name={name} />}
@@ -71,6 +75,34 @@ export function Table({ schema, table }: { schema: string; table: string }) {
         }}
       </Loaded>
     </main>
+  );
+}
+
+/** Whose it is, and which question it answers. */
+function Owned({ schema, table }: { schema: string; table: string }) {
+  const person = usePerson();
+  const owners = useTableOwners();
+  const rollups = useRollups();
+  const [giving, setGiving] = useState(false);
+  if (!owners.data) return null;
+  const owner = owners.data.find((one) => one.schema_name === schema && one.table_name === table)?.owner ?? "";
+  const kept = rollups.data?.find((one) => one.schema_name === schema && one.table_name === table);
+  const may = person.may.admin || owner === person.name;
+  return (
+    <div className="row wrap quiet">
+      <span>{owner ? w.owners.owned(owner) : w.owners.nobody}</span>
+      {may && (
+        <Button look="plain" onClick={() => setGiving(true)}>
+          {w.owners.title}
+        </Button>
+      )}
+      {kept && (
+        <span>
+          {w.rollups.from} <Link href={path`/q/${kept.question}`}>{kept.name}</Link>
+        </span>
+      )}
+      {giving && <GiveDialog address={path`/api/v1/tables/${schema}/${table}/owner`} name={`${schema}.${table}`} owner={owner} onClose={() => setGiving(false)} />}
+    </div>
   );
 }
 

@@ -308,6 +308,16 @@ impl Catalog {
         kind: DocumentKind,
         new: NewDocument,
     ) -> Result<SavedDocument, CatalogError> {
+        self.make_document(by, kind, new_id(), new).await
+    }
+
+    pub(super) async fn make_document(
+        &self,
+        by: &Actor,
+        kind: DocumentKind,
+        id: String,
+        new: NewDocument,
+    ) -> Result<SavedDocument, CatalogError> {
         let access = self.access();
         let owner = access.user(by.identity().user());
         let nobodys = DocumentOwner {
@@ -324,7 +334,7 @@ impl Catalog {
         let mut change = self.change(by, action).await?;
         let (micros, failed) = (change.micros(), change.failed());
         let document = Document {
-            id: new_id(),
+            id,
             kind,
             name: new.name.trim().to_owned(),
             description: new.description,
@@ -358,6 +368,7 @@ impl Catalog {
         change
             .commit(format!("{kind} {}", document.id), None, Some(after))
             .await?;
+        self.documents_changed();
         Ok(SavedDocument {
             document,
             shown_version: 1,
@@ -422,6 +433,17 @@ impl Catalog {
             .with_hint("open it again, or save yours under another name"));
         }
         insert_version(&mut change, &after, &body).await?;
+        // Whose rights a rollup has agrees to what they save themselves, and to nothing else.
+        let followed = sqlx::query(
+            "UPDATE rollups SET version = ?2 WHERE question = ?1
+             AND user_id = (SELECT id FROM users WHERE name = ?3)",
+        )
+        .bind(id)
+        .bind(after.version)
+        .bind(&after.updated_by)
+        .execute(&mut *change.tx)
+        .await
+        .map_err(&failed)?;
         let told = |document: &Document| json!({ "name": document.name, "sharing": document.sharing, "version": document.version });
         change
             .commit(
@@ -430,6 +452,10 @@ impl Catalog {
                 Some(told(&after)),
             )
             .await?;
+        if followed.rows_affected() > 0 {
+            self.plan_changed();
+        }
+        self.documents_changed();
         Ok(SavedDocument {
             shown_version: after.version,
             document: after,
@@ -512,7 +538,11 @@ impl Catalog {
         let (before, after) = if deleted { (told, None) } else { (None, told) };
         change
             .commit(format!("{kind} {}", document.id), before, after)
-            .await
+            .await?;
+        // One that is removed is built no more.
+        self.plan_changed();
+        self.documents_changed();
+        Ok(())
     }
 
     async fn readable(

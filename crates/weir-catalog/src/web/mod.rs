@@ -1,19 +1,26 @@
 //! What the web application remembers: who is signed in, questions and dashboards with their
 //! versions, and the answers that were kept.
 
+mod deliveries;
 mod documents;
 mod drafts;
 mod embeds;
+mod files;
+mod owners;
 mod released;
 mod results;
+mod rollups;
 mod sessions;
 mod watches;
 
+pub use deliveries::{Delivery, NewDelivery};
 pub use documents::{Document, DocumentKind, DocumentVersion, NewDocument, SavedDocument, Sharing};
 pub use drafts::Draft;
 pub use embeds::{Embed, NewEmbed};
+pub use files::DocumentFile;
 pub use released::Released;
 pub use results::{NewStoredResult, StoredResult};
+pub use rollups::{NewRollup, Rollup, RollupReads, RollupTrigger};
 pub use sessions::SessionSecret;
 pub use watches::{Comparison, Condition, NewWatch, Watch};
 

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row;
@@ -39,7 +39,14 @@ pub struct StoredResult {
     /// Whether it is kept for good.
     pub pinned: bool,
     pub created_at: DateTime<Utc>,
+    /// When somebody looked at it last, to the hour.
+    #[serde(skip)]
+    used_at: DateTime<Utc>,
 }
+
+/// How often at most it is noted that an answer was looked at: it expires after days, and each note
+/// waits for the disk.
+const NOTED_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// An answer to be kept; its rows are stored already.
 #[derive(Clone, Debug)]
@@ -63,7 +70,7 @@ pub struct NewStoredResult {
 }
 
 const COLUMNS: &str = "id, user_id, made_by, question, question_version, sql, params, reads, \
-                       versions, columns, rows, bytes, elapsed_ms, cut_off, private, pinned, created_at";
+                       versions, columns, rows, bytes, elapsed_ms, cut_off, private, pinned, created_at, used_at";
 
 fn number(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
@@ -96,6 +103,7 @@ fn decode(row: &SqliteRow) -> Result<StoredResult, sqlx::Error> {
         private: row.try_get(14)?,
         pinned: row.try_get(15)?,
         created_at: instant(row.try_get(16)?),
+        used_at: instant(row.try_get(17)?),
     })
 }
 
@@ -153,6 +161,7 @@ impl Catalog {
             private: new.private,
             pinned: false,
             created_at: now,
+            used_at: now,
         })
     }
 
@@ -215,10 +224,14 @@ impl Catalog {
     }
 
     /// Notes that an answer was looked at, which keeps it from expiring.
-    pub async fn use_result(&self, id: &str) -> Result<(), CatalogError> {
+    pub async fn use_result(&self, result: &StoredResult) -> Result<(), CatalogError> {
+        let now = Utc::now();
+        if now - result.used_at < NOTED_EVERY {
+            return Ok(());
+        }
         sqlx::query("UPDATE results SET used_at = ?2 WHERE id = ?1")
-            .bind(id)
-            .bind(Utc::now().timestamp_micros())
+            .bind(&result.id)
+            .bind(now.timestamp_micros())
             .execute(&self.inner.store.pool)
             .await
             .map_err(|error| CatalogError::database("note the use of an answer", error))?;

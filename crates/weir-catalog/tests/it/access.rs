@@ -295,6 +295,9 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let options = SqliteConnectOptions::new().filename(env.path());
     let mut connection = options.connect().await.unwrap();
     for sql in [
+        "DROP TABLE deliveries",
+        "DROP TABLE document_files",
+        "DROP TABLE rollups",
         "DROP TABLE watches",
         "DROP TABLE embeds",
         "DROP TABLE drafts",

@@ -1,6 +1,7 @@
 //! The catalog through its public door, on real files.
 
 mod access;
+mod kept;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -7,5 +7,5 @@ mod named;
 mod store;
 
 pub use identity::{AnswerFacts, answer_identity};
-pub use named::{NamedParameter, ParameterType, bind_named, with_literals};
+pub use named::{NamedParameter, NamedStatement, ParameterType, bind_named, with_literals};
 pub use store::{ResultStore, ResultWriter, StoredRowsStream};

@@ -43,6 +43,22 @@ impl ParameterType {
     }
 }
 
+/// The part of a saved question that is run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct NamedStatement {
+    pub sql: String,
+    #[serde(default)]
+    pub parameters: Vec<NamedParameter>,
+}
+
+impl NamedStatement {
+    /// Returns the statement with placeholders, and the values in their order: what is given, else the
+    /// question's own defaults.
+    pub fn bind(&self, given: &Map<String, Value>) -> Result<(String, Vec<Value>), QueryError> {
+        bind_named(&self.sql, &self.parameters, given)
+    }
+}
+
 /// Replaces each `{{name}}` outside of quotes and comments by a placeholder; returns the statement,
 /// and the values in the placeholders' order. Values are bound, never put into the text.
 pub fn bind_named(

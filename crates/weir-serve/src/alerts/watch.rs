@@ -4,12 +4,11 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use chrono::Utc;
 use futures::StreamExt;
-use serde::Deserialize;
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 use weir_access::Identity;
 use weir_catalog::{Actor, Comparison, Condition, DocumentKind, Watch};
-use weir_query::{Caller, NamedParameter, QueryRequest, bind_named};
+use weir_query::{Caller, NamedStatement, QueryRequest};
 
 use super::{Rooms, key};
 use crate::error::chain;
@@ -74,14 +73,6 @@ pub(super) async fn look(
     (bad, said)
 }
 
-/// The part of a question's body that is run.
-#[derive(Deserialize)]
-struct QuestionBody {
-    sql: String,
-    #[serde(default)]
-    parameters: Vec<NamedParameter>,
-}
-
 /// Returns whether the answer is bad news, and what it says.
 async fn answer(rooms: &Rooms, watch: &Watch, who: Identity) -> Result<(bool, String), String> {
     let by = Actor::new(who.clone(), "alert");
@@ -90,10 +81,10 @@ async fn answer(rooms: &Rooms, watch: &Watch, who: Identity) -> Result<(bool, St
         .document(&by, DocumentKind::Question, &watch.question, None)
         .await
         .map_err(|error| error.to_string())?;
-    let body: QuestionBody = serde_json::from_value(saved.body)
+    let statement: NamedStatement = serde_json::from_value(saved.body)
         .map_err(|_| "the question has no statement".to_owned())?;
     let told = |error: weir_query::QueryError| error.to_string();
-    let (sql, params) = bind_named(&body.sql, &body.parameters, &Map::new()).map_err(told)?;
+    let (sql, params) = statement.bind(&Map::new()).map_err(told)?;
     let request = QueryRequest {
         params: params.into_iter().map(Into::into).collect(),
         read_only: true,

@@ -4,6 +4,9 @@
 //! the filters that were locked. The secret stands behind the `#`, so no server and no log has it; pages
 //! show it in a header, so no cookie is involved.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -13,11 +16,12 @@ use chrono::{TimeDelta, Utc};
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use weir_access::{LoginLimiter, LoginSource};
 use weir_catalog::{Catalog, DocumentKind, Embed, NewEmbed};
 
 use super::route::{Body, Done, body};
 use crate::app;
-use crate::auth::{Door, SignedIn};
+use crate::auth::SignedIn;
 use crate::error::ApiError;
 use crate::results::{self, Embedded};
 use crate::server::ClientAddress;
@@ -88,15 +92,17 @@ pub(super) async fn revoke(
 #[derive(Clone)]
 struct Shown {
     rooms: results::Rooms,
-    door: Door,
+    /// Of links alone: a page with an old link must not keep people of its address from signing in.
+    guesses: Arc<LoginLimiter>,
 }
 
 /// Returns the routes of pages that are shown by a link.
-pub(crate) fn links(rooms: results::Rooms, door: Door) -> Router {
+pub(crate) fn links(rooms: results::Rooms) -> Router {
+    let guesses = Arc::default();
     Router::new()
         .route("/api/v1/embed", get(dashboard))
         .route("/api/v1/embed/tiles/{tile}", post(tile))
-        .with_state(Shown { rooms, door })
+        .with_state(Shown { rooms, guesses })
 }
 
 /// Sends the page of a link, which only its sites may frame.
@@ -114,14 +120,20 @@ impl Shown {
         address: std::net::IpAddr,
         headers: &HeaderMap,
     ) -> Result<(Embed, SignedIn, Value), ApiError> {
-        self.door.wait(address)?;
+        let source = LoginSource {
+            address,
+            user: None,
+        };
+        if let Some(wait) = self.guesses.wait(&source, Instant::now()) {
+            return Err(ApiError::too_many_attempts(wait.as_secs() + 1));
+        }
         let secret = headers.get(SECRET).and_then(|value| value.to_str().ok());
         let found = match secret {
             Some(secret) => self.rooms.catalog.embed(secret, Utc::now()).await?,
             None => None,
         };
         let Some((embed, identity)) = found else {
-            self.door.wrong(address);
+            self.guesses.failed(&source, Instant::now());
             return Err(ApiError::not_found("this link has ended")
                 .with_hint("ask whoever put it on this page for a new one"));
         };

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -6,23 +8,26 @@ use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weir_catalog::{Catalog, DocumentKind, NewDocument, SavedDocument, Sharing};
+use weir_catalog::{Catalog, CatalogErrorKind, DocumentKind, NewDocument, SavedDocument, Sharing};
 
 use super::{drafts, embeds, yaml};
 use crate::auth::SignedIn;
 use crate::error::ApiError;
+use crate::rollups;
 
 /// Where one kind of documents is kept. Each kind has its own paths, so that a link says what it leads to.
 #[derive(Clone)]
 struct Shelf {
     catalog: Catalog,
+    rollups: rollups::Rooms,
     kind: DocumentKind,
 }
 
 /// Returns the routes; they are for whoever is signed in, with the rights they have.
-pub(crate) fn router(catalog: Catalog) -> Router {
+pub(crate) fn router(catalog: Catalog, rollups: rollups::Rooms) -> Router {
     let shelf = |kind| Shelf {
         catalog: catalog.clone(),
+        rollups: rollups.clone(),
         kind,
     };
     let questions = Router::new()
@@ -59,6 +64,7 @@ pub(crate) fn router(catalog: Catalog) -> Router {
             "/api/v1/dashboards/{id}/embeds/{embed}",
             axum::routing::delete(embeds::revoke),
         )
+        .route("/api/v1/dashboards/{id}/questions", get(questions_of))
         .route("/api/v1/dashboards/{id}/yaml", get(dashboard_yaml))
         .route("/api/v1/dashboards/yaml", post(read_yaml))
         .with_state(catalog);
@@ -129,7 +135,7 @@ async fn list(State(shelf): State<Shelf>, who: SignedIn) -> Done<Json<Value>> {
 }
 
 async fn create(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf { catalog, kind, .. }): State<Shelf>,
     who: SignedIn,
     sent: Body<Saved>,
 ) -> Done<(StatusCode, Json<SavedDocument>)> {
@@ -139,7 +145,11 @@ async fn create(
 }
 
 async fn update(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf {
+        catalog,
+        rollups,
+        kind,
+    }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
     sent: Body<Saved>,
@@ -150,12 +160,17 @@ async fn update(
             .with_hint("send the version that was changed, so that nobody's work is lost")
     })?;
     let by = who.actor();
-    let saving = catalog.update_document(&by, kind, &id, version, new);
-    Ok(Json(saving.await?))
+    let saved = catalog
+        .update_document(&by, kind, &id, version, new)
+        .await?;
+    if kind == DocumentKind::Question {
+        rollups::saved(&rollups, &who, &saved).await;
+    }
+    Ok(Json(saved))
 }
 
 async fn one(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf { catalog, kind, .. }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
     shown: Asked<Shown>,
@@ -167,7 +182,7 @@ async fn one(
 }
 
 async fn versions(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf { catalog, kind, .. }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
 ) -> Done<Json<Value>> {
@@ -176,7 +191,7 @@ async fn versions(
 }
 
 async fn delete(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf { catalog, kind, .. }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
 ) -> Done<StatusCode> {
@@ -185,7 +200,7 @@ async fn delete(
 }
 
 async fn restore(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf { catalog, kind, .. }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
 ) -> Done<StatusCode> {
@@ -194,7 +209,7 @@ async fn restore(
 }
 
 async fn certify(
-    State(Shelf { catalog, kind }): State<Shelf>,
+    State(Shelf { catalog, kind, .. }): State<Shelf>,
     who: SignedIn,
     Path(id): Path<String>,
     sent: Body<Certified>,
@@ -204,6 +219,37 @@ async fn certify(
     let certifying = catalog.certify_document(&by, kind, &id, certified);
     certifying.await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Returns the questions of a dashboard's tiles that one may open, so that a page asks once for all.
+async fn questions_of(
+    State(catalog): State<Catalog>,
+    who: SignedIn,
+    Path(id): Path<String>,
+) -> Done<Json<Value>> {
+    let by = who.actor();
+    let saved = catalog
+        .document(&by, DocumentKind::Dashboard, &id, None)
+        .await?;
+    let tiles = saved.body["tiles"].as_array();
+    let wanted: BTreeSet<&str> = tiles
+        .into_iter()
+        .flatten()
+        .filter_map(|tile| tile["question"].as_str())
+        .collect();
+    let mut questions = Vec::with_capacity(wanted.len());
+    for question in wanted {
+        match catalog
+            .document(&by, DocumentKind::Question, question, None)
+            .await
+        {
+            Ok(found) => questions.push(found),
+            // Its tile says so.
+            Err(error) if error.kind() == CatalogErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(json!({ "questions": questions })))
 }
 
 /// Writes a dashboard as text for `dashboards/*.yml`.
@@ -230,8 +276,20 @@ struct Text {
 async fn read_yaml(_: SignedIn, sent: Body<Text>) -> Done<Json<Value>> {
     let Text { yaml: text } = body(sent)?;
     // Off the runtime: a text of the largest size takes a while.
-    let read = tokio::task::spawn_blocking(move || yaml::read(&text)).await;
-    Ok(Json(read.map_err(|_| {
-        ApiError::busy("the text could not be read")
-    })??))
+    let read = move || yaml::read(DocumentKind::Dashboard, &text);
+    let read = tokio::task::spawn_blocking(read).await;
+    let NewDocument {
+        name,
+        description,
+        sharing,
+        body,
+    } = read
+        .map_err(|_| ApiError::busy("the text could not be read"))??
+        .new;
+    Ok(Json(json!({
+        "name": name,
+        "description": description,
+        "sharing": sharing,
+        "body": body,
+    })))
 }

@@ -2,6 +2,7 @@
 
 mod document;
 mod paths;
+mod paths_kept;
 mod paths_pages;
 mod paths_web;
 

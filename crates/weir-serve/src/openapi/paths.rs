@@ -959,6 +959,7 @@ pub(super) fn operations() -> impl Iterator<Item = &'static Operation> {
         .iter()
         .chain(super::paths_web::WEB)
         .chain(super::paths_pages::PAGES)
+        .chain(super::paths_kept::KEPT)
 }
 
 /// The first part of a path is what its operations are about.
@@ -973,12 +974,14 @@ pub(super) fn tag(operation: &Operation) -> &'static str {
         .next()
     {
         Some("query" | "queries" | "results") => "queries",
-        Some("questions" | "dashboards" | "embed" | "alerts") => "documents",
+        Some("questions" | "dashboards" | "embed" | "alerts" | "rollups" | "files" | "tables") => {
+            "documents"
+        }
         Some("session" | "setup") => "users",
         Some("sources" | "keys" | "rebuild" | "tail" | "extract" | "events") => "sources",
         Some("lake") => "lake",
         Some("runs" | "schedules" | "backfills" | "steps" | "filesets" | "models") => "runs",
-        Some("me" | "users" | "roles" | "grants" | "tokens" | "audit") => "users",
+        Some("me" | "people" | "users" | "roles" | "grants" | "tokens" | "audit") => "users",
         _ => "server",
     }
 }

@@ -10,11 +10,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use weir_catalog::{DocumentKind, StoredResult};
-use weir_query::{
-    AnswerFacts, NamedParameter, QueryRequest, QueryResult, answer_identity, bind_named,
-};
+use weir_query::{AnswerFacts, NamedStatement, QueryRequest, QueryResult, answer_identity};
 
-use super::facts::Facts;
+use super::facts::{Facts, Known};
 use super::keep::{Keeping, keep};
 use super::{MOST_ROWS, Rooms, USUAL_ROWS};
 use crate::auth::SignedIn;
@@ -43,14 +41,6 @@ pub(super) struct Ask {
     /// Whether it is asked again although nothing has changed.
     #[serde(default)]
     fresh: Option<bool>,
-}
-
-/// The part of a question's body that is run.
-#[derive(Debug, Deserialize)]
-struct QuestionBody {
-    sql: String,
-    #[serde(default)]
-    parameters: Vec<NamedParameter>,
 }
 
 /// What is asked, as it is run.
@@ -105,16 +95,34 @@ async fn answer(rooms: Rooms, who: SignedIn, ask: Ask, bare: bool) -> Result<Res
     let started = Instant::now();
     let asked = read(&rooms, &who, ask, bare).await?;
     let caller = who.caller("web");
-    let facts = Facts::of(&rooms, &caller, &asked.sql, &asked.params).await?;
+    // Of before the query is planned: what changes meanwhile makes another answer.
+    let generation = rooms.catalog.generation();
+    let statement = (
+        who.identity().user().to_owned(),
+        asked.sql.clone(),
+        Value::from(asked.params.clone()).to_string(),
+    );
+    let known_facts = rooms.facts.get(generation, &statement);
+    let mut facts = match &known_facts {
+        Some(known) => known.facts.clone(),
+        None => Facts::of(&rooms, &caller, &asked.sql, &asked.params).await?,
+    };
     let request = QueryRequest {
         params: asked.params.iter().cloned().map(Into::into).collect(),
         read_only: true,
-        ..QueryRequest::new(asked.sql.clone(), caller)
+        ..QueryRequest::new(asked.sql.clone(), caller.clone())
     };
     let time_zone = request.settings.time_zone.clone();
-    // Of before the query is planned: what changes meanwhile makes another answer.
-    let generation = rooms.catalog.generation();
     let mut result = rooms.engine.query(request).await?;
+    let tables: Vec<String> = result.versions.keys().cloned().collect();
+    if known_facts.is_some_and(|known| known.tables != tables) {
+        facts = Facts::of(&rooms, &caller, &asked.sql, &asked.params).await?;
+    }
+    let known = Known {
+        facts: facts.clone(),
+        tables,
+    };
+    rooms.facts.put(generation, statement, known);
     // With the question: each has a history of its own.
     let params = format!("{:?} {}", asked.question, Value::from(asked.params.clone()));
     let identity = (!facts.varies).then(|| {
@@ -160,8 +168,11 @@ async fn read(rooms: &Rooms, who: &SignedIn, ask: Ask, bare: bool) -> Result<Ask
     let params = ask.params.unwrap_or_default();
     let rows = ask.rows.unwrap_or(USUAL_ROWS).min(MOST_ROWS);
     let fresh = ask.fresh.unwrap_or(false);
-    let (sql, declared, question) = match (ask.sql, ask.question) {
-        (Some(sql), None) => (sql, Vec::new(), None),
+    let (statement, question) = match (ask.sql, ask.question) {
+        (Some(sql), None) => {
+            let parameters = Vec::new();
+            (NamedStatement { sql, parameters }, None)
+        }
         (None, Some(id)) => {
             let kind = DocumentKind::Question;
             let saved = rooms
@@ -169,15 +180,15 @@ async fn read(rooms: &Rooms, who: &SignedIn, ask: Ask, bare: bool) -> Result<Ask
                 .document(&who.actor(), kind, &id, ask.version)
                 .await
                 .map_err(ApiError::from)?;
-            let body: QuestionBody = serde_json::from_value(saved.body)
+            let statement: NamedStatement = serde_json::from_value(saved.body)
                 .map_err(|_| ApiError::invalid("this question has no statement"))?;
-            (body.sql, body.parameters, Some((id, saved.shown_version)))
+            (statement, Some((id, saved.shown_version)))
         }
         _ => {
             return Err(ApiError::invalid("send either `sql` or `question`").into());
         }
     };
-    let (sql, values) = bind_named(&sql, &declared, &params)?;
+    let (sql, values) = statement.bind(&params)?;
     Ok(Asked {
         sql,
         params: values,
@@ -245,7 +256,7 @@ async fn stored(
     }
     encoder.set_tail(tail(known, true, asked.bare));
     bytes.extend_from_slice(&encoder.end().map_err(write).ok()?);
-    if let Err(error) = rooms.catalog.use_result(&known.id).await {
+    if let Err(error) = rooms.catalog.use_result(known).await {
         tracing::warn!(%error, "the use of an answer is not noted");
     }
     let kind = HeaderValue::from_static(Format::Json.content_type());

@@ -1,5 +1,7 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use weir_access::{Action, Object};
 use weir_catalog::StoredResult;
@@ -13,8 +15,57 @@ use crate::query::Refusal;
 /// Schemas whose tables show each reader rows of their own.
 const OWN_ROWS: [&str; 3] = ["weir", "information_schema", "pg_catalog"];
 
+/// As many statements are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// What was found about statements, so that one whose answer is kept is planned once, not twice.
+///
+/// It holds as long as the catalog, and so every view and right, stays as it is, and as long as the
+/// statement reads the same tables: a new one may take the place of another in the search path.
+#[derive(Default)]
+pub(crate) struct KnownFacts(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    generation: i64,
+    facts: HashMap<Statement, Known>,
+}
+
+/// Who asks what, with which values.
+pub(super) type Statement = (String, String, String);
+
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) facts: Facts,
+    /// The tables whose rows it read, in order.
+    pub(super) tables: Vec<String>,
+}
+
+impl KnownFacts {
+    pub(super) fn get(&self, generation: i64, statement: &Statement) -> Option<Known> {
+        let known = self.0.lock();
+        let found = known.facts.get(statement);
+        found.filter(|_| known.generation == generation).cloned()
+    }
+
+    pub(super) fn put(&self, generation: i64, statement: Statement, known: Known) {
+        if !known.facts.planned {
+            return;
+        }
+        let mut remembered = self.0.lock();
+        if remembered.generation != generation || remembered.facts.len() >= REMEMBERED {
+            remembered.facts.clear();
+            remembered.generation = generation;
+        }
+        remembered.facts.insert(statement, known);
+    }
+}
+
 /// What planning a statement tells about its answer.
+#[derive(Clone)]
 pub(super) struct Facts {
+    /// Whether it could be planned by itself.
+    planned: bool,
     /// The tables and views it names, as `schema.name`.
     pub(super) reads: Vec<String>,
     /// Whether the answer depends on more than data and parameters.
@@ -32,6 +83,7 @@ impl Facts {
         params: &[Value],
     ) -> Result<Self, QueryError> {
         let unknown = Facts {
+            planned: false,
             reads: Vec::new(),
             varies: true,
             private: true,
@@ -54,6 +106,7 @@ impl Facts {
         };
         let private = checked.reads.iter().any(own);
         Ok(Facts {
+            planned: true,
             varies: private || !checked.varies.is_empty(),
             private,
             reads: checked.reads,

@@ -20,6 +20,7 @@ use weir_query::{Engine, ResultStore};
 
 pub(crate) use ask::{Embedded, embedded};
 pub(crate) use expire::expire_until;
+pub(crate) use facts::KnownFacts;
 
 /// Rows of one kept answer at most; further ones are left out, which the answer says.
 const MAX_ROWS: u64 = 20_000_000;
@@ -37,6 +38,7 @@ pub(crate) struct Rooms {
     pub(crate) engine: Engine,
     pub(crate) catalog: Catalog,
     pub(crate) store: Arc<ResultStore>,
+    pub(crate) facts: Arc<KnownFacts>,
 }
 
 /// Returns the routes; they are for whoever is signed in, with the rights they have.

@@ -139,7 +139,7 @@ pub(super) async fn rows(
     let name = part.format.as_deref().unwrap_or("json");
     if name == sheet::NAME {
         let found = find(&rooms, &who, &id).await?;
-        let noting = rooms.catalog.use_result(&found.id);
+        let noting = rooms.catalog.use_result(&found);
         noting.await.map_err(ApiError::from)?;
         return sheet::file(&rooms, &found).await;
     }
@@ -151,7 +151,7 @@ pub(super) async fn rows(
         ))
     })?;
     let found = find(&rooms, &who, &id).await?;
-    let noting = rooms.catalog.use_result(&found.id);
+    let noting = rooms.catalog.use_result(&found);
     noting.await.map_err(ApiError::from)?;
     let whole = part.offset.is_none() && part.limit.is_none();
     let mut response = if whole && format == Format::Parquet {

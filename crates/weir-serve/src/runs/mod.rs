@@ -2,6 +2,7 @@
 
 mod backfills;
 mod figures;
+mod last;
 mod routes;
 mod schedules;
 mod shape;
@@ -26,6 +27,7 @@ use crate::error::ApiError;
 use crate::models::ModelInfo;
 
 pub(crate) use figures::write as write_figures;
+pub(crate) use last::{Last, last};
 
 /// A step of another language, as its file declares it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,6 +89,15 @@ pub trait Desk: Send + Sync + Debug {
     /// Returns what is wrong with the files, if they are not what is in force.
     fn problem(&self) -> Option<String>;
 
+    /// Takes over what has changed, now instead of in a second.
+    async fn refresh(&self);
+
+    /// Returns why a question cannot be kept as a table, or a delivery not be sent; none where it can.
+    fn unfit(&self, id: &str) -> Option<String>;
+
+    /// Returns the names of those whom `schedules.yml` lets be told and sent something.
+    fn receivers(&self) -> Vec<String>;
+
     /// Returns the table or view that an asset is.
     fn table(&self, asset: &AssetId) -> Option<String>;
 }
@@ -108,7 +119,13 @@ impl std::fmt::Debug for Runs {
 
 impl Runs {
     /// Writes down who did something. It is done: that it cannot be written down is only logged.
-    async fn note(&self, by: &Actor, action: &'static str, object: String, after: Option<Value>) {
+    pub(crate) async fn note(
+        &self,
+        by: &Actor,
+        action: &'static str,
+        object: String,
+        after: Option<Value>,
+    ) {
         if let Err(error) = self.catalog.note(by, action, object, after).await {
             tracing::error!(%error, action, "something that was done is not in the audit");
         }

@@ -71,7 +71,8 @@ impl Receivers {
             }
             Receiver::Email(email) => {
                 let id = format!("weir-alert-{}", alert.id);
-                let sent = mail::send(email, &heading, &alert.text, alert.at, &id);
+                let body = mail::Body::Text(alert.text.clone());
+                let sent = mail::send(email, &heading, body, alert.at, &id);
                 return match tokio::time::timeout(PATIENCE, sent).await {
                     Ok(sent) => sent,
                     Err(_) => Err("the mail server does not answer".into()),

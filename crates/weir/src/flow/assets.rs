@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use indexmap::IndexMap;
+use weir_catalog::Rollup;
 use weir_flow::{Asset, AssetId, AssetKind, Partitioning, SOURCE_POOL, Span, TableId};
 use weir_model::graph::Graph;
 use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
 
 use super::fetched::Fetched;
+use super::rollup::{asset_of, table_of};
 use super::step::Declared;
 
 /// What a project's nodes are to runs.
@@ -23,7 +25,7 @@ pub(super) struct Assets {
     tests: IndexMap<UniqueId, Vec<AssetId>>,
     /// By asset, the table or view it is.
     tables: HashMap<AssetId, TableId>,
-    /// By step of another language, the tables and filesets it reads and makes.
+    /// By step of another language and by rollup, the tables and filesets it reads and makes.
     steps: HashMap<AssetId, Files>,
     /// What rows are fetched from.
     pub(super) fetched: IndexMap<AssetId, Fetched>,
@@ -168,6 +170,61 @@ impl Assets {
             let asset = self.assets.get(*asset);
             asset.is_some_and(|asset| asset.kind == AssetKind::Model)
         })
+    }
+
+    /// Returns what makes a table: a model, seed, snapshot, step or rollup.
+    pub(super) fn maker_of(&self, table: &TableId) -> Option<&AssetId> {
+        let made = self.steps.iter().find(|(_, of)| of.makes.contains(table));
+        self.model_of(table).or(made.map(|(asset, _)| asset))
+    }
+
+    /// Adds rollups: each after what makes what it reads, and before what reads its table.
+    pub(super) fn add_rollups(&mut self, rollups: &[Rollup]) {
+        let made: HashMap<TableId, AssetId> = rollups
+            .iter()
+            .map(|rollup| (table_of(rollup), asset_of(rollup)))
+            .collect();
+        for (id, asset) in &mut self.assets {
+            let sources = asset
+                .inputs
+                .iter()
+                .filter_map(|input| self.tables.get(input));
+            let files = self.steps.get(id).into_iter().flat_map(|of| &of.reads);
+            let before: BTreeSet<AssetId> = sources
+                .chain(files)
+                .filter_map(|table| made.get(table).cloned())
+                .collect();
+            asset.inputs.extend(before);
+        }
+        let mut makers: HashMap<TableId, AssetId> = HashMap::new();
+        for (asset, table) in &self.tables {
+            makers.insert(table.clone(), asset.clone());
+        }
+        for (asset, files) in &self.steps {
+            makers.extend(
+                files
+                    .makes
+                    .iter()
+                    .map(|table| (table.clone(), asset.clone())),
+            );
+        }
+        makers.extend(made);
+        for rollup in rollups {
+            let named = rollup.reads.iter().chain(&rollup.follows);
+            let files = Files {
+                reads: named.cloned().map(TableId::new).collect(),
+                makes: BTreeSet::from([table_of(rollup)]),
+            };
+            let before: BTreeSet<AssetId> = files
+                .reads
+                .iter()
+                .filter_map(|table| makers.get(table).cloned())
+                .collect();
+            let id = asset_of(rollup);
+            let asset = Asset::new(id.clone(), AssetKind::Query).after(before);
+            self.assets.insert(id.clone(), asset);
+            self.steps.insert(id, files);
+        }
     }
 
     fn add_step(&mut self, manifest: &Manifest, node: &Node) {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::RwLock;
+use weir_catalog::{Delivery, Rollup};
 use weir_flow::{Asset, AssetKind, Graph, SOURCE_POOL, Schedule};
 use weir_model::{ModelError, ModelErrorKind, Place};
 
 use super::fetched::Fetched;
 use super::file::{FILE, FlowFile};
 use super::plan::{Plan, plan};
-use super::step::{read_steps, step_files};
+use super::step::{Declared, read_steps, step_files};
 use crate::extract::declared;
 use crate::model::{Opened, ProjectArgs, flags_of_runs, git_commit, load_options_in, read_project};
 use crate::project::Project;
@@ -35,6 +36,22 @@ pub(super) struct Codes {
     now: RwLock<Option<Arc<Code>>>,
     problem: RwLock<Option<String>>,
     seen: RwLock<Option<Fingerprint>>,
+    kept: RwLock<Kept>,
+}
+
+/// What runs and is in no file: people asked for it in the application.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    /// Questions that are kept as tables.
+    pub(super) rollups: Vec<Rollup>,
+    /// Dashboards that are sent.
+    pub(super) deliveries: Vec<Delivery>,
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        self.rollups.is_empty() && self.deliveries.is_empty()
+    }
 }
 
 /// What files were like when they were read.
@@ -58,7 +75,14 @@ impl Codes {
             now: RwLock::default(),
             problem: RwLock::default(),
             seen: RwLock::default(),
+            kept: RwLock::default(),
         }
+    }
+
+    /// Takes over what people asked for; it is in force after the next look.
+    pub(super) fn set_kept(&self, kept: Kept) {
+        *self.kept.write() = kept;
+        *self.seen.write() = None;
     }
 
     /// Returns what is in force.
@@ -78,7 +102,8 @@ impl Codes {
             return Looked::Same;
         }
         *self.seen.write() = Some(fingerprint);
-        match load(&self.project) {
+        let kept = self.kept.read().clone();
+        match load(&self.project, &kept) {
             Ok(code) => {
                 let code = code.map(Arc::new);
                 (*self.now.write()).clone_from(&code);
@@ -183,7 +208,7 @@ fn only_project_below(dir: &Path) -> Option<PathBuf> {
 }
 
 /// Reads the files; none when there is nothing that could run.
-fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
+fn load(project: &Project, kept: &Kept) -> Result<Option<Code>, Vec<ModelError>> {
     let path = project.dir().join(FILE);
     let file = match std::fs::read_to_string(&path) {
         Ok(text) => {
@@ -202,8 +227,8 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
     let file = file.unwrap_or_default();
     let folder = match folder_of(&file, project.dir()) {
         Ok(folder) => folder,
-        // Steps and sources need no models.
-        Err(_) if !(steps.is_empty() && fetched.is_empty()) && file.project.is_none() => {
+        // Steps, sources, questions and mail need no models.
+        Err(_) if file.project.is_none() && needs_no_models(&file, &steps, &fetched, kept) => {
             no_models(project)?
         }
         // Without schedules nobody misses the models.
@@ -211,7 +236,7 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
         Err(_) if file.schedules.is_empty() => return Ok(None),
         Err(error) => return Err(vec![error]),
     };
-    let read = |folder: &Path| {
+    let open = |folder: &Path| {
         let args = ProjectArgs {
             project_dir: Some(folder.to_owned()),
             target: file.target.clone(),
@@ -222,12 +247,12 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
         read_project(&options, true, flags_of_runs())
     };
     // What is only wrong with a project that nobody has scheduled is told by its own commands.
-    let (folder, (opened, warnings)) = match read(&folder) {
+    let (folder, (opened, warnings)) = match open(&folder) {
         Ok(read) => (folder, read),
-        Err(_) if !said && fetched.is_empty() => return Ok(None),
+        Err(_) if !said && kept.is_empty() && fetched.is_empty() => return Ok(None),
         Err(_) if !said => {
             let folder = no_models(project)?;
-            let read = read(&folder)?;
+            let read = open(&folder)?;
             (folder, read)
         }
         Err(errors) => return Err(errors),
@@ -235,7 +260,7 @@ fn load(project: &Project) -> Result<Option<Code>, Vec<ModelError>> {
     for warning in warnings {
         tracing::warn!(warning = %warning.message(), "the dbt project");
     }
-    let plan = plan(&file, &folder, &opened.manifest(), (steps, fetched))?;
+    let plan = plan(&file, &folder, &opened.manifest(), (steps, fetched), kept)?;
     Ok(Some(Code {
         git: git_commit(&folder),
         slots: file.slots(),
@@ -256,6 +281,12 @@ fn sources_only(project: &Project) -> Option<weir_flow::Project> {
         .map(|source| Asset::new(source.asset(), AssetKind::Source).in_pool(SOURCE_POOL));
     let graph = Graph::new(assets).ok()?;
     weir_flow::Project::new(graph, schedules, []).ok()
+}
+
+/// Whether something runs, or could, without any models.
+fn needs_no_models(file: &FlowFile, steps: &[Declared], fetched: &[Fetched], kept: &Kept) -> bool {
+    let nothing = steps.is_empty() && fetched.is_empty() && kept.is_empty();
+    !(nothing && file.receivers.is_empty())
 }
 
 /// Makes a dbt project without models, where there is none, and returns its folder.

@@ -12,11 +12,13 @@ use weir_step::{StepError, StepErrorKind};
 use super::choice::Choice;
 use super::code::Codes;
 use super::inventory::inventory;
+use super::room::FlowRoom;
 use super::step::{Declared, Keep, StepRoom};
 
 /// Answers for the project's files.
 #[derive(Debug)]
 pub(super) struct FrontDesk {
+    pub(super) room: FlowRoom,
     pub(super) codes: Arc<Codes>,
     pub(super) steps: Arc<OnceLock<StepRoom>>,
     pub(super) keep: Keep,
@@ -129,6 +131,21 @@ impl Desk for FrontDesk {
 
     fn problem(&self) -> Option<String> {
         self.codes.problem()
+    }
+
+    async fn refresh(&self) {
+        self.room.look().await;
+    }
+
+    fn unfit(&self, question: &str) -> Option<String> {
+        let code = self.codes.now()?;
+        code.plan.unfit.get(question).cloned()
+    }
+
+    fn receivers(&self) -> Vec<String> {
+        let code = self.codes.now();
+        let all = code.iter().flat_map(|code| code.plan.receivers.keys());
+        all.cloned().collect()
     }
 
     fn table(&self, asset: &AssetId) -> Option<String> {

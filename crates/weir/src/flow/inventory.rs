@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
+use weir_catalog::Rollup;
 use weir_flow::AssetId;
 use weir_model::node::{Column, Manifest, Node, ResourceKind, Source, UniqueId};
 use weir_serve::{ModelColumn, ModelInfo, ModelTest, Reference};
@@ -10,7 +11,7 @@ use weir_serve::{ModelColumn, ModelInfo, ModelTest, Reference};
 use super::code::Code;
 use super::step::Declared;
 
-/// Lists models, seeds, snapshots, sources and steps, each with its neighbours.
+/// Lists models, seeds, snapshots, sources, steps and rollups, each with its neighbours.
 pub(super) fn inventory(code: &Code) -> Vec<ModelInfo> {
     let manifest = code.opened.manifest();
     let mut tests = tests(&manifest);
@@ -29,6 +30,9 @@ pub(super) fn inventory(code: &Code) -> Vec<ModelInfo> {
         if let Some(info) = of_step(code, step) {
             found.insert(info.asset.clone(), info);
         }
+    }
+    for (asset, rollup) in &code.plan.rollups {
+        found.insert(asset.to_string(), of_rollup(asset, rollup));
     }
     join(code, &mut found);
     found.into_values().collect()
@@ -104,6 +108,21 @@ fn of_step(code: &Code, declared: &Declared) -> Option<ModelInfo> {
         code: Some(step.command.argv.join(" ")),
         ..ModelInfo::default()
     })
+}
+
+/// Says of a rollup what whoever reads its table may know: the question may be private.
+fn of_rollup(asset: &AssetId, rollup: &Rollup) -> ModelInfo {
+    ModelInfo {
+        asset: asset.to_string(),
+        name: rollup.table.clone(),
+        kind: "rollup",
+        materialized: Some("table".to_owned()),
+        schema: rollup.schema.clone(),
+        table: rollup.table.clone(),
+        owner: Some(rollup.owner.clone()),
+        question: Some(rollup.question.clone()),
+        ..ModelInfo::default()
+    }
 }
 
 /// Reads a name as people write it: text, or an object with a `name` or an `email`.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use weir_catalog::Rollup;
 use weir_flow::{
     AssetId, FlowError, Graph, Project, Schedule, ScheduleName, TableId, Target, Trigger,
 };
@@ -10,8 +11,11 @@ use weir_model::{ModelError, ModelErrorKind, Place};
 
 use super::assets::{Assets, asset_id};
 use super::choice::Choice;
+use super::code::Kept;
+use super::delivery;
 use super::fetched::{Fetched, schedule_of};
 use super::file::{FILE, FileSchedule, FileTrigger, FlowFile, Receiver};
+use super::rollup;
 use super::step::{Declared, wrong as wrong_step};
 
 /// Everything that is known of a project's runs.
@@ -28,6 +32,10 @@ pub(super) struct Plan {
     pub(super) receivers: BTreeMap<String, Receiver>,
     /// By schedule, who is told; everybody when it is not here.
     pub(super) told: HashMap<ScheduleName, Vec<String>>,
+    /// Questions that are kept as tables, by asset.
+    pub(super) rollups: BTreeMap<AssetId, Rollup>,
+    /// By question and delivery, why it cannot be kept as a table or sent.
+    pub(super) unfit: BTreeMap<String, String>,
 }
 
 /// Joins what the file says with the project's nodes.
@@ -39,6 +47,7 @@ pub(super) fn plan(
     folder: &std::path::Path,
     manifest: &Manifest,
     (steps, fetched): (Vec<Declared>, Vec<Fetched>),
+    kept: &Kept,
 ) -> Result<Plan, Vec<ModelError>> {
     let mut assets = Assets::of(manifest, &steps, &fetched);
     let mut errors: Vec<ModelError> = steps.iter().flat_map(|step| taken(step, &assets)).collect();
@@ -83,6 +92,15 @@ pub(super) fn plan(
     if !errors.is_empty() {
         return Err(errors);
     }
+    plan.unfit = rollup::add(&kept.rollups, file, &mut assets, &mut schedules);
+    let unfit = delivery::add(&kept.deliveries, file, &mut assets, &mut schedules);
+    plan.unfit.extend(unfit);
+    plan.rollups = kept
+        .rollups
+        .iter()
+        .filter(|rollup| !plan.unfit.contains_key(&rollup.question))
+        .map(|rollup| (rollup::asset_of(rollup), rollup.clone()))
+        .collect();
     let checked = Graph::new(assets.assets.values().cloned())
         .and_then(|graph| Project::new(graph, schedules, file.pools.iter().cloned()));
     plan.project = checked.map_err(|error| vec![of_flow((0, 0), &error)])?;
@@ -194,12 +212,7 @@ fn settings(
                 settings.retry(&mut asset.retry);
                 continue;
             }
-            if let Some((pool, _)) = &settings.pool {
-                asset.pool = Some(pool.clone());
-            }
-            asset.priority = settings.priority.unwrap_or(asset.priority);
-            settings.retry(&mut asset.retry);
-            settings.timeout(&mut asset.timeouts);
+            settings.apply(asset);
         }
     }
     Ok(())
@@ -339,7 +352,11 @@ fn table(name: &str, choice: &Choice<'_>) -> Result<TableId, ModelError> {
 }
 
 /// Finds schedules that would set each other off for ever.
-fn circle(file: &FlowFile, schedules: &[Schedule], assets: &Assets) -> Option<ModelError> {
+pub(super) fn circle(
+    file: &FlowFile,
+    schedules: &[Schedule],
+    assets: &Assets,
+) -> Option<ModelError> {
     let builds: Vec<BTreeSet<TableId>> = schedules
         .iter()
         .map(|schedule| {

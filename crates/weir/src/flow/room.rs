@@ -5,19 +5,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use weir_catalog::Catalog;
+use weir_catalog::{Catalog, CatalogError};
 use weir_extract::Extracts;
-use weir_flow::{AssetKind, Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock};
+use weir_flow::{
+    AssetId, AssetKind, Durability, ExecutorOptions, Flow, SqliteStore, Store, SystemClock,
+};
 use weir_lake::Lake;
 use weir_query::Engine;
 use weir_step::{FilesetStore, StepError, StepWorker};
 
 use super::alerts::Receivers;
-use super::code::{Codes, Looked};
+use super::code::{Codes, Kept, Looked};
+use super::delivery::Deliveries;
 use super::desk::FrontDesk;
 use super::lookout;
 use super::records::Records;
+use super::rollup::Rollups;
 use super::step::{Doors, Joined, Keep, StepRoom};
 use super::syncs::Syncs;
 use super::versions::LakeVersions;
@@ -41,7 +46,7 @@ const SLOTS: u32 = 8;
 const MOST_SYNCS: u32 = 64;
 
 /// Schedules and runs of one project.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FlowRoom {
     flow: Flow,
     codes: Arc<Codes>,
@@ -49,6 +54,18 @@ pub(crate) struct FlowRoom {
     keep: Keep,
     /// What runs steps, once the server works.
     steps: Arc<OnceLock<StepRoom>>,
+    catalog: Catalog,
+    /// The number of changes of rollups that are in force. One looks at a time, so that what was read
+    /// later is in force later.
+    looking: Arc<Mutex<u64>>,
+}
+
+impl std::fmt::Debug for FlowRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlowRoom")
+            .field("flow", &self.flow)
+            .finish()
+    }
 }
 
 /// The rooms that runs work with.
@@ -61,6 +78,8 @@ pub(crate) struct Around {
     pub(crate) client: Client,
     /// Where clients of PostgreSQL connect, if they can.
     pub(crate) postgres: Option<SocketAddr>,
+    /// By what address people open the application.
+    pub(crate) public_url: String,
 }
 
 /// What keeps a project fresh while its server runs.
@@ -72,7 +91,7 @@ pub(crate) struct Working {
 
 impl FlowRoom {
     /// Opens the store of runs of a project.
-    pub(crate) async fn open(project: &Project) -> Result<Self, Failure> {
+    pub(crate) async fn open(project: &Project, catalog: &Catalog) -> Result<Self, Failure> {
         let path = project.state_dir().join("flow.db");
         let store = SqliteStore::open(&path, Durability::Power).await;
         let store = store.map_err(|error| {
@@ -89,15 +108,18 @@ impl FlowRoom {
             flow: Flow::new(Arc::new(store.clone()), Arc::new(SystemClock)),
             codes: Arc::new(Codes::new(project.clone())),
             store,
+            catalog: catalog.clone(),
+            looking: Arc::default(),
         })
     }
 
     /// Returns the room as the doors see it.
-    pub(crate) fn runs(&self, catalog: Catalog) -> weir_serve::Runs {
+    pub(crate) fn runs(&self) -> weir_serve::Runs {
         weir_serve::Runs {
-            catalog,
+            catalog: self.catalog.clone(),
             flow: self.flow.clone(),
             desk: Arc::new(FrontDesk {
+                room: self.clone(),
                 codes: self.codes.clone(),
                 steps: self.steps.clone(),
                 keep: self.keep.clone(),
@@ -117,8 +139,21 @@ impl FlowRoom {
         Arc::new(self.store.clone())
     }
 
-    /// Reads the project's files if they have changed, and puts them into force.
+    /// Reads the project's files and rollups if they have changed, and puts them into force.
     pub(crate) async fn look(&self) {
+        let mut known = self.looking.lock().await;
+        let changes = self.catalog.plan_changes();
+        if changes != *known {
+            match self.kept().await {
+                Ok(kept) => {
+                    self.codes.set_kept(kept);
+                    *known = changes;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "rollups and deliveries cannot be read; trying again");
+                }
+            }
+        }
         let codes = self.codes.clone();
         let Ok(looked) = tokio::task::spawn_blocking(move || codes.look()).await else {
             return;
@@ -143,31 +178,44 @@ impl FlowRoom {
                     tracing::error!(%error, "the schedules cannot be stored; trying again when files change");
                     self.codes
                         .say(format!("the schedules cannot be stored: {error}"));
-                } else if code.is_some() {
+                } else if let Some(code) = code {
                     tracing::info!(schedules = count, "took over the project");
+                    let rollups = code.plan.rollups.keys().cloned();
+                    if let Err(failure) = self.number_on(rollups).await {
+                        tracing::error!(error = failure.text(), "rollups may not be published");
+                    }
                 }
             }
         }
     }
 
+    async fn kept(&self) -> Result<Kept, CatalogError> {
+        Ok(Kept {
+            rollups: self.catalog.rollups().await?,
+            deliveries: self.catalog.deliveries().await?,
+        })
+    }
+
     /// Sees to it that publications get greater numbers than those there are: the store may be an
     /// older copy that was put back. Returns what the store is known by.
-    async fn number_on(&self, catalog: &Catalog) -> Result<String, Failure> {
+    async fn number_on(
+        &self,
+        assets: impl IntoIterator<Item = AssetId>,
+    ) -> Result<String, Failure> {
         let failed = |error: weir_flow::FlowError| {
             let failure = Failure::new("cannot number publications").because(&error);
             failure.with_hint_if(error.hint())
         };
         let identity = self.store.identity().await.map_err(failed)?;
-        let project = self.flow.project();
         let filesets = self.keep.files.newest().map_err(|error| of_steps(&error))?;
         let mut published = Vec::new();
-        for asset in project.graph().assets() {
-            let app = app_of(&identity, asset.id.as_str());
-            let latest = catalog.published(&app).await;
+        for asset in assets {
+            let app = app_of(&identity, asset.as_str());
+            let latest = self.catalog.published(&app).await;
             let latest = latest.explain_hinted(|| "cannot read what was published".into())?;
             let latest = latest.map(|(sequence, _)| sequence);
             let latest = latest.max(filesets.published(&app));
-            published.extend(latest.map(|sequence| (asset.id.clone(), sequence)));
+            published.extend(latest.map(|sequence| (asset, sequence)));
         }
         self.store
             .raise_sequences(&published)
@@ -185,8 +233,11 @@ impl FlowRoom {
             extracts,
             client,
             postgres,
+            public_url,
         } = around;
-        let identity = self.number_on(&catalog).await?;
+        let project_now = self.flow.project();
+        let assets = project_now.graph().assets().map(|asset| asset.id.clone());
+        let identity = self.number_on(assets).await?;
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("weir-flow")
@@ -198,6 +249,17 @@ impl FlowRoom {
         let store = self.store();
         let versions = LakeVersions::new(lake.clone(), store.clone(), self.keep.files.clone());
         let versions = Arc::new(versions);
+        let rollups = Rollups {
+            engine: engine.clone(),
+            catalog: catalog.clone(),
+            identity: identity.clone(),
+        };
+        let deliveries = Deliveries::new(
+            engine.clone(),
+            catalog.clone(),
+            self.codes.clone(),
+            public_url,
+        )?;
         let joined = Joined {
             engine,
             catalog,
@@ -212,6 +274,8 @@ impl FlowRoom {
         let steps = steps.map_err(|error| of_steps(&error))?;
         let worker = Arc::new(Workers {
             steps: StepWorker::new(steps.runner.clone()).with_identity(identity.as_str()),
+            rollups,
+            deliveries,
             models: Models::new(
                 self.codes.clone(),
                 (store.clone(), identity),

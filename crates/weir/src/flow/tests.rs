@@ -7,6 +7,7 @@ use weir_flow::{AssetId, AssetKind, Trigger};
 use weir_model::ModelError;
 use weir_model::node::UniqueId;
 
+use super::code::Kept;
 use super::fetched::Fetched;
 use super::file::FlowFile;
 use super::plan::{Plan, plan};
@@ -76,7 +77,13 @@ fn planned_with(text: &str, sources: &[(&str, &str)]) -> Result<Plan, Vec<ModelE
     });
     let fetched = Fetched::of(sources.collect());
     let manifest = opened.manifest();
-    plan(&file, dir.path(), &manifest, (Vec::new(), fetched))
+    plan(
+        &file,
+        dir.path(),
+        &manifest,
+        (Vec::new(), fetched),
+        &Kept::default(),
+    )
 }
 
 fn names(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {

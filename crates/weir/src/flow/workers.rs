@@ -7,6 +7,8 @@ use weir_flow::{AssetKind, Attempt, Outcome, Worker};
 use weir_step::StepWorker;
 
 use super::code::Codes;
+use super::delivery::Deliveries;
+use super::rollup::Rollups;
 use super::syncs::Syncs;
 use super::worker::Models;
 
@@ -16,6 +18,8 @@ pub(super) struct Workers {
     pub(super) models: Models,
     pub(super) steps: StepWorker,
     pub(super) syncs: Syncs,
+    pub(super) rollups: Rollups,
+    pub(super) deliveries: Deliveries,
     pub(super) codes: Arc<Codes>,
 }
 
@@ -41,6 +45,8 @@ impl Worker for Workers {
                     }
                 }
             }
+            AssetKind::Query => self.rollups.run(&attempt).await,
+            AssetKind::Dashboard => self.deliveries.run(&attempt).await,
             // Whoever adds the other kinds of assets to the graph adds who does their work here.
             _ => Outcome::permanent(format!("no worker does the work of a {kind}")),
         }

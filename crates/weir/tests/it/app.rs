@@ -136,6 +136,21 @@ async fn people_look_after_runs_models_and_sources_in_a_browser() -> Result<()> 
 }
 
 #[tokio::test]
+async fn what_goes_on_by_itself_is_looked_after_in_a_browser() -> Result<()> {
+    let mut weir = Weir::init(BINARY)?;
+    weir.start().await?;
+    let events: Vec<Value> = ["Seen", "Seen", EVIL]
+        .iter()
+        .map(|name| json!({"type": "track", "event": name, "userId": "u1"}))
+        .collect();
+    ensure!(weir.send(&events).await?, "not acknowledged");
+    weir.until_count("select count(*) from app.tracks", 3)
+        .await?;
+    drive(&weir, "kept.mjs").await?;
+    weir.stop().await
+}
+
+#[tokio::test]
 async fn a_session_ends_with_its_password_and_survives_a_restart() -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
     weir.start().await?;

@@ -6,7 +6,7 @@ pub(crate) mod section;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use weir_flow::{PoolName, RetryPolicy, Timeouts};
+use weir_flow::{Asset, PoolName, RetryPolicy, Timeouts};
 use weir_model::ModelError;
 use weir_model::yaml::{Yaml, read};
 
@@ -92,6 +92,16 @@ struct Retries {
 }
 
 impl Settings {
+    /// Has an asset be run as is said here.
+    pub(super) fn apply(&self, asset: &mut Asset) {
+        if let Some((pool, _)) = &self.pool {
+            asset.pool = Some(pool.clone());
+        }
+        asset.priority = self.priority.unwrap_or(asset.priority);
+        self.retry(&mut asset.retry);
+        self.timeout(&mut asset.timeouts);
+    }
+
     /// Puts what is said here in the place of what a policy has.
     pub(super) fn retry(&self, policy: &mut RetryPolicy) {
         let said = &self.retries;
@@ -103,7 +113,7 @@ impl Settings {
         policy.longest_wait = said.longest_wait.unwrap_or(policy.longest_wait);
     }
 
-    pub(super) fn timeout(&self, timeouts: &mut Timeouts) {
+    fn timeout(&self, timeouts: &mut Timeouts) {
         timeouts.queue = self.timeouts.queue.or(timeouts.queue);
         timeouts.run = self.timeouts.run.or(timeouts.run);
         timeouts.silence = self.timeouts.silence.or(timeouts.silence);

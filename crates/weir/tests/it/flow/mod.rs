@@ -2,6 +2,7 @@
 //! and what people can do about it.
 
 mod crash;
+mod sent;
 mod shop;
 mod steps;
 mod syncs;

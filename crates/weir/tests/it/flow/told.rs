@@ -9,10 +9,10 @@ use weir_testkit::{Context, Result, ensure, until};
 
 use super::shop::Shop;
 
-type Heard = Arc<Mutex<Vec<String>>>;
+pub(super) type Heard = Arc<Mutex<Vec<String>>>;
 
 /// Takes what is posted to it, refusing the first; returns where it listens and what it heard.
-async fn receiver() -> Result<(String, Heard)> {
+pub(super) async fn receiver() -> Result<(String, Heard)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let heard = Heard::default();
@@ -33,7 +33,7 @@ async fn receiver() -> Result<(String, Heard)> {
 }
 
 /// Returns what was posted.
-fn all(heard: &Heard) -> Result<Vec<Value>> {
+pub(super) fn all(heard: &Heard) -> Result<Vec<Value>> {
     let bodies = heard.lock().unwrap().clone();
     let read = bodies.iter().map(|body| Ok(serde_json::from_str(body)?));
     read.collect()
@@ -64,7 +64,7 @@ async fn posted(stream: TcpStream, refuse: bool) -> Result<String> {
 }
 
 /// Takes mail as an SMTP server does.
-async fn mailbox() -> Result<(String, Heard)> {
+pub(super) async fn mailbox() -> Result<(String, Heard)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let heard = Heard::default();

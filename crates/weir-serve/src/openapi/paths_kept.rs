@@ -1,0 +1,147 @@
+//! The routes of what is kept up to date, sent and owned: rollups, files, deliveries, owners.
+
+use super::paths::Answer::{Json, Nothing};
+use super::paths::{Operation, user};
+
+pub(super) const KEPT: &[Operation] = &[
+    // --- rollups ---
+    user(
+        "get",
+        "/api/v1/rollups",
+        "listRollups",
+        None,
+        Json(200, "Rollups"),
+        "Lists the questions that are kept as tables, as far as one may open them",
+    ),
+    user(
+        "get",
+        "/api/v1/questions/{id}/rollup",
+        "rollup",
+        None,
+        Json(200, "KeptRollup"),
+        "Tells how a question is kept as a table, and how that went",
+    ),
+    user(
+        "put",
+        "/api/v1/questions/{id}/rollup",
+        "putRollup",
+        Some("NewRollup"),
+        Json(200, "KeptRollup"),
+        "Keeps a question as a table, built with one's own rights; 409 where the table is somebody else's",
+    ),
+    user(
+        "delete",
+        "/api/v1/questions/{id}/rollup",
+        "deleteRollup",
+        None,
+        Nothing(204),
+        "Builds the table no more; it stays as it is",
+    ),
+    user(
+        "post",
+        "/api/v1/questions/{id}/rollup/run",
+        "runRollup",
+        None,
+        Json(202, "StartedRun"),
+        "Builds the table now",
+    ),
+    // --- files ---
+    user(
+        "get",
+        "/api/v1/files",
+        "listFiles",
+        None,
+        Json(200, "DocumentFiles"),
+        "Tells what is wrong with files of dashboards and questions, and what both sides changed",
+    ),
+    user(
+        "post",
+        "/api/v1/files/{document}",
+        "settleFile",
+        Some("SettleFile"),
+        Nothing(204),
+        "Says which counts of a document and its file that were both changed",
+    ),
+    // --- deliveries ---
+    user(
+        "get",
+        "/api/v1/dashboards/{id}/deliveries",
+        "listDeliveries",
+        None,
+        Json(200, "Deliveries"),
+        "Lists to whom a dashboard is sent when, and to whom it can be",
+    ),
+    user(
+        "post",
+        "/api/v1/dashboards/{id}/deliveries",
+        "createDelivery",
+        Some("NewDelivery"),
+        Json(201, "Delivery"),
+        "Has a dashboard sent by the clock, as one sees it oneself",
+    ),
+    user(
+        "delete",
+        "/api/v1/dashboards/{id}/deliveries/{delivery}",
+        "deleteDelivery",
+        None,
+        Nothing(204),
+        "Sends it no more",
+    ),
+    user(
+        "post",
+        "/api/v1/dashboards/{id}/deliveries/{delivery}/send",
+        "sendDelivery",
+        None,
+        Json(202, "StartedRun"),
+        "Sends it now",
+    ),
+    user(
+        "get",
+        "/api/v1/dashboards/{id}/questions",
+        "dashboardQuestions",
+        None,
+        Json(200, "QuestionsShown"),
+        "Returns the questions of a dashboard's tiles, as far as one may open them",
+    ),
+    // --- owners ---
+    user(
+        "get",
+        "/api/v1/tables/owners",
+        "listTableOwners",
+        None,
+        Json(200, "TableOwners"),
+        "Lists who owns the tables and views that one may read",
+    ),
+    user(
+        "put",
+        "/api/v1/tables/{schema}/{table}/owner",
+        "giveTable",
+        Some("Given"),
+        Nothing(204),
+        "Says whose a table is: its owner may, owners and admins may",
+    ),
+    user(
+        "put",
+        "/api/v1/questions/{id}/owner",
+        "giveQuestion",
+        Some("Given"),
+        Nothing(204),
+        "Says whose a question is: its owner may, owners and admins may",
+    ),
+    user(
+        "put",
+        "/api/v1/dashboards/{id}/owner",
+        "giveDashboard",
+        Some("Given"),
+        Nothing(204),
+        "Says whose a dashboard is: its owner may, owners and admins may",
+    ),
+    user(
+        "get",
+        "/api/v1/people",
+        "listPeople",
+        None,
+        Json(200, "People"),
+        "Lists the names of those who may sign in",
+    ),
+];

@@ -1,0 +1,15 @@
+//! Deliveries: dashboards that are sent by the clock, asked with the rights of whoever has them sent and
+//! drawn in this process.
+
+mod answer;
+mod draw;
+mod letter;
+mod plan;
+mod post;
+mod series;
+mod svg;
+mod work;
+
+pub(super) use letter::Attached;
+pub(super) use plan::add;
+pub(super) use work::Deliveries;
