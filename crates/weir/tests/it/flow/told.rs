@@ -273,8 +273,14 @@ async fn an_answer_that_is_bad_news_is_told_once_and_so_is_the_next_good_one() -
             "{told}"
         );
     }
-    let better = json!({"name": "Orders", "sharing": "read", "body": {"sql": "select 30 as n"}, "version": 1});
-    asked(ana, "PUT", &format!("/api/v1/questions/{id}"), better).await?;
+    let path = format!("/api/v1/questions/{id}");
+    let saved = |sql: &str, version: i64| json!({"name": "Orders", "sharing": "edit", "body": {"sql": sql}, "version": version});
+    asked(ana, "PUT", &path, saved("select 30 as n", 1)).await?;
+    let (_, told) = asked(ana, "POST", &check, Value::Null).await?;
+    ensure!(told["bad"] == false, "{told}");
+    // What somebody else writes is not asked with her rights.
+    let (status, changed) = asked(ben, "PUT", &path, saved("select 0 as n", 2)).await?;
+    ensure!(status == 200, "{changed}");
     let (_, told) = asked(ana, "POST", &check, Value::Null).await?;
     ensure!(told["bad"] == false, "{told}");
 
