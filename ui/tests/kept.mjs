@@ -47,7 +47,7 @@ await step("a question is kept as a table", async () => {
   await more("Keep as a table");
   await look("rollup-new");
   await dialog.getByLabel("Table", { exact: true }).fill("by_event");
-  await dialog.getByLabel("Built", { exact: true }).selectOption("every hour");
+  await dialog.getByRole("combobox", { name: "Built" }).selectOption("every hour");
   await dialog.getByRole("button", { name: "Keep as a table" }).click();
   await dialog.getByText("succeeded").waitFor({ timeout: 60_000 });
   await dialog.getByText("app.tracks").waitFor();
@@ -75,7 +75,7 @@ await step("a dashboard is a file, and the file a dashboard", async () => {
   board = (await request("POST", "/api/v1/dashboards", draft("First"))).json.id;
   await until("the file", () => existsSync(file) && readFileSync(file, "utf8").includes("title: First"));
   writeFileSync(file, readFileSync(file, "utf8").replace("title: First", "title: From the disk"));
-  await until("the dashboard", async () => (await request("GET", `/api/v1/dashboards/${board}`)).text.includes("From the disk"));
+  await until("the dashboard", async () => JSON.stringify((await request("GET", `/api/v1/dashboards/${board}`)).json).includes("From the disk"));
   await page.goto(`${url}/d/${board}`);
   await page.getByRole("region", { name: "From the disk" }).waitFor();
 });

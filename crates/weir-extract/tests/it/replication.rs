@@ -305,8 +305,9 @@ async fn a_copy_that_was_cut_off_goes_on_after_its_last_piece() {
     let postgres = server().await;
     run(
         &postgres,
+        // Four ranges of blocks.
         "CREATE TABLE big (id int PRIMARY KEY, v text); \
-        INSERT INTO big SELECT n, repeat('x', 300) FROM generate_series(1, 250000) n",
+        INSERT INTO big SELECT n, repeat('x', 900) FROM generate_series(1, 250000) n",
     )
     .await;
     let memory = Memory::new();

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use weir_core::SourceName;
 use weir_extract::{
     Destination, ExtractError, Extracts, PostgresSpec, Running, SchemaChanges, Secret, SourceFiles,
-    SourceKind, SourceSpec, TableScore,
+    SourceKind, SourceSpec, SyncRequest, TableScore,
 };
 use weir_testkit::Postgres;
 

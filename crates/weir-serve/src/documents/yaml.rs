@@ -194,7 +194,7 @@ mod tests {
             ),
             (
                 "version: 1\nname: x\ntiles: [{id: a, question: q, chart: {kind: bra}, x: 0, y: 0, w: 6, h: 2}]",
-                "did you mean `bar`",
+                "there is no chart `bra`",
             ),
             (
                 "version: 1\nname: x\ntiles: []\ntils: []",

@@ -49,7 +49,7 @@ pub(super) const KEPT: &[Operation] = &[
     user(
         "get",
         "/api/v1/files",
-        "listFiles",
+        "listDocumentFiles",
         None,
         Json(200, "DocumentFiles"),
         "Tells what is wrong with files of dashboards and questions, and what both sides changed",

@@ -34,11 +34,11 @@ async fn a_dashboard_is_drawn_and_sent_to_everybody_once() -> Result<()> {
     let mut weir = Weir::init(BINARY)?;
     let schedules = format!(
         "defaults: {{retries: {{first_wait: 1s, longest_wait: 1s}}}}\n\
-         alerts:\n  hook: {{webhook: \"{hook}\"}}\n  team: {{slack: \"{chat}\"}}\n  \
+         alerts:\n  hook: {{webhook: \"{hook}\"}}\n  team: {{slack: \"${{env:CHAT}}\"}}\n  \
          anna:\n    email: {{to: anna@example.com, from: weir@example.com, server: \"{server}\", encryption: none}}\n"
     );
     std::fs::write(weir.dir().join("schedules.yml"), schedules)?;
-    weir.start().await?;
+    weir.set("CHAT", &chat).start().await?;
     let anna = Person::new(&weir, "anna", "analyst").await?;
     let vera = Person::new(&weir, "vera", "viewer").await?;
     let rows = format!(
