@@ -196,12 +196,13 @@ async fn a_tap_that_dies_is_taken_up_where_its_last_state_was() {
     assert_eq!(memory.values("orders", "id"), ["0", "1", "2", "3"]);
     sync(&room).await.unwrap();
     assert_eq!(memory.changes("orders").len(), 10);
-    // Nothing of the run's files is left, secrets among them; only how the source is.
+    // Nothing of the run's files is left, secrets among them; how the source is may be on its way still.
     let left: Vec<_> = std::fs::read_dir(dir.path().join("own/shop"))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !["health.json", "health.new"].contains(&name.as_str()))
         .collect();
-    assert_eq!(left, ["health.json"]);
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// Returns the files below a folder in which a text is.
