@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ExtractError;
@@ -171,17 +173,32 @@ pub struct Stale {
     pub never: bool,
 }
 
-/// Keeps the text of a health file; what cannot be written is not missed before the next start.
-pub(crate) fn write(folder: PathBuf, text: String) {
-    tokio::task::spawn_blocking(move || {
-        let (path, new) = (folder.join(FILE), folder.join("health.new"));
-        let written = std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(&new, text))
-            .and_then(|()| std::fs::rename(&new, &path));
-        if let Err(error) = written {
-            tracing::warn!(%error, path = %path.display(), "how a source does is not kept");
-        }
-    });
+/// Texts of health files on their way to the disk: of each source the newest, one written at a time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HealthFiles {
+    waiting: Arc<Mutex<BTreeMap<PathBuf, String>>>,
+    writing: Arc<Mutex<()>>,
+}
+
+impl HealthFiles {
+    /// Keeps a text; what cannot be written is not missed before the next start.
+    pub(crate) fn write(&self, folder: PathBuf, text: String) {
+        self.waiting.lock().insert(folder.clone(), text);
+        let files = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _one_at_a_time = files.writing.lock();
+            let Some(text) = files.waiting.lock().remove(&folder) else {
+                return;
+            };
+            let (path, new) = (folder.join(FILE), folder.join("health.new"));
+            let written = std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&new, text))
+                .and_then(|()| std::fs::rename(&new, &path));
+            if let Err(error) = written {
+                tracing::warn!(%error, path = %path.display(), "how a source does is not kept");
+            }
+        });
+    }
 }
 
 #[cfg(test)]

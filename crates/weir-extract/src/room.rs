@@ -17,7 +17,7 @@ use weir_core::{SourceName, did_you_mean};
 use crate::budget::Budgets;
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::gate::{Gate, Gated};
-use crate::health::{self, Attention, Looked, SourceHealth, Stale};
+use crate::health::{Attention, HealthFiles, Looked, SourceHealth, Stale};
 use crate::http::Http;
 use crate::load::{Destination, TableHistory};
 use crate::postgres::Lag;
@@ -53,6 +53,7 @@ struct Inner {
     /// Tells that a source is free again.
     freed: Notify,
     health: Mutex<BTreeMap<String, SourceHealth>>,
+    health_files: HealthFiles,
     /// What the last look at all of them found.
     attention: Mutex<Attention>,
 }
@@ -62,7 +63,7 @@ impl Inner {
         let mut all = self.health.lock();
         let health = all.entry(source.to_owned()).or_default();
         if let Some(text) = health.ended(&progress.shown(), done, Utc::now()) {
-            health::write(self.folder.join(source), text);
+            self.health_files.write(self.folder.join(source), text);
         }
     }
 }
@@ -169,6 +170,7 @@ impl Extracts {
                 busy: Mutex::default(),
                 freed: Notify::new(),
                 health,
+                health_files: HealthFiles::default(),
                 attention: Mutex::default(),
             }),
         }
