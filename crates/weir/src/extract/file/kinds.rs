@@ -1,0 +1,199 @@
+//! What each kind of source needs to know: a tap, a database, files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Map as JsonMap;
+use weir_core::SourceName;
+use weir_core::config::ByteSize;
+use weir_extract::{FileFormat, FileStream, FilesSpec, PostgresSpec, Secret, SingerSpec};
+use weir_model::yaml::{Map, Yaml};
+
+use super::words::{flag, is_secret, settings, word};
+use crate::flow::file::section::Reader;
+
+pub(super) const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
+pub(super) const POSTGRES: [&str; 4] = ["url", "slot", "manage", "retain"];
+pub(super) const FILES: [&str; 3] = ["path", "options", "headers"];
+
+pub(super) fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<SingerSpec> {
+    let pip: Vec<String> = reader
+        .words(map, "pip")
+        .into_iter()
+        .map(|(word, _)| word)
+        .collect();
+    let tap = match reader.text(map, "tap") {
+        Some(tap) => Some(tap.to_owned()),
+        None => {
+            let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+            let hint = "write `tap: tap-NAME`, the program that the package brings".to_owned();
+            reader.wrong(at, "a Singer source needs a `tap`".to_owned(), Some(hint));
+            None
+        }
+    };
+    let mut config = JsonMap::new();
+    if let Some(yaml) = map.get("config").filter(|yaml| !yaml.is_null()) {
+        match yaml.as_map() {
+            Some(map) => config = settings(reader, map),
+            None => {
+                let message = format!("`config` is {}, not a mapping of settings", yaml.what());
+                reader.wrong((yaml.line, yaml.column), message, None);
+            }
+        }
+    }
+    let mut environment = BTreeMap::new();
+    if let Some(map) = map.get("env").and_then(Yaml::as_map) {
+        for entry in map {
+            let is_secret = is_secret(&entry.key);
+            if let Some(value) = reader.value(map, &entry.key, is_secret) {
+                environment.insert(entry.key.clone(), Secret::new(value));
+            }
+        }
+    }
+    Some(SingerSpec {
+        tap: tap?,
+        pip,
+        config,
+        environment,
+        folder: folder.to_owned(),
+    })
+}
+
+pub(super) fn postgres(
+    reader: &mut Reader<'_>,
+    map: &Map,
+    name: &SourceName,
+) -> Option<PostgresSpec> {
+    if map.get("url").is_none() {
+        let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+        let hint = "write `url: ${env:NAME}`; the variable is like postgresql://user:password@host/database";
+        reader.wrong(
+            at,
+            "a Postgres source needs a `url`".to_owned(),
+            Some(hint.to_owned()),
+        );
+    }
+    let url = reader.value(map, "url", true);
+    let slot = reader
+        .text(map, "slot")
+        .map_or_else(|| format!("weir_{name}"), str::to_owned);
+    let fits = slot
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !fits || slot.is_empty() || slot.len() > 63 {
+        let at = map
+            .entry("slot")
+            .map_or((1, 1), |e| (e.value.line, e.value.column));
+        let message = format!("`{slot}` cannot name a replication slot");
+        reader.wrong(
+            at,
+            message,
+            Some("use lower-case letters, digits and `_`, at most 63".to_owned()),
+        );
+    }
+    let manage = flag(reader, map, "manage");
+    Some(PostgresSpec {
+        url: Secret::new(url?),
+        slot,
+        manage,
+        retain: size(reader, map, "retain"),
+    })
+}
+
+/// Returns a number of bytes.
+fn size(reader: &mut Reader<'_>, map: &Map, key: &str) -> Option<u64> {
+    let text = reader.text(map, key)?.to_owned();
+    match text.parse::<ByteSize>() {
+        Ok(size) => Some(size.bytes()),
+        Err(why) => {
+            let at = map
+                .entry(key)
+                .map_or((1, 1), |e| (e.value.line, e.value.column));
+            reader.wrong(at, format!("`{key}` {why}"), None);
+            None
+        }
+    }
+}
+
+pub(super) fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<FilesSpec> {
+    let Some(place) = reader.value(map, "path", false) else {
+        let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+        let hint = "write `path: data/in`, or `path: s3://bucket/folder`".to_owned();
+        reader.wrong(
+            at,
+            "a source of files needs a `path`".to_owned(),
+            Some(hint),
+        );
+        return None;
+    };
+    let mut options = BTreeMap::new();
+    if let Some(named) = map.get("options").and_then(Yaml::as_map) {
+        for entry in named {
+            if let Some(value) = reader.value(named, &entry.key, is_secret(&entry.key)) {
+                options.insert(entry.key.clone(), Secret::new(value));
+            }
+        }
+    }
+    let mut headers = BTreeMap::new();
+    if let Some(named) = map.get("headers").and_then(Yaml::as_map) {
+        for entry in named {
+            let secret = is_secret(&entry.key) || entry.key.eq_ignore_ascii_case("authorization");
+            if let Some(value) = reader.value(named, &entry.key, secret) {
+                headers.insert(entry.key.clone(), Secret::new(value));
+            }
+        }
+    }
+    let mut streams = Vec::new();
+    let named = map.get("streams").and_then(Yaml::as_map);
+    for entry in named.into_iter().flatten() {
+        let Some(own) = entry.value.as_map() else {
+            continue;
+        };
+        let Some(pattern) = reader.text(own, "files") else {
+            continue;
+        };
+        streams.push(FileStream {
+            name: entry.key.clone(),
+            files: pattern.to_owned(),
+            format: word(reader, own, "format", &FORMATS),
+            delimiter: delimiter(reader, own),
+            header: own
+                .get("header")
+                .is_some()
+                .then(|| flag(reader, own, "header")),
+        });
+    }
+    Some(FilesSpec {
+        place,
+        options,
+        headers,
+        streams,
+        folder: folder.to_owned(),
+    })
+}
+
+const FORMATS: [(&str, FileFormat); 6] = [
+    ("csv", FileFormat::Csv),
+    ("tsv", FileFormat::Csv),
+    ("json", FileFormat::Json),
+    ("ndjson", FileFormat::JsonLines),
+    ("jsonl", FileFormat::JsonLines),
+    ("parquet", FileFormat::Parquet),
+];
+
+/// Returns the separator of a CSV file: one byte.
+fn delimiter(reader: &mut Reader<'_>, map: &Map) -> Option<u8> {
+    let text = reader.text(map, "delimiter")?.to_owned();
+    match text.as_bytes() {
+        [byte] => Some(*byte),
+        _ if text == "tab" || text == "\\t" => Some(b'\t'),
+        _ => {
+            let at = map
+                .entry("delimiter")
+                .map_or((1, 1), |e| (e.value.line, e.value.column));
+            let hint = "write one character, such as `;`, or `tab`".to_owned();
+            reader.wrong(at, format!("`{text}` separates no values"), Some(hint));
+            None
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The rules of each stream: columns, keys, names, what may change.
+
+use std::collections::BTreeMap;
+
+use weir_extract::{Replication, SchemaChanges, StreamRules};
+use weir_model::yaml::{Map, Yaml};
+
+use super::words::{flag, word};
+use crate::flow::file::section::Reader;
+
+/// What streams of files know besides.
+const FILE_STREAM: [&str; 4] = ["files", "format", "delimiter", "header"];
+
+const STREAM: [&str; 10] = [
+    "columns",
+    "key",
+    "drop",
+    "hash",
+    "rename",
+    "replication",
+    "replication_key",
+    "schema_changes",
+    "freshness",
+    "skip",
+];
+
+pub(super) fn streams(
+    reader: &mut Reader<'_>,
+    map: &Map,
+    is_files: bool,
+) -> BTreeMap<String, StreamRules> {
+    let keys = match is_files {
+        true => [&STREAM[..], &FILE_STREAM[..]].concat(),
+        false => STREAM.to_vec(),
+    };
+    let mut streams = BTreeMap::new();
+    let Some(yaml) = map.get("streams").filter(|yaml| !yaml.is_null()) else {
+        return streams;
+    };
+    if let Some(list) = yaml.as_list() {
+        // Names alone.
+        for item in list {
+            match item.as_str() {
+                Some(name) => {
+                    streams.insert(name.to_owned(), StreamRules::default());
+                }
+                None => reader.wrong(
+                    (item.line, item.column),
+                    format!("a stream is {}, not a name", item.what()),
+                    None,
+                ),
+            }
+        }
+        return streams;
+    }
+    let Some(named) = yaml.as_map() else {
+        let message = format!(
+            "`streams` is {}, not a list of names or a mapping of rules",
+            yaml.what()
+        );
+        reader.wrong((yaml.line, yaml.column), message, None);
+        return streams;
+    };
+    for entry in named {
+        let mut rules = StreamRules::default();
+        if !entry.value.is_null()
+            && let Some(map) = reader.map(&entry.value, "a stream", &keys)
+        {
+            let words = |reader: &mut Reader<'_>, key: &str| -> Vec<String> {
+                reader
+                    .words(map, key)
+                    .into_iter()
+                    .map(|(word, _)| word)
+                    .collect()
+            };
+            rules.columns = words(reader, "columns");
+            rules.drop = words(reader, "drop");
+            rules.hash = words(reader, "hash");
+            rules.key = words(reader, "key");
+            rules.replication = word(reader, map, "replication", &REPLICATIONS);
+            rules.replication_key = reader.text(map, "replication_key").map(str::to_owned);
+            rules.schema_changes = word(reader, map, "schema_changes", &CHANGES);
+            rules.freshness = reader.duration(map, "freshness");
+            rules.skip = flag(reader, map, "skip");
+            if let Some(renamed) = map.get("rename").and_then(Yaml::as_map) {
+                for entry in renamed {
+                    if let Some(name) = reader.text(renamed, &entry.key) {
+                        rules.rename.insert(entry.key.clone(), name.to_owned());
+                    }
+                }
+            }
+        }
+        streams.insert(entry.key.clone(), rules);
+    }
+    streams
+}
+
+pub(super) const CHANGES: [(&str, SchemaChanges); 3] = [
+    ("evolve", SchemaChanges::Evolve),
+    ("freeze", SchemaChanges::Freeze),
+    ("quarantine", SchemaChanges::Quarantine),
+];
+
+const REPLICATIONS: [(&str, Replication); 3] = [
+    ("full_table", Replication::FullTable),
+    ("incremental", Replication::Incremental),
+    ("log_based", Replication::LogBased),
+];
