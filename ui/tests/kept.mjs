@@ -15,10 +15,10 @@ const more = async (item) => {
 
 /** Waits until something on the disk or in the network is as it is to be. */
 async function until(what, work) {
-  for (let i = 0; i < 300; i += 1) {
+  for (const end = Date.now() + 15_000; Date.now() < end; ) {
     const found = await work();
     if (found) return found;
-    await page.waitForTimeout(50);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
   }
   throw new Error(`waited in vain: ${what}`);
 }
