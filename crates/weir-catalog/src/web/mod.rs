@@ -1,6 +1,7 @@
 //! What the web application remembers: who is signed in, questions and dashboards with their
 //! versions, and the answers that were kept.
 
+mod agreed;
 mod deliveries;
 mod documents;
 mod drafts;

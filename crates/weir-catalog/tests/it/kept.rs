@@ -162,3 +162,35 @@ async fn files_and_owners_are_kept() {
     let removed = catalog.removed_documents(QUESTION).await.unwrap();
     assert_eq!(removed, ["sales"]);
 }
+
+#[tokio::test]
+async fn what_others_save_later_is_not_agreed_to() {
+    let env = Env::new();
+    let catalog = env.open().await;
+    let anna = person(&catalog, "anna", "analyst").await;
+    let ben = person(&catalog, "ben", "analyst").await;
+    let body = |n: i64| json!({"sql": format!("select {n}")});
+    let made = catalog.create_document(&ben, QUESTION, draft(body(1)));
+    let made = made.await.unwrap().document;
+    let shown = async |since| {
+        let agreed = catalog.agreed_document(&anna, QUESTION, &made.id, since);
+        agreed.await.map(|saved| saved.shown_version)
+    };
+    // She saw what was there.
+    let since = made.updated_at;
+    assert_eq!(shown(since).await.unwrap(), 1);
+    let saved = catalog.update_document(&ben, QUESTION, &made.id, 1, draft(body(2)));
+    saved.await.unwrap();
+    assert_eq!(shown(since).await.unwrap(), 1);
+    // What she saves herself she has seen, though not what comes after it.
+    let saved = catalog.update_document(&anna, QUESTION, &made.id, 2, draft(body(3)));
+    saved.await.unwrap();
+    let saved = catalog.update_document(&ben, QUESTION, &made.id, 3, draft(body(4)));
+    saved.await.unwrap();
+    assert_eq!(shown(since).await.unwrap(), 3);
+
+    let own = catalog.create_document(&ben, QUESTION, draft(body(5)));
+    let own = own.await.unwrap().document.id;
+    let agreed = catalog.agreed_document(&anna, QUESTION, &own, since).await;
+    assert_eq!(agreed.unwrap_err().kind(), CatalogErrorKind::Denied);
+}

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 use weir_access::Identity;
-use weir_catalog::{Actor, Comparison, Condition, DocumentKind, DocumentVersion, Watch};
+use weir_catalog::{Actor, Comparison, Condition, DocumentKind, Watch};
 use weir_query::{Caller, NamedStatement, QueryRequest};
 
 use super::{Rooms, key};
@@ -76,11 +76,10 @@ pub(super) async fn look(
 /// Returns whether the answer is bad news, and what it says.
 async fn answer(rooms: &Rooms, watch: &Watch, who: Identity) -> Result<(bool, String), String> {
     let by = Actor::new(who.clone(), "alert");
-    let (catalog, kind) = (&rooms.catalog, DocumentKind::Question);
-    let versions = catalog.document_versions(&by, kind, &watch.question).await;
-    let version = agreed(watch, &versions.map_err(|error| error.to_string())?);
-    let saved = catalog
-        .document(&by, kind, &watch.question, version)
+    let kind = DocumentKind::Question;
+    let saved = rooms
+        .catalog
+        .agreed_document(&by, kind, &watch.question, watch.created_at)
         .await
         .map_err(|error| error.to_string())?;
     let statement: NamedStatement = serde_json::from_value(saved.body)
@@ -102,15 +101,6 @@ async fn answer(rooms: &Rooms, watch: &Watch, who: Identity) -> Result<(bool, St
             None => return judge(&watch.condition, &result.schema, &[]),
         }
     }
-}
-
-/// Returns the version that whoever made the alert has seen or saved: what others save since must not be asked
-/// with their rights.
-fn agreed(watch: &Watch, versions: &[DocumentVersion]) -> Option<i64> {
-    let seen = versions
-        .iter()
-        .filter(|version| version.made_by == watch.made_by || version.made_at <= watch.created_at);
-    seen.map(|version| version.version).max()
 }
 
 /// Compares the first row with a condition; no columns are no row.

@@ -142,7 +142,7 @@ impl Shown {
         let saved = self
             .rooms
             .catalog
-            .document(&who.actor(), kind, &embed.document, None)
+            .agreed_document(&who.actor(), kind, &embed.document, embed.created_at)
             .await?;
         let mut shown = saved.body;
         shown["name"] = json!(saved.document.name);
@@ -174,7 +174,8 @@ async fn dashboard(
         let mut tile = tile.clone();
         if let Some(question) = tile["question"].as_str() {
             let kind = DocumentKind::Question;
-            let saved = shown.rooms.catalog.document(&by, kind, question, None);
+            let catalog = &shown.rooms.catalog;
+            let saved = catalog.agreed_document(&by, kind, question, embed.created_at);
             if let Ok(saved) = saved.await {
                 if tile["chart"].is_null() {
                     tile["chart"] = saved.body["chart"].clone();
@@ -228,7 +229,9 @@ async fn tile(
         .extend(locked.map(|(name, value)| (name.clone(), value.clone())));
     let kind = DocumentKind::Question;
     let catalog = &shown.rooms.catalog;
-    let saved = catalog.document(&who.actor(), kind, question, None).await?;
+    let saved = catalog
+        .agreed_document(&who.actor(), kind, question, embed.created_at)
+        .await?;
     let parameters = saved.body["parameters"].as_array();
     let takes = |name: &str| {
         parameters.is_some_and(|all| all.iter().any(|one| one["name"].as_str() == Some(name)))
@@ -237,6 +240,7 @@ async fn tile(
     let params = asked.params.into_iter().filter(|(name, _)| takes(name));
     let embedded = Embedded {
         question: question.to_owned(),
+        version: saved.shown_version,
         params: params.collect(),
         rows: ROWS,
     };

@@ -57,6 +57,7 @@ pub(super) struct Asked {
 /// What a page of others asks: a question of a dashboard that it shows.
 pub(crate) struct Embedded {
     pub(crate) question: String,
+    pub(crate) version: i64,
     pub(crate) params: Map<String, Value>,
     pub(crate) rows: usize,
 }
@@ -79,7 +80,7 @@ pub(crate) async fn embedded(
     let ask = Ask {
         sql: None,
         question: Some(embedded.question),
-        version: None,
+        version: Some(embedded.version),
         params: Some(embedded.params),
         rows: Some(embedded.rows),
         fresh: None,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -88,7 +89,9 @@ impl Deliveries {
         })?;
         let by = Actor::new(who.clone(), DOOR);
         let kind = DocumentKind::Dashboard;
-        let board = self.catalog.document(&by, kind, &delivery.dashboard, None);
+        let board =
+            self.catalog
+                .agreed_document(&by, kind, &delivery.dashboard, delivery.created_at);
         let board = board.await.map_err(|error| {
             lasting(format!(
                 "it cannot be sent with the rights of `{}`: {error}",
@@ -201,7 +204,8 @@ impl Deliveries {
         });
         let mut shown = Vec::with_capacity(tiles.len());
         for tile in tiles {
-            shown.push(self.tile(tile, &values, who).await);
+            let since = delivery.created_at;
+            shown.push(self.tile(tile, &values, who, since).await);
         }
         Letter {
             name: board.document.name.clone(),
@@ -211,7 +215,13 @@ impl Deliveries {
         }
     }
 
-    async fn tile(&self, tile: &Value, values: &Map<String, Value>, who: &Identity) -> Tile {
+    async fn tile(
+        &self,
+        tile: &Value,
+        values: &Map<String, Value>,
+        who: &Identity,
+        since: DateTime<Utc>,
+    ) -> Tile {
         let title = |other: &str| {
             let own = tile["title"].as_str().filter(|title| !title.is_empty());
             own.unwrap_or(other).to_owned()
@@ -225,7 +235,8 @@ impl Deliveries {
         };
         let by = Actor::new(who.clone(), DOOR);
         let kind = DocumentKind::Question;
-        let saved = match self.catalog.document(&by, kind, question, None).await {
+        let saved = self.catalog.agreed_document(&by, kind, question, since);
+        let saved = match saved.await {
             Ok(saved) => saved,
             Err(error) => {
                 return Tile {

@@ -29,6 +29,7 @@ fn unpacked(mail: &str) -> String {
 async fn a_dashboard_is_drawn_and_sent_to_everybody_once() -> Result<()> {
     // The first that is posted is refused, and sent again.
     let (hook, posted) = receiver().await?;
+    let hooked = posted.clone();
     let (chat, said) = receiver().await?;
     let (server, mails) = mailbox().await?;
     let mut weir = Weir::init(BINARY)?;
@@ -157,6 +158,21 @@ async fn a_dashboard_is_drawn_and_sent_to_everybody_once() -> Result<()> {
             && mail.contains("There is no answer"),
         "{mail}"
     );
+
+    // What somebody else makes of the dashboard, or of its questions, is not sent with her rights.
+    let ben = Person::new(&weir, "ben", "analyst").await?;
+    let theirs = json!({
+        "name": "Shop & more", "sharing": "edit", "version": 1,
+        "body": {"tiles": [tile("z", 0, json!({"question": total}))], "filters": []},
+    });
+    let (status, said) = ben
+        .ask("PUT", &format!("/api/v1/dashboards/{board}"), Some(theirs))
+        .await?;
+    ensure!(status == 200, "{status} {said}");
+    ensure!(anna.ask("POST", &send, None).await?.0 == 202, "not begun");
+    until(|| async { Ok((all(&hooked)?.len() == 2).then_some(())) }).await?;
+    let again = &all(&hooked)?[1]["tiles"];
+    ensure!(again == tiles, "{again}");
 
     // Whoever may not sign in any more sends nothing.
     let owner = Person::owner(&weir)?;
