@@ -54,7 +54,11 @@ impl Weir {
         Ok(Self {
             binary,
             dir: dir.to_owned(),
-            environment: vec![("WEIR_SERVER_LISTEN".into(), "127.0.0.1:0".into())],
+            environment: vec![
+                ("WEIR_SERVER_LISTEN".into(), "127.0.0.1:0".into()),
+                // The same on every machine.
+                ("WEIR_QUERY_MEMORY".into(), "512MB".into()),
+            ],
             key,
             url: String::new(),
             setup: None,

@@ -19,6 +19,7 @@ use crate::client::{Client, Running, local_url};
 use crate::extract::ExtractRoom;
 use crate::failure::{Explain, ExplainHinted, Failure};
 use crate::flow::{Around, FlowRoom, Working};
+use crate::machine;
 use crate::postgres::Door;
 use crate::project::{Project, write_private};
 use crate::ui::Ui;
@@ -517,10 +518,11 @@ fn limits(config: &Config) -> Limits {
 
 fn engine_options(project: &Project, config: &Config) -> EngineOptions {
     let query = &config.query;
+    let memory = machine::memory_of_queries(config).as_usize();
     let mut options = EngineOptions {
-        memory_bytes: query.memory.as_usize(),
+        memory_bytes: memory,
         // One query may take most of it, so that two of them do not both fail.
-        query_memory_bytes: query.memory.as_usize() / 4 * 3,
+        query_memory_bytes: memory / 4 * 3,
         temp_dir: project.state_dir().join("tmp"),
         temp_bytes: query.temp_size.bytes(),
         history_dir: Some(project.state_dir().join("queries")),

@@ -9,6 +9,7 @@ mod failure;
 mod flow;
 mod house;
 mod log;
+mod machine;
 mod memory;
 mod model;
 mod postgres;

@@ -41,6 +41,8 @@ pub enum Kind {
     Number(u64, u64, fn(&mut Config, u64)),
     /// A size between two others.
     Size(ByteSize, ByteSize, fn(&mut Config, ByteSize)),
+    /// A size between two others, or `auto`.
+    SizeOrAuto(ByteSize, ByteSize, fn(&mut Config, Option<ByteSize>)),
     /// A duration between two others.
     Time(Duration, Duration, fn(&mut Config, Duration)),
     /// A duration between two others, or `forever`.
@@ -440,9 +442,10 @@ pub static KEYS: &[Key] = &[
     Key {
         section: "query",
         name: "memory",
-        kind: Kind::Size(size(16 * MB), size(1 << 40), |c, v| c.query.memory = v),
-        default: "512MB",
-        doc: "Memory for all running queries together.",
+        kind: Kind::SizeOrAuto(size(16 * MB), size(1 << 40), |c, v| c.query.memory = v),
+        default: "auto",
+        doc: "Memory for all running queries together; `auto` takes a quarter of the machine's, or of its \
+              container's.",
     },
     Key {
         section: "query",

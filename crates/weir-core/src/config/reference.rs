@@ -56,6 +56,7 @@ fn type_of(kind: &Kind) -> String {
         Kind::Switch(_) => "`true` or `false`".to_owned(),
         Kind::Number(min, max, _) => format!("whole number, {min} to {max}"),
         Kind::Size(min, max, _) => format!("size, {min} to {max}"),
+        Kind::SizeOrAuto(min, max, _) => format!("size, {min} to {max}, or `auto`"),
         Kind::Time(min, max, _) => {
             format!(
                 "duration, {} to {}",

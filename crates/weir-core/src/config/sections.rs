@@ -149,8 +149,8 @@ pub struct Collect {
 /// The SQL engine's limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    /// Memory for all queries together.
-    pub memory: ByteSize,
+    /// Memory for all queries together; none where it follows from the machine.
+    pub memory: Option<ByteSize>,
     /// Disk space for what does not fit into memory.
     pub temp_size: ByteSize,
     /// The largest value a function may make.
@@ -240,7 +240,7 @@ impl Config {
                 path_prefix: None,
             },
             query: Query {
-                memory: ByteSize(0),
+                memory: None,
                 temp_size: ByteSize(0),
                 value_size: ByteSize(0),
                 timeout: Duration::ZERO,

@@ -5,6 +5,7 @@ use weir_core::config::Config;
 
 use super::Finding;
 use super::disk::human;
+use crate::machine;
 
 /// Seconds since the epoch before which no clock can be right: the year this was written.
 const PAST: u64 = 1_767_225_600;
@@ -49,16 +50,14 @@ fn open_files(config: &Config) -> Finding {
 
 /// Compares what Weir may take with what the machine, or its container, has.
 fn memory(config: &Config) -> Option<Finding> {
-    let available = [machine_memory(), container_memory()]
-        .into_iter()
-        .flatten()
-        .min()?;
-    let wanted = config.hot.limit.bytes() + config.query.memory.bytes();
+    let available = machine::memory()?;
+    let queries = machine::memory_of_queries(config);
+    let wanted = config.hot.limit.bytes() + queries.bytes();
     let found = format!(
         "{} in all; rows in memory may take {}, queries {}",
         human(available),
         config.hot.limit,
-        config.query.memory
+        human(queries.bytes())
     );
     // Batches in flight, caches and the allocator's slack come on top.
     if wanted * 3 / 2 > available {
@@ -66,19 +65,4 @@ fn memory(config: &Config) -> Option<Finding> {
         return Some(Finding::doubtful("memory", found, fix));
     }
     Some(Finding::good("memory", found))
-}
-
-fn machine_memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find(|line| line.starts_with("MemTotal:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes << 10)
-}
-
-fn container_memory() -> Option<u64> {
-    std::fs::read_to_string("/sys/fs/cgroup/memory.max")
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
 }

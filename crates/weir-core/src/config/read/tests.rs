@@ -138,6 +138,18 @@ fn mistakes_name_the_place_and_the_fix() {
 }
 
 #[test]
+fn memory_of_queries_is_a_size_or_follows_from_the_machine() {
+    let memory = |value: &str| {
+        let text = format!("version = 1\n[query]\nmemory = \"{value}\"\n");
+        parse(&text, &[]).map(|loaded| loaded.config.query.memory)
+    };
+    assert_eq!(memory("auto").unwrap(), None);
+    assert_eq!(memory("2GB").unwrap(), Some(ByteSize(2 << 30)));
+    assert!(memory("1MB").is_err(), "below the least");
+    assert!(memory("lots").is_err(), "no size");
+}
+
+#[test]
 fn versions_are_checked() {
     assert_eq!(
         problem(""),

@@ -184,10 +184,13 @@ pub(super) fn set(key: &Key, given: &Given, config: &mut Config) -> Result<(), W
         Kind::Size(min, max, set) => {
             let example = format!("\"{}\"", key.default);
             let text = text().ok_or_else(|| wrong_type("a size", &example))?;
-            match text.parse::<ByteSize>() {
-                Ok(size) if (min..=max).contains(&&size) => set(config, size),
-                Ok(_) => return wrong(format!("must be from {min} to {max}"), None),
-                Err(message) => return wrong(message.to_owned(), None),
+            set(config, sized(text, *min, *max)?);
+        }
+        Kind::SizeOrAuto(min, max, set) => {
+            let example = format!("\"{}\"", key.default);
+            match text().ok_or_else(|| wrong_type("a size or `auto`", &example))? {
+                "auto" => set(config, None),
+                text => set(config, Some(sized(text, *min, *max)?)),
             }
         }
         Kind::Time(min, max, set) => {
@@ -241,6 +244,20 @@ fn bounded(
         format_duration(min),
         format_duration(max)
     )))
+}
+
+fn sized(text: &str, min: ByteSize, max: ByteSize) -> Result<ByteSize, Wrong> {
+    let wrong = |message| Wrong {
+        message,
+        hint: None,
+    };
+    let size: ByteSize = text
+        .parse()
+        .map_err(|message: &str| wrong(message.to_owned()))?;
+    if (min..=max).contains(&size) {
+        return Ok(size);
+    }
+    Err(wrong(format!("must be from {min} to {max}")))
 }
 
 fn described(given: &Given) -> &'static str {
