@@ -8,11 +8,17 @@ use weir_lake::LakeStatus;
 
 use crate::Services;
 
+/// Rows that are refused because there is no room are a burst, unless none were committed for this long.
+const STUCK: Duration = Duration::from_secs(60);
+
 #[derive(Serialize)]
 pub(crate) struct Ready {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
+    /// Why rows are refused for now, with 429; senders try again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusing: Option<String>,
     oldest_uncommitted_seconds: f64,
     /// Tables of the lake whose logs are damaged: asking them is an error, all others work.
     unreadable_tables: u64,
@@ -32,12 +38,15 @@ pub(crate) async fn live() -> &'static str {
 /// The lake takes rows and shows all it has.
 pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json<Ready>) {
     let status = services.lake.status();
+    let oldest_uncommitted = oldest_uncommitted(&status);
+    let refusing = services.lake.admits().err().map(|error| error.to_string());
+    let stuck = oldest_uncommitted > STUCK;
     let reason = if !status.writable {
-        Some("the log cannot be written")
+        Some("the log cannot be written".to_owned())
     } else if status.recovering {
-        Some("the log is being read again after a start")
+        Some("the log is being read again after a start".to_owned())
     } else {
-        None
+        refusing.clone().filter(|_| stuck)
     };
     let code = if reason.is_none() {
         StatusCode::OK
@@ -46,15 +55,15 @@ pub(crate) async fn ready(State(services): State<Services>) -> (StatusCode, Json
     };
     let sources = services.extracts.attention();
     let is_well = sources.failing.is_empty() && sources.stale.is_empty();
-    let oldest_uncommitted_seconds = oldest_uncommitted(&status).as_secs_f64();
     (
         code,
         Json(Ready {
             ready: reason.is_none(),
             reason,
-            oldest_uncommitted_seconds,
+            oldest_uncommitted_seconds: oldest_uncommitted.as_secs_f64(),
             unreadable_tables: status.unreadable_tables,
-            degraded: !is_well || status.unreadable_tables > 0,
+            degraded: refusing.is_some() || !is_well || status.unreadable_tables > 0,
+            refusing,
             failing_sources: sources.failing,
             stale_sources: sources.stale,
         }),

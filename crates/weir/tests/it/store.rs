@@ -242,6 +242,12 @@ async fn a_long_outage_pushes_back_before_memory_runs_out() -> Result<()> {
         weir.count("select count(*) from raw_app.events").await? > 0,
         "queries go on"
     );
+    let ready = reqwest::get(format!("{}/health/ready", weir.url())).await?;
+    let ready: serde_json::Value = ready.json().await?;
+    ensure!(
+        ready["degraded"] == true && ready["refusing"].is_string(),
+        "senders get 429, and nobody is told: {ready}"
+    );
     s3.again().await?;
     more(&load, 2_000).await?;
     acknowledged.extend(load.stop().await?);
