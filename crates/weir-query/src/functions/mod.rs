@@ -20,10 +20,12 @@ mod jsonb;
 mod labels;
 mod made;
 mod measure;
+mod members;
 mod misc;
 mod native;
 mod operators;
 mod parts;
+mod patterns;
 mod pauses;
 pub(crate) mod rewrite;
 mod semantics;
@@ -74,7 +76,7 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u
     state.register_udf(Arc::new(
         strftime.as_ref().clone().with_aliases(["strftime"]),
     ))?;
-    let families: [Vec<Native>; 11] = [
+    let families: [Vec<Native>; 12] = [
         arithmetic::functions(),
         clocks::functions(),
         dates::functions(),
@@ -83,6 +85,7 @@ pub(crate) fn register(state: &mut SessionState, value_bytes: u64, made_bytes: u
         jsonb::functions(),
         misc::functions(),
         parts::functions(),
+        patterns::functions(),
         template::functions(),
         text::functions(),
         written::functions(),

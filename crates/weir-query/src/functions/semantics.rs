@@ -21,6 +21,7 @@ use super::bounded::{CONCAT, is_bounded};
 use super::clocks::Clocks;
 use super::folded::Constants;
 use super::intervals::{LENGTH, OF_DURATION};
+use super::members::renamed_back;
 use super::text::AS_TEXT;
 use super::time::parser;
 use super::types::{interval, is_text};
@@ -358,10 +359,9 @@ impl AnalyzerRule for PostgresSemantics {
                 schema.merge(&source);
             }
             let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let outer = &schema;
-                let new = expr.transform_up(|expr| {
+            let outer = &schema;
+            let mut rewrite = |expr: Expr| {
+                expr.transform_up(|expr| {
                     let new = self.rewrite(expr, outer, &mut constants)?;
                     match zone {
                         Some(zone) => {
@@ -369,9 +369,9 @@ impl AnalyzerRule for PostgresSemantics {
                         }
                         None => Ok(new),
                     }
-                })?;
-                Ok(new.update_data(|expr| name.restore(expr)))
-            })
+                })
+            };
+            plan.map_expressions(|expr| renamed_back(expr, &names, &mut rewrite))
         })?;
         check_depth(&plan.data)?;
         Ok(plan.data)

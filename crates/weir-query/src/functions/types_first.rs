@@ -16,6 +16,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Union, cast};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::members::renamed_back;
 use super::semantics::{CALL_DEPTH, chain_length, compares};
 
 /// Functions whose arguments become one type.
@@ -44,11 +45,8 @@ impl AnalyzerRule for TypesFirst {
                     schema.merge(&DFSchema::try_from_qualified_schema(table, &source)?);
                 }
                 let names = NamePreserver::new(&plan);
-                let new = plan.map_expressions(|expr| {
-                    let name = names.save(&expr);
-                    let new = expr.transform_up(|expr| rewrite(expr, &schema))?;
-                    Ok(new.update_data(|expr| name.restore(expr)))
-                })?;
+                let mut rewrite = |expr: Expr| expr.transform_up(|expr| rewrite(expr, &schema));
+                let new = plan.map_expressions(|expr| renamed_back(expr, &names, &mut rewrite))?;
                 match new.transformed {
                     true => new.map_data(LogicalPlan::recompute_schema),
                     false => Ok(new),

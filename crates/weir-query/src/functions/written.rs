@@ -1,32 +1,25 @@
-//! Text made by a template, text taken apart by a pattern, and what counts NULLs.
+//! Text made by a template, and what counts NULLs.
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::builder::{ListBuilder, StringBuilder};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int32Array, ListArray, StringArray, make_array,
     new_empty_array,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::datatypes::{DataType, Field, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, exec_err};
-use regex::{Regex, RegexBuilder};
 use weir_core::quote_ident;
 
-use super::misc::short;
 use super::native::{Call, Native};
-use super::text::{as_text, only_text, zone};
+use super::text::{as_text, zone};
 use super::time::value_error;
-use super::types::texts;
 
 /// A list as it is, and an empty one where there is none.
 pub(crate) const NO_NULL_LIST: &str = "weir_list";
 
 /// True where a key is in one row only, and otherwise an error.
 pub(crate) const ONCE: &str = "weir_once";
-
-/// What a compiled pattern may weigh.
-const PATTERN_BYTES: usize = 1 << 20;
 
 /// The widest field of a template.
 const WIDEST: usize = 1 << 16;
@@ -50,7 +43,6 @@ pub(super) fn functions() -> Vec<Native> {
             |_| Ok(DataType::Boolean),
             once,
         ),
-        Native::new("regexp_split_to_array", only_text, |_| Ok(texts()), split).takes(2..=3),
     ]
 }
 
@@ -223,78 +215,6 @@ fn literal(text: &str) -> String {
     }
 }
 
-/// `regexp_split_to_array(text, pattern [, flags])`.
-fn split(call: &Call) -> Result<ArrayRef> {
-    let item = Arc::new(Field::new_list_field(DataType::Utf8, true));
-    let mut lists = ListBuilder::new(StringBuilder::new()).with_field(item);
-    if !(2..=3).contains(&call.args.len()) {
-        return exec_err!("regexp_split_to_array takes text, a pattern and flags");
-    }
-    let args: Vec<&StringArray> = call.args.iter().map(|arg| arg.as_string::<i32>()).collect();
-    let mut known: Option<(String, String, Regex)> = None;
-    for row in 0..call.rows {
-        if args.iter().any(|arg| arg.is_null(row)) {
-            lists.append_null();
-            continue;
-        }
-        let pattern = args[1].value(row);
-        let flags = args.get(2).map_or("", |flags| flags.value(row));
-        let same = |(p, f, _): &(String, String, Regex)| p == pattern && f == flags;
-        if !known.as_ref().is_some_and(same) {
-            let regex = compiled(pattern, flags)?;
-            known = Some((pattern.to_owned(), flags.to_owned(), regex));
-        }
-        if let Some((_, _, regex)) = &known {
-            for part in parts(regex, args[0].value(row)) {
-                lists.values().append_value(part);
-            }
-        }
-        lists.append(true);
-    }
-    Ok(Arc::new(lists.finish()))
-}
-
-fn compiled(pattern: &str, flags: &str) -> Result<Regex> {
-    let mut builder = RegexBuilder::new(pattern);
-    builder.size_limit(PATTERN_BYTES);
-    for flag in flags.chars() {
-        match flag {
-            'i' => builder.case_insensitive(true),
-            'n' | 'm' => builder.multi_line(true).dot_matches_new_line(false),
-            's' => builder.dot_matches_new_line(true),
-            'x' => builder.ignore_whitespace(true),
-            'c' => builder.case_insensitive(false),
-            other => {
-                let message = format!("invalid regular expression option: \"{other}\"");
-                return Err(value_error("22023", message));
-            }
-        };
-    }
-    builder.build().map_err(|_| {
-        let message = format!("invalid regular expression `{}`", short(pattern));
-        value_error("2201B", message)
-    })
-}
-
-/// Returns what stands between matches; those of nothing count inside of a text only, as in Postgres.
-fn parts<'t>(regex: &Regex, text: &'t str) -> Vec<&'t str> {
-    let mut parts = Vec::new();
-    let mut from = 0;
-    for found in regex.find_iter(text) {
-        let nothing = found.is_empty();
-        if nothing && (found.start() == from && from == 0 || found.start() == text.len()) {
-            continue;
-        }
-        if nothing && found.start() == from {
-            continue;
-        }
-        parts.push(&text[from..found.start()]);
-        from = found.end();
-    }
-    parts.push(&text[from..]);
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,14 +228,5 @@ mod tests {
         assert!(fill("%s %s %s %s", &value).is_err());
         assert!(fill("%d", &value).is_err());
         assert!(fill("%", &value).is_err());
-    }
-
-    #[test]
-    fn text_is_split_as_postgres_does() {
-        let split = |text, pattern| parts(&Regex::new(pattern).unwrap(), text);
-        assert_eq!(split("a1b22c", "[0-9]+"), ["a", "b", "c"]);
-        assert_eq!(split("abc", ""), ["a", "b", "c"]);
-        assert_eq!(split("the fox", r"\s*"), ["t", "h", "e", "f", "o", "x"]);
-        assert_eq!(split("", ","), [""]);
     }
 }

@@ -23,32 +23,6 @@ fn rename(function: &mut Function, name: &str) {
     function.name = ObjectName::from(vec![Ident::new(name)]);
 }
 
-/// `regexp_matches(text, pattern, flags)` in the place of one value: its first match.
-fn regexp_matches(function: &mut Function) {
-    rename(function, "regexp_match");
-    let Some(args) = args_of(function) else {
-        return;
-    };
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flags))) = (match args.get(2) {
-        Some(flags) => flags,
-        None => return,
-    }) else {
-        return;
-    };
-    let Value::SingleQuotedString(flags) = &flags.value else {
-        return;
-    };
-    // `c` says what is so anyway, `g` asks for the matches after the first.
-    let flags: String = flags
-        .chars()
-        .filter(|flag| !matches!(flag, 'c' | 'g'))
-        .collect();
-    args.truncate(2);
-    if !flags.is_empty() {
-        args.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(&flags))));
-    }
-}
-
 /// Rewrites a call; another expression where a call does not do.
 pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, QueryError> {
     if function.name.0.len() != 1 {
@@ -103,7 +77,6 @@ pub(super) fn of_function(function: &mut Function) -> Result<Option<Expr>, Query
             function,
             &["years", "months", "weeks", "days", "hours", "mins", "secs"],
         ),
-        "regexp_matches" => regexp_matches(function),
         "gen_random_uuid" | "uuid_generate_v4" => rename(function, "uuid"),
         "listagg" => {
             listagg(function);

@@ -5,12 +5,14 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::last;
+use crate::functions::patterns::MATCHES;
 
 /// Functions whose second argument is a pattern.
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "regexp_replace",
     "regexp_match",
     "regexp_matches",
+    MATCHES,
     "regexp_like",
     "regexp_count",
     "regexp_instr",

@@ -2,9 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, SetExpr, Value,
+    Visit, Visitor,
+};
 
-use super::last;
+use super::{call, last, number};
+use crate::functions::patterns::MATCHES;
 
 /// Calls that make many rows of one, or one of many.
 const NOT_PER_ROW: [&str; 24] = [
@@ -54,9 +58,32 @@ pub(super) fn value(query: &Query) -> Option<Expr> {
     else {
         return None;
     };
+    let expr = first_match(expr).unwrap_or_else(|| expr.clone());
     // One that names no column is planned as it is.
-    (plain && bare && is_per_row(expr) && names_a_column(expr))
-        .then(|| Expr::Nested(Box::new(expr.clone())))
+    (plain && bare && is_per_row(&expr) && names_a_column(&expr))
+        .then(|| Expr::Nested(Box::new(expr)))
+}
+
+/// `regexp_matches` without the flag `g` gives one row or none: a value, or NULL.
+fn first_match(expr: &Expr) -> Option<Expr> {
+    let args = |expr: &Expr, name: &str| match expr {
+        Expr::Function(function) if last(&function.name) == name => match &function.args {
+            FunctionArguments::List(list) => Some(list.args.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(list))] = &args(expr, "unnest")?[..] else {
+        return None;
+    };
+    let all = match args(list, MATCHES)?.get(2) {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(flags)))) => {
+            matches!(&flags.value, Value::SingleQuotedString(flags) if flags.contains('g'))
+        }
+        Some(_) => true,
+        None => false,
+    };
+    (!all).then(|| call("array_element", vec![list.clone(), number("1")]))
 }
 
 /// Whether an expression is one value for each row.

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::{call, function_of, last, number, series};
 use crate::functions::json;
 use crate::functions::jsonb;
+use crate::functions::patterns::MATCHES;
 
 /// What the column of rows is called that are made by the engine's own series, or of JSON.
 const VALUE: &str = "value";
@@ -21,6 +22,7 @@ pub(super) fn list(name: &str) -> Option<&'static str> {
         "json_array_elements" | "jsonb_array_elements" => json::ELEMENTS,
         "json_array_elements_text" | "jsonb_array_elements_text" => json::ELEMENTS_TEXT,
         "json_object_keys" | "jsonb_object_keys" => jsonb::KEYS,
+        "regexp_matches" => MATCHES,
         "regexp_split_to_table" => "regexp_split_to_array",
         "string_to_table" => "string_to_array",
         _ => return None,
