@@ -44,6 +44,10 @@ const TABLES: &[(&str, &str)] = &[
          confkey:S conpfeqop:S conppeqop:S conffeqop:S confdelsetcols:S conexclop:S conbin:t",
     ),
     (
+        "pg_conversion",
+        "oid:o conname:t connamespace:o conowner:o conforencoding:i contoencoding:i conproc:t condefault:b",
+    ),
+    (
         "pg_cursors",
         "name:t statement:t is_holdable:b is_binary:b is_scrollable:b creation_time:t",
     ),
@@ -101,6 +105,7 @@ const TABLES: &[(&str, &str)] = &[
         "pg_language",
         "oid:o lanname:t lanowner:o lanispl:b lanpltrusted:b lanplcallfoid:o laninline:o lanvalidator:o lanacl:T",
     ),
+    ("pg_largeobject_metadata", "oid:o lomowner:o lomacl:T"),
     (
         "pg_locks",
         "locktype:t database:o relation:o pid:i mode:t granted:b",
@@ -212,6 +217,10 @@ const TABLES: &[(&str, &str)] = &[
         "oid:o cfgname:t cfgnamespace:o cfgowner:o cfgparser:o",
     ),
     (
+        "pg_ts_parser",
+        "oid:o prsname:t prsnamespace:o prsstart:t prstoken:t prsend:t prsheadline:t prslextype:t",
+    ),
+    (
         "pg_type",
         "oid:o typname:t typnamespace:o typowner:o typlen:s typbyval:b typtype:t typcategory:t typispreferred:b typisdefined:b \
          typdelim:t typrelid:o typsubscript:t typelem:o typarray:o typinput:t typoutput:t typreceive:t typsend:t typmodin:t \
@@ -221,6 +230,10 @@ const TABLES: &[(&str, &str)] = &[
     (
         "pg_user",
         "usename:t usesysid:o usecreatedb:b usesuper:b userepl:b usebypassrls:b passwd:t valuntil:t useconfig:T",
+    ),
+    (
+        "pg_user_mappings",
+        "umid:o srvid:o srvname:t umuser:o usename:t umoptions:T",
     ),
     (
         "pg_views",

@@ -311,6 +311,20 @@ fn is_text(expr: &Expr) -> bool {
     }
 }
 
+/// Whether this is a name written as text, `'lower'::regproc`, whose number is asked for.
+fn is_name(expr: &Expr) -> bool {
+    let Expr::Cast {
+        expr,
+        data_type: DataType::Text,
+        ..
+    } = expr
+    else {
+        return false;
+    };
+    matches!(expr.as_ref(), Expr::Value(value)
+        if matches!(&value.value, Value::SingleQuotedString(name) if name.parse::<u32>().is_err()))
+}
+
 /// Casts to the types catalogs use for numbers with names.
 fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
     let inner = |expr: &mut Expr| std::mem::replace(expr, Expr::value(Value::Null));
@@ -342,6 +356,7 @@ fn cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
         "regtype" => call("weir_regtype_name", vec![inner(expr)]),
         "regnamespace" if text => call("weir_regnamespace", vec![inner(expr)]),
         "regnamespace" => call("weir_regnamespace_name", vec![inner(expr)]),
+        "oid" if is_name(expr) => call("weir_regproc", vec![inner(expr)]),
         "oid" | "xid" | "cid" => {
             *data_type = DataType::IntUnsigned(None);
             return None;

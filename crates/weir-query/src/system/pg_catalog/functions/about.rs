@@ -225,6 +225,8 @@ pub(super) fn all(scope: &Scope) -> Vec<RowFunction> {
             "pg_collation_is_visible",
             "pg_statistics_obj_is_visible",
             "pg_ts_config_is_visible",
+            "pg_ts_parser_is_visible",
+            "pg_conversion_is_visible",
             // There is nothing of these kinds to have rights on.
             "has_function_privilege",
             "has_sequence_privilege",
@@ -373,6 +375,14 @@ fn lookups(names: &Arc<Names>) -> Vec<RowFunction> {
             }
         },
     ));
+    all.push(RowFunction::new("weir_regproc", DataType::UInt32, |args| {
+        let name = args.first().and_then(str).unwrap_or_default();
+        Err(QueryError::new(
+            QueryErrorKind::UndefinedFunction,
+            format!("there is no definition of a function \"{name}\""),
+        )
+        .hint("functions are built in: docs/sql.md lists them"))
+    }));
     let inside = names.clone();
     all.push(RowFunction::new(
         "weir_regclass_name",
