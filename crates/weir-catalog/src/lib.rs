@@ -30,7 +30,7 @@ pub use key::{KeyInfo, KeyLookup, NewKey, WriteKey};
 pub use source::{ClockPolicy, IpPolicy, Source, SourceSettings};
 pub use source_file::{SourceFile, SourceFileError};
 pub use token::OwnerToken;
-pub use view::View;
+pub use view::{Comments, View};
 pub use web::{
     Comparison, Condition, Delivery, Document, DocumentFile, DocumentKind, DocumentVersion, Draft,
     Embed, NewDelivery, NewDocument, NewEmbed, NewRollup, NewStoredResult, NewWatch, Released,

@@ -21,7 +21,7 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0001_sources_keys_views.sql"),
     include_str!("../migrations/0002_access.sql"),
     include_str!("../migrations/0003_proved_tokens.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0008_rollups.sql"),
     include_str!("../migrations/0009_document_files.sql"),
     include_str!("../migrations/0010_deliveries.sql"),
+    include_str!("../migrations/0011_view_comments.sql"),
 ];
 
 /// How long a statement waits for another process that writes.
@@ -178,20 +179,29 @@ impl Store {
             .map(decode_hash)
             .transpose()?;
 
-        let views = sqlx::query_as::<_, (String, String, String, bool)>(
-            "SELECT schema, name, sql, definer FROM views ORDER BY schema, name",
+        let views = sqlx::query_as::<_, (String, String, String, bool, String)>(
+            "SELECT schema, name, sql, definer, comments FROM views ORDER BY schema, name",
         )
         .fetch_all(&mut *tx)
         .await
         .map_err(failed)?
         .into_iter()
-        .map(|(schema, name, sql, definer)| View {
-            schema,
-            name,
-            sql,
-            definer,
+        .map(|(schema, name, sql, definer, comments)| {
+            let comments = serde_json::from_str(&comments).map_err(|error| {
+                CatalogError::database(
+                    "read the comments of views",
+                    sqlx::Error::Decode(error.into()),
+                )
+            })?;
+            Ok(View {
+                schema,
+                name,
+                sql,
+                definer,
+                comments,
+            })
         })
-        .collect();
+        .collect::<Result<_, CatalogError>>()?;
 
         let access = crate::access::load(&mut tx, before.map(|before| &before.access)).await?;
 
@@ -292,16 +302,17 @@ pub(crate) async fn put_view(
     now: i64,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO views (schema, name, sql, created_at, updated_at, definer)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+        "INSERT INTO views (schema, name, sql, created_at, updated_at, definer, comments)
+         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)
          ON CONFLICT (schema, name) DO UPDATE SET
-             sql = excluded.sql, definer = excluded.definer, updated_at = ?4",
+             sql = excluded.sql, definer = excluded.definer, comments = excluded.comments, updated_at = ?4",
     )
     .bind(&view.schema)
     .bind(&view.name)
     .bind(&view.sql)
     .bind(now)
     .bind(view.definer)
+    .bind(serde_json::json!(view.comments).to_string())
     .execute(&mut **tx)
     .await
     .map(|_| ())

@@ -9,7 +9,7 @@ use weir_access::Object;
 use super::Actor;
 use crate::catalog::Catalog;
 use crate::error::{CatalogError, CatalogErrorKind};
-use crate::view::View;
+use crate::view::{Comments, View};
 
 /// A schema, and a name in it.
 type NameIn<'a> = (&'a str, &'a str);
@@ -66,6 +66,11 @@ pub struct PublicationView {
     /// Whether it reads with the rights of its owner.
     #[serde(default)]
     pub definer: bool,
+    /// What was said about it before, and is since.
+    #[serde(default, skip_serializing_if = "Comments::is_empty")]
+    pub comments_before: Comments,
+    #[serde(default, skip_serializing_if = "Comments::is_empty")]
+    pub comments: Comments,
 }
 
 /// What a table or view was built from.
@@ -174,6 +179,7 @@ impl Catalog {
                         name: view.name.clone(),
                         sql: sql.clone(),
                         definer: view.definer,
+                        comments: view.comments.clone(),
                     };
                     crate::sqlite::put_view(&mut change.tx, &view, now).await
                 }

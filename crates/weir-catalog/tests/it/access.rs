@@ -295,6 +295,7 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let options = SqliteConnectOptions::new().filename(env.path());
     let mut connection = options.connect().await.unwrap();
     for sql in [
+        "ALTER TABLE views DROP COLUMN comments",
         "DROP TABLE deliveries",
         "DROP TABLE document_files",
         "DROP TABLE rollups",
@@ -761,7 +762,7 @@ async fn another_process_sees_rights_change() {
         schema: "main".to_owned(),
         name: "v".to_owned(),
         sql: "SELECT 1".to_owned(),
-        definer: false,
+        ..weir_catalog::View::default()
     };
     let epoch = server.access().epoch();
     server.put_view(&view).await.unwrap();

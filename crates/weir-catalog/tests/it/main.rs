@@ -3,11 +3,12 @@
 mod access;
 mod kept;
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use weir_catalog::{
-    Actor, Catalog, CatalogErrorKind, IpPolicy, KeyLookup, SourceSettings, Upserted, View,
+    Actor, Catalog, CatalogErrorKind, Comments, IpPolicy, KeyLookup, SourceSettings, Upserted, View,
 };
 use weir_core::SourceName;
 
@@ -209,6 +210,10 @@ async fn views_are_kept() {
         name: "orders".into(),
         sql: "SELECT 1".into(),
         definer: false,
+        comments: Comments {
+            view: Some("what was bought".into()),
+            columns: BTreeMap::from([("id".into(), "of the order".into())]),
+        },
     };
     catalog.put_view(&view).await.unwrap();
     catalog.close().await;

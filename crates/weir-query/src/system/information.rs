@@ -353,7 +353,7 @@ fn standard_name(kind: &DataType) -> String {
 
 /// Returns the columns of a name; none for a view that cannot be planned, which must not hide
 /// everything else.
-pub(super) async fn schema_of(scope: &Scope, schema: &str, name: &str) -> Option<SchemaRef> {
+pub(crate) async fn schema_of(scope: &Scope, schema: &str, name: &str) -> Option<SchemaRef> {
     if let Some(table) = scope.lake_table(schema, name) {
         return Some(table.schema.clone());
     }

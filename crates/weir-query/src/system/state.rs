@@ -80,7 +80,11 @@ pub(super) fn tables(scope: &Scope) -> VirtualTable {
                 numbers(views().map(|v| v.and_then(|v| count(v.files.len() as u64)))),
                 numbers(views().map(|v| v.and_then(|v| count(v.bytes())))),
                 numbers(views().map(|v| v.and_then(|v| v.version.and_then(count)))),
-                texts(views().map(|v| v.and_then(|v| v.comment.as_deref()))),
+                texts(names.iter().zip(views()).map(|((schema, name, _), table)| {
+                    let of_view = || scope.view(schema, name)?.comments.view;
+                    let of_table = table.and_then(|table| table.comment.as_deref());
+                    of_table.map(str::to_owned).or_else(of_view)
+                })),
             ];
         async move { Ok(columns) }.boxed()
     })

@@ -263,6 +263,8 @@ impl Engine {
             new.views.push(PublicationView {
                 before: now.map(|view| view.sql.clone()),
                 after: then.before.clone(),
+                comments_before: now.map(|view| view.comments.clone()).unwrap_or_default(),
+                comments: then.comments_before.clone(),
                 ..then.clone()
             });
         }
@@ -428,12 +430,17 @@ fn views(transaction: &Transaction, catalog: &Catalog) -> Vec<PublicationView> {
                 old.map(|v| v.sql.clone()),
                 now.as_ref().map(|v| v.sql.clone()),
             );
-            (before != after).then(|| PublicationView {
+            let said =
+                |view: Option<&View>| view.map(|view| view.comments.clone()).unwrap_or_default();
+            let (comments_before, comments) = (said(old.copied()), said(now.as_ref()));
+            (before != after || comments_before != comments).then(|| PublicationView {
                 schema: schema.clone(),
                 name: name.clone(),
                 before,
                 after,
                 definer: now.as_ref().is_some_and(|view| view.definer),
+                comments_before,
+                comments,
             })
         })
         .collect()

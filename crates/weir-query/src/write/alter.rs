@@ -6,9 +6,10 @@
 use datafusion::arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CommentObject,
-    Expr, Ident, ObjectName, RenameTableNameKind, SelectItem,
+    Expr, Ident, ObjectName, ObjectNamePart, RenameTableNameKind, SelectItem,
 };
 use weir_access::{Action, Object};
+use weir_catalog::View;
 use weir_lake::{TableView, TableWriter};
 
 use super::authorize::{actor, authorize};
@@ -20,6 +21,7 @@ use super::{invalid, splice, unsupported};
 use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::stream::Command;
+use crate::system::information;
 
 /// Where the open format keeps what a column is.
 const COMMENT: &str = "comment";
@@ -351,7 +353,7 @@ async fn rename(
 }
 
 /// `COMMENT ON TABLE t IS '...'`, `COMMENT ON COLUMN t.c IS '...'`: kept in the table's own log,
-/// where every engine finds it.
+/// where every engine finds it; of views, with their queries.
 pub(super) async fn comment(
     context: &Context,
     object: CommentObject,
@@ -364,7 +366,7 @@ pub(super) async fn comment(
         rows: None,
     };
     let (table, column) = match object {
-        CommentObject::Table => (name.clone(), None),
+        CommentObject::Table | CommentObject::View => (name.clone(), None),
         CommentObject::Column => {
             let mut parts = name.0.clone();
             let column = parts.pop();
@@ -375,7 +377,7 @@ pub(super) async fn comment(
         }
         other => {
             return Err(unsupported(&format!("COMMENT ON {other}"))
-                .hint("tables and their columns have comments"));
+                .hint("tables, views and their columns have comments"));
         }
     };
     let scope = context.now().await?;
@@ -383,11 +385,16 @@ pub(super) async fn comment(
     if if_exists && !scope.all_names(&schema).contains_key(&table) {
         return Ok(done);
     }
-    context.writable(&scope, &schema, &table)?;
     let object = Object::Table {
         schema: &schema,
         table: &table,
     };
+    if let Some(view) = scope.view(&schema, &table) {
+        authorize(context, Action::Alter, &object)?;
+        comment_on_view(context, &scope, view, (column, comment)).await?;
+        return Ok(done);
+    }
+    context.writable(&scope, &schema, &table)?;
     authorize(context, Action::Alter, &object)?;
     let name = names::table_name(&schema, &table)?;
     let writer = context.writer(&name).await?;
@@ -420,4 +427,36 @@ pub(super) async fn comment(
         .await
         .map_err(lake_error)?;
     Ok(done)
+}
+
+async fn comment_on_view(
+    context: &Context,
+    scope: &Scope,
+    mut view: View,
+    (column, comment): (Option<ObjectNamePart>, Option<String>),
+) -> Result<(), QueryError> {
+    let comment = comment.filter(|text| !text.is_empty());
+    match column {
+        None => view.comments.view = comment,
+        Some(column) => {
+            let column = names::parts(&ObjectName(vec![column]))?;
+            let column = column.into_iter().next_back().unwrap_or_default();
+            let columns = information::schema_of(scope, &view.schema, &view.name).await;
+            if !columns.is_some_and(|columns| columns.column_with_name(&column).is_some()) {
+                return Err(QueryError::new(
+                    QueryErrorKind::UndefinedColumn,
+                    format!(
+                        "column `{column}` does not exist in `{}.{}`",
+                        view.schema, view.name
+                    ),
+                ));
+            }
+            match comment {
+                Some(text) => view.comments.columns.insert(column, text),
+                None => view.comments.columns.remove(&column),
+            };
+        }
+    }
+    context.commits()?;
+    context.put_view(view).await
 }

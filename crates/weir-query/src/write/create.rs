@@ -350,6 +350,11 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
         schema: schema.clone(),
         name: name.clone(),
         sql: query.to_string(),
+        // As in Postgres, another query does not change what is said about the view.
+        comments: scope
+            .view(&schema, &name)
+            .map(|old| old.comments)
+            .unwrap_or_default(),
         ..View::default()
     };
     let sql = view.sql.clone();

@@ -317,6 +317,7 @@ async fn a_hidden_table_answers_like_one_that_is_not_there() {
         "SELECT * FROM eve.{t}",
         "SELECT * FROM eve.{t} FOR VERSION AS OF 0",
         "SELECT * FROM eve.{t} FOR VERSION AS OF 999",
+        "SELECT * FROM eve.{t} FOR TIMESTAMP AS OF now()",
         "DESCRIBE eve.{t}",
         "EXPLAIN SELECT * FROM eve.{t}",
         "INSERT INTO eve.{t} VALUES (1)",
@@ -413,6 +414,7 @@ async fn views_read_with_the_rights_of_whoever_asks() {
         name: "lent".to_owned(),
         sql: "SELECT * FROM eve.secret".to_owned(),
         definer: true,
+        ..weir_catalog::View::default()
     };
     house.fixture.catalog.put_view(&view).await.unwrap();
     house

@@ -95,7 +95,7 @@ async fn rows(scope: &Scope, table: &str) -> Vec<Row> {
             datistemplate: false, datallowconn: true, datconnlimit: -1_i64, dattablespace: 1663_u32,
             datcollate: "C.UTF-8", datctype: "C.UTF-8" },
         ],
-        "pg_description" => descriptions(scope),
+        "pg_description" => descriptions(scope).await,
         "pg_namespace" => namespaces(scope),
         "pg_roles" => users(scope).map(|user| role(&user)).collect(),
         "pg_settings" => settings(scope),
@@ -173,7 +173,7 @@ fn classes(scope: &Scope) -> Vec<Row> {
         .collect()
 }
 
-fn descriptions(scope: &Scope) -> Vec<Row> {
+async fn descriptions(scope: &Scope) -> Vec<Row> {
     let class = oids::table(SCHEMA, "pg_class");
     let mut rows = Vec::new();
     for (schema, name, _) in named(scope, |kind| kind == Kind::Table) {
@@ -194,6 +194,31 @@ fn descriptions(scope: &Scope) -> Vec<Row> {
                     description: comment },
                 );
             }
+        }
+    }
+    rows.extend(descriptions_of_views(scope).await);
+    rows
+}
+
+async fn descriptions_of_views(scope: &Scope) -> Vec<Row> {
+    let class = oids::table(SCHEMA, "pg_class");
+    let mut rows = Vec::new();
+    for (schema, name, _) in named(scope, |kind| kind == Kind::View) {
+        let Some(comments) = scope.view(&schema, &name).map(|view| view.comments) else {
+            continue;
+        };
+        if comments.is_empty() {
+            continue;
+        }
+        let columns = schema_of(scope, &schema, &name).await;
+        let at = |column: &str| Some(columns.as_ref()?.index_of(column).ok()? as i64 + 1);
+        let said = comments.columns.iter();
+        let said = said.filter_map(|(column, text)| Some((at(column)?, text)));
+        for (number, comment) in comments.view.iter().map(|text| (0, text)).chain(said) {
+            rows.push(
+                row! { objoid: oids::table(&schema, &name), classoid: class, objsubid: number,
+                description: comment.as_str() },
+            );
         }
     }
     rows
