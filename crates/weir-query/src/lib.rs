@@ -20,6 +20,7 @@ mod interval;
 mod memory;
 mod options;
 mod params;
+mod past;
 mod plan;
 mod queue;
 mod registry;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::Utc;
 use datafusion::arrow::array::{RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::config::ConfigNonZeroUsize;
@@ -19,15 +20,16 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, Statement 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
 use weir_core::TableName;
-use weir_lake::{At, LakeErrorKind, LakeView, TableView};
+use weir_lake::{At, LakeErrorKind};
 
-use crate::catalog::{Asker, Instant, Pinned, Scope, Target, own_schema};
+use crate::catalog::{Asker, Instant, Past, Pinned, Scope, Target, own_schema};
 use crate::constants;
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::functions;
 use crate::guard;
 use crate::params;
+use crate::past::{self, When};
 use crate::registry::Reads;
 use crate::secured;
 use crate::session::{DEFAULT_SCHEMA, PATH};
@@ -236,18 +238,11 @@ pub(crate) async fn scope(
         caller: request.caller.clone(),
         settings: request.settings.clone(),
     };
+    let published = instant.clone();
     if let Some(transaction) = &request.transaction {
         instant.view = transaction.over(&instant.view);
     }
-    let past = resolve(
-        parts,
-        request,
-        &instant.view,
-        clauses,
-        past.to_vec(),
-        params,
-    )
-    .await?;
+    let past = resolve(parts, request, &published, clauses, past.to_vec(), params).await?;
     let mut pinned = Pinned::new(parts, asker, past, instant)?;
     pinned.target = target;
     pinned.transaction = request.transaction.clone();
@@ -289,7 +284,7 @@ pub(crate) async fn unrun(
         settings: request.settings.clone(),
     };
     let instant = parts.instant().await;
-    let past = resolve(parts, request, &instant.view, &read.clauses, read.past, &[]).await?;
+    let past = resolve(parts, request, &instant, &read.clauses, read.past, &[]).await?;
     let mut pinned = Pinned::new(parts, asker, past, instant)?;
     pinned.planned = Some(planned);
     let scope = Scope::new(pinned);
@@ -324,12 +319,12 @@ pub(crate) async fn question(
 async fn resolve(
     parts: &Parts,
     request: &QueryRequest,
-    view: &LakeView,
+    published: &Instant,
     clauses: &[Clause],
     tables: Vec<PastTable>,
     params: &[ScalarValue],
-) -> Result<HashMap<(String, String), Arc<TableView>>, QueryError> {
-    let mut past = HashMap::with_capacity(tables.len());
+) -> Result<HashMap<(String, String), Past>, QueryError> {
+    let mut found = HashMap::with_capacity(tables.len());
     let access = parts.catalog.access();
     let home = own_schema(&access, &request.caller);
     for table in tables {
@@ -355,21 +350,47 @@ async fn resolve(
             schema => format!("{schema}.{}", table.table),
         };
         let name = on_path
-            .into_iter()
-            .filter_map(|schema| TableName::new(schema, &table.table).ok())
-            .find(|name| view.table(name).is_some());
+            .iter()
+            .filter_map(|schema| TableName::new(*schema, &table.table).ok())
+            .find(|name| published.view.table(name).is_some());
         // Before anything else is looked at: a hidden table has no versions to be wrong about.
         let name = match name {
             Some(name) if secured::hidden(&access, &request.caller, &name)? => None,
             name => name,
         };
-        let Some(name) = name else {
-            return Err(QueryError::new(QueryErrorKind::UndefinedTable, format!("no table `{full}` has a history"))
-                .hint("FOR ... AS OF works on tables of the lake; on a view, put it inside the view's query")
-                .at(Some(clause.position)));
-        };
+        // Whatever is now, or later, is what there is.
+        let began = Utc::now().timestamp_micros();
         let at = instant(&parts.base, clause, params)
             .map_err(|error| error.at(Some(clause.position)))?;
+        let Some(name) = name else {
+            let view = past::view(
+                parts,
+                request,
+                (published, began),
+                (&on_path, &table.table),
+                at,
+            )
+            .await
+            .map_err(|error| error.at(Some(clause.position)))?;
+            let view = view.ok_or_else(|| {
+                QueryError::new(
+                    QueryErrorKind::UndefinedTable,
+                    format!("no table `{full}` has a history"),
+                )
+                .hint("FOR ... AS OF works on tables of the lake, and on views of them")
+                .at(Some(clause.position))
+            })?;
+            found.insert((table.schema, table.pinned), view);
+            continue;
+        };
+        let When::At(at) = at else {
+            return Err(QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("`{full}` is a table: positions are of the changes of sources"),
+            )
+            .hint("write FOR POSITION AS OF behind a source's stream, or a view of some")
+            .at(Some(clause.position)));
+        };
         let snapshot = parts.lake.table_at(&name, at).await.map_err(|error| {
             let (kind, message) = match error.kind() {
                 LakeErrorKind::NotFound => (
@@ -387,14 +408,18 @@ async fn resolve(
             secured::of_dropped(&access, &request.caller, &name)
                 .map_err(|error| error.at(Some(clause.position)))?;
         }
-        past.insert((table.schema, table.pinned), snapshot);
+        found.insert((table.schema, table.pinned), Past::Table(snapshot));
     }
-    Ok(past)
+    Ok(found)
 }
 
-/// Computes the version or instant a clause names: a literal, a parameter, or an expression
+/// Computes the version, instant or position a clause names: a literal, a parameter, or an expression
 /// without columns, such as `now() - interval '1 hour'`.
-fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Result<At, QueryError> {
+fn instant(
+    base: &SessionState,
+    clause: &Clause,
+    params: &[ScalarValue],
+) -> Result<When, QueryError> {
     let invalid = |message: String| QueryError::new(QueryErrorKind::Invalid, message);
     let value = match &clause.value {
         SqlExpr::Value(value) if matches!(&value.value, Value::Placeholder(_)) => {
@@ -436,7 +461,7 @@ fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Resu
     match clause.unit {
         Unit::Version => match value.cast_to(&DataType::UInt64) {
             Ok(ScalarValue::UInt64(Some(version))) if !matches!(value, ScalarValue::Float64(_)) => {
-                Ok(At::Version(version))
+                Ok(When::At(At::Version(version)))
             }
             _ => Err(invalid(format!("`{}` is not a version", clause.value))
                 .hint("versions are whole numbers from 0")),
@@ -447,12 +472,34 @@ fn instant(base: &SessionState, clause: &Clause, params: &[ScalarValue]) -> Resu
                 Ok(ScalarValue::TimestampMicrosecond(Some(micros), _))
                     if !value.data_type().is_numeric() =>
                 {
-                    Ok(At::Timestamp(micros))
+                    Ok(When::At(At::Timestamp(micros)))
                 }
                 _ => Err(invalid(format!("`{}` is not an instant", clause.value))
                     .hint("write it like '2026-01-31T12:00:00Z', or now() - interval '1 hour'")),
             }
         }
+        Unit::Position => position(&value).map(When::Position).ok_or_else(|| {
+            invalid(format!("`{}` is not a position", clause.value))
+                .hint("write weir_position of a change, or a PostgreSQL place like '16/B374D848'")
+        }),
+    }
+}
+
+/// Reads a number, or a place in PostgreSQL's log: two hexadecimal halves.
+fn position(value: &ScalarValue) -> Option<i64> {
+    if value.data_type().is_integer() {
+        return match value.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(position)) => position,
+            _ => None,
+        };
+    }
+    let text = value.try_as_str()??;
+    match text.split_once('/') {
+        Some((high, low)) if high.len() <= 8 && low.len() <= 8 => {
+            let half = |text| u32::from_str_radix(text, 16).map(i64::from).ok();
+            half(high)?.checked_mul(1 << 32)?.checked_add(half(low)?)
+        }
+        _ => text.parse().ok(),
     }
 }
 

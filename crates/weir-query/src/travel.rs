@@ -1,4 +1,4 @@
-//! `FOR VERSION AS OF n`, `FOR TIMESTAMP AS OF t`: a table as it was.
+//! `FOR VERSION AS OF n`, `FOR TIMESTAMP AS OF t`, `FOR POSITION AS OF p`: a table, or a source's rows, as they were.
 //!
 //! The parser of the Postgres dialect knows none of these, so the clauses are cut out of the tokens
 //! before parsing, remembered by the place of the table name they follow, and put back into the
@@ -37,6 +37,8 @@ pub(crate) struct Clause {
 pub(crate) enum Unit {
     Version,
     Timestamp,
+    /// Of a source's changes, such as a place in a database's log.
+    Position,
 }
 
 /// Cuts the clauses out of `tokens`.
@@ -113,6 +115,7 @@ fn clause_at(tokens: &[TokenWithSpan], at: usize) -> Option<(Unit, usize)> {
     let unit = match word()?.1.as_str() {
         "VERSION" | "SYSTEM_VERSION" => Unit::Version,
         "TIMESTAMP" | "SYSTEM_TIME" => Unit::Timestamp,
+        "POSITION" | "LSN" => Unit::Position,
         _ => return None,
     };
     if word()?.1 != "AS" {

@@ -164,3 +164,6 @@ export async function query<T>(sql: string, params: unknown[] = [], signal?: Abo
   const { columns, rows } = await ask("/api/v1/query", { sql, params, format: "json" }, signal);
   return rows.map((row) => Object.fromEntries(columns.map((column, i) => [column.name, row[i]])) as T);
 }
+
+/** A table that was read as it was stands in an answer's versions with the version behind its name. */
+export const tableOf = (key: string) => key.replace(/@\d+$/, "");

@@ -5,7 +5,7 @@ import { path } from "../lib/api";
 import { ago, count, duration, moment } from "../lib/format";
 import { useLastSteps, useModels } from "../lib/models";
 import { Link } from "../lib/router";
-import type { ResultInfo } from "../lib/rows";
+import { type ResultInfo, tableOf } from "../lib/rows";
 import { Badge, Button, Dialog } from "../parts/basics";
 import { StateBadge } from "../parts/state";
 import { words as w } from "../words";
@@ -28,15 +28,16 @@ export function Origin({ result, title, onClose }: { result: ResultInfo; title: 
   const models = useModels();
   const steps = useLastSteps();
   const tables = useMemo(() => [...new Set([...result.reads, ...Object.keys(result.versions)])], [result]);
-  const upstream = useMemo(() => before(lineage.data ?? [], tables), [lineage.data, tables]);
+  const upstream = useMemo(() => before(lineage.data ?? [], tables.map(tableOf)), [lineage.data, tables]);
   const modelOf = (name: string) => models.data?.models.find((model) => `${model.schema}.${model.table}` === name);
-  const line = (name: string) => {
+  const line = (key: string) => {
+    const name = tableOf(key);
     const [schema = "", ...table] = name.split(".");
     const model = modelOf(name);
     const last = model && steps.data?.get(model.asset);
-    const pinned = result.versions[name];
+    const pinned = result.versions[key];
     return (
-      <li key={name} className="row wrap">
+      <li key={key} className="row wrap">
         <Link href={path`/data/${schema}/${table.join(".")}`}>{name}</Link>
         {pinned && pinned.version !== null && <Badge>{w.ask.version(pinned.version)}</Badge>}
         {pinned && pinned.rows_in_memory > 0 && <span className="quiet small">{w.data.inMemory(count(pinned.rows_in_memory))}</span>}

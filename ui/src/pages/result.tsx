@@ -7,7 +7,7 @@ import { type ChartSpec, suggest } from "../charts/spec";
 import { get, path } from "../lib/api";
 import { bytes, count, moment } from "../lib/format";
 import { Link } from "../lib/router";
-import type { ResultInfo } from "../lib/rows";
+import { type ResultInfo, tableOf } from "../lib/rows";
 import { pageOf, useRows } from "../lib/run";
 import { toHash } from "../lib/sheets";
 import { type View, ViewChoice } from "../parts/answer";
@@ -38,7 +38,7 @@ function Shown({ info, rows }: { info: ResultInfo; rows: unknown[][] }) {
   const [spec, setSpec] = useState<ChartSpec>(() => suggest(info.columns, rows.slice(0, 200)));
   const source = useRows(info.columns, rows, info);
   const when = moment(info.created_at);
-  const read = useMemo(() => Object.entries(info.versions).map(([table, pinned]) => `${table}${pinned.version === null ? "" : ` v${pinned.version}`}`), [info.versions]);
+  const read = useMemo(() => Object.entries(info.versions).map(([table, pinned]) => `${tableOf(table)}${pinned.version === null ? "" : ` v${pinned.version}`}`), [info.versions]);
   return (
     <div className="asking reading">
       <div className="head">

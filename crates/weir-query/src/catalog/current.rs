@@ -43,7 +43,14 @@ pub(super) fn names(tables: &Tables, schema: &str) -> impl Iterator<Item = Strin
 }
 
 /// Returns the query behind `schema.name`; none where there is no such changelog.
-pub(super) fn query(tables: &Tables, schema: &str, name: &str) -> Option<String> {
+///
+/// With `until`, what the changes up to that position amount to.
+pub(super) fn query(
+    tables: &Tables,
+    schema: &str,
+    name: &str,
+    until: Option<i64>,
+) -> Option<String> {
     let raw = TableName::new(format!("raw_{schema}"), name).ok()?;
     let table = tables.get(&raw).filter(|table| is_changelog(table))?;
     let fields = table.schema.fields();
@@ -63,7 +70,16 @@ pub(super) fn query(tables: &Tables, schema: &str, name: &str) -> Option<String>
         .map(|field| quoted(field.name()))
         .collect();
     let from = format!("{}.{}", quoted(raw.schema()), quoted(raw.table()));
-    let counts = active.map(|version| format!("weir_version = {version}"));
+    let counts = match (active, until) {
+        (Some(version), None) => Some(format!("weir_version = {version}")),
+        (None, None) => None,
+        // The copy that had begun by then: what it copied is what there was when it began.
+        (Some(version), Some(until)) => Some(format!(
+            "weir_position <= {until} AND weir_version = (SELECT max(weir_version) FROM {from} \
+             WHERE weir_position <= {until} AND weir_version <= {version})"
+        )),
+        (None, Some(until)) => Some(format!("weir_position <= {until}")),
+    };
     let list = columns
         .iter()
         .map(|name| quoted(name))
@@ -93,7 +109,7 @@ pub(super) fn query(tables: &Tables, schema: &str, name: &str) -> Option<String>
     }
     let counted = counts.map_or(String::new(), |counts| format!(" WHERE {counts}"));
     let is_partial = said("weir_unchanged", PARTIAL).is_some();
-    if let Some(base) = folded::base(tables, table, active) {
+    if let Some(base) = folded::base(tables, table, active, until) {
         let own = |field: &&Field| !CHANGE_COLUMNS.contains(&field.name().as_str());
         let own: Vec<&Field> = fields.iter().map(AsRef::as_ref).filter(own).collect();
         let since = base.since(&counted);

@@ -43,6 +43,7 @@ pub(super) fn base(
     tables: &BTreeMap<TableName, Arc<TableView>>,
     changelog: &TableView,
     active: Option<i64>,
+    until: Option<i64>,
 ) -> Option<Base> {
     let raw = &changelog.name;
     let name = TableName::new(raw.schema(), format!("{}{SUFFIX}", raw.table())).ok()?;
@@ -57,7 +58,8 @@ pub(super) fn base(
     });
     let keys = |fields: &Fields| fields.iter().filter(|field| is_key(field)).count();
     let holds = holds && keys(fields) == keys(changelog.schema.fields());
-    (holds && folded.active == active).then(|| Base {
+    // A base holds for a copy that may have begun later, so that the past is found without.
+    (holds && folded.active == active && until.is_none()).then(|| Base {
         name: format!("{}.{}", quoted(name.schema()), quoted(name.table())),
         fields: fields.clone(),
         folded,

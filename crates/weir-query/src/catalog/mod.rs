@@ -34,7 +34,7 @@ use crate::stream::PinnedVersion;
 use crate::system;
 
 pub use pinned::Instant;
-pub(crate) use pinned::{Asker, Pinned, Target};
+pub(crate) use pinned::{Asker, Past, Pinned, Target, Then};
 
 /// Views may name views, so deep.
 const MAX_VIEW_DEPTH: usize = 128;
@@ -49,6 +49,8 @@ pub(crate) struct Scope {
     /// With whose rights names are read here.
     subject: Subject,
     depth: usize,
+    /// What a view that is read as it was is made of.
+    then: Option<Then>,
     /// The session that sees these names, inside views: making one takes longer than planning a view.
     session: Arc<OnceLock<Weak<SessionState>>>,
 }
@@ -107,6 +109,7 @@ impl Scope {
             pinned: Arc::new(pinned),
             subject: Subject::Caller,
             depth: 0,
+            then: None,
             session: Arc::default(),
         }
     }
@@ -164,8 +167,7 @@ impl Scope {
         if self.depth == 0
             && let Some(past) = self.pinned.past.get(&(schema.to_owned(), name.to_owned()))
         {
-            let (schema, name) = (past.name.schema(), past.name.table());
-            return Ok(self.permit(schema, name)?.map(|()| self.read(past)));
+            return self.find_past(past).await;
         }
         if self.depth == 0
             && let Some(target) = &self.pinned.target
@@ -209,10 +211,36 @@ impl Scope {
         Box::pin(self.plan_view(schema, name, &sql)).await.map(Some)
     }
 
+    async fn find_past(
+        &self,
+        past: &Past,
+    ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        match past {
+            Past::Table(table) => {
+                let permitted = self.permit(table.name.schema(), table.name.table())?;
+                Ok(permitted.map(|()| self.read(table)))
+            }
+            Past::View { schema, name, then } => {
+                let then = Scope {
+                    then: Some(then.clone()),
+                    session: Arc::default(),
+                    ..self.clone()
+                };
+                let Some(sql) = then.definition(schema, name) else {
+                    return Ok(None);
+                };
+                if then.permit(schema, name)?.is_none() {
+                    return Ok(None);
+                }
+                Box::pin(then.plan_view(schema, name, &sql)).await.map(Some)
+            }
+        }
+    }
+
     /// Whether there is a table of that name which cannot be read. It may have rows that came since:
     /// they must not be taken for all there are.
     fn is_unreadable(&self, schema: &str, name: &str) -> bool {
-        let unreadable = &self.pinned.view.unreadable;
+        let unreadable = &self.lake().unreadable;
         !unreadable.is_empty()
             && TableName::new(schema, name).is_ok_and(|name| unreadable.contains(&name))
     }
@@ -264,7 +292,10 @@ impl Scope {
                 let tables = tables.map(|(name, view)| (name.clone(), view.clone()));
                 Some(builtin::event_fate(&tables.collect()))
             }
-            _ => own_view(self.tables(), schema, name),
+            _ => {
+                let until = self.then.as_ref().and_then(|then| then.until);
+                own_view(self.tables(), schema, name, until)
+            }
         }
     }
 
@@ -283,10 +314,14 @@ impl Scope {
             version: table.version,
             rows_in_memory: table.hot.iter().map(|batch| batch.num_rows() as u64).sum(),
         };
-        self.pinned
-            .used
-            .lock()
-            .insert(table.name.to_string(), version);
+        let now = self.pinned.view.tables.get(&table.name);
+        let is_now = now.is_some_and(|now| now.version == table.version);
+        let name = match (table.version, is_now) {
+            // The table may be read as it is, too: an answer depends on both.
+            (Some(version), false) => format!("{}@{version}", table.name),
+            _ => table.name.to_string(),
+        };
+        self.pinned.used.lock().insert(name, version);
     }
 
     /// Returns the names as a view sees them that reads as `subject`, and a session for them.
@@ -300,6 +335,7 @@ impl Scope {
             pinned: self.pinned.clone(),
             subject,
             depth: self.depth + 1,
+            then: self.then.clone(),
             session: Arc::default(),
         };
         let session = Arc::new(inside.state());
@@ -365,17 +401,19 @@ impl Scope {
     }
 }
 
-/// Returns the query behind `schema.name`, if that is a view that Weir makes of a source's rows.
+/// Returns the query behind `schema.name`, if that is a view that Weir makes of a source's rows; `until` is the last
+/// position of changes that count.
 pub(crate) fn own_view(
     tables: &BTreeMap<TableName, Arc<TableView>>,
     schema: &str,
     name: &str,
+    until: Option<i64>,
 ) -> Option<String> {
     let users = match name {
         builtin::USERS => builtin::users(tables, schema),
         _ => None,
     };
-    users.or_else(|| current::query(tables, schema, name))
+    users.or_else(|| current::query(tables, schema, name, until))
 }
 
 /// Returns the schema that is the caller's own.

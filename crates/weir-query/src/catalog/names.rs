@@ -6,13 +6,14 @@ use std::sync::Arc;
 use weir_access::{Action, Object, Rights};
 use weir_catalog::View;
 use weir_core::TableName;
-use weir_lake::TableView;
+use weir_lake::{LakeView, TableView};
 
 use super::{Kind, Scope, builtin, current, own_schema};
 use crate::registry::QuerySummary;
 use crate::secured::Subject;
 use crate::session::{DEFAULT_SCHEMA, PATH};
 use crate::system;
+use crate::transaction::Transaction;
 
 impl Scope {
     /// Returns the schemas in which a name without one is looked up, in this order.
@@ -48,7 +49,7 @@ impl Scope {
             || self.all_names(schema).contains_key(name)
     }
 
-    pub(super) fn may_know(&self, schema: &str, table: &str) -> bool {
+    pub(crate) fn may_know(&self, schema: &str, table: &str) -> bool {
         let object = Object::Table { schema, table };
         let planned = self.pinned.planned.as_ref();
         self.made_here(schema, table)
@@ -61,7 +62,7 @@ impl Scope {
 
     /// Whether the asker made this in the transaction under way, so that nobody owns it yet.
     pub(super) fn made_here(&self, schema: &str, table: &str) -> bool {
-        let transaction = self.pinned.transaction.as_ref();
+        let transaction = self.transaction();
         self.subject == Subject::Caller && transaction.is_some_and(|t| t.made(schema, table))
     }
 
@@ -173,12 +174,11 @@ impl Scope {
                 }
                 let current = current::names(self.tables(), schema);
                 names.extend(current.map(|name| (name, Kind::View)));
-                let tables = self
-                    .pinned
-                    .view
+                let lake = self.lake();
+                let tables = lake
                     .tables
                     .keys()
-                    .chain(self.pinned.view.unreadable.iter())
+                    .chain(lake.unreadable.iter())
                     .filter(|name| name.schema() == schema);
                 names.extend(tables.map(|name| (name.table().to_owned(), Kind::Table)));
                 names
@@ -189,7 +189,7 @@ impl Scope {
     /// Returns all views, as they are in the transaction under way.
     pub(crate) fn views(&self) -> Arc<[View]> {
         let views = &self.pinned.views;
-        match &self.pinned.transaction {
+        match self.transaction() {
             Some(transaction) => transaction.views_over(views),
             None => views.clone(),
         }
@@ -197,7 +197,7 @@ impl Scope {
 
     /// Returns the view of that name, whoever asks.
     pub(crate) fn view(&self, schema: &str, name: &str) -> Option<View> {
-        let transaction = self.pinned.transaction.as_ref();
+        let transaction = self.transaction();
         if let Some(here) = transaction.and_then(|t| t.view(schema, name)) {
             return here;
         }
@@ -208,6 +208,20 @@ impl Scope {
     }
 
     pub(super) fn tables(&self) -> &BTreeMap<TableName, Arc<TableView>> {
-        &self.pinned.view.tables
+        &self.lake().tables
+    }
+
+    /// Returns the tables as they are, or as they were where that is asked for.
+    pub(super) fn lake(&self) -> &LakeView {
+        let then = self.then.as_ref().map(|then| &then.lake);
+        then.unwrap_or(&self.pinned.view)
+    }
+
+    /// Returns the transaction under way, which has no part in what was before it.
+    fn transaction(&self) -> Option<&Transaction> {
+        self.pinned
+            .transaction
+            .as_ref()
+            .filter(|_| self.then.is_none())
     }
 }

@@ -64,8 +64,8 @@ pub(crate) struct Pinned {
     pub(crate) view: Arc<LakeView>,
     /// The views of that instant.
     pub(super) views: Arc<[View]>,
-    /// Past snapshots by schema and the name given to them in the statement.
-    pub(crate) past: HashMap<(String, String), Arc<TableView>>,
+    /// What is read as it was, by schema and the name given to it in the statement.
+    pub(crate) past: HashMap<(String, String), Past>,
     /// The table a statement writes.
     pub(crate) target: Option<Target>,
     /// The transaction the statement is part of.
@@ -79,6 +79,26 @@ pub(crate) struct Pinned {
     pub(super) views_deep: AtomicUsize,
 }
 
+/// Something that a statement reads as it was.
+pub(crate) enum Past {
+    Table(Arc<TableView>),
+    /// A view as it is published now, of what was there.
+    View {
+        schema: String,
+        name: String,
+        then: Then,
+    },
+}
+
+/// What was there.
+#[derive(Clone)]
+pub(crate) struct Then {
+    /// The tables as they were.
+    pub(crate) lake: Arc<LakeView>,
+    /// The last position of sources' changes that counts; all of them otherwise.
+    pub(crate) until: Option<i64>,
+}
+
 /// The table a statement writes, under the name it has in the question made of the statement.
 pub(crate) struct Target {
     pub(crate) name: String,
@@ -89,7 +109,7 @@ impl Pinned {
     pub(crate) fn new(
         parts: &Parts,
         asker: Asker,
-        past: HashMap<(String, String), Arc<TableView>>,
+        past: HashMap<(String, String), Past>,
         instant: Instant,
     ) -> Result<Self, QueryError> {
         let Instant { view, views } = instant;

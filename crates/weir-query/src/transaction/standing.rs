@@ -118,7 +118,7 @@ impl<'a> Relations<'a> {
     fn definition(&self, schema: &str, name: &str) -> Option<String> {
         match self.views.get(&(schema, name)) {
             Some(view) => Some(view.sql.clone()),
-            None => own_view(&self.tables.tables, schema, name),
+            None => own_view(&self.tables.tables, schema, name, None),
         }
     }
 

@@ -10,6 +10,9 @@ use crate::fixture::Fixture;
 /// Rows enough that their square is not counted within a test's patience.
 const SERIES: &str = "generate_series(1, 1000000)";
 
+/// What answers in seconds has this long on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 async fn ends(fixture: &Fixture, sql: &str, within: Duration) -> Result<usize, QueryErrorKind> {
     let started = Instant::now();
     let result = fixture.rows(sql).await;
@@ -305,7 +308,8 @@ async fn no_value_is_made_that_is_too_large() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_constants_meet_many_rows_a_few_at_a_time() {
-    let fixture = Fixture::filled().await;
+    let fixture = Fixture::with(|options| options.timeout = PATIENCE).await;
+    fixture.fill().await;
     for (sql, answer) in [
         (
             "SELECT sum(length(x)) FROM (SELECT value, repeat('x', 10000000) AS x FROM generate_series(1, 300)) t",
@@ -460,7 +464,7 @@ async fn values_over_windows_are_counted() {
 /// A join writes a row out as often as it finds it: with large values, in small batches.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_values_are_joined_a_few_rows_at_a_time() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::with(|options| options.timeout = PATIENCE).await;
     let sql = "SELECT count(*), sum(array_length(a, 1)) FROM (SELECT array_agg(x) AS a FROM generate_series(1, 200000) t(x)) q \
                CROSS JOIN generate_series(1, 3000)";
     let rows = fixture.rows(sql).await.unwrap();

@@ -60,6 +60,35 @@ async fn a_past_version_stays_as_it_was() {
         .rows_with(sql, vec![json!(before.to_rfc3339())])
         .await;
     assert_eq!(rows.unwrap(), [["2", "3"]]);
+    // Views read their tables as they were, and what is read twice is told apart.
+    for (name, sql) in [
+        ("v", "SELECT * FROM shop.orders"),
+        ("counted", "SELECT count(*) AS n FROM v"),
+    ] {
+        let view = View {
+            schema: "main".into(),
+            name: name.into(),
+            sql: sql.into(),
+            ..View::default()
+        };
+        fixture.catalog.put_view(&view).await.unwrap();
+    }
+    let sql = "SELECT then_.n, now_.n FROM counted FOR TIMESTAMP AS OF $1 then_, counted now_";
+    let request = |params| QueryRequest {
+        params: vec![json!(params)].into_iter().map(Into::into).collect(),
+        ..QueryRequest::new(sql, Caller::owner("test"))
+    };
+    let rows = |params: String| fixture.rows_with(sql, vec![json!(params)]);
+    assert_eq!(rows(before.to_rfc3339()).await.unwrap(), [["2", "3"]]);
+    let after = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    assert_eq!(rows(after.to_rfc3339()).await.unwrap(), [["3", "3"]]);
+    let answer = fixture.engine.query(request(before.to_rfc3339())).await;
+    let versions: Vec<String> = answer.unwrap().versions.into_keys().collect();
+    let past = format!("shop.orders@{}", version - 1);
+    assert_eq!(versions, ["shop.orders", past.as_str()]);
+    let error = rows("2020-01-01".into()).await.unwrap_err();
+    assert!(error.to_string().contains("does not exist"), "{error}");
+
     let error = fixture.rows(&at(version + 1)).await.unwrap_err();
     assert_eq!(error.kind(), QueryErrorKind::UndefinedVersion, "{error}");
     assert!(error.position().is_some());
@@ -100,7 +129,7 @@ async fn stored_views_are_planned_anew() {
         schema: "main".into(),
         name: name.into(),
         sql: sql.into(),
-        definer: false,
+        ..View::default()
     };
     fixture
         .catalog

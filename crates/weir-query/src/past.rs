@@ -1,0 +1,147 @@
+//! `FOR TIMESTAMP AS OF` and `FOR POSITION AS OF` on views: the query of today over what was there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use weir_core::TableName;
+use weir_lake::{At, LakeErrorKind, LakeView};
+
+use crate::catalog::{Asker, Instant, Past, Pinned, Scope, Then};
+use crate::engine::{Parts, QueryRequest};
+use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::secured;
+
+/// Of when something is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    At(At),
+    /// The last position of sources' changes that counts.
+    Position(i64),
+}
+
+/// Finds the view of that name in the first of `schemas` that has one, and what it read at the instant.
+///
+/// `now` is what there is, without the transaction under way, of which nothing counts, and `began` its instant in
+/// microseconds since the epoch: from then on tables are what they are, rows in memory included.
+pub(crate) async fn view(
+    parts: &Parts,
+    request: &QueryRequest,
+    (now, began): (&Instant, i64),
+    (schemas, name): (&[&str], &str),
+    when: When,
+) -> Result<Option<Past>, QueryError> {
+    let asker = Asker {
+        caller: request.caller.clone(),
+        settings: request.settings.clone(),
+    };
+    let scope = Scope::new(Pinned::new(parts, asker, HashMap::new(), now.clone())?);
+    let of_view =
+        |schema: &&&str| scope.definition(schema, name).is_some() && scope.may_know(schema, name);
+    let Some(schema) = schemas.iter().find(of_view) else {
+        return Ok(None);
+    };
+    let found = |lake: Arc<LakeView>, until: Option<i64>| {
+        Ok(Some(Past::View {
+            schema: (*schema).to_owned(),
+            name: name.to_owned(),
+            then: Then { lake, until },
+        }))
+    };
+    match when {
+        When::At(At::Version(_)) => {
+            let message = format!("`{schema}.{name}` is a view: it has no versions of its own");
+            return Err(QueryError::new(QueryErrorKind::Invalid, message)
+                .hint("write FOR TIMESTAMP AS OF: every table it reads is then read as it was"));
+        }
+        When::At(At::Timestamp(micros)) if micros >= began => {
+            return found(scope.pinned.view.clone(), None);
+        }
+        When::At(At::Timestamp(_)) | When::Position(_) => {}
+    }
+    // What it reads is known once it is planned, with the rights of whoever asks.
+    let planned = scope.find(schema, name).await;
+    if planned.map_err(|error| translate(error, &scope))?.is_none() {
+        return Ok(None);
+    }
+    let used = scope.pinned.used();
+    let now = &scope.pinned.view.tables;
+    let read = now
+        .keys()
+        .filter(|table| used.contains_key(&table.to_string()));
+    // The base of a changelog need not have been read then, or now.
+    let bases: Vec<TableName> = read
+        .clone()
+        .filter_map(|table| {
+            TableName::new(table.schema(), format!("{}__folded", table.table())).ok()
+        })
+        .filter(|base| now.contains_key(base))
+        .collect();
+    let read: Vec<TableName> = read.cloned().chain(bases).collect();
+    let at = match when {
+        When::At(at) => at,
+        When::Position(position) => {
+            known_by(&scope, &read, position)?;
+            return found(scope.pinned.view.clone(), Some(position));
+        }
+    };
+    let mut then = scope.pinned.view.as_ref().clone();
+    let tables = Arc::make_mut(&mut then.tables);
+    let access = parts.catalog.access();
+    for table in read {
+        match parts.lake.table_at(&table, at).await {
+            Ok(snapshot) => {
+                if snapshot.version < Some(parts.lake.recreated_at(&table).await) {
+                    secured::of_dropped(&access, &request.caller, &table)?;
+                }
+                tables.insert(table, snapshot);
+            }
+            // It came later.
+            Err(error) if error.kind() == LakeErrorKind::NotFound => {
+                tables.remove(&table);
+            }
+            Err(error) => {
+                let message = format!("cannot {error}");
+                return Err(QueryError::new(QueryErrorKind::Lake, message).caused_by(error));
+            }
+        }
+    }
+    found(Arc::new(then), None)
+}
+
+/// Refuses a position before the first change that is known of a changelog: what there was is not known, and no rows
+/// would be taken for an answer.
+fn known_by(scope: &Scope, read: &[TableName], position: i64) -> Result<(), QueryError> {
+    let invalid = |message: String| QueryError::new(QueryErrorKind::UndefinedVersion, message);
+    let mut changelogs = 0;
+    for name in read {
+        let Some(table) = scope.stored(name.schema(), name.table()) else {
+            continue;
+        };
+        if table.schema.column_with_name("weir_position").is_none() {
+            continue;
+        }
+        changelogs += 1;
+        let stats = table
+            .files
+            .iter()
+            .map(|file| file.columns.get("weir_position"));
+        let least = stats.map(|stats| match stats?.min {
+            Some(ScalarValue::Int64(least)) => least,
+            _ => None,
+        });
+        // Without a bound nothing can be said of a file.
+        let least = least.min().flatten();
+        if least.is_some_and(|least| position < least) {
+            return Err(invalid(format!(
+                "what `{name}` says begins at position {}, after {position}",
+                least.unwrap_or_default()
+            )));
+        }
+    }
+    match changelogs {
+        0 => Err(invalid("no changes of a source are read here".to_owned())
+            .hint("FOR POSITION AS OF is of sources' streams; FOR TIMESTAMP AS OF of any view")),
+        _ => Ok(()),
+    }
+}
