@@ -108,11 +108,6 @@ impl WeirWarehouse {
         serde_json::from_slice(&bytes).map_err(unreadable)
     }
 
-    /// Returns the transaction all statements are part of.
-    pub(crate) fn transaction(&self) -> Option<String> {
-        self.transaction.read().clone()
-    }
-
     /// Returns the rows of a query.
     pub(crate) async fn ask(&self, sql: &str) -> Result<Vec<Vec<Value>>> {
         Ok(self.statement(sql, Vec::new()).await?.rows)

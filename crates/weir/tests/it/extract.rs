@@ -88,6 +88,27 @@ async fn messages_of_a_tap_are_tables_with_history() {
         .rows("SELECT count(*) FROM raw_shop.orders FOR VERSION AS OF 0")
         .await;
     assert_eq!(rows, json!([[2]]));
+    let at = server
+        .rows("SELECT committed_at::text FROM weir.commits WHERE table_name = 'orders' AND version = 0")
+        .await;
+    for then in [
+        format!("TIMESTAMP AS OF '{}'", at[0][0].as_str().unwrap()),
+        "POSITION AS OF 1".to_owned(),
+        "LSN AS OF '0/1'".to_owned(),
+    ] {
+        let then = format!("SELECT id, total FROM shop.orders FOR {then} ORDER BY id");
+        assert_eq!(
+            server.rows(&then).await,
+            json!([[1, 1.5], [2, 2.5]]),
+            "{then}"
+        );
+    }
+    let refused = env.weir(&["sql", "SELECT * FROM shop.orders FOR POSITION AS OF -1"]);
+    assert!(
+        stderr(&refused).contains("begins at position 0"),
+        "{}",
+        stderr(&refused)
+    );
     // It is listed, and nobody else writes it.
     let tables = "SELECT table_schema, table_type FROM information_schema.tables WHERE table_name = 'orders' ORDER BY 1";
     assert_eq!(

@@ -11,7 +11,6 @@ use crate::model::warehouse::WeirWarehouse;
 /// A relation as it is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Current {
-    pub(super) is_view: bool,
     /// Names and types, in order.
     pub(super) columns: Vec<(String, String)>,
 }
@@ -21,11 +20,10 @@ pub(super) type Relations = HashMap<(String, String), Current>;
 
 /// Asks for the columns of everything there is.
 pub(super) async fn current(weir: &WeirWarehouse) -> Result<Relations, Failure> {
-    let sql = "SELECT c.table_schema, c.table_name, t.table_type, c.column_name, c.full_type AS data_type \
-               FROM information_schema.columns c \
-               JOIN information_schema.tables t USING (table_schema, table_name) \
-               WHERE c.table_schema NOT IN ('pg_catalog', 'information_schema', 'weir') \
-               ORDER BY c.table_schema, c.table_name, c.ordinal_position";
+    let sql = "SELECT table_schema, table_name, column_name, full_type AS data_type \
+               FROM information_schema.columns \
+               WHERE table_schema NOT IN ('pg_catalog', 'information_schema', 'weir') \
+               ORDER BY table_schema, table_name, ordinal_position";
     let mut relations = Relations::new();
     for row in weir.rows(sql).await? {
         let text = |at: usize| {
@@ -33,8 +31,7 @@ pub(super) async fn current(weir: &WeirWarehouse) -> Result<Relations, Failure> 
             value.unwrap_or_default().to_owned()
         };
         let relation = relations.entry((text(0), text(1))).or_default();
-        relation.is_view = text(2) == "VIEW";
-        relation.columns.push((text(3), text(4)));
+        relation.columns.push((text(2), text(3)));
     }
     Ok(relations)
 }
@@ -121,7 +118,6 @@ mod tests {
     fn columns_come_go_and_change() {
         let pair = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
         let before = Current {
-            is_view: false,
             columns: vec![
                 pair("id", "bigint"),
                 pair("old", "text"),

@@ -246,19 +246,6 @@ impl Comparison<'_> {
             after: number(counted.first(), 0),
             ..Difference::default()
         };
-        let is_view = self.node.config.materialized() == "view";
-        if is_view || self.before.is_view {
-            let transaction = self.warehouse.transaction();
-            self.warehouse.work_in(None);
-            let counted = self
-                .warehouse
-                .rows(&format!("SELECT count(*) FROM {relation}"))
-                .await;
-            self.warehouse.work_in(transaction);
-            difference.before = number(counted?.first(), 0);
-            difference.note = Some("of a view only the number of rows is compared".to_owned());
-            return Ok(difference);
-        }
         // What is published is what there was before this transaction.
         let then = format!("{relation} FOR TIMESTAMP AS OF now()");
         let after = self

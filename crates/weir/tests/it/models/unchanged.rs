@@ -265,6 +265,27 @@ fn a_plan_says_what_a_change_would_do() {
     );
     assert_eq!(project.publications(), 1);
 
+    // Views are compared as tables are, whether they stay views or become tables.
+    for kind in ["view", "table"] {
+        project.write(
+            "models/orders.sql",
+            &format!(
+                "{{{{ config(materialized='{kind}') }}}}\n\
+                 select id, case when id = 2 then 'eve' else customer end as customer, amount \
+                 from {{{{ ref('raw_orders') }}}} where id < 3\n"
+            ),
+        );
+        let compared = project.succeeds(&["diff", "--select", "orders", "--json"]);
+        let compared: Value = serde_json::from_str(&stdout(&compared)).unwrap();
+        let rows = &compared["build"][0]["rows"];
+        assert_eq!(
+            (&rows["before"], &rows["removed"], &rows["changed"]),
+            (&Value::from(3), &Value::from(1), &Value::from(1)),
+            "{kind}: {rows}"
+        );
+        assert_eq!(rows["examples"], serde_json::json!([[2]]));
+    }
+
     // What further models would read is told, whether or not they are selected.
     let view = project.succeeds(&["plan", "--select", "raw_orders"]);
     assert!(
