@@ -46,4 +46,5 @@ pub(crate) const LIBRARY: &[(&str, &str)] = library![
     "duckdb/cross.sql",
     "weir/adapter.sql",
     "weir/cross.sql",
+    "weir/packages.sql",
 ];

@@ -94,7 +94,8 @@ impl MacroTable {
     /// Returns the macro that `adapter.dispatch(name, namespace)` means to nodes of `package`.
     ///
     /// Packages are searched in the project's order for the namespace, or root first and then the
-    /// namespace; in each the prefixes of `chain` in their order.
+    /// namespace; in each the prefixes of `chain` in their order. What the library says of our engine to a
+    /// package by name comes right before what that package says of others.
     pub fn dispatch(
         &self,
         project: &Project,
@@ -121,6 +122,13 @@ impl MacroTable {
         };
         let mut tried = Vec::new();
         for searched in &order {
+            if chain.iter().any(|prefix| prefix == "weir")
+                && let Some(searched) = searched.filter(|searched| namespace == Some(*searched))
+                && let Some(found) =
+                    self.in_package(LIBRARY_PACKAGE, &format!("weir_for_{searched}__{name}"))
+            {
+                return Ok(found);
+            }
             for prefix in chain {
                 let full = format!("{prefix}__{name}");
                 let found = match searched {

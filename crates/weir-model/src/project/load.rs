@@ -1,5 +1,6 @@
 //! Reading a project's own files and finding its packages.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -272,12 +273,15 @@ impl Loader<'_> {
             self.add(&mut all, &folder, &shown, target, &mut wanted);
         }
         let mut missing = Vec::new();
+        // Several packages may ask for the same.
+        let mut distinct = HashSet::new();
         let mut at = 0;
         while let Some((by, source)) = wanted.get(at).cloned() {
             at += 1;
             match &source {
                 PackageSource::Local { path } => {
                     let folder = by.join(path);
+                    distinct.insert(folder.display().to_string());
                     if folder.join("dbt_project.yml").is_file() {
                         self.add(&mut all, &folder, &format!("{path}/"), target, &mut wanted);
                     } else {
@@ -285,6 +289,7 @@ impl Loader<'_> {
                     }
                 }
                 PackageSource::Hub { name, .. } => {
+                    distinct.insert(name.clone());
                     if !has_package(&all, name.rsplit('/').next().unwrap_or(name)) {
                         missing.push(format!("`{name}`"));
                     }
@@ -298,18 +303,22 @@ impl Loader<'_> {
                         .rsplit('/')
                         .next()
                         .unwrap_or(path);
-                    if !has_package(&all, last.trim_end_matches(".git")) {
+                    distinct.insert(path.to_owned());
+                    // What another package asks for may be there under the name it gives itself.
+                    let of_root = by == self.options.project_dir;
+                    if of_root && !has_package(&all, last.trim_end_matches(".git")) {
                         missing.push(format!("git `{url}`"));
                     }
                 }
                 PackageSource::Tarball { name, .. } => {
+                    distinct.insert(name.clone());
                     if !has_package(&all, name) {
                         missing.push(format!("tarball `{name}`"));
                     }
                 }
             }
         }
-        self.report_missing(&missing, at, all.len() - 1);
+        self.report_missing(&missing, distinct.len(), all.len() - 1);
         all
     }
 

@@ -106,6 +106,14 @@ fn packages_are_installed_from_where_they_lie() {
     assert!(lock.contains("version: 1.2.0"), "{lock}");
     let loaded = fixture.load().expect("has both");
     assert_eq!(loaded.project.packages.len(), 3);
+    // What a package asks for by its repository may be there under another name.
+    std::fs::write(
+        own.path().join("packages.yml"),
+        "packages:\n  - git: https://example.com/renamed.git\n    revision: v1\n",
+    )
+    .expect("writes");
+    let loaded = fixture.load().expect("has what can be told");
+    assert_eq!(loaded.project.packages.len(), 3);
 
     let fixture = fixture.file(
         "packages.yml",

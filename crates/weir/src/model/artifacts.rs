@@ -6,12 +6,34 @@ use serde_json::{Map, Value, json};
 use weir_model::artifact;
 use weir_model::run::Report;
 
-use super::command::{Nodes, Project};
-use super::opened::{Opened, open};
+use super::command::{Nodes, Project, Serve};
+use super::opened::{Opened, folder, open};
 use super::operate::with_runner;
+use crate::client::Client;
 use crate::command::Global;
 use crate::failure::{Explain, Failure};
 use crate::ui::Ui;
+
+/// `weir docs serve`: the web application shows what dbt's page shows, and how it is now.
+pub(crate) async fn shown(serve: &Serve, global: &Global, ui: &Ui) -> Result<(), Failure> {
+    const START: &str = "start it with `weir up`";
+    let folder = folder(&serve.project)?;
+    let project = global.project_around(&folder)?.ok_or_else(|| {
+        Failure::new("no Weir project is around these models yet")
+            .with_hint(format!("build them once, or {START}"))
+    })?;
+    let config = project.config(ui)?;
+    let running = Client::of_running(&project, &config).await;
+    let running = running.ok_or_else(|| {
+        Failure::new("the server of this project is not running").with_hint(START)
+    })?;
+    let url = format!("{}/models", running.url());
+    match ui.is_json() {
+        true => ui.answer_json(&json!({ "url": url })),
+        false => ui.answer(&url),
+    }
+    Ok(())
+}
 
 /// `weir parse`.
 pub(crate) fn parse(args: &Project, ui: &Ui) -> Result<(), Failure> {

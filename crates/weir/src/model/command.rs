@@ -47,7 +47,7 @@ pub(crate) enum ModelCommand {
         #[command(subcommand)]
         command: SourceCommand,
     },
-    /// Write or serve documentation
+    /// Write documentation, or say where it is shown
     Docs {
         #[command(subcommand)]
         command: DocsCommand,
@@ -155,6 +155,23 @@ pub(crate) enum SourceCommand {
 pub(crate) enum DocsCommand {
     /// Write catalog.json and the manifest
     Generate(Nodes),
+    /// Say where the running server shows models, their columns, tests and lineage
+    Serve(Serve),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    /// Taken for dbt's sake: the server's own port counts
+    #[arg(long, hide = true)]
+    port: Option<u16>,
+    #[arg(long, hide = true)]
+    host: Option<String>,
+    #[arg(long, hide = true, overrides_with = "no_browser")]
+    browser: bool,
+    #[arg(long, hide = true)]
+    no_browser: bool,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -268,6 +285,9 @@ impl ModelCommand {
             Self::Docs {
                 command: DocsCommand::Generate(nodes),
             } => artifacts::docs(nodes, global, ui).await,
+            Self::Docs {
+                command: DocsCommand::Serve(serve),
+            } => artifacts::shown(&serve, global, ui).await,
             Self::RunOperation(operation) => operate::operation(operation, global, ui).await,
             Self::Deps(project) => operate::deps(&project, ui),
             Self::Clean(project) => operate::clean(&project, ui),

@@ -215,7 +215,7 @@ pub(crate) fn load_options_in(folder: PathBuf, args: &ProjectArgs) -> LoadOption
 }
 
 /// Finds the folder of the project: the one that was named, or the next one upwards.
-fn folder(args: &ProjectArgs) -> Result<PathBuf, Failure> {
+pub(super) fn folder(args: &ProjectArgs) -> Result<PathBuf, Failure> {
     let here = std::env::current_dir().explain(|| "cannot tell the current folder".into())?;
     if let Some(named) = &args.project_dir {
         return Ok(here.join(named));

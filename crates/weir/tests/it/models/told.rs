@@ -135,3 +135,40 @@ fn simple_tests_are_asked_together_and_failures_by_themselves() {
         ]
     );
 }
+
+#[test]
+fn a_package_hears_what_this_engine_does_otherwise() {
+    let project = Project::new(&[
+        (
+            "packages.yml",
+            "packages:\n  - local: dbt_packages/elementary\n",
+        ),
+        (
+            "dbt_packages/elementary/dbt_project.yml",
+            "name: elementary\nversion: '1'\n",
+        ),
+        (
+            "dbt_packages/elementary/macros/temporary.sql",
+            "{% macro has_temp_table_support() %}\
+             {% do return(adapter.dispatch('has_temp_table_support', 'elementary')()) %}{% endmacro %}\n\
+             {% macro default__has_temp_table_support() %}{% do return(true) %}{% endmacro %}\n",
+        ),
+        (
+            "models/answer.sql",
+            "select {{ elementary.has_temp_table_support() }} as answer\n",
+        ),
+    ]);
+    project.succeeds(&["build"]);
+    assert_eq!(
+        project.rows("select answer from {{ ref('answer') }}")[0][0],
+        false
+    );
+}
+
+#[test]
+fn documentation_is_shown_by_a_server() {
+    let project = Project::shop();
+    project.succeeds(&["build"]);
+    let none = project.fails(&["docs", "serve", "--port", "8081"]);
+    assert!(none.contains("weir up"), "{none}");
+}
