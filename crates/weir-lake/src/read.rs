@@ -179,6 +179,8 @@ impl LakeTable {
             let mut stats = ColumnStatistics::new_unknown();
             for (at, file) in files.iter().enumerate() {
                 let found = file.columns.get(field.name());
+                let nulls = found.and_then(|c| c.nulls);
+                let nulls = nulls.map_or(Precision::Absent, |n| Precision::Inexact(n as usize));
                 let bound = |b: Option<&ScalarValue>| {
                     let bound = b.and_then(|v| v.cast_to(field.data_type()).ok());
                     bound.map_or(Precision::Absent, Precision::Inexact)
@@ -187,7 +189,9 @@ impl LakeTable {
                 let max = bound(found.and_then(|c| c.max.as_ref()));
                 if at == 0 {
                     (stats.min_value, stats.max_value) = (min, max);
+                    stats.null_count = nulls;
                 } else {
+                    stats.null_count = stats.null_count.add(&nulls);
                     stats.min_value = stats.min_value.min(&min);
                     stats.max_value = stats.max_value.max(&max);
                 }
