@@ -139,7 +139,7 @@ impl Engine {
             .hint("check that the project's folder can be written")
             .caused_by(error)
         })?;
-        let queue = Queue::new(options.running, options.waiting);
+        let queue = Queue::new(options.running, options.waiting, options.busy);
         let idle = Arc::new(Idle::new(&options));
         let parts = Arc::new(Parts {
             base: Arc::new(base),

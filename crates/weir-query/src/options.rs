@@ -49,6 +49,9 @@ pub struct EngineOptions {
     pub depth: usize,
     /// Whether query threads run at a lower priority than intake (Linux only).
     pub yield_to_intake: bool,
+    /// Called with true when a query begins to run and none did, with false when the last one has ended: for
+    /// what the process does otherwise meanwhile. It must not block.
+    pub busy: Option<fn(bool)>,
     /// What `weir.runs` and its kin show; nothing without it.
     pub runs: Option<Arc<dyn RunRecords>>,
 }
@@ -75,6 +78,7 @@ impl Default for EngineOptions {
             items: 50_000,
             depth: 60,
             yield_to_intake: true,
+            busy: None,
             runs: None,
         }
     }

@@ -26,6 +26,8 @@ struct Inner {
     /// What one user may have of the places.
     share: usize,
     waiting: usize,
+    /// Told when the first place is taken and when the last one is free again.
+    busy: Option<fn(bool)>,
     state: Mutex<State>,
 }
 
@@ -106,6 +108,9 @@ impl State {
         (user.running, user.served) = (user.running + 1, clock);
         self.running += 1;
         self.waiting -= 1;
+        if let Some(busy) = inner.busy.filter(|_| self.running == 1) {
+            busy(true);
+        }
         Some((next, waiter))
     }
 
@@ -125,7 +130,7 @@ impl State {
 
 impl Queue {
     /// Makes a queue of `places` for running queries and as many as `waiting` for others.
-    pub(crate) fn new(places: usize, waiting: usize) -> Self {
+    pub(crate) fn new(places: usize, waiting: usize, busy: Option<fn(bool)>) -> Self {
         let places = places.max(1);
         Self {
             inner: Arc::new(Inner {
@@ -133,6 +138,7 @@ impl Queue {
                 // A quarter stays free for others; with a single place there is nothing to keep.
                 share: (places - (places / 4).max(1)).max(1),
                 waiting,
+                busy,
                 state: Mutex::default(),
             }),
         }
@@ -223,6 +229,9 @@ impl Queue {
     fn give_back(&self, user: &Arc<str>) {
         let mut state = self.inner.state.lock();
         state.running -= 1;
+        if let Some(busy) = self.inner.busy.filter(|_| state.running == 0) {
+            busy(false);
+        }
         state.user(user).running -= 1;
         state.forget_idle(user);
     }
@@ -268,7 +277,7 @@ mod tests {
 
     #[test]
     fn one_user_leaves_a_place_to_others() {
-        let queue = Queue::new(4, 10);
+        let queue = Queue::new(4, 10, None);
         let places: Vec<Place> = (0..3).map(|_| entering(&queue, "a").1.unwrap()).collect();
         let (mut fourth, none) = entering(&queue, "a");
         assert!(none.is_none());
@@ -284,7 +293,7 @@ mod tests {
 
     #[test]
     fn fifty_of_one_do_not_delay_one_of_another() {
-        let queue = Queue::new(1, 100);
+        let queue = Queue::new(1, 100, None);
         let running = entering(&queue, "a").1.unwrap();
         let mut fifty: Vec<_> = (0..50).map(|_| entering(&queue, "a").0).collect();
         let (mut one, none) = entering(&queue, "b");
@@ -302,7 +311,7 @@ mod tests {
 
     #[test]
     fn whoever_has_most_in_a_full_queue_makes_room() {
-        let queue = Queue::new(1, 3);
+        let queue = Queue::new(1, 3, None);
         let running = entering(&queue, "a").1.unwrap();
         let mut waiting: Vec<_> = (0..3).map(|_| entering(&queue, "a").0).collect();
         let refused = queue.enter("a").now_or_never().unwrap().unwrap_err();
@@ -317,7 +326,7 @@ mod tests {
 
     #[test]
     fn who_goes_away_leaves_no_trace() {
-        let queue = Queue::new(1, 3);
+        let queue = Queue::new(1, 3, None);
         let running = entering(&queue, "a").1.unwrap();
         drop(entering(&queue, "b"));
         let (mut again, first) = (queue.enter_again("a").boxed(), entering(&queue, "a").0);
@@ -329,5 +338,19 @@ mod tests {
         let state = queue.inner.state.lock();
         assert_eq!((state.running, state.waiting), (0, 0));
         assert!(state.users.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_first_and_the_last_are_told() {
+        static TOLD: Mutex<Vec<bool>> = Mutex::new(Vec::new());
+        let queue = Queue::new(4, 10, Some(|busy| TOLD.lock().push(busy)));
+        let first = queue.enter("ada").await.unwrap();
+        let second = queue.enter("ada").await.unwrap();
+        drop(first);
+        assert_eq!(*TOLD.lock(), [true]);
+        drop(second);
+        let third = queue.enter("bob").await.unwrap();
+        assert_eq!(*TOLD.lock(), [true, false, true]);
+        drop(third);
     }
 }

@@ -531,6 +531,7 @@ fn engine_options(project: &Project, config: &Config) -> EngineOptions {
         transaction_timeout: query.transaction_timeout,
         waiting: query.queue,
         running: query.concurrency,
+        busy: Some(crate::memory::queries_run),
         ..EngineOptions::default()
     };
     if query.threads > 0 {
