@@ -519,6 +519,7 @@ fn limits(config: &Config) -> Limits {
 fn engine_options(project: &Project, config: &Config) -> EngineOptions {
     let query = &config.query;
     let memory = machine::memory_of_queries(config).as_usize();
+    crate::memory::queries_may_take(memory as u64);
     let mut options = EngineOptions {
         memory_bytes: memory,
         // One query may take most of it, so that two of them do not both fail.

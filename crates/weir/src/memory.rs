@@ -2,15 +2,23 @@
 
 use std::ffi::{c_int, c_long};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Freed memory is given back after this many milliseconds. The allocator's own second keeps what
 /// compaction turned over in it, which is more than all rows in memory; giving back sooner costs half
 /// a CPU second per million events.
 const GIVE_BACK_AFTER: c_long = 20;
 
-/// The same while queries run: they free and ask again by the megabyte, and giving it all back in between costs
-/// them a tenth of their time (TPC-H, `benches/run --only tpch`).
+/// The longest that it is while queries run: they free and ask again by the megabyte, and giving it all back in
+/// between costs them a tenth of their time (`benches/run --only tpch`).
 const GIVE_BACK_AFTER_QUERIES: c_long = 1_000;
+
+/// A millisecond for each of so many bytes that queries may take: where that is little, keeping more than it for
+/// long would be most of the process.
+const BYTES_A_MILLISECOND: u64 = 4 << 20;
+
+/// What it is while queries run.
+static WHILE_QUERIES_RUN: AtomicI64 = AtomicI64::new(GIVE_BACK_AFTER);
 
 /// `mi_option_purge_delay`, the same in versions 2 and 3 of the allocator.
 const PURGE_DELAY: c_int = 15;
@@ -32,10 +40,17 @@ pub(crate) fn configure() {
     give_back_after(GIVE_BACK_AFTER);
 }
 
+/// Decides for how long freed memory is kept while queries run, which may take so many bytes together.
+pub(crate) fn queries_may_take(bytes: u64) {
+    let milliseconds = c_long::try_from(bytes / BYTES_A_MILLISECOND).unwrap_or(c_long::MAX);
+    let milliseconds = milliseconds.clamp(GIVE_BACK_AFTER, GIVE_BACK_AFTER_QUERIES);
+    WHILE_QUERIES_RUN.store(milliseconds, Ordering::Relaxed);
+}
+
 /// Keeps freed memory for longer while queries run.
 pub(crate) fn queries_run(busy: bool) {
     give_back_after(match busy {
-        true => GIVE_BACK_AFTER_QUERIES,
+        true => WHILE_QUERIES_RUN.load(Ordering::Relaxed),
         false => GIVE_BACK_AFTER,
     });
 }
