@@ -33,6 +33,8 @@ pub(crate) fn start(log: &Log) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        // A log that cannot be written, on a full disk, is no reason to panic where nothing can be said of it.
+        .log_internal_errors(false)
         .with_ansi(terminal && !plain);
     let text = match log.format {
         LogFormat::Text => true,
