@@ -1,42 +1,36 @@
 //! From text to a physical plan: everything that happens before the first row is read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::Utc;
 use datafusion::arrow::array::{RecordBatch, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::config::ConfigNonZeroUsize;
-use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, Statement as Sql, Value};
+use datafusion::sql::sqlparser::ast::Statement as Sql;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, udfs};
-use weir_core::TableName;
-use weir_lake::{At, LakeErrorKind};
 
-use crate::catalog::{Asker, Instant, Past, Pinned, Scope, Target, own_schema};
+use crate::catalog::{Asker, Instant, Pinned, Scope, Target};
 use crate::constants;
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::functions;
 use crate::guard;
 use crate::params;
-use crate::past::{self, When};
+use crate::past;
 use crate::registry::Reads;
 use crate::secured;
-use crate::session::{DEFAULT_SCHEMA, PATH};
 use crate::statement;
 use crate::stream::{Description, PinnedVersion};
 use crate::system::pg_catalog;
-use crate::travel::{self, Clause, PastTable, Unit};
+use crate::travel::{self, Clause, PastTable};
 use crate::types::type_name;
 use crate::write;
 use crate::yielding;
@@ -242,7 +236,7 @@ pub(crate) async fn scope(
     if let Some(transaction) = &request.transaction {
         instant.view = transaction.over(&instant.view);
     }
-    let past = resolve(parts, request, &published, clauses, past.to_vec(), params).await?;
+    let past = past::resolve(parts, request, &published, clauses, past.to_vec(), params).await?;
     let mut pinned = Pinned::new(parts, asker, past, instant)?;
     pinned.target = target;
     pinned.transaction = request.transaction.clone();
@@ -284,7 +278,7 @@ pub(crate) async fn unrun(
         settings: request.settings.clone(),
     };
     let instant = parts.instant().await;
-    let past = resolve(parts, request, &instant, &read.clauses, read.past, &[]).await?;
+    let past = past::resolve(parts, request, &instant, &read.clauses, read.past, &[]).await?;
     let mut pinned = Pinned::new(parts, asker, past, instant)?;
     pinned.planned = Some(planned);
     let scope = Scope::new(pinned);
@@ -315,203 +309,7 @@ pub(crate) async fn question(
     Ok(plan)
 }
 
-/// Looks the past versions up that the statement asks for.
-async fn resolve(
-    parts: &Parts,
-    request: &QueryRequest,
-    published: &Instant,
-    clauses: &[Clause],
-    tables: Vec<PastTable>,
-    params: &[ScalarValue],
-) -> Result<HashMap<(String, String), Past>, QueryError> {
-    let mut found = HashMap::with_capacity(tables.len());
-    let access = parts.catalog.access();
-    let home = own_schema(&access, &request.caller);
-    for table in tables {
-        let clause = &clauses[table.clause];
-        let on_path: Vec<&str> = match table.schema.as_str() {
-            PATH => request
-                .settings
-                .search_path
-                .iter()
-                .map(|schema| match schema.as_str() {
-                    "$user" => home.as_str(),
-                    schema => schema,
-                })
-                .collect(),
-            schema => vec![schema],
-        };
-        let full = match table.schema.as_str() {
-            PATH => format!(
-                "{}.{}",
-                on_path.last().unwrap_or(&DEFAULT_SCHEMA),
-                table.table
-            ),
-            schema => format!("{schema}.{}", table.table),
-        };
-        let name = on_path
-            .iter()
-            .filter_map(|schema| TableName::new(*schema, &table.table).ok())
-            .find(|name| published.view.table(name).is_some());
-        // Before anything else is looked at: a hidden table has no versions to be wrong about.
-        let name = match name {
-            Some(name) if secured::hidden(&access, &request.caller, &name)? => None,
-            name => name,
-        };
-        // Whatever is now, or later, is what there is.
-        let began = Utc::now().timestamp_micros();
-        let at = instant(&parts.base, clause, params)
-            .map_err(|error| error.at(Some(clause.position)))?;
-        let Some(name) = name else {
-            let view = past::view(
-                parts,
-                request,
-                (published, began),
-                (&on_path, &table.table),
-                at,
-            )
-            .await
-            .map_err(|error| error.at(Some(clause.position)))?;
-            let view = view.ok_or_else(|| {
-                QueryError::new(
-                    QueryErrorKind::UndefinedTable,
-                    format!("no table `{full}` has a history"),
-                )
-                .hint("FOR ... AS OF works on tables of the lake, and on views of them")
-                .at(Some(clause.position))
-            })?;
-            found.insert((table.schema, table.pinned), view);
-            continue;
-        };
-        let When::At(at) = at else {
-            return Err(QueryError::new(
-                QueryErrorKind::Invalid,
-                format!("`{full}` is a table: positions are of the changes of sources"),
-            )
-            .hint("write FOR POSITION AS OF behind a source's stream, or a view of some")
-            .at(Some(clause.position)));
-        };
-        let snapshot = parts.lake.table_at(&name, at).await.map_err(|error| {
-            let (kind, message) = match error.kind() {
-                LakeErrorKind::NotFound => (
-                    QueryErrorKind::UndefinedVersion,
-                    format!("`{full}` has no version {}", clause.value),
-                ),
-                _ => (QueryErrorKind::Lake, format!("cannot {error}")),
-            };
-            QueryError::new(kind, message)
-                .hint("weir.commits lists the versions of every table")
-                .at(Some(clause.position))
-                .caused_by(error)
-        })?;
-        if snapshot.version < Some(parts.lake.recreated_at(&name).await) {
-            secured::of_dropped(&access, &request.caller, &name)
-                .map_err(|error| error.at(Some(clause.position)))?;
-        }
-        found.insert((table.schema, table.pinned), Past::Table(snapshot));
-    }
-    Ok(found)
-}
-
-/// Computes the version, instant or position a clause names: a literal, a parameter, or an expression
-/// without columns, such as `now() - interval '1 hour'`.
-fn instant(
-    base: &SessionState,
-    clause: &Clause,
-    params: &[ScalarValue],
-) -> Result<When, QueryError> {
-    let invalid = |message: String| QueryError::new(QueryErrorKind::Invalid, message);
-    let value = match &clause.value {
-        SqlExpr::Value(value) if matches!(&value.value, Value::Placeholder(_)) => {
-            let Value::Placeholder(name) = &value.value else {
-                unreachable!("just matched")
-            };
-            let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
-            let param = number.and_then(|n| params.get(n.checked_sub(1)?));
-            param.cloned().ok_or_else(|| missing_parameter(name))?
-        }
-        value => {
-            let fail = |error| translate(error, &NoColumns);
-            let empty = DFSchema::empty();
-            let expr = base
-                .create_logical_expr_from_sql_expr(
-                    ExprWithAlias {
-                        expr: value.clone(),
-                        alias: None,
-                    },
-                    &empty,
-                )
-                .map_err(fail)?;
-            let context = SimplifyContext::builder()
-                .with_schema(Arc::new(DFSchema::empty()))
-                .with_config_options(base.config_options().clone())
-                .with_current_time()
-                .build();
-            let simplifier = ExprSimplifier::new(context);
-            let expr = simplifier
-                .coerce(expr, &empty)
-                .and_then(|expr| simplifier.simplify(expr))
-                .map_err(fail)?;
-            match expr {
-                Expr::Literal(value, _) => value,
-                _ => return Err(invalid(format!("`{value}` is not a constant"))),
-            }
-        }
-    };
-    match clause.unit {
-        Unit::Version => match value.cast_to(&DataType::UInt64) {
-            Ok(ScalarValue::UInt64(Some(version))) if !matches!(value, ScalarValue::Float64(_)) => {
-                Ok(When::At(At::Version(version)))
-            }
-            _ => Err(invalid(format!("`{}` is not a version", clause.value))
-                .hint("versions are whole numbers from 0")),
-        },
-        Unit::Timestamp => {
-            let kind = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-            match value.cast_to(&kind) {
-                Ok(ScalarValue::TimestampMicrosecond(Some(micros), _))
-                    if !value.data_type().is_numeric() =>
-                {
-                    Ok(When::At(At::Timestamp(micros)))
-                }
-                _ => Err(invalid(format!("`{}` is not an instant", clause.value))
-                    .hint("write it like '2026-01-31T12:00:00Z', or now() - interval '1 hour'")),
-            }
-        }
-        Unit::Position => position(&value).map(When::Position).ok_or_else(|| {
-            invalid(format!("`{}` is not a position", clause.value))
-                .hint("write weir_position of a change, or a PostgreSQL place like '16/B374D848'")
-        }),
-    }
-}
-
-/// Reads a number, or a place in PostgreSQL's log: two hexadecimal halves.
-fn position(value: &ScalarValue) -> Option<i64> {
-    if value.data_type().is_integer() {
-        return match value.cast_to(&DataType::Int64) {
-            Ok(ScalarValue::Int64(position)) => position,
-            _ => None,
-        };
-    }
-    let text = value.try_as_str()??;
-    match text.split_once('/') {
-        Some((high, low)) if high.len() <= 8 && low.len() <= 8 => {
-            let half = |text| u32::from_str_radix(text, 16).map(i64::from).ok();
-            half(high)?.checked_mul(1 << 32)?.checked_add(half(low)?)
-        }
-        _ => text.parse().ok(),
-    }
-}
-
-struct NoColumns;
-
-impl Names for NoColumns {
-    fn similar_table(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-fn missing_parameter(name: &str) -> QueryError {
+pub(crate) fn missing_parameter(name: &str) -> QueryError {
     QueryError::new(
         QueryErrorKind::Parameter,
         format!("parameter {name} has no value"),

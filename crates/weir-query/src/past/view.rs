@@ -1,4 +1,4 @@
-//! `FOR TIMESTAMP AS OF` and `FOR POSITION AS OF` on views: the query of today over what was there.
+//! What a view showed: its query of today over what was there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,24 +7,17 @@ use datafusion::common::ScalarValue;
 use weir_core::TableName;
 use weir_lake::{At, LakeErrorKind, LakeView};
 
+use super::when::When;
 use crate::catalog::{Asker, Instant, Past, Pinned, Scope, Then};
 use crate::engine::{Parts, QueryRequest};
 use crate::error::{QueryError, QueryErrorKind, translate};
 use crate::secured;
 
-/// Of when something is read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum When {
-    At(At),
-    /// The last position of sources' changes that counts.
-    Position(i64),
-}
-
 /// Finds the view of that name in the first of `schemas` that has one, and what it read at the instant.
 ///
 /// `now` is what there is, without the transaction under way, of which nothing counts, and `began` its instant in
 /// microseconds since the epoch: from then on tables are what they are, rows in memory included.
-pub(crate) async fn view(
+pub(super) async fn view(
     parts: &Parts,
     request: &QueryRequest,
     (now, began): (&Instant, i64),
