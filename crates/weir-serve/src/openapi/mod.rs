@@ -2,9 +2,6 @@
 
 mod document;
 mod paths;
-mod paths_kept;
-mod paths_pages;
-mod paths_web;
 
 use axum::Router;
 use axum::routing::get;

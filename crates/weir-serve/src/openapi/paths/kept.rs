@@ -1,7 +1,7 @@
 //! The routes of what is kept up to date, sent and owned: rollups, files, deliveries, owners.
 
-use super::paths::Answer::{Json, Nothing};
-use super::paths::{Operation, user};
+use super::Answer::{Json, Nothing};
+use super::{Operation, user};
 
 pub(super) const KEPT: &[Operation] = &[
     // --- rollups ---

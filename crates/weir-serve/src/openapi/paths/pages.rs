@@ -1,7 +1,7 @@
 //! The routes of models, drafts, links for other sites, alerts and released events.
 
-use super::paths::Answer::{Json, Nothing, Other, Rows};
-use super::paths::{Operation, user};
+use super::Answer::{Json, Nothing, Other, Rows};
+use super::{Operation, user};
 
 pub(super) const PAGES: &[Operation] = &[
     // --- models ---

@@ -1,7 +1,7 @@
 //! The routes that the web application made necessary; programs use them as well.
 
-use super::paths::Answer::{Json, Nothing, Other, Rows};
-use super::paths::{Operation, user};
+use super::Answer::{Json, Nothing, Other, Rows};
+use super::{Operation, user};
 
 pub(super) const WEB: &[Operation] = &[
     // --- sessions ---
