@@ -174,6 +174,48 @@ impl Catalog {
         all.map_err(failed)
     }
 
+    /// Lists the receivers that have taken what `run` sends.
+    pub async fn receipts(&self, delivery: &str, run: i64) -> Result<Vec<String>, CatalogError> {
+        sqlx::query_scalar(
+            "SELECT receiver FROM delivery_receipts WHERE delivery = ?1 AND run = ?2",
+        )
+        .bind(delivery)
+        .bind(run)
+        .fetch_all(&self.inner.store.pool)
+        .await
+        .map_err(|error| CatalogError::database("list who has taken a delivery", error))
+    }
+
+    /// Writes down that `receiver` has taken what `run` sends, and forgets who took what earlier runs sent.
+    pub async fn note_receipt(
+        &self,
+        delivery: &str,
+        run: i64,
+        receiver: &str,
+    ) -> Result<(), CatalogError> {
+        const ACTION: &str = "note who has taken a delivery";
+        let failed = |error| CatalogError::database(ACTION, error);
+        let mut tx = self.inner.store.begin(ACTION).await?;
+        sqlx::query("DELETE FROM delivery_receipts WHERE delivery = ?1 AND run < ?2")
+            .bind(delivery)
+            .bind(run)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        // Somebody may have ended the delivery meanwhile.
+        sqlx::query(
+            "INSERT OR IGNORE INTO delivery_receipts (delivery, run, receiver)
+             SELECT id, ?2, ?3 FROM deliveries WHERE id = ?1",
+        )
+        .bind(delivery)
+        .bind(run)
+        .bind(receiver)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+        tx.commit().await.map_err(failed)
+    }
+
     /// Sends a dashboard no more: whoever has it sent may, whoever may share the dashboard, and admins.
     pub async fn delete_delivery(
         &self,

@@ -296,6 +296,7 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let mut connection = options.connect().await.unwrap();
     for sql in [
         "ALTER TABLE views DROP COLUMN comments",
+        "DROP TABLE delivery_receipts",
         "DROP TABLE deliveries",
         "DROP TABLE document_files",
         "DROP TABLE rollups",

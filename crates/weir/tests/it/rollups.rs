@@ -258,3 +258,52 @@ async fn a_rollup_has_the_rights_of_its_owner_and_no_others() -> Result<()> {
     );
     weir.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_at_any_step_leaves_the_table_of_the_last_rows() -> Result<()> {
+    const POINTS: [&str; 8] = [
+        "flow-open-runs",
+        "flow-end-and-begin-attempts-done",
+        "statement-stored",
+        "flow-begin-to-publish",
+        "publish-begin",
+        "publish-table-done",
+        "publish-committed",
+        "publish-show",
+    ];
+    let mut weir = Weir::init(BINARY)?;
+    weir.start().await?;
+    let seen = |n: usize| json!({"type": "track", "event": "Seen", "userId": format!("u{n}")});
+    ensure!(weir.send(&[seen(0)]).await?, "not acknowledged");
+    weir.until_count("select count(*) from app.tracks", 1)
+        .await?;
+    let anna = Person::new(&weir, "anna", "analyst").await?;
+    let sql = "select count(*) as n from app.tracks";
+    let question = anna.question("Seen", sql, "edit").await?;
+    ensure!(anna.keep(&question, "seen").await?.0 == 200, "not kept");
+    weir.until_count("select n from anna.seen", 1).await?;
+    weir.stop().await?;
+    for (at, point) in POINTS.into_iter().enumerate() {
+        weir.set("WEIR_FAILPOINTS", &format!("{point}=panic"));
+        weir.start().await?;
+        ensure!(weir.send(&[seen(at + 1)]).await?, "not acknowledged");
+        until(|| {
+            let ended = weir.ended_now();
+            async move { Ok(ended?.then_some(())) }
+        })
+        .await
+        .with_context(|| format!("{point}: not reached"))?;
+        weir.kill()?;
+        weir.unset("WEIR_FAILPOINTS");
+        weir.start().await?;
+        weir.until_count("select n from anna.seen", at as i64 + 2)
+            .await?;
+        let rows = weir.count("select count(*) from anna.seen").await?;
+        ensure!(rows == 1, "{point}: {rows} rows");
+        let twice = "select count(*) from (select regexp_replace(about, '.*\"run\":([0-9]*),.*', '\\1') as run \
+                     from weir.publications where state = 'published' group by 1 having count(*) > 1) as twice";
+        ensure!(weir.count(twice).await? == 0, "{point}: published twice");
+        weir.stop().await?;
+    }
+    Ok(())
+}

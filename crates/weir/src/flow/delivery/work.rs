@@ -1,15 +1,13 @@
 //! Does the work of deliveries: asks every tile, then sends.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use weir_access::Identity;
-use weir_catalog::{Actor, Catalog, Delivery, DocumentKind, SavedDocument};
-use weir_flow::{Attempt, ErrorClass, Outcome, PublishError, RunId};
+use weir_catalog::{Actor, Catalog, CatalogError, Delivery, DocumentKind, SavedDocument};
+use weir_flow::{Attempt, ErrorClass, Outcome, PublishError};
 use weir_query::{Caller, Engine, NamedStatement, QueryRequest};
 
 use super::answer::Answer;
@@ -34,8 +32,6 @@ pub(in crate::flow) struct Deliveries {
     /// By what address people open the application.
     url: String,
     post: Post,
-    /// Who has taken what others have not: they are not sent it again.
-    took: Mutex<HashSet<(RunId, String)>>,
 }
 
 impl std::fmt::Debug for Deliveries {
@@ -57,7 +53,6 @@ impl Deliveries {
             codes,
             url: url.trim_end_matches('/').to_owned(),
             post: Post::new()?,
-            took: Mutex::default(),
         })
     }
 
@@ -149,13 +144,17 @@ impl Deliveries {
             id: format!("weir-delivery-{}-{run}", delivery.id),
             at: chrono::Utc::now(),
         };
+        let passing = |error: CatalogError| (ErrorClass::Transient, error.to_string());
+        // An earlier attempt may have been cut off between two of them.
+        let took = self.catalog.receipts(&delivery.id, run.0).await;
+        let took = took.map_err(passing)?;
         let code = self.codes.now();
         let mut failed = None;
-        for name in &delivery.receivers {
-            let taking = (run, name.clone());
-            if self.took.lock().contains(&taking) {
-                continue;
-            }
+        for name in delivery
+            .receivers
+            .iter()
+            .filter(|name| !took.contains(name))
+        {
             let known = code.as_ref().and_then(|code| code.plan.receivers.get(name));
             let Some(receiver) = known else {
                 let why = format!("`alerts` in schedules.yml names no `{name}`");
@@ -165,8 +164,9 @@ impl Deliveries {
             };
             match self.post.send(receiver, &sending).await {
                 Ok(()) => {
+                    let noted = self.catalog.note_receipt(&delivery.id, run.0, name).await;
                     attempt.log().write(&format!("`{name}` has it"));
-                    self.took.lock().insert(taking);
+                    noted.map_err(passing)?;
                 }
                 Err(error) => {
                     let why = format!("`{name}` has not taken it: {error}");
@@ -175,13 +175,7 @@ impl Deliveries {
                 }
             }
         }
-        match failed {
-            Some(failed) => Err(failed),
-            None => {
-                self.took.lock().retain(|(of, _)| *of != run);
-                Ok(())
-            }
-        }
+        failed.map_or(Ok(()), Err)
     }
 
     async fn letter(&self, board: &SavedDocument, delivery: &Delivery, who: &Identity) -> Letter {

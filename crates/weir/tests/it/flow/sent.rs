@@ -194,3 +194,55 @@ async fn a_dashboard_is_drawn_and_sent_to_everybody_once() -> Result<()> {
     );
     weir.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_between_two_receivers_sends_nothing_twice() -> Result<()> {
+    let (first, heard) = receiver().await?;
+    // The second takes what it is sent, and does not say so.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let second = listener.local_addr()?;
+    let mut weir = Weir::init(BINARY)?;
+    let schedules = format!(
+        "defaults: {{retries: {{first_wait: 1s, longest_wait: 1s}}}}\n\
+         alerts:\n  first: {{webhook: \"{first}\"}}\n  second: {{webhook: \"http://{second}/hook\"}}\n"
+    );
+    std::fs::write(weir.dir().join("schedules.yml"), schedules)?;
+    weir.start().await?;
+    let anna = Person::new(&weir, "anna", "analyst").await?;
+    let total = anna.question("Total", "select 1234 as n", "read").await?;
+    let tile = json!({"id": "a", "x": 0, "y": 0, "w": 6, "h": 4, "question": total});
+    let draft =
+        json!({"name": "Shop", "sharing": "edit", "body": {"tiles": [tile], "filters": []}});
+    let (_, made) = anna.ask("POST", "/api/v1/dashboards", Some(draft)).await?;
+    let board = made["id"].as_str().context("an id")?.to_owned();
+    let path = format!("/api/v1/dashboards/{board}/deliveries");
+    let wanted = json!({"receivers": ["first", "second"], "cron": "0 8 1 1 *", "filters": {}});
+    let (status, made) = anna.ask("POST", &path, Some(wanted)).await?;
+    ensure!(status == 201, "{status} {made}");
+    let send = format!("{path}/{}/send", made["id"].as_str().context("an id")?);
+    ensure!(anna.ask("POST", &send, None).await?.0 == 202, "not begun");
+
+    // The first refuses once, so that this is the second attempt.
+    let waiting = until(|| async {
+        let (stream, _) = listener.accept().await?;
+        Ok((all(&heard)?.len() == 1).then_some(stream))
+    })
+    .await?;
+    weir.kill()?;
+    drop((waiting, listener));
+    let again = super::told::receiver_at(second).await?;
+    weir.start().await?;
+    let owner = Person::owner(&weir)?;
+    let ended = until(|| async {
+        let (_, all) = owner.ask("GET", &path, None).await?;
+        let last = all["deliveries"][0]["goes"]["last_run"].clone();
+        let open = matches!(last["state"].as_str(), None | Some("queued" | "running"));
+        Ok((!open).then_some(last))
+    })
+    .await?;
+    ensure!(ended["state"] == "succeeded", "{ended} {}", weir.log());
+    let (heard, again) = (all(&heard)?, all(&again)?);
+    ensure!(heard.len() == 1 && again.len() == 1, "{heard:?} {again:?}");
+    ensure!(heard[0]["id"] == again[0]["id"], "{heard:?} {again:?}");
+    weir.stop().await
+}

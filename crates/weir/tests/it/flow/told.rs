@@ -1,5 +1,6 @@
 //! Alerts: once when something is wrong, once when it is well again, by webhook and by mail.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -15,6 +16,15 @@ pub(super) type Heard = Arc<Mutex<Vec<String>>>;
 pub(super) async fn receiver() -> Result<(String, Heard)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    Ok((format!("http://{address}/hook"), hears(listener)))
+}
+
+/// Takes what is posted to an address, refusing the first.
+pub(super) async fn receiver_at(address: SocketAddr) -> Result<Heard> {
+    Ok(hears(TcpListener::bind(address).await?))
+}
+
+fn hears(listener: TcpListener) -> Heard {
     let heard = Heard::default();
     let into = heard.clone();
     tokio::spawn(async move {
@@ -29,7 +39,7 @@ pub(super) async fn receiver() -> Result<(String, Heard)> {
             refused = true;
         }
     });
-    Ok((format!("http://{address}/hook"), heard))
+    heard
 }
 
 /// Returns what was posted.
