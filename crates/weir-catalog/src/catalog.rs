@@ -167,6 +167,13 @@ impl Catalog {
         self.reload().await
     }
 
+    /// Stores a view's comments; returns whether there is a view of that name with that query.
+    pub async fn comment_view(&self, view: &View) -> Result<bool, CatalogError> {
+        let done = self.inner.store.comment_view(view, Utc::now()).await?;
+        self.reload().await?;
+        Ok(done)
+    }
+
     /// Removes a view; returns whether there was one.
     pub async fn drop_view(&self, schema: &str, name: &str) -> Result<bool, CatalogError> {
         let dropped = self.inner.store.drop_view(schema, name).await?;

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, Sqlite, Transaction};
 use weir_access::ScramKeys;
 use weir_core::SourceName;
@@ -47,7 +45,7 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) async fn open(path: &Path) -> Result<Self, CatalogError> {
         let action = || format!("open the catalog `{}`", path.display());
-        create_private(path).map_err(|error| {
+        weir_sqlite::create_private(path).map_err(|error| {
             CatalogError::because(CatalogErrorKind::Unavailable, action(), error)
         })?;
         let options = SqliteConnectOptions::new()
@@ -58,11 +56,7 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
-        let pool = SqlitePoolOptions::new()
-            .max_connections(2)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
+        let pool = weir_sqlite::pool(2)
             .connect_with(options)
             .await
             .map_err(|error| CatalogError::database(action(), error))?;
@@ -283,6 +277,29 @@ impl Store {
         tx.commit().await.map_err(failed)
     }
 
+    pub(crate) async fn comment_view(
+        &self,
+        view: &View,
+        now: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
+        let done = sqlx::query(
+            "UPDATE views SET comments = ?4, updated_at = ?5
+             WHERE schema = ?1 AND name = ?2 AND sql = ?3",
+        )
+        .bind(&view.schema)
+        .bind(&view.name)
+        .bind(&view.sql)
+        .bind(serde_json::json!(view.comments).to_string())
+        .bind(now.timestamp_micros())
+        .execute(&self.pool)
+        .await;
+        let done = done.map_err(|error| {
+            let action = format!("comment on view `{}.{}`", view.schema, view.name);
+            CatalogError::database(action, error)
+        })?;
+        Ok(done.rows_affected() > 0)
+    }
+
     pub(crate) async fn drop_view(&self, schema: &str, name: &str) -> Result<bool, CatalogError> {
         let done = sqlx::query("DELETE FROM views WHERE schema = ?1 AND name = ?2")
             .bind(schema)
@@ -421,20 +438,6 @@ pub(crate) async fn put_owner_token(
     .await
     .map_err(|error| CatalogError::database("store the owner's token", error))?;
     Ok(())
-}
-
-/// Creates the file for the owner's eyes only; SQLite gives its `-wal` and `-shm` the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    match std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map(drop),
-    }
 }
 
 fn decode_source(

@@ -19,6 +19,8 @@ pub enum LakeErrorKind {
     Locked,
     /// There is no such table, version or file.
     NotFound,
+    /// It was there once; the history that is kept begins later.
+    Expired,
     /// What was asked for makes no sense.
     Invalid,
     /// The configuration cannot work.
@@ -66,7 +68,9 @@ impl LakeError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.kind {
             LakeErrorKind::Locked => "stop the other process, or use its HTTP API",
-            LakeErrorKind::NotFound | LakeErrorKind::Invalid => return None,
+            LakeErrorKind::NotFound | LakeErrorKind::Expired | LakeErrorKind::Invalid => {
+                return None;
+            }
             LakeErrorKind::Config => "check the `lake` section of weir.toml",
             LakeErrorKind::Storage => "check free space and permissions; `weir doctor` tests both",
             LakeErrorKind::Unreachable => {

@@ -18,6 +18,8 @@ use weir_catalog::Catalog;
 use weir_lake::Lake;
 
 use crate::access_statements;
+use weir_core::TableName;
+
 use crate::caller::Caller;
 use crate::catalog;
 use crate::error::{QueryError, QueryErrorKind};
@@ -327,6 +329,27 @@ impl Engine {
             .await
             .map_err(|_| timed_out(timeout))?
             .map_err(QueryError::internal)?
+    }
+
+    /// Checks that rows of an older version of `schema.table` may be shown to `caller`: those of a table that was
+    /// dropped since are for whoever may drop its namesake.
+    ///
+    /// # Errors
+    /// Denied where they may not. Other rights to the table are not looked at.
+    pub async fn may_read_version(
+        &self,
+        caller: &Caller,
+        table: &str,
+        version: u64,
+    ) -> Result<(), QueryError> {
+        let parts = self.parts();
+        let name = table.split_once('.');
+        let name = name.and_then(|(schema, table)| TableName::new(schema, table).ok());
+        let Some(name) = name else { return Ok(()) };
+        match parts.lake.recreated_at(&name).await > version {
+            true => crate::secured::of_dropped(&parts.catalog.access(), caller, &name),
+            false => Ok(()),
+        }
     }
 
     /// Asks a running query to end; returns whether there is one.

@@ -18,6 +18,9 @@ use crate::dialect::DIALECT;
 use crate::error::{Position, QueryError, QueryErrorKind, syntax};
 use crate::session::PATH;
 
+/// Stands between a name and the number of its clause; no name holds it.
+pub(crate) const PINNED: char = '%';
+
 /// The most clauses in one statement; each is one look into the table's history.
 const MAX_CLAUSES: usize = 64;
 
@@ -204,7 +207,7 @@ impl VisitorMut for Renamer<'_> {
         };
         let last = last.clone();
         let table = normal(&last);
-        let pinned = format!("{table}@{clause}");
+        let pinned = format!("{table}{PINNED}{clause}");
         if alias.is_none() {
             *alias = Some(TableAlias {
                 explicit: true,
@@ -260,7 +263,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             sql,
-            "SELECT * FROM shop.\"tracks@0\" AS t JOIN \"users@1\" AS users ON t.a = users.a"
+            "SELECT * FROM shop.\"tracks%0\" AS t JOIN \"users%1\" AS users ON t.a = users.a"
         );
         assert_eq!(clauses[0].unit, Unit::Version);
         assert_eq!(clauses[1].unit, Unit::Timestamp);

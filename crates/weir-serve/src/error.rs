@@ -155,7 +155,9 @@ impl From<CatalogError> for ApiError {
 impl From<LakeError> for ApiError {
     fn from(error: LakeError) -> Self {
         let (status, code) = match error.kind() {
-            LakeErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            LakeErrorKind::NotFound | LakeErrorKind::Expired => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
             LakeErrorKind::Invalid => (StatusCode::BAD_REQUEST, "invalid_request"),
             LakeErrorKind::Config => (StatusCode::INTERNAL_SERVER_ERROR, "lake_misconfigured"),
             LakeErrorKind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "lake_corrupt"),

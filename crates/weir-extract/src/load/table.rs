@@ -13,6 +13,7 @@ use super::shape::{change_type, conform, hashed, misfit, size};
 use crate::error::ExtractError;
 use crate::spec::StreamRules;
 
+use weir_core::changelog::PLACED;
 pub use weir_core::changelog::{ACTIVE, CHANGE_COLUMNS, COUNTED, PARTIAL};
 
 /// Rows of a batch: what is built at once.
@@ -97,6 +98,7 @@ pub(crate) struct StreamTable {
     pub(super) active: Option<i64>,
     partial: bool,
     counted: bool,
+    placed: bool,
     /// Whether the table in the lake has other columns than these.
     pub(super) altered: bool,
     hash_key: Option<[u8; 32]>,
@@ -140,6 +142,7 @@ impl StreamTable {
             active: meta("weir_version", ACTIVE).and_then(|text| text.parse().ok()),
             partial: meta("weir_unchanged", PARTIAL).is_some(),
             counted: meta("weir_op", COUNTED).is_some(),
+            placed: meta("weir_position", PLACED).is_some(),
             altered: standing.is_none(),
             hash_key,
             rules: StreamRules::default(),
@@ -285,6 +288,10 @@ impl StreamTable {
             );
         }
         self.operation.append_value(row.operation.as_str());
+        if row.position.is_some() && !self.placed {
+            self.placed = true;
+            self.altered = true;
+        }
         let (position, ordinal) = row.position.unwrap_or((self.next_position, 0));
         self.next_position = self.next_position.max(position) + 1;
         self.position.append_value(position);
@@ -386,6 +393,9 @@ impl StreamTable {
                 match *name {
                     "weir_version" => marked(field, ACTIVE, self.active.map(|v| v.to_string())),
                     "weir_op" => marked(field, COUNTED, self.counted.then(|| "true".to_owned())),
+                    "weir_position" => {
+                        marked(field, PLACED, self.placed.then(|| "true".to_owned()))
+                    }
                     "weir_unchanged" => {
                         marked(field, PARTIAL, self.partial.then(|| "true".to_owned()))
                     }

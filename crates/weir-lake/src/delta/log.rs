@@ -135,16 +135,18 @@ impl TableLog {
     }
 
     pub(super) async fn state_at(&self, version: u64) -> Result<DeltaTableState, LakeError> {
-        DeltaTableState::try_new(self.log_store.as_ref(), Some(version))
-            .await
-            .map_err(|e| {
-                LakeError::new(
-                    LakeErrorKind::NotFound,
-                    "read an older version of table",
-                    &self.name,
-                )
-                .because(e)
-            })
+        const ACTION: &str = "read an older version of table";
+        let read = DeltaTableState::try_new(self.log_store.as_ref(), Some(version)).await;
+        match read {
+            Ok(state) => Ok(state),
+            // Of a store that answers, the version is gone; of another nothing is known.
+            Err(error) => match self.log_store.get_latest_version(version).await {
+                Ok(_) => {
+                    Err(LakeError::new(LakeErrorKind::Expired, ACTION, &self.name).because(error))
+                }
+                Err(_) => Err(self.error(ACTION, error)),
+            },
+        }
     }
 
     /// Returns the newest commits, newest first.

@@ -17,13 +17,16 @@ use crate::view::ColumnStats;
 /// Text longer than this gets no bounds: nobody prunes by it, and the log would carry it for ever.
 const LONGEST_TEXT: usize = 64;
 
-/// Numbers below are the same as a double, which is what numbers in the log are to many readers.
-const EXACT: i128 = 1 << 53;
+/// Decimals of so many digits survive a double, which is what numbers in the log are to many readers.
+const EXACT: i128 = 1_000_000_000_000_000;
 
 /// Digits that a number has at most which is not cut.
 const DIGITS: u8 = 38;
 
 const DAY_SECONDS: i64 = 86_400;
+
+/// In microseconds. Some writers cut instants to it, so that one as large may be a part of it larger.
+const MILLISECOND: i64 = 1_000;
 
 /// Gathers the statistics of a file's batches.
 #[derive(Default)]
@@ -161,9 +164,15 @@ pub(super) fn from_json(
         let nulls = stats
             .get("nullCount")
             .and_then(|n| n.get(field.name())?.as_u64());
+        let max = scalar("maxValues").map(|max| match max {
+            ScalarValue::TimestampMicrosecond(Some(at), zone) if at % MILLISECOND == 0 => {
+                ScalarValue::TimestampMicrosecond(at.checked_add(MILLISECOND - 1), zone)
+            }
+            max => max,
+        });
         let found = ColumnStats {
             min: scalar("minValues"),
-            max: scalar("maxValues"),
+            max,
             nulls,
         };
         if found != ColumnStats::default() {
@@ -229,7 +238,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, Date32Array, Decimal128Array, Float32Array, Int32Array, TimestampMicrosecondArray,
+        ArrayRef, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
+        TimestampMicrosecondArray,
     };
     use arrow::datatypes::Field;
 
@@ -239,7 +249,9 @@ mod tests {
     fn bounds_of_all_types_survive_the_log() {
         let decimals = Decimal128Array::from(vec![-1_050, 99_999_999, 0]);
         let large = Decimal128Array::from(vec![0, 10_i128.pow(30), 1]);
-        let arrays: [(&str, ArrayRef); 6] = [
+        // As a double 838774103014237.2 and .3 are told apart, and not written apart.
+        let long = Decimal128Array::from(vec![8_387_741_030_142_373, 5_677_776_183_320_767, 0]);
+        let arrays: [(&str, ArrayRef); 9] = [
             ("day", Arc::new(Date32Array::from(vec![-1, 20_000, 3]))),
             (
                 "price",
@@ -254,6 +266,22 @@ mod tests {
                 Arc::new(Int32Array::from(vec![Some(7), None, Some(-3)])),
             ),
             ("share", Arc::new(Float32Array::from(vec![0.1, 2.5, -0.3]))),
+            (
+                "double",
+                Arc::new(Float64Array::from(vec![
+                    0.922_188_562_469_887_5,
+                    0.952_244_455_291_193_7,
+                    0.93,
+                ])),
+            ),
+            (
+                "unordered",
+                Arc::new(Float64Array::from(vec![f64::NAN, 1.0, 2.0])),
+            ),
+            (
+                "long",
+                Arc::new(long.with_precision_and_scale(16, 1).unwrap()),
+            ),
             (
                 "at",
                 Arc::new(TimestampMicrosecondArray::from(vec![
@@ -273,12 +301,15 @@ mod tests {
         let told = gather.finish();
         let (rows, read) = from_json(&to_json(3, &told), &schema);
         assert_eq!(rows, Some(3));
-        for name in ["day", "price", "whole", "share", "at"] {
+        for name in ["day", "price", "whole", "share", "double", "at"] {
             assert!(told[name].min.is_some(), "{name}");
             assert_eq!(read[name], told[name], "{name}");
         }
         // More digits than the log's numbers have: no bound, rather than a wrong one.
-        assert_eq!((&read["large"].min, read["large"].nulls), (&None, Some(0)));
+        for name in ["large", "long", "unordered"] {
+            assert_eq!((&read[name].min, &read[name].max), (&None, &None), "{name}");
+            assert_eq!(read[name].nulls, Some(0), "{name}");
+        }
     }
 
     #[test]
@@ -300,5 +331,11 @@ mod tests {
             read("\"1970-01-01T00:00:01.5\"", &plain),
             Some(ScalarValue::TimestampMicrosecond(Some(1_500_000), None))
         );
+        // Cut to milliseconds, the largest may have been up to one larger.
+        let schema = Schema::new(vec![Field::new("at", plain, true)]);
+        let text = r#"{"minValues": {"at": "1970-01-01T00:00:01.500"}, "maxValues": {"at": "1970-01-01T00:00:01.500"}}"#;
+        let at = &from_json(text, &schema).1["at"];
+        let is = |micros| Some(ScalarValue::TimestampMicrosecond(Some(micros), None));
+        assert_eq!((&at.min, &at.max), (&is(1_500_000), &is(1_500_999)));
     }
 }

@@ -163,6 +163,11 @@ fn properties(schema: &SchemaRef, rows: usize, options: &FileOptions) -> Result<
         .set_created_by(concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned());
     for field in schema.fields() {
         let column = ColumnPath::new(vec![field.name().clone()]);
+        if field.data_type().is_floating() {
+            // They leave NaN out, which is larger than all numbers here, as in PostgreSQL.
+            properties =
+                properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::None);
+        }
         if options.bloom.contains(&field.name().as_str()) {
             properties = properties
                 .set_column_bloom_filter_enabled(column.clone(), true)

@@ -224,8 +224,18 @@ impl Lake {
                 let then = commits
                     .iter()
                     .find(|c| c.committed_at.saturating_mul(1000) <= micros);
-                then.ok_or_else(|| missing("it is older than the table's history".into()))?
-                    .version
+                // Without the first commit nobody knows what there was before.
+                let begins = commits.last().is_none_or(|first| first.version == 0);
+                let none = match begins {
+                    true => missing("it was not there yet".into()),
+                    false => LakeError::new(
+                        LakeErrorKind::Expired,
+                        "find an older version of table",
+                        table,
+                    )
+                    .because("the history that is kept begins later"),
+                };
+                then.ok_or(none)?.version
             }
         };
         let (files, schema) = log.at_version(version).await?;

@@ -10,14 +10,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Fields};
 use serde::Deserialize;
-use weir_core::changelog::{DEFAULT, KEY};
+use weir_core::changelog::{BASE, DEFAULT, KEY};
 use weir_core::{TableName, quoted};
 use weir_lake::TableView;
 
 use super::current::{filler, sql_type, unchanged};
 
-/// What a base's name ends with.
-const SUFFIX: &str = "__folded";
 /// Metadata of a base's first column: of which changes it was made.
 const FOLDED: &str = "weir.folded";
 
@@ -46,7 +44,7 @@ pub(super) fn base(
     until: Option<i64>,
 ) -> Option<Base> {
     let raw = &changelog.name;
-    let name = TableName::new(raw.schema(), format!("{}{SUFFIX}", raw.table())).ok()?;
+    let name = TableName::new(raw.schema(), format!("{}{BASE}", raw.table())).ok()?;
     let base = tables.get(&name)?;
     let fields = base.schema.fields();
     let told = fields.first()?.metadata().get(FOLDED)?;

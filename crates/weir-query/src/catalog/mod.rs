@@ -154,6 +154,12 @@ impl Scope {
         schema: &str,
         name: &str,
     ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        // Names of past versions exist in the statement only, not inside the views it uses.
+        if self.depth == 0
+            && let Some(past) = self.pinned.past.get(&(schema.to_owned(), name.to_owned()))
+        {
+            return self.find_past(past).await;
+        }
         let system = match schema {
             system::SCHEMA if name != builtin::EVENT_FATE => Some(system::table(self, name)),
             system::INFORMATION_SCHEMA => Some(system::information::table(self, name).await?),
@@ -162,12 +168,6 @@ impl Scope {
         };
         if let Some(table) = system {
             return Ok(table.map(|table| self.secured(format!("{schema}.{name}"), table)));
-        }
-        // Names of past versions exist in the statement only, not inside the views it uses.
-        if self.depth == 0
-            && let Some(past) = self.pinned.past.get(&(schema.to_owned(), name.to_owned()))
-        {
-            return self.find_past(past).await;
         }
         if self.depth == 0
             && let Some(target) = &self.pinned.target
@@ -315,13 +315,17 @@ impl Scope {
             rows_in_memory: table.hot.iter().map(|batch| batch.num_rows() as u64).sum(),
         };
         let now = self.pinned.view.tables.get(&table.name);
-        let is_now = now.is_some_and(|now| now.version == table.version);
+        // The same version without what is in memory by now is another past.
+        let is_now = now.is_some_and(|now| Arc::ptr_eq(now, table));
         let name = match (table.version, is_now) {
             // The table may be read as it is, too: an answer depends on both.
             (Some(version), false) => format!("{}@{version}", table.name),
             _ => table.name.to_string(),
         };
         self.pinned.used.lock().insert(name, version);
+        if self.subject != Subject::Weir {
+            self.pinned.named.lock().insert(table.name.clone());
+        }
     }
 
     /// Returns the names as a view sees them that reads as `subject`, and a session for them.

@@ -1,6 +1,6 @@
 //! What a query holds on to: one instant of all tables and views, and who asks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -10,6 +10,7 @@ use datafusion::execution::session_state::SessionState;
 use parking_lot::Mutex;
 use weir_access::Access;
 use weir_catalog::{Catalog, View};
+use weir_core::TableName;
 use weir_lake::{Lake, LakeView, TableView};
 
 use crate::caller::Caller;
@@ -75,6 +76,8 @@ pub(crate) struct Pinned {
     /// Relations that are yet to be made, where queries are only checked.
     pub(crate) planned: Option<Arc<Planned>>,
     pub(super) used: Mutex<BTreeMap<String, PinnedVersion>>,
+    /// The tables among them that somebody named, and not only a view that Weir makes.
+    pub(super) named: Mutex<BTreeSet<TableName>>,
     /// How many views are being planned, one inside the other.
     pub(super) views_deep: AtomicUsize,
 }
@@ -133,6 +136,7 @@ impl Pinned {
             columns_only: false,
             planned: None,
             used: Mutex::default(),
+            named: Mutex::default(),
             views_deep: AtomicUsize::new(0),
         })
     }
@@ -140,5 +144,10 @@ impl Pinned {
     /// Returns the tables the query named, with the version it reads of each.
     pub(crate) fn used(&self) -> BTreeMap<String, PinnedVersion> {
         self.used.lock().clone()
+    }
+
+    /// Returns the tables among them that somebody named, and not only a view that Weir makes.
+    pub(crate) fn named(&self) -> BTreeSet<TableName> {
+        self.named.lock().clone()
     }
 }

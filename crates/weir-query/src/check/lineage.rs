@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::functions::plain_name;
 use crate::session::CATALOG;
+use crate::travel::PINNED;
 
 /// The columns one column of an answer is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,7 +68,10 @@ pub(crate) fn relations(plan: &LogicalPlan) -> BTreeSet<String> {
 fn relation(name: &str) -> String {
     let name = name.replace('"', "");
     let prefix = format!("{CATALOG}.");
-    name.strip_prefix(&prefix).unwrap_or(&name).to_owned()
+    let name = name.strip_prefix(&prefix).unwrap_or(&name);
+    // Read as it was, it is the same relation.
+    let (name, _) = name.split_once(PINNED).unwrap_or((name, ""));
+    name.to_owned()
 }
 
 /// Returns the sources of each output column of a plan.

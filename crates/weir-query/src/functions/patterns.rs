@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::builder::{ListBuilder, StringBuilder};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field};
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use regex::{Regex, RegexBuilder};
 
 use super::misc::short;
@@ -13,12 +13,16 @@ use super::native::{Call, Native};
 use super::text::only_text;
 use super::time::value_error;
 use super::types::texts;
+use crate::error::{QueryError, QueryErrorKind};
 
 /// All matches of a pattern, or the first, each a list of its groups; Postgres' `regexp_matches` makes rows of them.
 pub(super) const MATCHES: &str = "weir_regexp_matches";
 
 /// What a compiled pattern may weigh.
 const PATTERN_BYTES: usize = 1 << 20;
+
+/// What one call may make of the rows of a batch: nobody else counts it.
+const MADE_BYTES: usize = 64 << 20;
 
 pub(super) fn functions() -> Vec<Native> {
     vec![
@@ -62,17 +66,45 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// What a call has made so far.
+#[derive(Default)]
+struct Made {
+    bytes: usize,
+}
+
+impl Made {
+    /// Counts a text of so many bytes, and its place in a list.
+    fn count(&mut self, function: &str, bytes: usize) -> Result<()> {
+        self.bytes += bytes + 2 * size_of::<i32>();
+        if self.bytes <= MADE_BYTES {
+            return Ok(());
+        }
+        let error = QueryError::new(
+            QueryErrorKind::Value,
+            format!(
+                "{function} would make more than {} MB at a time",
+                MADE_BYTES >> 20
+            ),
+        )
+        .with_sqlstate("54000")
+        .hint("ask for shorter values, or for fewer rows");
+        Err(DataFusionError::External(Box::new(error)))
+    }
+}
+
 /// `regexp_split_to_array(text, pattern [, flags])`.
 fn split(call: &Call) -> Result<ArrayRef> {
     let item = Arc::new(Field::new_list_field(DataType::Utf8, true));
     let mut lists = ListBuilder::new(StringBuilder::new()).with_field(item);
     let mut rows = Rows::new(call);
+    let mut made = Made::default();
     for row in 0..call.rows {
         let Some((text, regex, _)) = rows.get(row)? else {
             lists.append_null();
             continue;
         };
         for part in parts(regex, text) {
+            made.count("regexp_split_to_array", part.len())?;
             lists.values().append_value(part);
         }
         lists.append(true);
@@ -86,6 +118,7 @@ fn matches(call: &Call) -> Result<ArrayRef> {
     let groups = ListBuilder::new(StringBuilder::new()).with_field(item);
     let mut lists = ListBuilder::new(groups).with_field(Field::new_list_field(texts(), true));
     let mut rows = Rows::new(call);
+    let mut made = Made::default();
     for row in 0..call.rows {
         let Some((text, regex, flags)) = rows.get(row)? else {
             lists.append_null();
@@ -99,8 +132,9 @@ fn matches(call: &Call) -> Result<ArrayRef> {
         {
             let list = lists.values();
             for group in usize::from(groups > 1)..groups {
-                list.values()
-                    .append_option(found.get(group).map(|group| group.as_str()));
+                let group = found.get(group).map(|group| group.as_str());
+                made.count("regexp_matches", group.map_or(0, str::len))?;
+                list.values().append_option(group);
             }
             list.append(true);
         }

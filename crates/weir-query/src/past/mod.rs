@@ -53,40 +53,47 @@ pub(crate) async fn resolve(
             ),
             schema => format!("{schema}.{}", table.table),
         };
-        let name = on_path
-            .iter()
-            .filter_map(|schema| TableName::new(*schema, &table.table).ok())
-            .find(|name| published.view.table(name).is_some());
-        // Before anything else is looked at: a hidden table has no versions to be wrong about.
-        let name = match name {
-            Some(name) if secured::hidden(&access, &request.caller, &name)? => None,
-            name => name,
-        };
+        let mut before = on_path.len();
+        let mut name = None;
+        for (at, schema) in on_path.iter().enumerate() {
+            let found = TableName::new(*schema, &table.table).ok();
+            let Some(found) = found.filter(|name| published.view.table(name).is_some()) else {
+                continue;
+            };
+            // Before anything else is looked at: a hidden table has no versions to be wrong about.
+            if !secured::hidden(&access, &request.caller, &found)? {
+                (before, name) = (at, Some(found));
+                break;
+            }
+        }
         // Whatever is now, or later, is what there is.
         let began = Utc::now().timestamp_micros();
         let at = when::read(&parts.base, clause, params)
             .map_err(|error| error.at(Some(clause.position)))?;
-        let Some(name) = name else {
+        // The path is gone through once: a view may stand before the table.
+        if before > 0 {
             let view = view::view(
                 parts,
                 request,
                 (published, began),
-                (&on_path, &table.table),
+                (&on_path[..before], &table.table),
                 at,
             )
             .await
             .map_err(|error| error.at(Some(clause.position)))?;
-            let view = view.ok_or_else(|| {
-                QueryError::new(
-                    QueryErrorKind::UndefinedTable,
-                    format!("no table `{full}` has a history"),
-                )
-                .hint("FOR ... AS OF works on tables of the lake, and on views of them")
-                .at(Some(clause.position))
-            })?;
-            found.insert((table.schema, table.pinned), view);
-            continue;
-        };
+            if let Some(view) = view {
+                found.insert((table.schema, table.pinned), view);
+                continue;
+            }
+        }
+        let name = name.ok_or_else(|| {
+            QueryError::new(
+                QueryErrorKind::UndefinedTable,
+                format!("no table `{full}` has a history"),
+            )
+            .hint("FOR ... AS OF works on tables of the lake, and on views of them")
+            .at(Some(clause.position))
+        })?;
         let When::At(at) = at else {
             return Err(QueryError::new(
                 QueryErrorKind::Invalid,
@@ -97,7 +104,7 @@ pub(crate) async fn resolve(
         };
         let snapshot = parts.lake.table_at(&name, at).await.map_err(|error| {
             let (kind, message) = match error.kind() {
-                LakeErrorKind::NotFound => (
+                LakeErrorKind::NotFound | LakeErrorKind::Expired => (
                     QueryErrorKind::UndefinedVersion,
                     format!("`{full}` has no version {}", clause.value),
                 ),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use weir_core::TableName;
+use weir_core::changelog::{BASE, PLACED};
 use weir_lake::{At, LakeErrorKind, LakeView};
 
 use super::when::When;
@@ -65,9 +66,7 @@ pub(super) async fn view(
     // The base of a changelog need not have been read then, or now.
     let bases: Vec<TableName> = read
         .clone()
-        .filter_map(|table| {
-            TableName::new(table.schema(), format!("{}__folded", table.table())).ok()
-        })
+        .filter_map(|table| TableName::new(table.schema(), format!("{}{BASE}", table.table())).ok())
         .filter(|base| now.contains_key(base))
         .collect();
     let read: Vec<TableName> = read.cloned().chain(bases).collect();
@@ -94,25 +93,46 @@ pub(super) async fn view(
                 tables.remove(&table);
             }
             Err(error) => {
+                let kind = match error.kind() {
+                    LakeErrorKind::Expired => QueryErrorKind::UndefinedVersion,
+                    _ => QueryErrorKind::Lake,
+                };
                 let message = format!("cannot {error}");
-                return Err(QueryError::new(QueryErrorKind::Lake, message).caused_by(error));
+                return Err(QueryError::new(kind, message).caused_by(error));
             }
         }
     }
     found(Arc::new(then), None)
 }
 
-/// Refuses a position before the first change that is known of a changelog: what there was is not known, and no rows
-/// would be taken for an answer.
+/// Refuses what a position does not cut, and a position before the first change that is known: what there was is not
+/// known, and other rows would be taken for an answer.
 fn known_by(scope: &Scope, read: &[TableName], position: i64) -> Result<(), QueryError> {
-    let invalid = |message: String| QueryError::new(QueryErrorKind::UndefinedVersion, message);
+    let refused = |message: String, hint: &str| {
+        Err(QueryError::new(QueryErrorKind::Invalid, message).hint(hint))
+    };
+    let named = scope.pinned.named();
     let mut changelogs = 0;
     for name in read {
         let Some(table) = scope.stored(name.schema(), name.table()) else {
             continue;
         };
-        if table.schema.column_with_name("weir_position").is_none() {
+        // A base holds no changes; its changelog is read whole.
+        if name.table().ends_with(BASE) && !named.contains(name) {
             continue;
+        }
+        let position_of = table.schema.field_with_name("weir_position").ok();
+        let Some(position_of) = position_of.filter(|_| !named.contains(name)) else {
+            return refused(
+                format!("`{name}` is read here, which a position does not cut"),
+                "FOR POSITION AS OF is of sources' streams and views of nothing else; FOR TIMESTAMP AS OF of any view",
+            );
+        };
+        if !position_of.metadata().contains_key(PLACED) {
+            return refused(
+                format!("positions of `{name}` number its rows: they are no places in a log"),
+                "FOR TIMESTAMP AS OF reads it as it was; databases that are replicated have positions",
+            );
         }
         changelogs += 1;
         let stats = table
@@ -126,15 +146,18 @@ fn known_by(scope: &Scope, read: &[TableName], position: i64) -> Result<(), Quer
         // Without a bound nothing can be said of a file.
         let least = least.min().flatten();
         if least.is_some_and(|least| position < least) {
-            return Err(invalid(format!(
+            let message = format!(
                 "what `{name}` says begins at position {}, after {position}",
                 least.unwrap_or_default()
-            )));
+            );
+            return Err(QueryError::new(QueryErrorKind::UndefinedVersion, message));
         }
     }
     match changelogs {
-        0 => Err(invalid("no changes of a source are read here".to_owned())
-            .hint("FOR POSITION AS OF is of sources' streams; FOR TIMESTAMP AS OF of any view")),
+        0 => refused(
+            "no changes of a source are read here".to_owned(),
+            "FOR POSITION AS OF is of sources' streams; FOR TIMESTAMP AS OF of any view",
+        ),
         _ => Ok(()),
     }
 }

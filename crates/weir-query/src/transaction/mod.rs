@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::engine::{Engine, QueryRequest};
 use crate::error::{QueryError, QueryErrorKind};
 
+pub(crate) use publish::another_view;
 pub(crate) use publish::take_back_cut_off;
 pub use publish::{BuildNote, PublishRequest, Published};
 pub use standing::{Resting, StandingBuild};
@@ -53,6 +54,8 @@ struct Inner {
     before: States,
     /// Views as they are here; none for those dropped.
     views: Mutex<BTreeMap<(String, String), Option<View>>>,
+    /// What views asked that have new comments here and are otherwise as they were: their queries.
+    commented: Mutex<BTreeMap<(String, String), String>>,
     /// The columns of these, as far as they are known.
     made: Mutex<HashMap<(String, String), made::Made>>,
     /// `GRANT`s and the like, for when what they name is there.
@@ -113,6 +116,7 @@ impl Engine {
                 stage: Arc::new(parts.lake.stage()),
                 before: states(&parts.lake.view()),
                 views: Mutex::default(),
+                commented: Mutex::default(),
                 made: Mutex::default(),
                 deferred: Mutex::default(),
                 running: Arc::new(RwLock::new(false)),
@@ -230,11 +234,24 @@ impl Transaction {
 
     pub(crate) fn put_view(&self, view: View) {
         let key = (view.schema.clone(), view.name.clone());
+        self.inner.commented.lock().remove(&key);
         self.inner.views.lock().insert(key, Some(view));
+    }
+
+    /// Gives a view new comments, and nothing else.
+    pub(crate) fn comment_view(&self, view: View) {
+        let key = (view.schema.clone(), view.name.clone());
+        let mut views = self.inner.views.lock();
+        if !views.contains_key(&key) {
+            let mut commented = self.inner.commented.lock();
+            commented.insert(key.clone(), view.sql.clone());
+        }
+        views.insert(key, Some(view));
     }
 
     pub(crate) fn drop_view(&self, schema: &str, name: &str) {
         let key = (schema.to_owned(), name.to_owned());
+        self.inner.commented.lock().remove(&key);
         self.inner.views.lock().insert(key, None);
     }
 

@@ -94,6 +94,10 @@ impl Engine {
             inner.stage.discard().await;
             return Ok(earlier);
         }
+        if let Err(error) = as_commented(transaction, catalog) {
+            inner.stage.discard().await;
+            return Err(error);
+        }
         let id = inner.id.clone();
         let mut publishing = match lake.publish(&inner.stage, &id).await {
             Ok(publishing) => publishing,
@@ -263,8 +267,12 @@ impl Engine {
             new.views.push(PublicationView {
                 before: now.map(|view| view.sql.clone()),
                 after: then.before.clone(),
+                // What was said of it since stays.
+                comments: match now {
+                    Some(now) if now.comments != then.comments => now.comments.clone(),
+                    _ => then.comments_before.clone(),
+                },
                 comments_before: now.map(|view| view.comments.clone()).unwrap_or_default(),
-                comments: then.comments_before.clone(),
                 ..then.clone()
             });
         }
@@ -413,6 +421,27 @@ fn tables(publishing: &Publishing, dropped: impl Fn(&TableName) -> bool) -> Vec<
             after: (!dropped(&table.name)).then_some(table.after),
         })
         .collect()
+}
+
+/// Refuses comments on views that are others by now.
+fn as_commented(transaction: &Transaction, catalog: &Catalog) -> Result<(), QueryError> {
+    let commented = transaction.inner.commented.lock();
+    let views = catalog.views();
+    for ((schema, name), sql) in commented.iter() {
+        let as_it_was =
+            |view: &View| view.schema == *schema && view.name == *name && view.sql == *sql;
+        if !views.iter().any(as_it_was) {
+            return Err(another_view(schema, name));
+        }
+    }
+    Ok(())
+}
+
+/// Says that a view was replaced while it was commented on.
+pub(crate) fn another_view(schema: &str, name: &str) -> QueryError {
+    let text = format!("view `{schema}.{name}` was replaced or dropped meanwhile");
+    QueryError::new(QueryErrorKind::Conflict, text)
+        .hint("nothing was changed; look at it, and comment on it again")
 }
 
 /// Returns the views that change, each with its query before and after.

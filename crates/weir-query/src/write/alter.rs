@@ -382,7 +382,7 @@ pub(super) async fn comment(
     };
     let scope = context.now().await?;
     let (schema, table) = names::existing(&scope, &table)?;
-    if if_exists && !scope.all_names(&schema).contains_key(&table) {
+    if if_exists && !scope.may_know(&schema, &table) {
         return Ok(done);
     }
     let object = Object::Table {
@@ -458,5 +458,5 @@ async fn comment_on_view(
         }
     }
     context.commits()?;
-    context.put_view(view).await
+    context.comment_view(view).await
 }

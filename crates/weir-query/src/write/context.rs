@@ -29,6 +29,7 @@ use crate::plan::{self, Read};
 use crate::registry::{QueryId, Reads};
 use crate::statement;
 use crate::stream::PinnedVersion;
+use crate::transaction::another_view;
 use crate::travel::{Clause, PastTable};
 
 /// What a writing statement works with.
@@ -253,6 +254,19 @@ impl Context {
         Ok(())
     }
 
+    /// Stores new comments of a view; its query must be what it was when they were thought of.
+    pub(super) async fn comment_view(&self, view: View) -> Result<(), QueryError> {
+        if let Some(transaction) = &self.request.transaction {
+            transaction.comment_view(view);
+            return Ok(());
+        }
+        let done = self.parts.catalog.comment_view(&view).await;
+        match done.map_err(catalog_error)? {
+            true => Ok(()),
+            false => Err(another_view(&view.schema, &view.name)),
+        }
+    }
+
     /// Removes a view.
     pub(super) async fn drop_view(&self, schema: &str, name: &str) -> Result<(), QueryError> {
         match &self.request.transaction {
@@ -403,7 +417,9 @@ pub(crate) fn lake_error(error: LakeError) -> QueryError {
             QueryErrorKind::Value,
             format!("cannot {error}: {}", cause.unwrap_or_default()),
         ),
-        LakeErrorKind::NotFound => (QueryErrorKind::UndefinedTable, format!("cannot {error}")),
+        LakeErrorKind::NotFound | LakeErrorKind::Expired => {
+            (QueryErrorKind::UndefinedTable, format!("cannot {error}"))
+        }
         _ => (QueryErrorKind::Lake, format!("cannot {error}")),
     };
     let hint = error.hint().map(str::to_owned);

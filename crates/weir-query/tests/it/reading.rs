@@ -1,7 +1,7 @@
 use futures::StreamExt;
 use serde_json::json;
 use weir_catalog::View;
-use weir_query::{Caller, Position, QueryErrorKind, QueryRequest, QueryState};
+use weir_query::{Caller, Position, QueryErrorKind, QueryRequest, QueryState, Settings};
 
 use crate::fixture::Fixture;
 
@@ -86,6 +86,43 @@ async fn a_past_version_stays_as_it_was() {
     let versions: Vec<String> = answer.unwrap().versions.into_keys().collect();
     let past = format!("shop.orders@{}", version - 1);
     assert_eq!(versions, ["shop.orders", past.as_str()]);
+    // Of a table without what is in memory by now: another answer, though of the same version.
+    fixture
+        .append(&[json!({"schema": "shop", "table": "orders", "row": {"amount": 1.5}})])
+        .await;
+    let both = "SELECT (SELECT count(*) FROM shop.orders) AS now, (SELECT count(*) FROM shop.orders FOR TIMESTAMP AS OF $1) AS then";
+    let both = QueryRequest {
+        params: vec![json!(after.to_rfc3339()).into()],
+        ..QueryRequest::new(both, Caller::owner("test"))
+    };
+    let versions = fixture.engine.query(both).await.unwrap().versions;
+    assert_eq!(versions.len(), 2, "{versions:?}");
+    assert_eq!(versions["shop.orders"].rows_in_memory, 1);
+    // The path means the same with and without a clause.
+    let view = View {
+        schema: "main".into(),
+        name: "orders".into(),
+        sql: "SELECT 'a view' AS what".into(),
+        ..View::default()
+    };
+    fixture.catalog.put_view(&view).await.unwrap();
+    for sql in [
+        "SELECT what FROM orders",
+        "SELECT what FROM orders FOR TIMESTAMP AS OF now()",
+    ] {
+        let settings = Settings {
+            search_path: vec!["main".into(), "shop".into()],
+            ..Settings::default()
+        };
+        let request = QueryRequest {
+            settings: settings.into(),
+            ..QueryRequest::new(sql, Caller::owner("test"))
+        };
+        assert_eq!(fixture.ask(request).await.unwrap(), [["a view"]], "{sql}");
+    }
+    let fate = "SELECT count(*) >= 0 FROM weir.event_fate FOR TIMESTAMP AS OF now()";
+    assert_eq!(fixture.value(fate).await, "true");
+
     let error = rows("2020-01-01".into()).await.unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
 

@@ -354,3 +354,26 @@ async fn a_project_is_checked_before_any_of_it_runs() {
     assert!(failed(4).message.contains("two columns"));
     assert!(fixture.rows("SELECT * FROM main.orders").await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comment_does_not_bring_an_older_view_back() {
+    let fixture = Fixture::filled().await;
+    fixture
+        .rows("CREATE VIEW v AS SELECT 1 AS a")
+        .await
+        .unwrap();
+    let t = fixture.engine.begin(caller()).unwrap();
+    run(&fixture, &t, "COMMENT ON VIEW v IS 'the first'").await;
+    let replaced = "CREATE OR REPLACE VIEW v AS SELECT 2 AS a";
+    fixture.rows(replaced).await.unwrap();
+    let done = fixture.engine.publish(&t, PublishRequest::default()).await;
+    let error = done.unwrap_err();
+    assert_eq!(error.kind(), QueryErrorKind::Conflict, "{error}");
+    assert_eq!(fixture.value("SELECT a FROM v").await, "2");
+    // Whoever replaces it in the transaction means to.
+    let t = fixture.engine.begin(caller()).unwrap();
+    run(&fixture, &t, "CREATE OR REPLACE VIEW v AS SELECT 3 AS a").await;
+    run(&fixture, &t, "COMMENT ON VIEW v IS 'the third'").await;
+    publish(&fixture, &t).await;
+    assert_eq!(fixture.value("SELECT a FROM v").await, "3");
+}

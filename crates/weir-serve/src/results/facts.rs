@@ -143,6 +143,20 @@ pub(super) async fn may_see(
             )
             .allowed
     };
+    if !own {
+        // A table that was dropped since may have a namesake that everybody reads.
+        let versions = result.versions.as_object().into_iter().flatten();
+        let versions = versions.filter_map(|(name, read)| Some((name, read["version"].as_u64()?)));
+        for (name, version) in versions {
+            let name = name
+                .rsplit_once('@')
+                .map_or(name.as_str(), |(name, _)| name);
+            rooms
+                .engine
+                .may_read_version(&who.caller("http"), name, version)
+                .await?;
+        }
+    }
     if result.reads.iter().all(readable) {
         return Ok(());
     }

@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteRow, SqliteSynchronous,
 };
 
 use super::{DatumDetails, DatumRecord, DatumRow, DatumState, KnownDatum, Ledger, WrittenDatum};
@@ -34,17 +33,13 @@ impl SqliteLedger {
     pub async fn open(path: &Path) -> Result<Self, StepError> {
         let action = format!("open the ledger of datums `{}`", path.display());
         let failed = |error| StepError::database(&action, error);
-        create_private(path).map_err(|error| StepError::io("create", path, error))?;
+        weir_sqlite::create_private(path).map_err(|error| StepError::io("create", path, error))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(2)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
+        let pool = weir_sqlite::pool(2)
             .connect_with(options)
             .await
             .map_err(failed)?;
@@ -340,18 +335,4 @@ fn corrupt() -> StepError {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Creates the file for the owner's eyes only; SQLite gives its `-wal` and `-shm` the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    match std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map(drop),
-    }
 }

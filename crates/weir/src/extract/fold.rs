@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use weir_core::TableName;
+use weir_core::changelog::BASE;
 use weir_extract::{ACTIVE, CHANGE_COLUMNS, Extracts, KEY};
 use weir_lake::{Lake, LakeError, LakeView, LoadedTable, Receipt, StoredRows};
 use weir_query::{Caller, Engine, Instant, QueryError, QueryRequest, QueryResult};
@@ -25,8 +26,6 @@ use super::lake::{DOOR, WRITER, quoted};
 pub(super) const STATE: &str = "folded";
 /// Metadata of a base's first column.
 const FOLDED: &str = "weir.folded";
-const SUFFIX: &str = "__folded";
-
 /// How often it is looked what there is to fold.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Fewer changes than this are read as they are.
@@ -68,7 +67,7 @@ pub(super) fn base_of(view: &LakeView, changelog: &TableName) -> Option<Base> {
 }
 
 fn base_name(changelog: &TableName) -> Option<TableName> {
-    TableName::new(changelog.schema(), format!("{}{SUFFIX}", changelog.table())).ok()
+    TableName::new(changelog.schema(), format!("{}{BASE}", changelog.table())).ok()
 }
 
 /// Why a changelog was not folded.

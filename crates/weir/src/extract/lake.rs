@@ -273,7 +273,7 @@ fn receipt(id: &str, details: Value) -> Receipt {
 fn failed(error: LakeError) -> ExtractError {
     let kind = match error.kind() {
         LakeErrorKind::Invalid | LakeErrorKind::ReadOnly => ExtractErrorKind::Invalid,
-        LakeErrorKind::NotFound => ExtractErrorKind::NotFound,
+        LakeErrorKind::NotFound | LakeErrorKind::Expired => ExtractErrorKind::NotFound,
         _ => ExtractErrorKind::Destination,
     };
     let hint = error.hint();

@@ -128,6 +128,8 @@ async fn a_database_is_compared_and_mended_from_the_command_line() {
     server
         .wait_for_rows("SELECT count(*) FROM crm.items", &json!([[500]]))
         .await;
+    let place = run("SELECT pg_current_wal_lsn()").await.rows;
+    let place = &place[0][0];
     // Equal rows are counted, and earlier ones have what a column came with.
     run("DELETE FROM bag WHERE ctid = (SELECT min(ctid) FROM bag); UPDATE bag SET t = 'b' WHERE v = 2; ALTER TABLE items ADD stock int DEFAULT 9; \
          UPDATE items SET stock = NULL WHERE id = 1").await;
@@ -139,6 +141,32 @@ async fn a_database_is_compared_and_mended_from_the_command_line() {
         .await;
     let stock = "SELECT count(*), count(stock), max(stock) FROM crm.items";
     server.wait_for_rows(stock, &json!([[500, 499, 9]])).await;
+    // Both tables as they were at one place of the log; what has no places is not taken for it.
+    for view in [
+        "CREATE VIEW main.both AS SELECT (SELECT count(*) FROM crm.bag) AS bag, (SELECT max(stock) FROM crm.items WHERE id = 1) AS stock",
+        "CREATE VIEW main.changes AS SELECT count(*) AS n FROM raw_crm.bag",
+    ] {
+        server.rows(view).await;
+    }
+    let then = format!("SELECT bag, stock FROM main.both FOR LSN AS OF '{place}'");
+    assert_eq!(server.rows(&then).await, json!([[3, 9]]));
+    assert_eq!(
+        server.rows("SELECT bag, stock FROM main.both").await,
+        json!([[2, null]])
+    );
+    let changes = format!("SELECT n FROM main.changes FOR LSN AS OF '{place}'");
+    let refused = env.weir(&["sql", &changes]);
+    assert!(
+        stderr(&refused).contains("a position does not cut"),
+        "{}",
+        stderr(&refused)
+    );
+    let early = env.weir(&["sql", "SELECT * FROM crm.bag FOR LSN AS OF '0/1'"]);
+    assert!(
+        stderr(&early).contains("begins at position"),
+        "{}",
+        stderr(&early)
+    );
     // Whoever compares waits for the turn.
     let verify = |arguments: &[&str]| {
         for _ in 0..200 {

@@ -19,9 +19,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use fail::fail_point;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{Sqlite, Transaction};
 
 use crate::error::{FlowError, FlowErrorKind};
@@ -62,27 +60,13 @@ impl SqliteStore {
     /// When the file cannot be used, is no store of runs, or was written by a newer Weir.
     pub async fn open(path: &Path, durability: Durability) -> Result<Self, FlowError> {
         let action = || format!("open the store of runs `{}`", path.display());
-        create_private(path).map_err(|error| {
+        weir_sqlite::create_private(path).map_err(|error| {
             FlowError::new(FlowErrorKind::Unavailable, action())
                 .because(error)
                 .with_hint("check that the folder exists and belongs to the user Weir runs as")
         })?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(match durability {
-                Durability::Power => SqliteSynchronous::Full,
-                Durability::Process => SqliteSynchronous::Normal,
-            })
-            .foreign_keys(true)
-            .statement_cache_capacity(200)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(3)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .connect_with(options)
+        let pool = weir_sqlite::pool(3)
+            .connect_with(connect_options(path, durability))
             .await
             .map_err(|error| FlowError::database(action(), error))?;
         let store = Self { pool };
@@ -142,6 +126,19 @@ impl SqliteStore {
     }
 }
 
+fn connect_options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(match durability {
+            Durability::Power => SqliteSynchronous::Full,
+            Durability::Process => SqliteSynchronous::Normal,
+        })
+        .foreign_keys(true)
+        .statement_cache_capacity(200)
+        .busy_timeout(BUSY_TIMEOUT)
+}
+
 /// Commits what went well, takes back what did not.
 async fn settle<T>(tx: Tx, action: &str, done: Result<T, Trouble>) -> Result<T, FlowError> {
     match done {
@@ -153,7 +150,7 @@ async fn settle<T>(tx: Tx, action: &str, done: Result<T, Trouble>) -> Result<T, 
             Ok(value)
         }
         Err(trouble) => {
-            // A failure to take back shows when the connection is used again.
+            // On a full disk SQLite has done it already; the pool sees to what is not taken back.
             let _ = tx.rollback().await;
             Err(trouble.of(action))
         }
@@ -198,20 +195,6 @@ impl From<FlowError> for Trouble {
     }
 }
 
-/// Creates the file for the owner's eyes only; SQLite gives its `-wal` and `-shm` the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    match std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map(drop),
-    }
-}
-
 fn micros(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros()
 }
@@ -224,4 +207,65 @@ fn time(micros: i64) -> DateTime<Utc> {
 fn json_list(numbers: impl IntoIterator<Item = i64>) -> String {
     let texts: Vec<String> = numbers.into_iter().map(|n| n.to_string()).collect();
     format!("[{}]", texts.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fill(tx: &mut Tx) -> Result<(), Trouble> {
+        // A megabyte is more than a file has room for that is not to grow.
+        sqlx::query("INSERT INTO filling VALUES (zeroblob(1000000))")
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_store_goes_on_once_a_full_disk_has_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flow.db");
+        weir_sqlite::create_private(&path).unwrap();
+        let pool = weir_sqlite::pool(1)
+            // One, so that the connection of the failure is the one that is used after it.
+            .connect_with(connect_options(&path, Durability::Process))
+            .await
+            .unwrap();
+        let store = SqliteStore { pool };
+        store.migrate(&path).await.unwrap();
+        sqlx::query("CREATE TABLE filling (bytes BLOB)")
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        let may_grow = async |to: u32| {
+            let set = format!("PRAGMA max_page_count = {to}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(set))
+                .execute(&store.pool)
+                .await
+                .unwrap();
+        };
+
+        may_grow(1).await;
+        // Taken back in order, and dropped in the middle.
+        for settles in [true, false, true] {
+            let mut tx = store.begin("fill the store").await.unwrap();
+            let filled = fill(&mut tx).await;
+            let error = match settles {
+                true => settle(tx, "fill the store", filled).await.unwrap_err(),
+                false => filled.unwrap_err().of("fill the store"),
+            };
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.starts_with("make room on the disk"), "{error:?}");
+        }
+
+        may_grow(u32::MAX / 4).await;
+        let mut tx = store.begin("fill the store").await.unwrap();
+        let filled = fill(&mut tx).await;
+        settle(tx, "fill the store", filled).await.unwrap();
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM filling")
+            .fetch_one(&store.pool)
+            .await
+            .unwrap();
+        assert_eq!(rows, 1);
+    }
 }

@@ -40,6 +40,7 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), QueryError> {
         Statement::Explain(explain) => return rewrite(&mut explain.statement),
         _ => return Ok(()),
     };
+    sets::well_placed(sql)?;
     withs::distinct(sql);
     if let Sql::Query(query) = sql {
         label_top(query);

@@ -4,11 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor,
-    VisitorMut,
+    SelectItem, SetExpr, Statement as Sql, TableAlias, TableAliasColumnDef, TableFactor, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::{call, function_of, last, number, series};
+use crate::error::{QueryError, QueryErrorKind};
 use crate::functions::json;
 use crate::functions::jsonb;
 use crate::functions::patterns::MATCHES;
@@ -27,6 +28,102 @@ pub(super) fn list(name: &str) -> Option<&'static str> {
         "string_to_table" => "string_to_array",
         _ => return None,
     })
+}
+
+/// Refuses functions that give rows where one value is wanted, as PostgreSQL does: where there are none, the row
+/// itself would be lost.
+pub(super) fn well_placed(sql: &Sql) -> Result<(), QueryError> {
+    match sql.visit(&mut Places::default()) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+#[derive(Default)]
+struct Places {
+    /// How many queries stand around, one in the other.
+    queries: usize,
+    /// What takes one value, and in which query.
+    inside: Vec<(usize, &'static str)>,
+}
+
+/// Returns what an expression is that takes values and no rows.
+fn taking_values(expr: &Expr) -> Option<&'static str> {
+    match expr {
+        Expr::Case { .. } => Some("CASE"),
+        Expr::Function(function) if last(&function.name) == "coalesce" => Some("COALESCE"),
+        _ => None,
+    }
+}
+
+fn misplaced(name: &str, place: &str) -> QueryError {
+    QueryError::new(
+        QueryErrorKind::Unsupported,
+        format!("`{name}` gives rows, and {place} takes a value"),
+    )
+    .hint(match name {
+        "regexp_matches" => "regexp_match gives the first match, NULL where there is none",
+        _ => "ask for them in FROM, or in a subquery",
+    })
+}
+
+impl Visitor for Places {
+    type Break = QueryError;
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<QueryError> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<QueryError> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<QueryError> {
+        match &select.selection {
+            Some(condition) => {
+                let mut places = Places::default();
+                places.inside.push((0, "WHERE"));
+                condition.visit(&mut places)
+            }
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_statement(&mut self, statement: &Sql) -> ControlFlow<QueryError> {
+        if let Sql::Update(update) = statement {
+            for assignment in &update.assignments {
+                let mut places = Places::default();
+                places.inside.push((0, "SET"));
+                assignment.value.visit(&mut places)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
+        if let Some(place) = taking_values(expr) {
+            self.inside.push((self.queries, place));
+        }
+        if let Expr::Function(function) = expr
+            && let Some((queries, place)) = self.inside.last()
+            && *queries == self.queries
+        {
+            let name = last(&function.name);
+            if list(&name).is_some() {
+                return ControlFlow::Break(misplaced(&name, place));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
+        if taking_values(expr).is_some() {
+            self.inside.pop();
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Puts lists taken apart in the place of a function.

@@ -80,6 +80,10 @@ impl Names {
     /// Returns what is said about a table, or about one of its columns, which count from 1.
     fn comment(&self, table: &ScalarValue, column: Option<i64>) -> Option<String> {
         let (schema, name) = self.table(table)?;
+        if let Some(view) = self.scope.view(&schema, &name) {
+            // Which column has a number is known once the view is planned: `pg_description` tells.
+            return view.comments.view.filter(|_| column.is_none());
+        }
         let table = self.scope.lake_table(&schema, &name)?;
         match column {
             None => table.comment.as_deref().map(String::from),
