@@ -1,5 +1,7 @@
 use std::error::Error;
 
+use crate::id::AssetId;
+
 /// A boxed error of whoever implements one of the traits of this crate.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -10,6 +12,7 @@ pub struct FlowError {
     kind: FlowErrorKind,
     action: String,
     hint: Option<String>,
+    about: Vec<AssetId>,
     #[source]
     source: Option<BoxError>,
 }
@@ -43,6 +46,7 @@ impl FlowError {
             kind,
             action: action.into(),
             hint: None,
+            about: Vec::new(),
             source: None,
         }
     }
@@ -58,6 +62,12 @@ impl FlowError {
         self
     }
 
+    /// Names the assets it is about.
+    pub(crate) fn with_assets(mut self, assets: impl IntoIterator<Item = AssetId>) -> Self {
+        self.about = assets.into_iter().collect();
+        self
+    }
+
     /// Adds what the reader can do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -65,7 +75,8 @@ impl FlowError {
         self
     }
 
-    /// Wraps an error of the database library, deciding its kind.
+    /// Wraps an error of the database library, deciding its kind. Callers of the API see `action` and
+    /// hint alone, so what they can do something about is said in these.
     pub(crate) fn database(action: impl Into<String>, source: sqlx::Error) -> Self {
         use sqlx::error::DatabaseError;
         let code = source.as_database_error().and_then(DatabaseError::code);
@@ -73,31 +84,61 @@ impl FlowError {
         let primary = code
             .and_then(|code| code.parse::<u32>().ok())
             .map(|code| code & 0xff);
-        let (kind, hint) = match primary {
+        let (kind, what, hint) = match primary {
             Some(5 | 6) => (
                 FlowErrorKind::Busy,
-                Some("another process is writing to the store of runs; try again in a moment"),
+                "the store of runs is busy",
+                "another process is writing to the store of runs; try again in a moment",
             ),
             Some(13) => (
                 FlowErrorKind::Unavailable,
-                Some("make room on the disk; runs go on by themselves then"),
+                "the disk is full",
+                "make room on the disk; runs go on by themselves then",
             ),
             Some(11 | 26) => (
                 FlowErrorKind::Corrupt,
-                Some("restore the store of runs from a backup; tables are not affected"),
+                "the store of runs is damaged",
+                "restore the store of runs from a backup; tables are not affected",
             ),
-            _ => (FlowErrorKind::Unavailable, None),
+            // Also what SQLite has no room for beside the file itself: 10 IOERR, 14 CANTOPEN.
+            _ => (
+                FlowErrorKind::Unavailable,
+                "the store of runs cannot be used",
+                "see whether the disk of the server is full or broken; its log has the cause",
+            ),
         };
-        let error = Self::new(kind, action).because(source);
-        match hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
+        Self::new(kind, format!("{}: {what}", action.into()))
+            .because(source)
+            .with_hint(hint)
+    }
+
+    /// Returns the error, its causes and its hint in one line, for logs.
+    pub fn chain(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some libraries repeat their source in their own message.
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
+            cause = error.source();
         }
+        if let Some(hint) = &self.hint {
+            line.push_str(&format!(" ({hint})"));
+        }
+        line
     }
 
     /// Returns what sort of failure this is.
     pub fn kind(&self) -> FlowErrorKind {
         self.kind
+    }
+
+    /// Returns the assets it is about, the first of them first, where it is about some.
+    pub fn assets(&self) -> &[AssetId] {
+        &self.about
     }
 
     /// Returns what the reader can do about it, when there is something.

@@ -31,7 +31,8 @@ impl Graph {
             if let Some(twice) = all.insert(asset.id.clone(), asset) {
                 return Err(
                     FlowError::invalid(format!("there are two assets `{}`", twice.id))
-                        .with_hint("rename one of them"),
+                        .with_hint("rename one of them")
+                        .with_assets([twice.id]),
                 );
             }
         }
@@ -171,11 +172,14 @@ impl Graph {
             .map(|&position| self.assets[position].id.as_str())
             .collect();
         names.push(names[0]);
+        let members = path[from..].iter();
+        let members = members.map(|&position| self.assets[position].id.clone());
         FlowError::invalid(format!(
             "assets need each other in a circle: {}",
             names.join(" needs ")
         ))
         .with_hint("take one of these inputs away")
+        .with_assets(members)
     }
 }
 
@@ -185,7 +189,7 @@ fn unknown_input<'a>(
     known: impl Iterator<Item = &'a AssetId>,
 ) -> FlowError {
     let action = format!("asset `{}` needs `{input}`, which does not exist", asset.id);
-    unknown(action, input, known)
+    unknown(action, input, known).with_assets([asset.id.clone()])
 }
 
 fn unknown<'a>(
@@ -244,6 +248,8 @@ mod tests {
             error.to_string(),
             "assets need each other in a circle: b needs a needs c needs b"
         );
+        let about: Vec<&str> = error.assets().iter().map(AssetId::as_str).collect();
+        assert_eq!(about, ["b", "a", "c"]);
         let error = Graph::new([model("own", &["own"])]).unwrap_err();
         assert!(error.to_string().ends_with("own needs own"), "{error}");
     }

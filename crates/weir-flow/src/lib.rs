@@ -28,6 +28,7 @@ mod state;
 
 mod alert;
 mod attempt;
+mod complaint;
 mod log;
 mod versions;
 mod worker;

@@ -29,8 +29,13 @@ impl Default for LogLimits {
     }
 }
 
-/// The log of an attempt: its beginning and its end are kept, what is between is counted. Cheap to
-/// clone; writing to it never waits.
+/// Lines of Weir's own begin with this.
+const OWN: &str = "weir: ";
+/// Bytes of Weir's own lines that are kept besides beginning and end.
+const OWN_BYTES: usize = 64 << 10;
+
+/// The log of an attempt: its beginning, its end and Weir's own lines are kept; a line in the place of
+/// what is between says how much that was. Cheap to clone; writing to it never waits.
 #[derive(Clone, Debug)]
 pub struct AttemptLog {
     inner: Arc<Mutex<Inner>>,
@@ -51,6 +56,11 @@ struct Inner {
     head_end: Option<u64>,
     tail: VecDeque<LogLine>,
     tail_bytes: usize,
+    /// Weir's own lines that came after the beginning.
+    own: Vec<LogLine>,
+    own_room: usize,
+    /// What people raise to keep more.
+    limit: Option<&'static str>,
     last_at: DateTime<Utc>,
 }
 
@@ -65,6 +75,9 @@ impl AttemptLog {
             head_end: None,
             tail: VecDeque::new(),
             tail_bytes: 0,
+            own: Vec::new(),
+            own_room: OWN_BYTES,
+            limit: None,
             last_at: clock.now(),
         };
         Self {
@@ -73,12 +86,32 @@ impl AttemptLog {
         }
     }
 
+    /// Keeps at least so many bytes; `limit` is what people raise to keep more.
+    pub fn allow(&self, bytes: u64, limit: &'static str) {
+        let half = usize::try_from(bytes / 2).unwrap_or(usize::MAX / 4);
+        let mut inner = self.inner.lock();
+        let more = half.saturating_sub(inner.limits.head_bytes);
+        inner.limits.head_bytes += more;
+        inner.head_room += more;
+        inner.limits.tail_bytes = inner.limits.tail_bytes.max(half);
+        inner.limit = Some(limit);
+    }
+
     /// Writes lines; whoever writes sees to it that no secret is in them.
     pub fn write(&self, text: &str) {
+        self.put(text, |line| line.starts_with(OWN));
+    }
+
+    /// Writes lines of Weir's own, whatever they begin with.
+    pub fn note(&self, text: &str) {
+        self.put(text, |_| true);
+    }
+
+    fn put(&self, text: &str, is_own: impl Fn(&str) -> bool) {
         let now = self.clock.now();
         let mut inner = self.inner.lock();
         for line in text.lines() {
-            inner.push(line, now);
+            inner.push(line, is_own(line), now);
         }
         inner.last_at = now;
     }
@@ -99,14 +132,22 @@ impl AttemptLog {
         if inner.next == inner.kept {
             return None;
         }
-        let tail = inner.tail.iter().filter(|line| line.number >= inner.kept);
-        let lines = inner.head.iter().chain(tail).cloned().collect();
-        let first_of_tail = inner.tail.front().map_or(inner.next, |line| line.number);
-        let dropped = inner
-            .head_end
-            .map(|from| (from, first_of_tail))
-            .filter(|(from, to)| from < to);
-        Some(LogFlush { lines, dropped })
+        let rest = inner.own.iter().chain(&inner.tail);
+        let rest = rest.filter(|line| line.number >= inner.kept);
+        let mut lines: Vec<LogLine> = inner.head.iter().chain(rest).cloned().collect();
+        let dropped = inner.dropped();
+        let mut spared = Vec::new();
+        if let Some((from, to)) = dropped {
+            let own = inner.own.iter().map(|line| line.number);
+            spared.extend(own.filter(|number| (from..to).contains(number)));
+            lines.push(inner.gap((from, to), spared.len() as u64));
+        }
+        lines.sort_by_key(|line| line.number);
+        Some(LogFlush {
+            lines,
+            dropped,
+            spared,
+        })
     }
 
     /// Notes that the store has what [`Self::pending`] returned.
@@ -122,7 +163,28 @@ impl AttemptLog {
 }
 
 impl Inner {
-    fn push(&mut self, text: &str, at: DateTime<Utc>) {
+    /// Returns between which numbers lines are not kept.
+    fn dropped(&self) -> Option<(u64, u64)> {
+        let from = self.head_end?;
+        let to = self.tail.front().map_or(self.next, |line| line.number);
+        (from < to).then_some((from, to))
+    }
+
+    /// Says in the place of the first line that is left out how many are.
+    fn gap(&self, (from, to): (u64, u64), spared: u64) -> LogLine {
+        let count = to - from - spared;
+        let more = match self.limit {
+            Some(limit) => format!("; `{limit}` keeps more"),
+            None => String::new(),
+        };
+        LogLine {
+            number: from,
+            at: self.tail.front().map_or(self.last_at, |line| line.at),
+            text: format!("{OWN}{count} lines are left out here, up to line {to}{more}"),
+        }
+    }
+
+    fn push(&mut self, text: &str, is_own: bool, at: DateTime<Utc>) {
         let line = LogLine {
             number: self.next,
             at,
@@ -133,6 +195,11 @@ impl Inner {
         if self.head_end.is_none() && bytes <= self.head_room {
             self.head_room -= bytes;
             self.head.push(line);
+            return;
+        }
+        if is_own && bytes <= self.own_room {
+            self.own_room -= bytes;
+            self.own.push(line);
             return;
         }
         self.head_end.get_or_insert(line.number);
@@ -180,14 +247,50 @@ mod tests {
             log.write(&format!("line {n}"));
         }
         let flush = log.pending().unwrap();
-        assert_eq!(numbers(&flush), [0, 1, 2, 3, 999_998, 999_999]);
+        assert_eq!(numbers(&flush), [0, 1, 2, 3, 4, 999_998, 999_999]);
         assert_eq!(flush.dropped, Some((4, 999_998)));
+        assert_eq!(
+            flush.lines[4].text,
+            "weir: 999994 lines are left out here, up to line 999998"
+        );
         log.keep(&flush);
         assert_eq!(log.pending(), None);
         log.write("the end");
         let flush = log.pending().unwrap();
-        assert_eq!(numbers(&flush), [1_000_000]);
+        assert_eq!(numbers(&flush), [4, 1_000_000]);
         assert_eq!(flush.dropped, Some((4, 999_999)));
+    }
+
+    #[test]
+    fn lines_of_weirs_own_are_kept_in_the_middle() {
+        let log = log(30, 30);
+        log.allow(10, "limits.log");
+        for n in 0..1_000 {
+            match n {
+                500 => log.write("weir: the command failed"),
+                501 => log.note("[a] weir: tried again"),
+                n => log.write(&format!("line {n}")),
+            }
+        }
+        let flush = log.pending().unwrap();
+        assert_eq!(numbers(&flush), [0, 1, 2, 3, 4, 500, 501, 997, 998, 999]);
+        assert_eq!(flush.dropped, Some((4, 997)));
+        assert_eq!(flush.spared, [500, 501]);
+        assert_eq!(
+            flush.lines[4].text,
+            "weir: 991 lines are left out here, up to line 997; `limits.log` keeps more"
+        );
+    }
+
+    #[test]
+    fn what_a_step_may_keep_is_kept() {
+        let log = log(30, 30);
+        log.allow(20_000, "limits.log");
+        for n in 0..1_000 {
+            log.write(&format!("line {n}"));
+        }
+        let flush = log.pending().unwrap();
+        assert_eq!((flush.lines.len(), flush.dropped), (1_000, None));
     }
 
     #[test]

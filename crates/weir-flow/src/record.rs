@@ -209,7 +209,8 @@ pub struct BackfillProgress {
 /// One line of an attempt's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// Which line of the log, from 0. A step of more than one tells how many were left out.
+    /// Which line of the log, from 0. Where lines are left out, the first of these numbers has a line of
+    /// Weir's own that says how many.
     pub number: u64,
     /// When it was written.
     pub at: DateTime<Utc>,

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 
 use crate::alert::Alerts;
 use crate::clock::Clock;
+use crate::complaint::Complaints;
 use crate::error::FlowError;
 use crate::follow::Following;
 use crate::id::{BackfillId, RunId};
@@ -35,6 +36,7 @@ pub struct Scheduler {
     project: Arc<RwLock<Arc<Project>>>,
     following: Following,
     random: StdRng,
+    complaints: Complaints,
 }
 
 /// What a tick did.
@@ -65,6 +67,7 @@ impl Scheduler {
             project,
             following: Following::default(),
             random: StdRng::seed_from_u64(seed),
+            complaints: Complaints::default(),
         }
     }
 
@@ -83,13 +86,8 @@ impl Scheduler {
             alerts: due.alerts,
             ..Tick::default()
         };
-        let mut first_error = None;
-        let mut note = |done: Result<(), FlowError>| {
-            if let Err(error) = done {
-                tracing::warn!(error = %error, "a part of a tick failed");
-                first_error.get_or_insert(error);
-            }
-        };
+        let mut errors = Vec::new();
+        let mut note = |done: Result<(), FlowError>| errors.extend(done.err());
         note(self.lose(&project, &due.expired, now, &mut tick).await);
         if !due.waited_too_long.is_empty() {
             note(self.store.give_up_waiting(&due.waited_too_long, now).await);
@@ -111,10 +109,16 @@ impl Scheduler {
         for (backfill, free) in due.backfills {
             note(self.go_on(&project, backfill, free, now, &mut tick).await);
         }
-        match first_error {
-            None => Ok(tick),
-            Some(error) => Err(error),
+        let mut errors = errors.into_iter();
+        let Some(first) = errors.next() else {
+            return Ok(tick);
+        };
+        for error in errors {
+            if let Some(error) = self.complaints.hear(&error, now) {
+                tracing::warn!(error, "another part of a tick failed");
+            }
         }
+        Err(first)
     }
 
     /// Delivers alerts that a tick found waiting.

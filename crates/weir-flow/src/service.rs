@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::Alerts;
+use crate::complaint::Complaints;
 use crate::executor::Executor;
 use crate::flow::Flow;
 use crate::project::age;
@@ -24,11 +25,14 @@ impl Flow {
     ) {
         let clock = self.clock.clone();
         let mut delivery: Option<tokio::task::JoinHandle<()>> = None;
+        let mut complaints = Complaints::default();
         while !shutdown.is_cancelled() {
             let ticked = scheduler.tick().await;
             let more = match ticked {
                 Err(error) => {
-                    tracing::error!(error = %error, "the scheduler cannot do its work; it tries again");
+                    if let Some(error) = complaints.hear(&error, clock.now()) {
+                        tracing::error!(error, "the scheduler cannot do its work; it tries again");
+                    }
                     false
                 }
                 Ok(tick) => {
@@ -39,7 +43,8 @@ impl Flow {
                         let (flow, alerts) = (self.clone(), alerts.clone());
                         delivery = Some(tokio::spawn(async move {
                             if let Err(error) = flow.deliver(&*alerts, &tick.alerts).await {
-                                tracing::warn!(error = %error, "cannot note the delivery of alerts");
+                                let error = error.chain();
+                                tracing::warn!(error, "cannot note the delivery of alerts");
                             }
                         }));
                     }
@@ -66,23 +71,32 @@ impl Flow {
     ) {
         let clock = self.clock.clone();
         if let Err(error) = executor.take_over().await {
-            tracing::warn!(error = %error, "cannot take over; leases of before run out by themselves");
+            let error = error.chain();
+            tracing::warn!(
+                error,
+                "cannot take over; leases of before run out by themselves"
+            );
         }
         let beat = age(executor.options().beat).max(TimeDelta::milliseconds(1));
         let mut next_beat = clock.now() + beat;
         let mut draining = false;
+        let mut complaints = Complaints::default();
         loop {
             if shutdown.is_cancelled() && !draining {
                 draining = true;
                 executor.drain();
             }
-            if let Err(error) = executor.turn().await {
-                tracing::error!(error = %error, "attempts cannot be begun or ended; trying again");
+            if let Err(error) = executor.turn().await
+                && let Some(error) = complaints.hear(&error, clock.now())
+            {
+                tracing::error!(error, "attempts cannot be begun or ended; trying again");
             }
             if clock.now() >= next_beat {
                 next_beat = clock.now() + beat;
-                if let Err(error) = executor.beat().await {
-                    tracing::error!(error = %error, "leases cannot be prolonged");
+                if let Err(error) = executor.beat().await
+                    && let Some(error) = complaints.hear(&error, clock.now())
+                {
+                    tracing::error!(error, "leases cannot be prolonged");
                 }
             }
             if draining && executor.running() == 0 {

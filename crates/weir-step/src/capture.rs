@@ -16,6 +16,11 @@ pub trait StepLog: Send + Sync + Debug {
     /// Takes a line, without its end and without secrets.
     fn line(&self, text: &str);
 
+    /// Takes a line of Weir's own, which is kept whatever else there is.
+    fn note(&self, text: &str) {
+        self.line(text);
+    }
+
     /// Hears that the command says something, whether or not it is kept.
     fn alive(&self) {}
 }
@@ -23,6 +28,10 @@ pub trait StepLog: Send + Sync + Debug {
 impl StepLog for AttemptLog {
     fn line(&self, text: &str) {
         self.write(text);
+    }
+
+    fn note(&self, text: &str) {
+        AttemptLog::note(self, text);
     }
 
     fn alive(&self) {
@@ -112,7 +121,7 @@ impl<'a> Capture<'a> {
     /// Writes a line of Weir's own.
     pub(crate) fn note(&mut self, text: &str) {
         let line = format!("weir: {}", self.scrubber.scrub(text.to_owned()));
-        self.put(&line);
+        self.put_own(&line);
     }
 
     /// Returns what is kept, when nothing more comes.
@@ -131,7 +140,7 @@ impl<'a> Capture<'a> {
         let lost = self.past_bytes.saturating_sub(kept as u64);
         if lost > 0 {
             let lines = self.past_lines;
-            self.put(&format!(
+            self.put_own(&format!(
                 "weir: about {lost} bytes of {lines} lines are left out here; the step may keep more with `limits.log`"
             ));
         }
@@ -177,6 +186,15 @@ impl<'a> Capture<'a> {
 
     fn put(&mut self, line: &str) {
         self.log.line(&format!("{}{line}", self.prefix));
+        self.keep(line);
+    }
+
+    fn put_own(&mut self, line: &str) {
+        self.log.note(&format!("{}{line}", self.prefix));
+        self.keep(line);
+    }
+
+    fn keep(&mut self, line: &str) {
         self.kept.push_str(line);
         self.kept.push('\n');
     }

@@ -83,7 +83,15 @@ impl StepError {
     }
 
     pub(crate) fn database(action: &str, source: sqlx::Error) -> Self {
-        Self::new(StepErrorKind::Unavailable, action).because(source)
+        use sqlx::error::DatabaseError;
+        let code = source.as_database_error().and_then(DatabaseError::code);
+        // SQLite's primary result code FULL.
+        let full = code.is_some_and(|code| code == "13");
+        let error = Self::new(StepErrorKind::Unavailable, action).because(source);
+        match full {
+            true => error.with_hint("make room on the disk, then run the step again"),
+            false => error,
+        }
     }
 
     /// Adds what caused this.

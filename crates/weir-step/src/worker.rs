@@ -72,6 +72,8 @@ impl StepWorker {
     }
 
     async fn work(&self, step: Arc<Step>, attempt: &Attempt) -> Result<Outcome, StepError> {
+        // What is kept of a datum is kept of the attempt as well.
+        attempt.log().allow(step.limits.log, "limits.log");
         let cancel = CancellationToken::new();
         // A dropped attempt ends its commands as well.
         let _guard = cancel.clone().drop_guard();

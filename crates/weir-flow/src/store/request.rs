@@ -334,8 +334,10 @@ pub enum BeatAnswer {
 pub struct LogFlush {
     /// The new lines.
     pub lines: Vec<LogLine>,
-    /// Lines from the first number up to the second, left out, are dropped.
+    /// Lines from the first number up to the second, left out, are dropped, before new ones are kept.
     pub dropped: Option<(u64, u64)>,
+    /// Lines among these that are not.
+    pub spared: Vec<u64>,
 }
 
 /// What happens at the end of a pause with what had been waiting.

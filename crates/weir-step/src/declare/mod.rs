@@ -2,6 +2,7 @@
 
 mod files;
 mod input;
+mod keys;
 mod output;
 mod read;
 mod written;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir_core::config::{ByteSize, parse_duration};
 
 use super::files::{input, outputs};
+use super::keys;
 use super::written::{Lines, Plain, WrittenLimits, WrittenList, WrittenStep};
 use super::{Command, EnvValue, Input, Limits, RunnerKind, Step};
 use crate::error::StepError;
@@ -36,6 +37,9 @@ pub fn parse_steps(file: &str, stem: &str, text: &str) -> Result<Vec<Step>, Step
             .with_hint("docs/steps.md lists the keys of a step")
     };
     let value: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).map_err(bad)?;
+    if let Some(error) = keys::unknown(file, text, &value) {
+        return Err(error);
+    }
     let written = match value.get("steps") {
         Some(_) => {
             let list: WrittenList = serde_yaml_ng::from_str(text).map_err(bad)?;
@@ -59,7 +63,7 @@ pub fn parse_steps(file: &str, stem: &str, text: &str) -> Result<Vec<Step>, Step
         };
         let wrap = |error: StepError| {
             let hint = error.hint().map(str::to_owned);
-            let line = line_of(text, &name, alone);
+            let line = keys::line_of(text, &name, alone, &error.to_string());
             let outer = StepError::invalid(format!("{file}:{line}: step `{name}`")).because(error);
             match hint {
                 Some(hint) => outer.with_hint(hint),
@@ -72,18 +76,6 @@ pub fn parse_steps(file: &str, stem: &str, text: &str) -> Result<Vec<Step>, Step
         steps.push(check(step, name.clone()).map_err(wrap)?);
     }
     Ok(steps)
-}
-
-/// Returns the line in which a step of a file begins.
-fn line_of(text: &str, name: &str, alone: bool) -> usize {
-    let names = |line: &str| {
-        let line = line.trim_start().trim_start_matches("- ").trim_start();
-        let value = line.strip_prefix("name:").map(str::trim);
-        value.is_some_and(|value| value.trim_matches(['"', '\'']) == name)
-    };
-    let found = text.lines().position(names);
-    // A step of a list has a name; one alone begins with its file.
-    found.filter(|_| !alone).map_or(1, |at| at + 1)
 }
 
 fn check(step: WrittenStep, name: String) -> Result<Step, StepError> {

@@ -97,7 +97,7 @@ fn what_cannot_be_is_told_with_what_to_write() {
         "least"
     );
     let cases = [
-        ("comand: [x]", "s.yml:1:1: unknown field `comand`"),
+        ("comand: [x]", "s.yml:1:1: unknown key `comand` of a step"),
         ("command: [x]", "has no input"),
         (&LEAST.replace("[x]", "[]"), "`command` names no program"),
         (
@@ -212,5 +212,42 @@ fn what_cannot_be_is_told_with_what_to_write() {
         assert_eq!(error.kind(), StepErrorKind::Invalid, "{text}");
         let chain = error.chain();
         assert!(chain.contains(expected), "{text}\n{chain}");
+    }
+}
+
+#[test]
+fn a_mistake_is_told_with_its_line() {
+    let list = "steps:\n  - name: one\n    command: [x]\n    input: {fileset: a, glob: /}\n\
+                \x20   output: {fileset: b}\n    timeout: 1h\n  - command: [x]\n    name: two\n\
+                \x20   inputs:\n    - {fileset: a, glob: /}\n    output: {fileset: c}\n    timeout: soon\n";
+    let cases = [
+        (
+            format!("{LEAST}timeout: soon"),
+            "s.yml:4: step `least`",
+            None,
+        ),
+        (list.to_owned(), "s.yml:12: step `two`", None),
+        (
+            list.replace("timeout: soon", "timeuot: 1h"),
+            "s.yml:12:5: unknown key `timeuot` of a step",
+            Some("did you mean `timeout`?"),
+        ),
+        (
+            LEAST.replace("glob:", "glop:"),
+            "s.yml:2:21: unknown key `glop` of an input",
+            Some("did you mean `glob`?"),
+        ),
+        (
+            format!("{LEAST}limits: {{memroy: 1GB}}"),
+            "s.yml:4:10: unknown key `memroy` of `limits`",
+            Some("did you mean `memory`?"),
+        ),
+    ];
+    for (text, told, hint) in cases {
+        let error = parse_steps("s.yml", "least", &text).unwrap_err();
+        assert!(error.to_string().starts_with(told), "{error} for {text}");
+        if hint.is_some() {
+            assert_eq!(error.hint(), hint);
+        }
     }
 }

@@ -105,6 +105,7 @@ impl Args {
                 Follower::new(client, ui).logs(run, step, follow).await
             }
             RunsCommand::Start { select, follow } => {
+                say_problem(&client, "/api/v1/steps", ui).await;
                 let body = json!({ "select": select });
                 begin(&client, "/api/v1/runs", &body, follow, ui).await
             }
@@ -229,6 +230,18 @@ async fn show(client: &Client, run: i64, follow: bool, ui: &Ui) -> Result<(), Fa
         &step_rows(&found),
     ));
     Ok(())
+}
+
+/// Says what is wrong with the project's files, as `list` tells it: what begins now is as before that.
+pub(super) async fn say_problem(client: &Client, list: &str, ui: &Ui) {
+    // Whoever may not see it may begin things all the same.
+    let found: Result<Value, Failure> = client.json(client.request(Method::GET, list)).await;
+    if let Ok(found) = found
+        && let Some(problem) = found["problem"].as_str()
+    {
+        ui.problem(problem);
+        ui.warn("the project's files are wrong; what was in force before is run");
+    }
 }
 
 /// Begins a run, and shows it if that is asked for.

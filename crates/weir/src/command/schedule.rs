@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Global;
+use super::runs::say_problem;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::flow::{Follower, ago};
@@ -117,6 +118,7 @@ impl Args {
                 if let Some(key) = key {
                     request = request.header("idempotency-key", key);
                 }
+                say_problem(&client, "/api/v1/schedules", ui).await;
                 let begun: Value = client.json(request).await?;
                 let run = begun["run"].as_i64().unwrap_or_default();
                 match (follow, ui.is_json()) {

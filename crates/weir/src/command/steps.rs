@@ -3,7 +3,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::runs::begin;
+use super::runs::{begin, say_problem};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::flow::ago;
@@ -51,6 +51,7 @@ impl Args {
             StepsCommand::Plan { name } => plan(&client, &name, ui).await,
             StepsCommand::Run { name, follow } => {
                 let step = find(&client, &name).await?;
+                say_problem(&client, "/api/v1/steps", ui).await;
                 let body = json!({ "select": [step["asset"]] });
                 begin(&client, "/api/v1/runs", &body, follow, ui).await
             }

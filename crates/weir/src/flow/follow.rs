@@ -119,7 +119,7 @@ impl<'a> Follower<'a> {
         follow: bool,
     ) -> Result<(), Failure> {
         self.bar.finish_and_clear();
-        let mut seen: HashMap<i64, u64> = HashMap::new();
+        let mut seen: HashMap<i64, Seen> = HashMap::new();
         let mut finished: HashSet<i64> = HashSet::new();
         loop {
             // Asked first: what is in the logs of a run that has ended is all there will be.
@@ -135,13 +135,17 @@ impl<'a> Follower<'a> {
                 }
                 let path = format!("/api/v1/runs/{run}/logs");
                 let mut query = vec![("attempt", id.to_string())];
-                query.push(("from", seen.get(&id).copied().unwrap_or(0).to_string()));
+                let seen = seen.entry(id).or_default();
+                query.push(("from", seen.next.to_string()));
                 query.extend(step.clone().map(|step| ("step", step)));
                 let request = self.client.request(Method::GET, &path).query(&query);
                 let found: Value = self.client.json(request).await?;
                 let lines = found["lines"].as_array().cloned().unwrap_or_default();
                 for line in &lines {
-                    seen.insert(id, line["line"].as_u64().unwrap_or(0) + 1);
+                    let missed = seen.see(line);
+                    if missed > 0 && !self.ui.is_json() {
+                        self.ui.status(left_out(missed, line));
+                    }
                     self.log_line(line);
                 }
                 if lines.is_empty() && !attempt["ended_at"].is_null() {
@@ -209,7 +213,7 @@ impl<'a> Follower<'a> {
     fn tell(&mut self, run: &Value) -> String {
         let id = run["id"].as_i64().unwrap_or_default();
         if self.begun.insert(id) {
-            self.line(run, "run", "began", &run_line(run), None);
+            self.line(run, "run", "began", &run_head(run), None);
         }
         let mut now = Vec::new();
         for step in run["details"].as_array().into_iter().flatten() {
@@ -270,8 +274,8 @@ impl<'a> Follower<'a> {
         let number = attempt["number"].as_u64().unwrap_or(1);
         let reason = attempt["reason"].as_str().unwrap_or_default();
         let again = match (state, step["retry_at"].as_str()) {
-            ("failed", Some(at)) => format!("; tried again {}", until(at)),
-            _ if number > 1 => format!("; try {number}"),
+            ("failed", Some(at)) => format!("tried again {}", until(at)),
+            _ if number > 1 => format!("try {number}"),
             _ => String::new(),
         };
         let word = match (state, number) {
@@ -279,7 +283,7 @@ impl<'a> Follower<'a> {
             (state, _) => state,
         };
         let took = seconds(&attempt["started_at"], &attempt["ended_at"]);
-        let text = format!("run {run}  {name}  {reason}{again}");
+        let text = format!("run {run}  {name}  {}", joined(reason, &again));
         self.line(attempt, "attempt", word, &text, Some(took));
     }
 
@@ -301,8 +305,60 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Says what a run is, in a line.
+/// How far the log of an attempt was shown.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The number of the line that comes next.
+    next: u64,
+    /// Up to which line the log itself has said that lines are left out.
+    told: u64,
+}
+
+impl Seen {
+    /// Notes a line; returns how many before it are left out without a word: what was dropped while
+    /// somebody followed.
+    fn see(&mut self, line: &Value) -> u64 {
+        let number = line["line"].as_u64().unwrap_or(0);
+        let missed = number.saturating_sub(self.next.max(self.told));
+        self.next = number + 1;
+        let told = told_up_to(line["text"].as_str().unwrap_or_default());
+        self.told = told.unwrap_or(self.told);
+        missed
+    }
+}
+
+/// Returns up to which line a line of a log says that lines are left out.
+fn told_up_to(text: &str) -> Option<u64> {
+    let (_, rest) = text
+        .strip_prefix("weir: ")?
+        .split_once(" lines are left out here, up to line ")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+fn left_out(missed: u64, line: &Value) -> String {
+    let asset = line["asset"].as_str().unwrap_or_default();
+    let more = match asset.starts_with("step.") {
+        true => "; `limits.log` of the step keeps more",
+        false => "",
+    };
+    format!("{missed} lines are left out here{more}")
+}
+
+/// Joins why something ended and what comes of it; either may be nothing.
+fn joined(reason: &str, again: &str) -> String {
+    let parts = [reason, again].into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+/// Says what a run is and where, in a line.
 pub(crate) fn run_line(run: &Value) -> String {
+    let state = run["state"].as_str().unwrap_or_default();
+    format!("{}, {state}", run_head(run))
+}
+
+/// Says what a run is, whatever has become of it.
+fn run_head(run: &Value) -> String {
     let text = |key: &str| run[key].as_str().unwrap_or_default();
     let of = match run["schedule"].as_str() {
         Some(name) => format!(" of {name}"),
@@ -314,10 +370,9 @@ pub(crate) fn run_line(run: &Value) -> String {
         None => String::new(),
     };
     format!(
-        "run {}{of}: {steps} steps, by {}{partition}, {}",
+        "run {}{of}: {steps} steps, by {}{partition}",
         run["id"],
-        text("cause"),
-        text("state")
+        text("cause")
     )
 }
 
@@ -332,7 +387,7 @@ pub(crate) fn step_rows(run: &Value) -> Vec<Vec<String>> {
             let reason = match step["retry_at"].as_str() {
                 Some(at) => {
                     let why = last.map(|last| text(&last["reason"])).unwrap_or_default();
-                    format!("{why}; tried again {}", until(at))
+                    joined(&why, &format!("tried again {}", until(at)))
                 }
                 None => text(&step["reason"]),
             };
@@ -392,5 +447,36 @@ fn until(at: &str) -> String {
     match (at - Utc::now()).num_seconds() {
         ..=0 => "now".to_owned(),
         seconds => format!("in {seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_leaves_no_trace() {
+        assert_eq!(joined("", "try 2"), "try 2");
+        assert_eq!(
+            joined("no room", "tried again now"),
+            "no room; tried again now"
+        );
+        assert_eq!(joined("no room", ""), "no room");
+        let run = json!({ "id": 27, "cause": "manual", "state": "succeeded", "details": [1] });
+        assert_eq!(run_head(&run), "run 27: 1 steps, by manual");
+        assert_eq!(run_line(&run), "run 27: 1 steps, by manual, succeeded");
+    }
+
+    #[test]
+    fn jumps_in_a_log_are_told_once() {
+        let mut seen = Seen::default();
+        let mut missed = |line: u64, text: &str| seen.see(&json!({ "line": line, "text": text }));
+        assert_eq!(missed(0, "one"), 0);
+        let told = "weir: 88 lines are left out here, up to line 90; `limits.log` keeps more";
+        assert_eq!(missed(1, told), 0);
+        assert_eq!(missed(50, "weir: the command failed"), 0);
+        assert_eq!(missed(90, "ninety"), 0);
+        assert_eq!(missed(91, "next"), 0);
+        assert_eq!(missed(100, "later"), 8);
     }
 }

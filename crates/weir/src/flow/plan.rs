@@ -103,7 +103,7 @@ pub(super) fn plan(
         .collect();
     let checked = Graph::new(assets.assets.values().cloned())
         .and_then(|graph| Project::new(graph, schedules, file.pools.iter().cloned()));
-    plan.project = checked.map_err(|error| vec![of_flow((0, 0), &error)])?;
+    plan.project = checked.map_err(|error| vec![of_graph(&steps, &error)])?;
     plan.assets = assets;
     Ok(plan)
 }
@@ -418,6 +418,16 @@ pub(super) fn wrong((line, column): (u32, u32), message: String) -> ModelError {
 /// Says where in the file a mistake of another room is.
 fn placed((line, column): (u32, u32), error: ModelError) -> ModelError {
     error.at(Place::at(FILE, line, column))
+}
+
+/// Says a mistake of the graph: where the first step it is about is declared, if it is about steps.
+fn of_graph(steps: &[Declared], error: &FlowError) -> ModelError {
+    let declared = |asset: &AssetId| steps.iter().find(|step| step.asset() == *asset);
+    let made = of_flow((0, 0), error);
+    match error.assets().iter().find_map(declared) {
+        Some(step) => made.at(Place::file(step.file.as_str())),
+        None => made,
+    }
 }
 
 fn of_flow(place: (u32, u32), error: &FlowError) -> ModelError {

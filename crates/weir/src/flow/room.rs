@@ -167,7 +167,8 @@ impl FlowRoom {
                 if let Some(part) = part
                     && let Err(error) = self.flow.apply_part(part).await
                 {
-                    tracing::error!(%error, "the schedules of sources cannot be stored");
+                    let error = error.chain();
+                    tracing::error!(error, "the schedules of sources cannot be stored");
                 }
             }
             Looked::New(code) => {
@@ -175,7 +176,10 @@ impl FlowRoom {
                 let project = project.unwrap_or_default();
                 let count = project.schedules().count();
                 if let Err(error) = self.flow.apply(project).await {
-                    tracing::error!(%error, "the schedules cannot be stored; trying again when files change");
+                    tracing::error!(
+                        error = error.chain(),
+                        "the schedules cannot be stored; trying again when files change"
+                    );
                     self.codes
                         .say(format!("the schedules cannot be stored: {error}"));
                 } else if let Some(code) = code {
@@ -375,7 +379,8 @@ async fn follow_files(room: FlowRoom, shutdown: CancellationToken) {
         if swept.is_none_or(|at| at.elapsed() > Duration::from_secs(3_600)) {
             swept = Some(tokio::time::Instant::now());
             if let Err(error) = room.store.forget_logs(chrono::Utc::now() - LOGS).await {
-                tracing::warn!(%error, "cannot forget old logs of runs");
+                let error = error.chain();
+                tracing::warn!(error, "cannot forget old logs of runs");
             }
             if let Err(error) = room.keep.collect().await {
                 tracing::warn!(%error, "cannot remove files of steps that nobody needs");

@@ -287,3 +287,31 @@ fn a_source_that_is_followed_has_no_schedule() {
         "there is no alert receiver `nobody`"
     );
 }
+
+#[test]
+fn a_circle_of_steps_is_told_at_the_file_of_its_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = opened(dir.path());
+    std::fs::create_dir(dir.path().join("steps")).unwrap();
+    for (name, from) in [("one", "two"), ("two", "one")] {
+        let text = format!(
+            "command: [x]\ninput: {{fileset: {from}, glob: /}}\noutput: {{fileset: {name}}}\n"
+        );
+        std::fs::write(dir.path().join(format!("steps/{name}.yml")), text).unwrap();
+    }
+    let steps = super::step::read_steps(dir.path()).unwrap();
+    let planned = plan(
+        &FlowFile::default(),
+        dir.path(),
+        &opened.manifest(),
+        (steps, Vec::new()),
+        &Kept::default(),
+    );
+    let errors = planned.unwrap_err();
+    let report = errors[0].report();
+    assert!(
+        report.contains("in a circle: step.one needs step.two"),
+        "{report}"
+    );
+    assert!(report.contains("at steps/one.yml"), "{report}");
+}

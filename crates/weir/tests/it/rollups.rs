@@ -119,7 +119,9 @@ async fn a_question_is_kept_as_a_table_and_follows_its_rows() -> Result<()> {
     let fed = "select count(*) from weir.lineage where schema_name = 'anna' and table_name = 'seen' and source_table = 'tracks'";
     ensure!(weir.count(fed).await? > 0, "no lineage");
     let runs = "select count(*) from weir.runs where schedule = 'rollup.anna.seen' and state = 'succeeded'";
-    ensure!(weir.count(runs).await? >= 2, "too few runs");
+    // A run ends after what it publishes can be seen.
+    let asked = &weir;
+    until(|| async { Ok((asked.count(runs).await? >= 2).then_some(())) }).await?;
     let (_, models) = anna.ask("GET", "/api/v1/models", None).await?;
     let own = models["models"].as_array().context("models")?;
     ensure!(

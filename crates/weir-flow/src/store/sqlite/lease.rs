@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 
-use super::{Trouble, Tx, micros};
+use super::{Trouble, Tx, json_list, micros};
 use crate::error::{FlowError, FlowErrorKind};
 use crate::id::AttemptId;
 use crate::store::{Beat, BeatAnswer, LogFlush};
@@ -78,11 +78,13 @@ pub(super) async fn write_log(
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     if let Some((from, to)) = log.dropped {
         sqlx::query(
-            "DELETE FROM attempt_logs WHERE attempt_id = ?1 AND number >= ?2 AND number < ?3",
+            "DELETE FROM attempt_logs WHERE attempt_id = ?1 AND number >= ?2 AND number < ?3
+                 AND number NOT IN (SELECT value FROM json_each(?4))",
         )
         .bind(attempt.0)
         .bind(number(from))
         .bind(number(to))
+        .bind(json_list(log.spared.iter().map(|&spared| number(spared))))
         .execute(&mut **tx)
         .await?;
     }

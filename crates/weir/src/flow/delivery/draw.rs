@@ -1,6 +1,6 @@
 //! Charts as SVG: lines, areas, bars and one big number. The other kinds are the application's to draw.
 
-use super::answer::Answer;
+use super::answer::{Answer, Cell, Column, Kind};
 use super::series::{Drawn, Spec, drawn, fitted};
 use super::svg::{Anchor, COLOURS, Svg};
 
@@ -42,8 +42,20 @@ pub(super) fn number_of(spec: &Spec, answer: &Answer) -> Option<String> {
     let fitted = fitted(spec, answer);
     let name = fitted.y.first()?;
     let at = answer.columns.iter().position(|one| one.name == *name)?;
-    // Along time the last is the newest; else there is one.
-    answer.rows.last()?.get(at)?.text.clone()
+    // Along time the newest, in whatever order they come; else the first, as in the application.
+    let is_time = |column: &&Column| column.kind == Kind::Time;
+    let named = answer.columns.iter().filter(is_time);
+    let along = named
+        .clone()
+        .find(|column| fitted.x.as_ref() == Some(&column.name))
+        .or_else(|| named.clone().next());
+    let time = along.and_then(|along| answer.columns.iter().position(|one| one.name == along.name));
+    let when = |row: &&Vec<Cell>| row.get(time?).and_then(|cell| cell.text.clone());
+    let row = match time {
+        Some(_) => answer.rows.iter().max_by_key(when),
+        None => answer.rows.first(),
+    };
+    row?.get(at)?.text.clone()
 }
 
 fn number(title: &str, text: &str) -> String {
