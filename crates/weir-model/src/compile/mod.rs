@@ -4,6 +4,7 @@
 //! as common table expressions. Rendering may ask the warehouse, so a compiler works with a session and
 //! blocks; it is for threads that are not the runtime's.
 
+mod comment;
 mod compiler;
 mod config;
 mod cte;

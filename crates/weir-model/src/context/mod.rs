@@ -42,7 +42,9 @@ pub use macros::MacroTable;
 pub(crate) use relation::{EventTimeFilter, Relation};
 pub(crate) use results::Results;
 pub use session::Cancellation;
-pub(crate) use session::{RelationCache, Session, SessionParts, carried, warehouse_error};
+pub(crate) use session::{
+    RelationCache, Session, SessionParts, StatementComment, carried, warehouse_error,
+};
 pub use shared::{Clock, Invocation, LogLine, LogSink, Shared, SharedParts, SystemClock};
 pub(crate) use table::AgateTable;
 

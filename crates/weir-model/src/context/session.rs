@@ -166,6 +166,24 @@ pub(crate) struct SessionParts {
     pub(crate) cancellation: Arc<Cancellation>,
 }
 
+/// What stands beside every statement, for whoever looks at what the warehouse runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StatementComment {
+    pub(crate) text: String,
+    /// Behind the statement instead of before it.
+    pub(crate) append: bool,
+}
+
+impl StatementComment {
+    fn on(&self, sql: &str) -> String {
+        let Self { text, append } = self;
+        match append {
+            true => format!("{}\n/* {text} */", sql.trim_end().trim_end_matches(';')),
+            false => format!("/* {text} */\n{sql}"),
+        }
+    }
+}
+
 /// The connection of one thread, opened when it is first needed.
 ///
 /// All methods block, so they are for threads that are not the runtime's.
@@ -173,6 +191,7 @@ pub(crate) struct Session {
     parts: SessionParts,
     pub(crate) thread: String,
     name: Mutex<String>,
+    comment: Mutex<Option<StatementComment>>,
     connection: Mutex<Option<Opened>>,
     /// How often what is in the warehouse decided what a template gave.
     asked: AtomicU64,
@@ -196,6 +215,7 @@ impl Session {
             parts,
             thread: thread.into(),
             name: Mutex::default(),
+            comment: Mutex::default(),
             connection: Mutex::default(),
             asked: AtomicU64::new(0),
         }
@@ -215,6 +235,12 @@ impl Session {
     /// Says for whom the next statements run.
     pub(crate) fn set_name(&self, name: &str) {
         name.clone_into(&mut self.name.lock());
+        *self.comment.lock() = None;
+    }
+
+    /// Says what stands beside the next statements.
+    pub(crate) fn set_comment(&self, comment: Option<StatementComment>) {
+        *self.comment.lock() = comment;
     }
 
     pub(crate) fn cache(&self) -> &RelationCache {
@@ -274,6 +300,8 @@ impl Session {
         fetch: Fetch,
     ) -> Result<Answer, WarehouseError> {
         self.note_asked();
+        let commented = self.comment.lock().as_ref().map(|comment| comment.on(sql));
+        let sql = commented.as_deref().unwrap_or(sql);
         self.with(async |connection| {
             if begin {
                 connection.begin().await?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::load::LoadOptions;
+use super::origin::Origin;
 use super::package::PackageSource;
 use super::requirement::requirements;
 use super::version::{Condition, Version, conditions, meets};
@@ -44,7 +45,9 @@ pub fn install(options: &DepsOptions) -> Result<Vec<Installed>, Vec<ModelError>>
     let mut installer = Installer {
         options,
         into,
+        project: identity(root).map(|(name, _)| name),
         done: Vec::new(),
+        origins: Vec::new(),
         hub: Vec::new(),
         seen: HashSet::new(),
     };
@@ -85,7 +88,11 @@ pub fn install(options: &DepsOptions) -> Result<Vec<Installed>, Vec<ModelError>>
 struct Installer<'o> {
     options: &'o DepsOptions,
     into: PathBuf,
+    /// The name of the project itself.
+    project: Option<String>,
     done: Vec<Installed>,
+    /// What each of `done` was first asked for as.
+    origins: Vec<Origin>,
     /// What was asked of packages of the hub: name, ranges, and who asked.
     hub: Vec<(String, Vec<String>, PathBuf)>,
     seen: HashSet<String>,
@@ -98,21 +105,20 @@ impl Installer<'_> {
         by: &Path,
         source: &PackageSource,
     ) -> Result<Option<PathBuf>, ModelError> {
+        let origin = Origin::of(source, by, &self.options.load.project_dir);
         match source {
             PackageSource::Local { path } => {
                 let from = by.join(path);
-                self.put(&from, &format!("local `{path}`"), true)
+                self.put(&from, &format!("local `{path}`"), origin, true)
             }
             PackageSource::Git {
                 url,
                 revisions,
                 subdirectory,
-            } => self.git(
-                by,
-                url,
-                revisions.first().map(String::as_str),
-                subdirectory.as_deref(),
-            ),
+            } => {
+                let revision = revisions.first().map(String::as_str);
+                self.git(by, url, revision, subdirectory.as_deref(), origin)
+            }
             PackageSource::Tarball { location, name } => {
                 if location.contains("://") && !location.starts_with("file://") {
                     let message = format!("the archive of `{name}` lies on the network");
@@ -126,7 +132,7 @@ impl Installer<'_> {
                 let folder = self.scratch(name)?;
                 super::tar::unpack(&bytes, &folder)
                     .map_err(|error| failed(format!("cannot unpack `{location}`"), error))?;
-                let put = self.put(&folder, &format!("tarball `{location}`"), false);
+                let put = self.put(&folder, &format!("tarball `{location}`"), origin, false);
                 let _ = std::fs::remove_dir_all(&folder);
                 put
             }
@@ -134,16 +140,19 @@ impl Installer<'_> {
                 self.hub
                     .push((name.clone(), versions.clone(), by.to_owned()));
                 let short = name.rsplit('/').next().unwrap_or(name);
-                if self.done.iter().any(|done| done.name == short) {
-                    return Ok(None);
+                if let Some(known) = self.origin_of(short) {
+                    return match origin.agrees_with(known) {
+                        true => Ok(None),
+                        false => Err(origin.conflict(short, known)),
+                    };
                 }
                 let vendored = self.into.join(short);
                 if vendored.join("dbt_project.yml").is_file() {
-                    return self.put(&vendored, &format!("`{name}`"), false);
+                    return self.put(&vendored, &format!("`{name}`"), origin, false);
                 }
                 for folder in self.mirrored(name, short) {
                     if folder.join("dbt_project.yml").is_file() {
-                        return self.put(&folder, &format!("`{name}`"), false);
+                        return self.put(&folder, &format!("`{name}`"), origin, false);
                     }
                 }
                 Err(package_error(format!("`{name}` is a package of the hub, and not here")).hint(format!(
@@ -152,6 +161,13 @@ impl Installer<'_> {
                 )))
             }
         }
+    }
+
+    /// Returns what the installed package called `name` was asked for as.
+    fn origin_of(&self, name: &str) -> Option<&Origin> {
+        let mut all = self.done.iter().zip(&self.origins);
+        all.find(|(done, _)| done.name == name)
+            .map(|(_, origin)| origin)
     }
 
     fn mirrored(&self, name: &str, short: &str) -> Vec<PathBuf> {
@@ -168,6 +184,7 @@ impl Installer<'_> {
         url: &str,
         revision: Option<&str>,
         subdirectory: Option<&str>,
+        origin: Origin,
     ) -> Result<Option<PathBuf>, ModelError> {
         if !self
             .seen
@@ -209,7 +226,7 @@ impl Installer<'_> {
         });
         let result = fetched.and_then(|()| {
             let inside = subdirectory.map_or_else(|| folder.clone(), |below| folder.join(below));
-            self.put(&inside, &format!("git `{url}`"), false)
+            self.put(&inside, &format!("git `{url}`"), origin, false)
         });
         let _ = std::fs::remove_dir_all(&folder);
         result
@@ -229,7 +246,13 @@ impl Installer<'_> {
     }
 
     /// Puts the package in `from` where projects look for it, by a link if it is local.
-    fn put(&mut self, from: &Path, asked: &str, link: bool) -> Result<Option<PathBuf>, ModelError> {
+    fn put(
+        &mut self,
+        from: &Path,
+        asked: &str,
+        origin: Origin,
+        link: bool,
+    ) -> Result<Option<PathBuf>, ModelError> {
         let (name, version) = identity(from).ok_or_else(|| {
             package_error(format!(
                 "{asked} holds no package: there is no dbt_project.yml with a name"
@@ -237,8 +260,14 @@ impl Installer<'_> {
             .at(Place::file(from.display().to_string()))
             .hint("check the path, or give `subdirectory:`")
         })?;
-        if self.done.iter().any(|done| done.name == name) {
-            return Ok(None);
+        if self.project.as_ref() == Some(&name) {
+            return Err(origin.like_the_project(&name));
+        }
+        if let Some(known) = self.origin_of(&name) {
+            return match origin.agrees_with(known) {
+                true => Ok(None),
+                false => Err(origin.conflict(&name, known)),
+            };
         }
         let to = self.into.join(&name);
         if to.canonicalize().ok() != from.canonicalize().ok() {
@@ -255,6 +284,7 @@ impl Installer<'_> {
         }
         // What is local asks for others relative to itself.
         let folder = if link { from.to_owned() } else { to.clone() };
+        self.origins.push(origin);
         self.done.push(Installed {
             name,
             version,

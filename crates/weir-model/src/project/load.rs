@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use weir_jinja::Environment;
 
 use super::file::{ProjectFile, is_rendered};
+use super::origin::Origin;
 use super::package::{Package, PackageSource, Project, Target};
 use super::profile;
 use super::render::{EnvVars, render_names, render_tree};
@@ -255,6 +256,7 @@ impl Loader<'_> {
     /// Finds the packages that are installed, and local ones where they lie.
     fn packages(&mut self, root: Package, target: &Target) -> IndexMap<Arc<str>, Arc<Package>> {
         let install = root.root.join(&root.packages_install_path);
+        let project = self.options.project_dir.clone();
         let mut all: IndexMap<Arc<str>, Arc<Package>> = IndexMap::new();
         let mut wanted: Vec<(PathBuf, PackageSource)> = root
             .packages
@@ -270,20 +272,45 @@ impl Loader<'_> {
                     .unwrap_or(&folder)
                     .display()
             );
-            self.add(&mut all, &folder, &shown, target, &mut wanted);
+            let before = all.len();
+            let name = self.add(&mut all, &folder, &shown, target, &mut wanted);
+            // Of two folders with one name, which is meant is anyone's guess.
+            if let Some(known) = name.as_deref().and_then(|name| all.get(name))
+                && all.len() == before
+                && !is_same(&known.root, &folder)
+            {
+                let message = format!(
+                    "{} and {} hold packages of one name: `{}`",
+                    known.root.display(),
+                    folder.display(),
+                    known.name
+                );
+                self.errors.push(
+                    ModelError::new(ModelErrorKind::Package, message)
+                        .at(Place::file(format!("{shown}dbt_project.yml")))
+                        .hint("remove one of them"),
+                );
+            }
         }
+        let mut claims: Vec<(String, Origin)> = Vec::new();
+        let mut repositories: Vec<Origin> = Vec::new();
         let mut missing = Vec::new();
         // Several packages may ask for the same.
         let mut distinct = HashSet::new();
         let mut at = 0;
         while let Some((by, source)) = wanted.get(at).cloned() {
             at += 1;
+            let origin = Origin::of(&source, &by, &project);
             match &source {
                 PackageSource::Local { path } => {
                     let folder = by.join(path);
                     distinct.insert(folder.display().to_string());
                     if folder.join("dbt_project.yml").is_file() {
-                        self.add(&mut all, &folder, &format!("{path}/"), target, &mut wanted);
+                        let shown = format!("{path}/");
+                        let name = self.add(&mut all, &folder, &shown, target, &mut wanted);
+                        if let Some(name) = name {
+                            self.claim(&mut claims, name, origin);
+                        }
                     } else {
                         missing.push(format!("local `{path}`"));
                     }
@@ -305,7 +332,16 @@ impl Loader<'_> {
                         .unwrap_or(path);
                     distinct.insert(path.to_owned());
                     // What another package asks for may be there under the name it gives itself.
-                    let of_root = by == self.options.project_dir;
+                    let of_root = by == project;
+                    if of_root {
+                        let mut earlier = repositories.iter();
+                        if let Some(other) = earlier.find(|other| {
+                            origin.shares_repository(other) && !origin.agrees_with(other)
+                        }) {
+                            self.errors.push(origin.conflict(url, other));
+                        }
+                        repositories.push(origin);
+                    }
                     if of_root && !has_package(&all, last.trim_end_matches(".git")) {
                         missing.push(format!("git `{url}`"));
                     }
@@ -344,6 +380,16 @@ impl Loader<'_> {
         );
     }
 
+    /// Notes which entry a package's name comes from; two entries may only claim the same package.
+    fn claim(&mut self, claims: &mut Vec<(String, Origin)>, name: String, origin: Origin) {
+        match claims.iter().find(|(known, _)| *known == name) {
+            None => claims.push((name, origin)),
+            Some((_, first)) if origin.agrees_with(first) => {}
+            Some((_, first)) => self.errors.push(origin.conflict(&name, first)),
+        }
+    }
+
+    /// Adds the package in `folder`, unless one of its name is there already; returns its name.
     fn add(
         &mut self,
         all: &mut IndexMap<Arc<str>, Arc<Package>>,
@@ -351,12 +397,12 @@ impl Loader<'_> {
         shown: &str,
         target: &Target,
         wanted: &mut Vec<(PathBuf, PackageSource)>,
-    ) {
+    ) -> Option<String> {
         let (raw, text) = match self.raw(folder, shown) {
             Ok(read) => read,
             Err(errors) => {
                 self.errors.extend(errors);
-                return;
+                return None;
             }
         };
         let name = raw
@@ -364,19 +410,15 @@ impl Loader<'_> {
             .and_then(Yaml::scalar_text)
             .unwrap_or_default();
         if let Some(known) = all.get(&*name) {
-            let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
-                (Ok(a), Ok(b)) => a == b,
-                _ => a == b,
-            };
-            let root = &all[0].root;
-            if same(root, folder) && !same(&known.root, folder) {
+            if *name == *all[0].name && !is_same(&known.root, folder) {
                 let message =
                     format!("the package in {shown} is called `{name}` like the project itself");
                 let error = ModelError::new(ModelErrorKind::Package, message);
-                self.errors
-                    .push(error.at(Place::file(shown)).hint("rename one of them"));
+                let place = Place::file(format!("{shown}dbt_project.yml"));
+                self.errors.push(error.at(place).hint("rename one of them"));
+                return None;
             }
-            return;
+            return Some(name);
         }
         if let Some(package) = self.package(folder, shown, &raw, &text, target) {
             let sources = package
@@ -386,6 +428,15 @@ impl Loader<'_> {
             wanted.extend(sources);
             all.insert(Arc::clone(&package.name), Arc::new(package));
         }
+        Some(name)
+    }
+}
+
+/// Says whether two paths lead to one folder.
+fn is_same(one: &Path, two: &Path) -> bool {
+    match (one.canonicalize(), two.canonicalize()) {
+        (Ok(one), Ok(two)) => one == two,
+        _ => one == two,
     }
 }
 

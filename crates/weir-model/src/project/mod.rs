@@ -3,6 +3,7 @@
 mod deps;
 mod file;
 mod load;
+mod origin;
 mod package;
 mod profile;
 mod render;

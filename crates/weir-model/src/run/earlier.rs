@@ -81,6 +81,13 @@ impl Reuse {
         decided
     }
 
+    /// Whether something was changed since that a view reads.
+    pub(super) fn is_shaken(&self, node: &Node) -> bool {
+        let earlier = self.earlier.as_ref();
+        let build = earlier.and_then(|earlier| earlier.builds.get(&node.id));
+        is_view(node) && build.is_some_and(|build| !build.changed.is_empty())
+    }
+
     /// Takes a node for one that will have other rows.
     pub(super) fn touch(&self, id: &UniqueId) {
         self.touched.lock().insert(id.clone());

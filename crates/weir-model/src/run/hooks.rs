@@ -57,6 +57,7 @@ impl Runner {
             self.parts.observer.started(&node.id, at + 1);
             let started_at = self.now();
             let done = self.run_hook(node, &extra, &mut result);
+            self.main.set_comment(None);
             let completed_at = self.now();
             result.seconds = seconds_between(started_at, completed_at);
             result.timing.push(Timing {
@@ -87,6 +88,8 @@ impl Runner {
             Purpose::Operation,
         );
         parts.extra = extra.to_vec();
+        self.main
+            .set_comment(self.compiler.comment(node, &self.main)?);
         let compiled = self.compiler.compile(parts, &self.main)?;
         result.compiled_code = Some(Arc::clone(&compiled.sql));
         if !compiled.sql.trim().is_empty() {

@@ -63,6 +63,10 @@ impl<'r> Executor<'r> {
 
     fn node(&self, node: &Arc<Node>, session: &Arc<Session>) -> NodeResult {
         let result = NodeResult::of(node, Status::Success, &session.thread);
+        match self.runner.compiler.comment(node, session) {
+            Ok(comment) => session.set_comment(comment),
+            Err(error) => return result.failed(error, &shown(node)),
+        }
         if self.command == Command::Compile {
             return self.compiled_only(node, session, result);
         }

@@ -144,6 +144,8 @@ impl Runner {
             Arc::clone(&node),
             Purpose::Operation,
         );
+        self.main
+            .set_comment(self.compiler.comment(&node, &self.main)?);
         let (_stage, context) = Compiler::context(parts, Some(Arc::clone(&self.main)));
         let mut args = Args::none();
         for (key, value) in arguments {
@@ -159,6 +161,7 @@ impl Runner {
         if done.is_err() {
             self.main.rollback();
         }
+        self.main.set_comment(None);
         done.map(|value| to_json(&value))
             .map_err(|error| failure(error, &node))
     }

@@ -23,6 +23,8 @@ pub struct Outlook {
     pub error: Option<ModelError>,
     /// Whether the tables that are there now decided its text.
     pub asked: bool,
+    /// Whether it is a view that would stay, over something that was changed since: it may no longer fit.
+    pub shaken: bool,
 }
 
 impl Runner {
@@ -59,6 +61,7 @@ impl Runner {
                 };
                 Outlook {
                     id: node.id.clone(),
+                    shaken: reason.is_none() && self.reuse.is_shaken(node),
                     reason,
                     sql: result.compiled_code,
                     error,

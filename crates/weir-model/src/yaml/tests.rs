@@ -53,7 +53,19 @@ fn bombs_depths_and_tabs_are_told_with_their_place() {
         "{}",
         error.report()
     );
-    assert!(error.place().is_some_and(|place| place.line >= 1));
+    let place_of = |text: &str| {
+        let error = read("a.yml", text).expect_err("has a tab");
+        let hint = error.hint_text().unwrap_or_default();
+        assert!(hint.contains("indent by spaces"), "{}", error.report());
+        error.place().map(|place| (place.line, place.column))
+    };
+    assert_eq!(place_of("a:\n\tb: 1\n"), Some((2, 1)));
+    let text = "models:\n  - name: base\n\tdescription: x\n";
+    assert_eq!(place_of(text), Some((3, 1)));
+    let text = "models:\n  - name: base\n  \tdescription: x\n";
+    assert_eq!(place_of(text), Some((3, 3)));
+    let text = "models:\n  - name: base\n    description: a\n      b\n      c\n\tcolumns: []\n";
+    assert_eq!(place_of(text), Some((6, 1)));
 
     read("a.yml", "a: &a [*a]\n").expect_err("never ends");
     read("a.yml", "a: 1\n---\nb: 2\n").expect_err("has two documents");

@@ -34,8 +34,16 @@ async fn with<T: Send + 'static>(
 async fn runs_behave_as_they_should() {
     let postgres = Postgres::start().await.expect("PostgreSQL starts");
     for database in [
-        "failing", "hooked", "asked", "sampled", "cloned", "stopped", "fresh", "mistaken",
+        "failing",
+        "hooked",
+        "asked",
+        "sampled",
+        "cloned",
+        "stopped",
+        "fresh",
+        "mistaken",
         "batched",
+        "commented",
     ] {
         postgres
             .create_database(database)
@@ -51,6 +59,64 @@ async fn runs_behave_as_they_should() {
     sources_are_fresh_or_not(&postgres).await;
     mistakes_say_where_they_are(&postgres).await;
     batches_can_be_chosen(&postgres).await;
+    statements_carry_the_comment_of_the_project(&postgres).await;
+}
+
+async fn statements_carry_the_comment_of_the_project(postgres: &Postgres) {
+    let said = |comment: &str, wanted: &str| {
+        let folder = project_of(&[
+            (
+                "models/a.sql",
+                "{{ config(materialized='table') }} select current_query() as asked",
+            ),
+            (
+                "macros/said.sql",
+                "{% macro said(node) %}{{ return('of ' ~ node.name) }}{% endmacro %}",
+            ),
+        ]);
+        let path = folder.path().join("dbt_project.yml");
+        let text = std::fs::read_to_string(&path).expect("a project");
+        std::fs::write(&path, format!("{text}\nquery-comment: {comment}\n")).expect("written");
+        (folder, wanted.to_owned())
+    };
+    for (folder, wanted) in [
+        said("\"{{ said(node) }}\"", "/* of a */%"),
+        said(
+            "{comment: \"by {{ node.unique_id }}\", append: true}",
+            "%/* by model.fixture.a */",
+        ),
+        said(
+            "{append: false}",
+            "/* {%\"node_id\": \"model.fixture.a\"%} */%",
+        ),
+        said("\"\"", "%create%"),
+    ] {
+        let report = with(
+            postgres,
+            "commented",
+            &folder,
+            Setting::default(),
+            |opened| opened.run(Command::Run, &[]),
+        )
+        .await;
+        assert_eq!(report.exit_code(), 0, "{:?}", outcomes(&report));
+        let sql = format!(
+            "select trim(asked) like '{wanted}', replace(asked, E'\\n', ' ') from public.a"
+        );
+        let found = rows(postgres, "commented", &sql).await;
+        assert_eq!(found[0][0], "t", "{wanted}: {found:?}");
+    }
+    let (folder, _) = said("\"*/ drop\"", "");
+    let report = with(
+        postgres,
+        "commented",
+        &folder,
+        Setting::default(),
+        |opened| opened.run(Command::Run, &[]),
+    )
+    .await;
+    let (_, why) = &outcomes(&report)["model.fixture.a"];
+    assert!(why.contains("would end the comment"), "{why}");
 }
 
 async fn failures_hold_back_what_reads_them(postgres: &Postgres) {

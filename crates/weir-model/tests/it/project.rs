@@ -125,6 +125,52 @@ fn packages_are_installed_from_where_they_lie() {
 }
 
 #[test]
+fn packages_of_one_name_must_be_one_package() {
+    let fixture = Fixture::new("")
+        .file("one/dbt_project.yml", "name: lib\nversion: '1.0.0'\n")
+        .file("two/dbt_project.yml", "name: lib\nversion: '2.0.0'\n")
+        .file("three/dbt_project.yml", "name: shop\nversion: '1.0.0'\n")
+        .file(
+            "packages.yml",
+            "packages:\n  - local: one\n  - local: two\n",
+        );
+    let mut options = DepsOptions {
+        load: fixture.load_options(),
+        mirror: None,
+    };
+    let read = reports(&fixture.load().expect_err("has two"));
+    let installed = reports(&install(&options).expect_err("has two"));
+    for report in [read, installed] {
+        for part in [
+            "`lib`",
+            "local `one` of packages.yml",
+            "local `two` of packages.yml",
+        ] {
+            assert!(report.contains(part), "{part}: {report}");
+        }
+    }
+
+    let fixture = fixture.file(
+        "packages.yml",
+        "packages:\n  - local: one\n  - local: ./one\n",
+    );
+    options.load = fixture.load_options();
+    assert_eq!(install(&options).expect("is one").len(), 1);
+    fixture.load().expect("is one");
+
+    let fixture = fixture.file("packages.yml", "packages:\n  - local: three\n");
+    options.load = fixture.load_options();
+    let read = reports(&fixture.load().expect_err("is called like the project"));
+    let installed = reports(&install(&options).expect_err("is called like the project"));
+    for report in [read, installed] {
+        assert!(
+            report.contains("three") && report.contains("`shop` like the project itself"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
 fn hidden_and_ignored_files_are_none() {
     let parsed = Fixture::new("")
         .file("models/a.sql", "select 1")
@@ -180,6 +226,7 @@ fn packages_come_from_repositories_at_a_revision() {
     git(&["tag", "v1"]);
     write("2.0.0");
     git(&["commit", "--quiet", "-am", "two"]);
+    git(&["tag", "v2"]);
     let url = upstream.path().display();
     let fixture = Fixture::new("").file(
         "packages.yml",
@@ -197,6 +244,24 @@ fn packages_come_from_repositories_at_a_revision() {
             .join("dbt_packages/lib/dbt_project.yml")
             .is_file()
     );
+
+    let at = |revision: &str| {
+        format!("  - git: {url}\n    revision: {revision}\n    subdirectory: dbt\n")
+    };
+    let fixture = fixture.file(
+        "packages.yml",
+        &format!("packages:\n{}{}", at("v1"), at("v2")),
+    );
+    options.load = fixture.load_options();
+    let read = reports(&fixture.load().expect_err("are two revisions"));
+    let installed = reports(&install(&options).expect_err("are two revisions"));
+    for report in [read, installed] {
+        assert!(
+            report.contains("at `v1` of packages.yml, and git")
+                && report.contains("at `v2` of packages.yml"),
+            "{report}"
+        );
+    }
 
     let fixture = fixture.file(
         "packages.yml",

@@ -9,6 +9,7 @@ use weir_model::run::Report;
 use super::command::{Nodes, Project, Serve};
 use super::opened::{Opened, folder, open};
 use super::operate::with_runner;
+use super::stopped::Stopped;
 use crate::client::Client;
 use crate::command::Global;
 use crate::failure::{Explain, Failure};
@@ -68,7 +69,7 @@ pub(crate) fn parse(args: &Project, ui: &Ui) -> Result<(), Failure> {
 }
 
 /// `weir docs generate`.
-pub(crate) async fn docs(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Failure> {
+pub(crate) async fn docs(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Stopped> {
     with_runner("generate", nodes, global, ui, |opened, runner, ui| {
         let tables = runner
             .catalog()
@@ -113,7 +114,7 @@ pub(crate) fn write_results(
     let run = &nodes.run;
     args.insert("full_refresh".into(), json!(run.full_refresh));
     args.insert("store_failures".into(), json!(run.store_failures));
-    args.insert("fail_fast".into(), json!(run.fail_fast));
+    args.insert("fail_fast".into(), json!(run.fails_fast()));
     args.insert("empty".into(), json!(run.empty));
     args.insert("sample".into(), json!(run.sample));
     args.insert("event_time_start".into(), json!(run.event_time_start));

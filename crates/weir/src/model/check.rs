@@ -257,13 +257,15 @@ async fn compile(
     .await
 }
 
-/// Returns what would be built, and what rests on that: its columns may be others then.
+/// Returns what would be built, and what rests on that: its columns may be others then. Views that stay are among it
+/// where what they read was changed by somebody: they may no longer fit.
 fn changing(manifest: &Manifest, outlooks: &[Outlook]) -> Vec<UniqueId> {
     let mut changing: Vec<UniqueId> = Vec::new();
     let mut known: HashSet<&UniqueId> = HashSet::new();
     for outlook in outlooks {
         let parents = stored_parents(manifest, &outlook.id);
-        if outlook.reason.is_some() || parents.iter().any(|parent| known.contains(parent)) {
+        let rests = parents.iter().any(|parent| known.contains(parent));
+        if outlook.reason.is_some() || outlook.shaken || rests {
             known.insert(&outlook.id);
             changing.push(outlook.id.clone());
         }
@@ -445,7 +447,7 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
     }
     let count = checked.models().count();
     let took = began.elapsed().as_secs_f64();
-    if nodes.project.quiet && !ui.is_json() {
+    if nodes.project.is_quiet() && !ui.is_json() {
         return Ok(());
     }
     match ui.is_json() {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use super::arguments::{ProjectArgs, RunArgs, SelectArgs};
+use super::arguments::{EarlyArgs, ProjectArgs, RunArgs, SelectArgs};
+use super::stopped::Stopped;
 use super::{artifacts, check, inspect, operate, plan, publications, run};
 use crate::command::{Global, SourceAction};
 use crate::failure::Failure;
@@ -223,21 +224,42 @@ pub(crate) async fn build(global: &Global, folder: &Path, ui: &Ui) -> Result<(),
 
 /// Everything dbt's command line takes, as it is.
 #[derive(Debug, clap::Args)]
+#[command(version = VERSION, display_name = "weir")]
 pub(crate) struct DbtArgs {
+    // dbt takes these before its commands, too. They are global and have the names that they have
+    // there, and so what is given here is what the command below finds in its own.
+    #[command(flatten)]
+    project: Box<ProjectArgs>,
+    #[command(flatten)]
+    early: Box<EarlyArgs>,
     #[command(subcommand)]
     command: ModelCommand,
 }
 
+/// What `weir dbt --version` says: our version, and that of dbt whose behaviour is followed.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nfollows dbt-core 1.11.16");
+
+/// dbt's exit code where it could not do what it was asked for; 1 is for nodes that failed.
+const UNABLE: i32 = 2;
+
 impl DbtArgs {
-    /// Runs the command as dbt would: each model is seen when it is built, and queries are not
-    /// checked beforehand.
+    /// Runs the command as dbt would: each model is seen when it is built, queries are not checked
+    /// beforehand, and exit codes are dbt's.
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
         let mut command = self.command;
         if let Some(run) = command.run_args() {
             run.publish_each = true;
             run.no_check = true;
         }
-        Box::pin(command.run(global, ui)).await
+        match Box::pin(command.carry_out(global, ui)).await {
+            Ok(()) => Ok(()),
+            Err(Stopped::Nodes(failure)) => Err(failure),
+            // Nothing is left to be ended in order: the command has left its server.
+            Err(Stopped::Error(failure)) => {
+                ui.failure(&failure);
+                std::process::exit(UNABLE);
+            }
+        }
     }
 }
 
@@ -256,44 +278,191 @@ impl ModelCommand {
     }
 
     pub(crate) async fn run(self, global: &Global, ui: &Ui) -> Result<(), Failure> {
+        let done = Box::pin(self.carry_out(global, ui)).await;
+        done.map_err(Stopped::into_failure)
+    }
+
+    async fn carry_out(self, global: &Global, ui: &Ui) -> Result<(), Stopped> {
         use weir_model::run::Command;
         match self {
-            Self::Build(nodes) => run::run(Command::Build, nodes, global, ui).await,
-            Self::Run(nodes) => run::run(Command::Run, nodes, global, ui).await,
-            Self::Test(nodes) => run::run(Command::Test, nodes, global, ui).await,
-            Self::Seed(nodes) => run::run(Command::Seed, nodes, global, ui).await,
-            Self::Snapshot(nodes) => run::run(Command::Snapshot, nodes, global, ui).await,
-            Self::Clone(nodes) => run::run(Command::Clone, nodes, global, ui).await,
-            Self::Compile(compile) => inspect::compile(compile, global, ui).await,
-            Self::Check(nodes) => check::run(nodes, global, ui).await,
-            Self::Plan(planning) => plan::run(planning, global, ui).await,
+            Self::Build(nodes) => run::run(Command::Build, nodes, global, ui).await?,
+            Self::Run(nodes) => run::run(Command::Run, nodes, global, ui).await?,
+            Self::Test(nodes) => run::run(Command::Test, nodes, global, ui).await?,
+            Self::Seed(nodes) => run::run(Command::Seed, nodes, global, ui).await?,
+            Self::Snapshot(nodes) => run::run(Command::Snapshot, nodes, global, ui).await?,
+            Self::Clone(nodes) => run::run(Command::Clone, nodes, global, ui).await?,
+            Self::Compile(compile) => inspect::compile(compile, global, ui).await?,
+            Self::Check(nodes) => check::run(nodes, global, ui).await?,
+            Self::Plan(planning) => plan::run(planning, global, ui).await?,
             Self::Diff(nodes) => {
                 let diff = true;
-                plan::run(Planning { nodes, diff }, global, ui).await
+                plan::run(Planning { nodes, diff }, global, ui).await?;
             }
-            Self::Retry(again) => run::again(again, global, ui).await,
-            Self::Show(show) => inspect::show(show, global, ui).await,
-            Self::Ls(list) => inspect::list(&list, ui),
-            Self::Parse(project) => artifacts::parse(&project, ui),
-            Self::Freshness(nodes) => operate::freshness(nodes, global, ui).await,
+            Self::Retry(again) => run::again(again, global, ui).await?,
+            Self::Show(show) => inspect::show(show, global, ui).await?,
+            Self::Ls(list) => inspect::list(&list, ui)?,
+            Self::Parse(project) => artifacts::parse(&project, ui)?,
+            Self::Freshness(nodes) => operate::freshness(nodes, global, ui).await?,
             Self::Source {
                 command: SourceCommand::Freshness(nodes),
-            } => operate::freshness(*nodes, global, ui).await,
+            } => operate::freshness(*nodes, global, ui).await?,
             Self::Source {
                 command: SourceCommand::Fetched(action),
-            } => action.run(global, ui).await,
+            } => action.run(global, ui).await?,
             Self::Docs {
                 command: DocsCommand::Generate(nodes),
-            } => artifacts::docs(nodes, global, ui).await,
+            } => artifacts::docs(nodes, global, ui).await?,
             Self::Docs {
                 command: DocsCommand::Serve(serve),
-            } => artifacts::shown(&serve, global, ui).await,
-            Self::RunOperation(operation) => operate::operation(operation, global, ui).await,
-            Self::Deps(project) => operate::deps(&project, ui),
-            Self::Clean(project) => operate::clean(&project, ui),
-            Self::Debug(project) => operate::debug(&project, global, ui).await,
-            Self::Rollback(rollback) => publications::roll_back(rollback, global, ui).await,
-            Self::Publications(listed) => publications::list(listed, global, ui).await,
+            } => artifacts::shown(&serve, global, ui).await?,
+            Self::RunOperation(operation) => operate::operation(operation, global, ui).await?,
+            Self::Deps(project) => operate::deps(&project, ui)?,
+            Self::Clean(project) => operate::clean(&project, ui)?,
+            Self::Debug(project) => {
+                // Whether all is well is what was asked.
+                let well = operate::debug(&project, global, ui).await;
+                well.map_err(Stopped::Nodes)?;
+            }
+            Self::Rollback(rollback) => publications::roll_back(rollback, global, ui).await?,
+            Self::Publications(listed) => publications::list(listed, global, ui).await?,
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use clap::error::ErrorKind;
+
+    use super::{DbtArgs, ModelCommand};
+    use crate::command::Arguments;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        dbt: DbtArgs,
+    }
+
+    fn words(line: &str) -> impl Iterator<Item = &str> {
+        line.split_whitespace()
+    }
+
+    /// Command lines of dbt's documentation and of people's scripts.
+    #[test]
+    fn command_lines_of_dbt_are_taken_as_they_are() {
+        for line in [
+            "--no-use-colors build",
+            "--quiet ls",
+            "-q ls --quiet",
+            "--warn-error build",
+            "--no-warn-error build",
+            "--target prod ls",
+            "--target=prod ls",
+            "-t prod run -s orders",
+            "--log-format json ls",
+            "--log-format json --log-format-file json --log-level-file debug --log-level info run",
+            "--log-path logs run",
+            "--debug run",
+            "-d run",
+            "run -d",
+            "--profiles-dir . ls",
+            "--project-dir . --profiles-dir . --profile shop --vars {} --threads 4 build",
+            "--fail-fast build",
+            "-x build --full-refresh",
+            "--no-fail-fast build",
+            "build --no-fail-fast --no-favor-state --no-empty --no-quiet --no-debug",
+            "--defer --state before run",
+            "--favor-state --defer-state before ls",
+            "--indirect-selection cautious test",
+            "--warn-error-options {error:all} build",
+            "--record-timing-info timing build",
+            "-r timing build",
+            "--no-print --no-write-json run",
+            "--print --write-json run",
+            "--version-check run",
+            "--no-version-check run",
+            "--static-parser parse",
+            "--no-static-parser --no-partial-parse parse",
+            "--cache-selected-only --populate-cache run",
+            "--no-cache-selected-only --no-populate-cache run",
+            "--single-threaded run",
+            "--no-single-threaded run",
+            "--printer-width 120 run",
+            "--send-anonymous-usage-stats run",
+            "--no-send-anonymous-usage-stats deps",
+            "--no-introspect compile",
+            "compile --introspect",
+            "run --model orders",
+            "run --models orders customers",
+            "run -m orders+",
+            "--use-colors --no-use-colors-file debug",
+            "--fail-fast deps",
+            "--quiet source freshness --select source:raw",
+            "--no-print docs generate --no-use-colors",
+            "--quiet run-operation grant --args {}",
+            "list --output json --output-keys name",
+        ] {
+            if let Err(error) =
+                Arguments::try_parse_from(["weir", "dbt"].into_iter().chain(words(line)))
+            {
+                panic!("weir dbt {line}: {error}");
+            }
+        }
+    }
+
+    fn nodes(line: &str) -> super::Nodes {
+        let read = Line::try_parse_from(["dbt"].into_iter().chain(words(line)));
+        match read.map(|line| line.dbt.command) {
+            Ok(ModelCommand::Build(nodes)) => nodes,
+            Ok(other) => panic!("{line}: {other:?}"),
+            Err(error) => panic!("{line}: {error}"),
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_command_counts_as_what_stands_behind_it() {
+        let early =
+            nodes("--target prod --quiet -x --state before --indirect-selection empty build");
+        assert_eq!(early.project.target.as_deref(), Some("prod"));
+        assert!(early.project.is_quiet());
+        assert!(early.run.fails_fast());
+        assert_eq!(
+            early.select.state.as_deref(),
+            Some(std::path::Path::new("before"))
+        );
+        assert_eq!(early.select.indirect_selection, "empty");
+
+        let late = nodes("--target prod --fail-fast build --target dev --no-fail-fast");
+        assert_eq!(late.project.target.as_deref(), Some("dev"));
+        assert!(!late.run.fails_fast());
+        assert_eq!(late.select.indirect_selection, "eager");
+    }
+
+    #[test]
+    fn all_warnings_are_errors_where_all_are_chosen() {
+        assert!(nodes("--warn-error build").project.is_strict());
+        for (options, strict) in [
+            ("{\"error\":\"all\"}", true),
+            ("{\"include\":\"*\"}", true),
+            ("{\"include\":\"all\",\"exclude\":[\"X\"]}", false),
+            ("{\"error\":[\"X\"]}", false),
+        ] {
+            let read = Line::try_parse_from(["dbt", "--warn-error-options", options, "build"]);
+            let Ok(ModelCommand::Build(nodes)) = read.map(|line| line.dbt.command) else {
+                panic!("{options} is not read");
+            };
+            assert_eq!(nodes.project.is_strict(), strict, "{options}");
+        }
+    }
+
+    #[test]
+    fn the_version_names_the_dbt_that_is_followed() {
+        let said = Arguments::try_parse_from(["weir", "dbt", "--version"]).err();
+        let said = said.expect("is no command");
+        assert_eq!(said.kind(), ErrorKind::DisplayVersion);
+        let said = said.to_string();
+        assert!(said.starts_with("weir "), "{said}");
+        assert!(said.contains(weir_model::DBT_VERSION), "{said}");
     }
 }

@@ -12,12 +12,13 @@ use super::opened::{open, wrong};
 use super::operate::with_runner;
 use super::run::{flags, run};
 use super::selection::{select, state_of};
+use super::stopped::Stopped;
 use crate::command::Global;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
 /// `weir compile`.
-pub(crate) async fn compile(args: Compile, global: &Global, ui: &Ui) -> Result<(), Failure> {
+pub(crate) async fn compile(args: Compile, global: &Global, ui: &Ui) -> Result<(), Stopped> {
     let Some(sql) = args.inline else {
         return run(Command::Compile, args.nodes, global, ui).await;
     };
@@ -36,7 +37,7 @@ pub(crate) async fn compile(args: Compile, global: &Global, ui: &Ui) -> Result<(
 }
 
 /// `weir show`.
-pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Failure> {
+pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Stopped> {
     let limit = u64::try_from(args.limit).ok();
     let is_json = ui.is_json() || args.output.as_deref() == Some("json");
     let chosen = args.nodes.select.clone();
@@ -73,7 +74,8 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Fai
         .await?;
     if shown.is_empty() {
         return Err(Failure::new("nothing was chosen")
-            .with_hint("name a model with --select, or give SQL with --inline"));
+            .with_hint("name a model with --select, or give SQL with --inline")
+            .into());
     }
     let one = shown.len() == 1;
     for (name, Shown { table, .. }) in shown {

@@ -19,6 +19,7 @@ mod publish;
 mod run;
 mod selection;
 mod server;
+mod stopped;
 mod time;
 mod warehouse;
 

@@ -95,10 +95,10 @@ pub(crate) fn open(args: &ProjectArgs, flags: Flags, ui: &Ui) -> Result<Opened, 
     let options = load_options(args, ui)?;
     let (opened, warnings) =
         read(&options, args.here, flags).map_err(|errors| wrong(&errors, ui))?;
-    if args.warn_error && !warnings.is_empty() {
+    if args.is_strict() && !warnings.is_empty() {
         return Err(wrong(&warnings, ui).with_hint("--warn-error takes warnings for errors"));
     }
-    if !args.quiet {
+    if !args.is_quiet() {
         for warning in warnings {
             ui.warn(warning.report());
         }

@@ -15,6 +15,7 @@ use super::command::{Nodes, Operation, Project};
 use super::opened::{Opened, open, wrong};
 use super::run::{cancellable, flags, options};
 use super::selection::{select, state_of};
+use super::stopped::Stopped;
 use crate::command::Global;
 use crate::failure::{Explain, Failure};
 use crate::ui::Ui;
@@ -26,7 +27,7 @@ pub(crate) async fn with_runner<T: Send + 'static>(
     global: &Global,
     ui: &Ui,
     work: impl FnOnce(&Opened, &Runner, &Ui) -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, Stopped> {
     let opened = Arc::new(open(&nodes.project, flags(which, &nodes), ui)?);
     let previous = state_of(&nodes.select, &opened)?;
     let (warehouse, weir) = opened.warehouse(global, ui).await?;
@@ -46,11 +47,11 @@ pub(crate) async fn with_runner<T: Send + 'static>(
     if let Some((server, _)) = weir {
         server.leave().await?;
     }
-    done?
+    done?.map_err(Stopped::Nodes)
 }
 
 /// `weir run-operation`.
-pub(crate) async fn operation(args: Operation, global: &Global, ui: &Ui) -> Result<(), Failure> {
+pub(crate) async fn operation(args: Operation, global: &Global, ui: &Ui) -> Result<(), Stopped> {
     let arguments = match &args.args {
         Some(text) => weir_model::project::vars_of(text).map_err(|error| wrong(&[error], ui))?,
         None => Default::default(),
@@ -73,7 +74,7 @@ pub(crate) async fn operation(args: Operation, global: &Global, ui: &Ui) -> Resu
 }
 
 /// `weir freshness`.
-pub(crate) async fn freshness(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Failure> {
+pub(crate) async fn freshness(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Stopped> {
     let chosen = nodes.select.clone();
     let stale = with_runner("freshness", nodes, global, ui, move |opened, runner, ui| {
         let selected = select(opened, &chosen, None, ui)?;
@@ -106,11 +107,12 @@ pub(crate) async fn freshness(nodes: Nodes, global: &Global, ui: &Ui) -> Result<
         Ok(stale)
     })
     .await?;
-    match stale {
-        0 => Ok(()),
-        1 => Err(Failure::new("a source is stale")),
-        count => Err(Failure::new(format!("{count} sources are stale"))),
-    }
+    let message = match stale {
+        0 => return Ok(()),
+        1 => "a source is stale".to_owned(),
+        count => format!("{count} sources are stale"),
+    };
+    Err(Stopped::Nodes(Failure::new(message)))
 }
 
 /// Writes seconds as people say them.

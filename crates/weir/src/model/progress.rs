@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
+use weir_model::Place;
 use weir_model::node::{Manifest, ResourceKind, UniqueId};
 use weir_model::run::{NodeResult, Observer, Report, Status};
 
@@ -64,9 +65,81 @@ impl Progress {
         }
     }
 
+    /// Returns the file that a node was written in, as its package names it.
+    fn file(&self, id: &UniqueId) -> Option<&str> {
+        let node = self.manifest.nodes.get(id);
+        let unit = || self.manifest.unit_tests.get(id);
+        node.map(|node| node.original_path.as_str())
+            .or_else(|| unit().map(|unit| unit.original_path.as_str()))
+    }
+
+    /// Says what went wrong with a node, where it is written and where its SQL is.
+    fn explain(&self, result: &NodeResult) {
+        if !result.status.is_failure() {
+            if let Some(error) = &result.error {
+                self.ui.detail(error.report());
+            }
+            return;
+        }
+        let mut file = self.file(&result.id);
+        match (&result.error, file) {
+            (Some(error), Some(path)) if error.place().is_none() => {
+                self.ui.detail(error.clone().at(Place::file(path)).report());
+                file = None;
+            }
+            (Some(error), path) => {
+                self.ui.detail(error.report());
+                file = path.filter(|path| error.place().is_none_or(|at| &*at.file != *path));
+            }
+            (None, _) => {}
+        }
+        // The difference of rows; of other tests there is no more to say than how many rows failed.
+        if let (None, ResourceKind::UnitTest, Some(message)) =
+            (&result.error, result.kind, &result.message)
+        {
+            self.ui.detail(message);
+        }
+        if let Some(file) = file {
+            self.ui.detail(format!("  at {file}"));
+        }
+        if let Some(compiled) = &result.compiled_path {
+            self.ui.detail(format!("  compiled: {compiled}"));
+        }
+    }
+
+    /// Says once more what failed, where the lines about it have long gone by.
+    pub(crate) fn repeat(&self, report: &Report) {
+        if self.quiet || self.ui.is_json() || report.results.len() < LONG {
+            return;
+        }
+        let results = report.results.iter();
+        let failed: Vec<&NodeResult> = results
+            .filter(|result| result.status.is_failure())
+            .collect();
+        if failed.is_empty() {
+            return;
+        }
+        self.ui.heading("What failed:");
+        for result in failed {
+            let (status, kind) = (result.status.as_str(), result.kind.as_str());
+            let what = format!("{kind} {}", self.name(&result.id));
+            self.ui.outcome(status, true, &what, first_line(result), "");
+        }
+    }
+
     fn show_running(&self) {
         self.bar.set_message(self.running.lock().join(", "));
     }
+}
+
+/// Results of so many nodes do not fit a screen.
+const LONG: usize = 30;
+
+/// Returns the first line of what a node's failure says.
+fn first_line(result: &NodeResult) -> &str {
+    let error = result.error.as_ref().map(|error| error.message());
+    let message = error.or(result.message.as_deref()).unwrap_or_default();
+    message.lines().next().unwrap_or_default()
 }
 
 fn is_relation(kind: ResourceKind) -> bool {
@@ -137,9 +210,7 @@ impl Observer for Progress {
                 &remark,
                 &took,
             );
-            if let Some(error) = &result.error {
-                self.ui.detail(error.report());
-            }
+            self.explain(result);
         });
     }
 }

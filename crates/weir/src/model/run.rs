@@ -22,6 +22,7 @@ use super::opened::{Opened, open, wrong};
 use super::progress::{Progress, summary};
 use super::publish::{AtOnce, Outcome};
 use super::selection::{select, state_of};
+use super::stopped::Stopped;
 use super::warehouse::WeirWarehouse;
 use super::{artifacts, check, time};
 use crate::command::Global;
@@ -69,12 +70,12 @@ pub(crate) fn flags(which: &str, nodes: &Nodes) -> Flags {
         which: which.to_owned(),
         full_refresh: run.full_refresh,
         store_failures: run.store_failures,
-        fail_fast: run.fail_fast,
+        fail_fast: run.fails_fast(),
         empty: run.empty,
         defer: select.defer,
-        favor_state: select.favor_state,
-        warn_error: project.warn_error,
-        quiet: project.quiet,
+        favor_state: select.favors_state(),
+        warn_error: project.is_strict(),
+        quiet: project.is_quiet(),
         others,
     }
 }
@@ -98,7 +99,7 @@ pub(crate) async fn run(
     nodes: Nodes,
     global: &Global,
     ui: &Ui,
-) -> Result<(), Failure> {
+) -> Result<(), Stopped> {
     let opened = Arc::new(open(&nodes.project, flags(word(command), &nodes), ui)?);
     let previous = state_of(&nodes.select, &opened)?;
     let selected = select(&opened, &nodes.select, previous.as_ref(), ui)?;
@@ -114,7 +115,7 @@ pub(crate) async fn run(
 }
 
 /// `weir retry`.
-pub(crate) async fn again(again: Again, global: &Global, ui: &Ui) -> Result<(), Failure> {
+pub(crate) async fn again(again: Again, global: &Global, ui: &Ui) -> Result<(), Stopped> {
     let mut nodes = Nodes {
         project: again.project,
         select: SelectArgs {
@@ -146,7 +147,7 @@ pub(crate) async fn again(again: Again, global: &Global, ui: &Ui) -> Result<(), 
         "snapshot" => Command::Snapshot,
         "compile" => Command::Compile,
         "clone" => Command::Clone,
-        other => return Err(Failure::new(format!("`{other}` cannot be run again"))),
+        other => return Err(Failure::new(format!("`{other}` cannot be run again")).into()),
     };
     if retry.selected.is_empty() {
         ui.status("Nothing failed the last time.");
@@ -211,7 +212,7 @@ async fn carry_out(
     previous: Option<PreviousState>,
     batches: HashMap<UniqueId, Vec<Span>>,
     (global, ui): (&Global, &Ui),
-) -> Result<(), Failure> {
+) -> Result<(), Stopped> {
     let (warehouse, weir) = opened.warehouse(global, ui).await?;
     let (server, weir) = weir.unzip();
     let environment = match &weir {
@@ -221,7 +222,7 @@ async fn carry_out(
             ..Environment::default()
         },
     };
-    if environment.unchanged > 0 && !nodes.project.quiet {
+    if environment.unchanged > 0 && !nodes.project.is_quiet() {
         ui.status(format!(
             "{} of the selected are as they are in production, and read from there; \
              --no-defer builds them.",
@@ -263,7 +264,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn run(self, selected: Vec<UniqueId>) -> Result<(), Failure> {
+    async fn run(self, selected: Vec<UniqueId>) -> Result<(), Stopped> {
         let (opened, ui) = (self.opened, self.ui);
         let manifest = opened.manifest();
         let run = &self.nodes.run;
@@ -306,7 +307,7 @@ impl Work<'_> {
             Some(at_once) => at_once.clone(),
             None => Arc::new(PerModel),
         };
-        let quiet = self.nodes.project.quiet;
+        let quiet = self.nodes.project.is_quiet();
         let progress = Arc::new(Progress::new(
             manifest.clone(),
             opened.said.clone(),
@@ -331,7 +332,9 @@ impl Work<'_> {
             opened.said.show(ui);
         }
         artifacts::write_results(opened, &report, self.nodes)?;
-        self.conclude(&report, at_once.as_deref())
+        progress.repeat(&report);
+        let concluded = self.conclude(&report, at_once.as_deref());
+        concluded.map_err(Stopped::Nodes)
     }
 
     /// Plans all that is to be built, before any of it is.
@@ -345,7 +348,7 @@ impl Work<'_> {
         let built: Vec<UniqueId> = selected.iter().filter(is_built).cloned().collect();
         let checked = check::plan(self.opened, weir, &built, &self.deferred, earlier).await?;
         if checked.errors.is_empty() {
-            if !self.ui.is_json() && !self.nodes.project.quiet {
+            if !self.ui.is_json() && !self.nodes.project.is_quiet() {
                 checked.tell_unjudged(self.ui);
                 checked.warn_of_division(self.opened, self.ui);
             }
@@ -369,7 +372,7 @@ impl Work<'_> {
                 "publication": published,
                 "relations": relations,
             }));
-        } else if !self.nodes.project.quiet || !report.succeeded() {
+        } else if !self.nodes.project.is_quiet() || !report.succeeded() {
             self.ui.status(format!("{}.", summary(report)));
             match &outcome {
                 Outcome::Published { relations: 0, .. } => {
@@ -473,7 +476,6 @@ pub(crate) fn options(
     selected: &[UniqueId],
 ) -> Result<RunOptions, Failure> {
     let RunArgs {
-        fail_fast,
         empty,
         sample,
         event_time_start,
@@ -499,13 +501,13 @@ pub(crate) fn options(
     };
     Ok(RunOptions {
         threads: opened.project.target.threads,
-        fail_fast: *fail_fast,
+        fail_fast: nodes.run.fails_fast(),
         empty: *empty,
         sample,
         event_time_start: moment(event_time_start, "event-time-start")?,
         event_time_end: moment(event_time_end, "event-time-end")?,
         defer: deferred(&nodes.select, opened, previous, selected),
-        favor_state: nodes.select.favor_state,
+        favor_state: nodes.select.favors_state(),
         target_dir: Some(opened.target_dir()),
         batches: HashMap::new(),
         earlier: None,

@@ -313,6 +313,74 @@ fn mistakes_say_file_line_and_what_to_do() {
 }
 
 #[test]
+fn what_fails_as_it_runs_says_its_file_and_where_its_sql_is() {
+    let project = Project::shop();
+    project.write(
+        "models/broken.sql",
+        "{{ config(materialized='table') }}\n\
+         select 1 / (count(*) - 3) as n from {{ ref('raw_orders') }}\n",
+    );
+    project.write(
+        "models/units.yml",
+        "unit_tests:\n  - name: sums\n    model: customers\n    given:\n      \
+         - {input: ref('orders'), rows: [{customer: ada, amount: 1.5}]}\n    \
+         expect: {rows: [{customer: ada, total: 2.5}]}\n",
+    );
+    let failed = project.fails(&["dbt", "build"]);
+    assert!(failed.contains("at models/broken.sql"), "{failed}");
+    let compiled = "compiled: target/compiled/shop/models/broken.sql";
+    assert!(failed.contains(compiled), "{failed}");
+    assert!(failed.contains("at models/units.yml"), "{failed}");
+    assert!(
+        failed.contains("actual differs from expected") && failed.contains("2.5"),
+        "{failed}"
+    );
+    assert!(!failed.contains("What failed:"), "{failed}");
+
+    // Many models more, and the lines about the failures would be gone from the screen.
+    for number in 0..40 {
+        project.write(&format!("models/m{number}.sql"), "select 1 as x\n");
+    }
+    let failed = project.fails(&["dbt", "build"]);
+    let (_, again) = failed.split_once("What failed:").unwrap();
+    assert!(again.contains("main.broken"), "{again}");
+    assert!(again.contains("unit_test sums"), "{again}");
+    assert!(!again.contains("main.m7"), "{again}");
+}
+
+/// dbt's exit codes: 1 where nodes failed, 2 where it could not do what it was asked for.
+#[test]
+fn dbt_ends_with_the_exit_codes_of_dbt() {
+    let project = Project::shop();
+    project.write("models/a.sql", "select * from {{ ref('custmers') }}\n");
+    for arguments in [
+        &["dbt", "build"][..],
+        &["dbt", "--no-use-colors", "ls"],
+        &["dbt", "compile"],
+        &["dbt", "retry"],
+    ] {
+        let output = project.weir(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains("models/a.sql:1"), "{arguments:?}");
+    }
+    let output = project.weir(&["build"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+
+    project.write("models/a.sql", "select 1 / 0 as x\n");
+    project.write(
+        "models/a.yml",
+        "models:\n  - name: a\n    config: {materialized: table}\n",
+    );
+    let output = project.weir(&["dbt", "--quiet", "build"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let output = project.weir(&["dbt", "ls", "--select", "state:modified"]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let output = project.weir(&["dbt", "--version"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("dbt-core"), "{}", stdout(&output));
+}
+
+#[test]
 fn a_process_that_ends_while_it_publishes_leaves_everything_as_it_was() {
     let project = Project::shop();
     project.write(

@@ -43,6 +43,12 @@ fn a_view_that_no_longer_fits_says_which_column_broke_it() {
     assert_eq!(rows[0][0], "orders");
     let error = rows[0][1].as_str().unwrap();
     assert!(error.contains("amount"), "{error}");
+    // Its code did not change; a build says it all the same.
+    let failed = project.fails(&["build", "--select", "orders"]);
+    assert!(
+        failed.contains("amount") && failed.contains("models/orders.sql"),
+        "{failed}"
+    );
 
     // A view of all columns has the new one.
     project.write(
