@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Component, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { get } from "./lib/api";
+import { duration } from "./lib/format";
 import { Link, usePlace } from "./lib/router";
 import { useSession, usePerson } from "./lib/session";
 import { Button, Menu, Trouble } from "./parts/basics";
@@ -35,6 +36,9 @@ function section(path: string): string {
   return first;
 }
 
+/** Seconds that rows wait for their files before it is said: what is written in time waits less than half of it. */
+const BEHIND = 60;
+
 /** How far reading is behind: asked often, drawn small. */
 function Pulse() {
   const { data, error } = useQuery({
@@ -43,11 +47,13 @@ function Pulse() {
     refetchInterval: 10_000,
     retry: false,
   });
-  const late = error !== null;
+  const waits = data?.oldest_uncommitted_seconds ?? 0;
+  const behind = error === null && waits >= BEHIND;
+  const late = error !== null || behind;
   return (
     <span className={`pulse ${late ? "late" : ""}`} title={w.pulse.why} role="status">
       <i aria-hidden="true" />
-      <span className="word">{late ? w.pulse.unknown : data ? w.pulse.live : ""}</span>
+      <span className="word">{error ? w.pulse.unknown : behind ? w.pulse.behind(duration(Math.round(waits) * 1000)) : data ? w.pulse.live : ""}</span>
     </span>
   );
 }

@@ -99,6 +99,7 @@ export const askingWords = {
     cannotHint: "Choose other columns, or another kind.",
     cut: (shown: string, all: string) => `Drawn from the first ${shown} of ${all} rows.`,
     unfinished: "the last one is not over yet",
+    unfinishedOne: "not over yet",
     previous: (value: string) => `before: ${value}`,
     downloadSvg: "Download SVG",
     downloadPng: "Download PNG",

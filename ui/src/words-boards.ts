@@ -38,6 +38,8 @@ export const boardWords = {
     changed: "There are changes that are not saved.",
     openQuestion: "Open the question",
     keepDraft: "Keep as a draft",
+    unreadable: (owner: string) => `You may not read what this needs; ask its owner, ${owner}.`,
+    keptByItself: "Kept as a draft by itself",
     draftKept: "The draft is kept. Others see what was published before.",
     draftBy: (name: string, when: string) => `Draft of ${name}, ${when}`,
     editDraft: "Go on with the draft",

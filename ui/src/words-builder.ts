@@ -85,6 +85,7 @@ export const builderWords = {
     from: "Values from a query",
     hint: "A SELECT whose first column has the values; a second one has what is shown for them.",
     pick: "any",
+    own: (values: string) => `default: ${values}`,
     failed: "The list of values cannot be read",
   },
 } as const;

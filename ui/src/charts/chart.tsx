@@ -6,10 +6,11 @@ import { Grid, inMemory } from "../parts/grid";
 import { cell, count, isNumber, zone } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
+import { headline } from "./headline";
 import { flows, globeColumns } from "./kinds";
 import { timeFacts } from "./options";
 import { savePng, saveSvg } from "./picture";
-import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
+import { type ChartKind, type ChartSpec, fitted, KINDS, placeText, table } from "./spec";
 
 const load = () => import("./engine");
 const Engine = lazy(load);
@@ -36,23 +37,25 @@ function Cannot() {
   );
 }
 
-function BigNumber({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
-  const at = columns.findIndex((column) => column.name === spec.y?.[0]);
-  const column = columns[at];
-  if (!column) return <Cannot />;
-  const value = rows[0]?.[at];
-  const now = numeric(value);
-  const before = numeric(rows[1]?.[at]);
-  const change = now !== null && before !== null && before !== 0 ? (now - before) / Math.abs(before) : null;
+function BigNumber({ spec, columns, rows, at }: { spec: ChartSpec; columns: Column[]; rows: Row[]; at: number }) {
+  const made = useMemo(() => headline(spec, columns, rows, at), [spec, columns, rows, at]);
+  const column = columns.find((one) => one.name === spec.y?.[0]);
+  if (!made || !column) return <Cannot />;
+  const { value, before, change, time, open } = made;
   return (
     <div className="bignumber">
       <b>{cell(value, column.type)}</b>
-      <span className="quiet">{column.name}</span>
+      <span className="quiet">
+        {column.name}
+        {time && ` · ${placeText(time.place, time.column.type)}`}
+      </span>
       {change !== null && (
-        <span className={change >= 0 ? "up" : "down"}>
-          {change >= 0 ? "▲" : "▼"} {(Math.abs(change) * 100).toFixed(1)} % · {w.chart.previous(cell(rows[1]?.[at], column.type))}
+        // What is missing of a period that is not over is no fall: it has no colour.
+        <span className={open ? "quiet" : change >= 0 ? "up" : "down"}>
+          {change >= 0 ? "▲" : "▼"} {(Math.abs(change) * 100).toFixed(1)} % · {w.chart.previous(cell(before, column.type))}
         </span>
       )}
+      {open && <span className="unfinished">{w.chart.unfinishedOne}</span>}
     </div>
   );
 }
@@ -80,7 +83,8 @@ interface ChartProps {
   all?: number;
   /** When the answer was made; now when left out. */
   at?: string;
-  onPick?: (name: string) => void;
+  /** Told the value that was clicked, as the data has it. */
+  onPick?: (value: string) => void;
 }
 
 export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProps) {
@@ -99,7 +103,7 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
   const facts = timeFacts(used, columns, rows, asOf);
   const cut = all !== undefined && all > rows.length && <Badge look="warn">{w.chart.cut(count(rows.length), count(all))}</Badge>;
   let drawn: ReactNode;
-  if (used.kind === "number") drawn = <BigNumber spec={used} columns={columns} rows={rows} />;
+  if (used.kind === "number") drawn = <BigNumber spec={used} columns={columns} rows={rows} at={asOf} />;
   else if (used.kind === "pivot") drawn = <Pivot spec={used} columns={columns} rows={rows} />;
   else if (!used.y?.length || (used.kind === "map" && !canMap(used, columns)) || (used.kind === "sankey" && !flows(used, columns, rows))) drawn = <Cannot />;
   else

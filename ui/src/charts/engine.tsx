@@ -9,6 +9,7 @@ import { useDark } from "../lib/theme";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { options } from "./options";
+import { picked } from "./pick";
 import type { ChartSpec } from "./spec";
 
 use([
@@ -44,8 +45,8 @@ interface Props {
   title: string;
   /** When the answer was made: by then the last period may not have been over. */
   at: number;
-  /** Told the name of what was clicked, as the data has it. */
-  onPick?: (name: string) => void;
+  /** Told the value that was clicked, as the data has it. */
+  onPick?: (value: string) => void;
 }
 
 export default function Engine({ spec, columns, rows, title, at, onPick }: Props) {
@@ -68,7 +69,12 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     if (!made) return;
     const chart = init(element, null, { renderer: "svg" });
     chart.setOption(made as Parameters<typeof chart.setOption>[0]);
-    if (onPick) chart.on("click", (event) => onPick(String(event.name)));
+    if (onPick) {
+      chart.on("click", ({ name, dataIndex, value }) => {
+        const found = picked(spec, columns, rows, at, { name: String(name), dataIndex, value });
+        if (found !== null) onPick(found);
+      });
+    }
     // A click on the legend shows one series alone, and all of them again.
     let alone: string | null = null;
     chart.on("legendselectchanged", (event) => {

@@ -15,6 +15,22 @@ it("chooses a chart that fits", () => {
   expect(suggest([n], [[1], [2]]).kind).toBe("histogram");
 });
 
+it("draws no line through several rows of one moment", () => {
+  const rows = [["2026-01-01", 1], ["2026-01-01", 2], ["2026-01-02", 3]];
+  expect(suggest([day, n], rows).kind).toBe("table");
+  expect(suggest([day, kind, n], rows.map(([at, x], i) => [at, `${i}`, x])).kind).toBe("line");
+  expect(suggest([day, kind, n], rows.map(([at, x]) => [at, "a", x])).kind).toBe("table");
+  expect(fitted({ kind: "line", y: ["n"] }, [n, day], [[1, "2026-01-01"], [2, "2026-01-01"]]).x).toBe("day");
+});
+
+it("puts no measures on one axis whose sizes differ a hundredfold", () => {
+  const rows = [["2026-01-01", 1, "90"], ["2026-01-02", -2, "199.99"]];
+  expect(suggest([day, n, price], rows).y).toEqual(["n", "price"]);
+  expect(suggest([day, n, price], [...rows, ["2026-01-03", 0, "200"]]).y).toEqual(["n"]);
+  expect(suggest([day, price, n], [...rows, ["2026-01-03", 0, "200"]].map(([at, a, b]) => [at, b, a])).y).toEqual(["price"]);
+  expect(suggest([kind, n, price], [["a", 0, "500"], ["b", 0, "7"]]).y).toEqual(["n", "price"]);
+});
+
 it("makes a series of each value, in time's order, and adds up", () => {
   const rows = [
     ["2026-01-02", "a", 2],

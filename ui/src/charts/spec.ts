@@ -24,13 +24,16 @@ export function suggest(columns: Column[], rows: Row[]): ChartSpec {
   const numbers = columns.filter((column) => isNumber(column.type));
   const times = columns.filter((column) => isTime(column.type));
   const words = columns.filter((column) => !isNumber(column.type) && !isTime(column.type));
-  const y = numbers.slice(0, 3).map((column) => column.name);
+  const y = comparable(numbers, columns, rows).slice(0, 3);
   if (rows.length === 1 && numbers.length >= 1 && columns.length <= 2) return { kind: "number", y: y.slice(0, 1) };
   if (numbers.length === 0 || rows.length < 2) return { kind: "table" };
   const [time] = times;
   const [word] = words;
   if (time) {
-    return word && words.length === 1 ? { kind: "line", x: time.name, y: y.slice(0, 1), series: word.name } : { kind: "line", x: time.name, y };
+    const series = words.length === 1 ? word?.name : undefined;
+    // Several rows at one moment are a list of what happened: a line would add them up.
+    if (repeats([time.name, series], columns, rows)) return { kind: "table" };
+    return series ? { kind: "line", x: time.name, y: y.slice(0, 1), series } : { kind: "line", x: time.name, y };
   }
   if (words.length === 2 && numbers.length === 1) {
     return { kind: "bar", x: words[0]?.name, series: words[1]?.name, y: y.slice(0, 1), stacked: true };
@@ -40,13 +43,38 @@ export function suggest(columns: Column[], rows: Row[]): ChartSpec {
   return { kind: "scatter", x: numbers[0]?.name, y: [numbers[1]?.name ?? ""] };
 }
 
+/** Whether the same values of columns stand in more than one row. */
+function repeats(names: (string | undefined)[], columns: Column[], rows: Row[]): boolean {
+  const at = names.filter((name) => name !== undefined).map((name) => columns.findIndex((column) => column.name === name));
+  return new Set(rows.map((row) => JSON.stringify(at.map((i) => row[i])))).size < rows.length;
+}
+
+/** How many times larger the largest of one measure may be than another's on the same axis. */
+const APART = 100;
+
+/** Returns the measures that can be read on one axis with the first: beside a large one, a small one lies flat. */
+function comparable(numbers: Column[], columns: Column[], rows: Row[]): string[] {
+  const kept: string[] = [];
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  for (const column of numbers) {
+    const at = columns.indexOf(column);
+    const size = rows.reduce((largest, row) => Math.max(largest, Math.abs(numeric(row[at]) ?? 0)), 0);
+    // What is all zero says so on any axis.
+    const [low, high] = size > 0 ? [Math.min(least, size), Math.max(most, size)] : [least, most];
+    if (kept.length > 0 && high >= APART * low) continue;
+    [least, most] = [low, high];
+    kept.push(column.name);
+  }
+  return kept;
+}
+
 /** Returns a chart's columns as far as the answer has them; those it needs and lacks are chosen. */
 export function fitted(spec: ChartSpec, columns: Column[], rows: Row[]): ChartSpec {
   const has = (name: string | undefined) => name !== undefined && columns.some((column) => column.name === name);
   const y = (spec.y ?? []).filter(has);
   const guess = suggest(columns, rows);
   const numbers = columns.filter((column) => isNumber(column.type)).map((column) => column.name);
-  const x = has(spec.x) ? spec.x : (guess.x ?? columns.find((column) => !y.includes(column.name))?.name);
+  const x = has(spec.x) ? spec.x : (guess.x ?? columns.find((column) => isTime(column.type))?.name ?? columns.find((column) => !y.includes(column.name))?.name);
   return { ...spec, x, y: y.length > 0 ? y : numbers.filter((name) => name !== x).slice(0, 1), series: has(spec.series) ? spec.series : undefined };
 }
 

@@ -10,9 +10,7 @@ import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, pl
 import { tags } from "@lezer/highlight";
 import { type RefObject, useEffect, useImperativeHandle, useRef } from "react";
 import { words as w } from "../words";
-
-/** Tables with their columns, by schema. */
-export type Catalogue = Record<string, Record<string, string[]>>;
+import { type Catalogue, completeColumns } from "./completion";
 
 export interface EditorHandle {
   /** The selected text, or else nothing; and where the cursor is. */
@@ -60,13 +58,17 @@ const look = EditorView.theme({
 
 function language(catalogue: Catalogue, functions: string[], schema: string) {
   const named = functions.map((name) => ({ label: name, type: "function", apply: `${name}(`, boost: -1 }));
-  const tables = schemaCompletionSource({ dialect: PostgreSQL, schema: catalogue, defaultSchema: schema in catalogue ? schema : "main" });
+  const columns = completeColumns(catalogue, schema);
+  const names = Object.fromEntries(Object.entries(catalogue).map(([name, inside]) => [name, Object.fromEntries(Object.entries(inside).map(([table, all]) => [table, all.map((column) => column.name)]))]));
+  const tables = schemaCompletionSource({ dialect: PostgreSQL, schema: names, defaultSchema: schema in catalogue ? schema : "main" });
   return [
     sql({ dialect: PostgreSQL }),
     autocompletion({
       icons: false,
       override: [
-        tables,
+        columns,
+        // Behind the name of a table of the statement, its columns are all there is to say.
+        (context) => (context.matchBefore(/\.[\p{L}\p{N}_$]*/u) && columns(context) ? null : tables(context)),
         keywordCompletionSource(PostgreSQL, false),
         (context) => {
           const word = context.matchBefore(/\w+/);

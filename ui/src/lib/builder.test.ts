@@ -87,6 +87,7 @@ test("joins come from tests and keys", () => {
   const model = (part: Partial<Model>): Model => ({ asset: "", name: "", kind: "model", materialized: "table", schema: "main", table: "", description: "", owner: null, tags: [], file: "", columns: [], tests: [], primary_key: [], reads: [], feeds: [], schedules: [], ...part });
   const models = [
     model({ table: "customers", primary_key: ["customer_id"] }),
+    model({ table: "countries", primary_key: ["id"] }),
     model({ table: "refunds", tests: [{ id: "t", name: "relationships", column: "order_id", severity: "error", refers_to: { schema: "main", table: "orders", column: "id" } }] }),
   ];
   expect(joinsOf(orders, models, facts)).toEqual([

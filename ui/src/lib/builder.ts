@@ -233,7 +233,8 @@ export function joinsOf(builder: Builder, models: Model[], columns: ColumnFact[]
         else if (same(refers_to, table)) add({ schema: model.schema, table: model.table, from: { at, column: refers_to.column }, column, repeats: true });
       }
       const [key, more] = model.primary_key;
-      if (key && !more && !same(model, table) && has(key)) add({ schema: model.schema, table: model.table, from: { at, column: key }, column: key, repeats: false });
+      // Every table may have an `id`, and each is its own.
+      if (key && !more && key.toLowerCase() !== "id" && !same(model, table) && has(key)) add({ schema: model.schema, table: model.table, from: { at, column: key }, column: key, repeats: false });
     }
   });
   return found;

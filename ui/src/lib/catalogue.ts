@@ -1,6 +1,7 @@
 /** Tables and columns, for completion and search. */
 
 import { useQuery } from "@tanstack/react-query";
+import type { Catalogue } from "../editor/completion";
 import { query } from "./rows";
 
 export interface ColumnFact {
@@ -29,13 +30,13 @@ export function useColumns() {
 }
 
 /** Groups columns by schema and table. */
-export function bySchema(columns: ColumnFact[]): Record<string, Record<string, string[]>> {
-  const found: Record<string, Record<string, string[]>> = {};
-  for (const { table_schema, table_name, column_name } of columns) {
+export function bySchema(columns: ColumnFact[]): Catalogue {
+  const found: Catalogue = {};
+  for (const { table_schema, table_name, column_name, data_type } of columns) {
     found[table_schema] ??= {};
-    const tables = found[table_schema] as Record<string, string[]>;
+    const tables = found[table_schema] as Catalogue[string];
     tables[table_name] ??= [];
-    tables[table_name]?.push(column_name);
+    tables[table_name]?.push({ name: column_name, type: data_type });
   }
   return found;
 }

@@ -1,6 +1,6 @@
 /** Questions and dashboards as the server keeps them. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import type { ChartSpec } from "../charts/spec";
 import type { View } from "../parts/answer";
 import { api, get, path } from "./api";
@@ -65,11 +65,15 @@ export const useDocuments = (kind: Kind) =>
     queryFn: async ({ signal }) => (await get<Record<Kind, Document[]>>(`/api/v1/${kind}`, signal))[kind],
   });
 
-export const useDocument = <Body>(kind: Kind, id: string, version?: number) =>
-  useQuery({
-    queryKey: [kind, id, version ?? "newest"],
-    queryFn: ({ signal }) => get<Saved<Body>>(`/api/v1/${kind}/${encodeURIComponent(id)}${version ? `?version=${version}` : ""}`, signal),
-  });
+const documentQuery = <Body>(kind: Kind, id: string, version?: number) => ({
+  queryKey: [kind, id, version ?? "newest"],
+  queryFn: ({ signal }: { signal: AbortSignal }) => get<Saved<Body>>(`/api/v1/${kind}/${encodeURIComponent(id)}${version ? `?version=${version}` : ""}`, signal),
+});
+
+export const useDocument = <Body>(kind: Kind, id: string, version?: number) => useQuery(documentQuery<Body>(kind, id, version));
+
+/** Returns the documents that others have fetched already; fetches none by itself. */
+export const useKnown = <Body>(kind: Kind, ids: string[]) => useQueries({ queries: ids.map((id) => ({ ...documentQuery<Body>(kind, id), enabled: false })) }).map((one) => one.data);
 
 export const useVersions = (kind: Kind, id: string, wanted: boolean) =>
   useQuery({

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { added, moved, onTab, settle, type Tile } from "./board";
+import { added, fitting, moved, onTab, ownDefaults, settle, type Tile } from "./board";
 
 const tile = (id: string, x: number, y: number, w = 6, h = 4): Tile => ({ id, x, y, w, h });
 const places = (tiles: Tile[]) => Object.fromEntries(tiles.map((one) => [one.id, [one.x, one.y, one.w, one.h]]));
@@ -35,4 +35,17 @@ it("a tile whose tab is gone is on the first", () => {
   expect(onTab({ ...tile, tab: "x" }, tabs, "a")).toBe(true);
   expect(onTab(tile, tabs, "b")).toBe(false);
   expect(onTab({ ...tile, tab: "x" }, [], undefined)).toBe(true);
+});
+
+it("a filter that says nothing leaves each question its own default", () => {
+  const asks = (name: string, given?: string) => ({ sql: "", parameters: [{ name, type: "text" as const, default: given }] });
+  expect(ownDefaults("country", [undefined, asks("country", "DE"), asks("country", "DE"), asks("other", "x")])).toEqual(["DE"]);
+  expect(ownDefaults("country", [asks("country", "DE"), asks("country", "FR"), asks("country")])).toEqual(["DE", "FR", null]);
+  expect(ownDefaults("country", [asks("country"), asks("country", "")])).toEqual([]);
+});
+
+it("a filter by day takes the day of a moment", () => {
+  expect(fitting("date", "2026-11-22T00:00:00")).toBe("2026-11-22");
+  expect(fitting("date", "2026-11-22")).toBe("2026-11-22");
+  expect(fitting("timestamp", "2026-11-22T00:00:00")).toBe("2026-11-22T00:00:00");
 });

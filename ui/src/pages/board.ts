@@ -1,6 +1,7 @@
 /** Where tiles lie: twelve columns, and no tile over another. */
 
 import type { ChartSpec } from "../charts/spec";
+import type { QuestionBody } from "../lib/documents";
 
 export interface Tile {
   id: string;
@@ -29,6 +30,19 @@ export interface Filter {
   /** A SELECT whose first column has the values to choose from. */
   values?: string;
 }
+
+/**
+ * Returns what a filter that says nothing leaves to the questions: their own defaults, each once. Empty
+ * where none of them has one; null among them is a question that has none beside others that do.
+ */
+export function ownDefaults(filter: string, questions: (QuestionBody | undefined)[]): (string | null)[] {
+  const parameters = questions.flatMap((one) => one?.parameters?.filter((parameter) => parameter.name === filter) ?? []);
+  const found = new Set(parameters.map((parameter) => parameter.default || null));
+  return [...found].some((one) => one !== null) ? [...found] : [];
+}
+
+/** Returns a value of the data as a filter of a type takes it: of a moment, a filter by day takes the day. */
+export const fitting = (type: Filter["type"] | undefined, value: string): string => (type === "date" ? (/^\d{4}-\d\d-\d\d(?=[T ])/.exec(value)?.[0] ?? value) : value);
 
 export interface Tab {
   id: string;

@@ -27,7 +27,7 @@ export function Builder() {
   const change = (next: Parts | null, drawn = chart) => navigate(next ? toAddress(next, drawn) : "/build", { replace: builder !== null && next !== null });
   if (!builder) return <Pick onPick={(table) => change({ ...begin(table), zone })} />;
   return (
-    <Loaded of={columns}>
+    <Loaded of={columns} page>
       {(facts) => <Shown builder={builder} chart={chart} facts={facts} onChange={change} />}
     </Loaded>
   );

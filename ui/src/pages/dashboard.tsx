@@ -4,19 +4,20 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { expectCharts } from "../charts/chart";
 import { api, get, path } from "../lib/api";
-import { type QuestionBody, type Saved, type Sharing, useDocument } from "../lib/documents";
+import { type QuestionBody, type Saved, type Sharing, useDocument, useKnown } from "../lib/documents";
 import { ago } from "../lib/format";
 import { setSearch, usePlace } from "../lib/router";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Choice, Empty, Field, Loaded, Menu, Text, Trouble, useAct, useTitle, Waiting } from "../parts/basics";
-import { ParameterInput } from "../parts/parameter";
+import { Badge, Button, Choice, Empty, Field, Loaded, Menu, Text, Trouble, useAct, useTitle } from "../parts/basics";
+import { defaultText, ParameterInput } from "../parts/parameter";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
-import { added, type DashboardBody, type Filter, onTab, type Tile } from "./board";
+import { added, type DashboardBody, type Filter, fitting, onTab, ownDefaults, type Tile } from "./board";
 import { NewFilter, PickQuestion } from "./dashboard-dialogs";
 import { Deliveries } from "./deliveries";
 import { Embeds } from "./embeds";
 import { FileConflict } from "./files";
+import { useKeeping } from "./keeping";
 import { GiveDialog } from "./owner";
 import { SHARINGS } from "./save";
 import { Tiles } from "./tiles";
@@ -51,9 +52,13 @@ export function Dashboard({ id }: { id: string }) {
     queryFn: async ({ signal }) => (await get<{ draft: Draft | null }>(path`/api/v1/dashboards/${id}/draft`, signal)).draft,
   });
   return (
-    <Loaded of={dashboard}>
+    <Loaded of={dashboard} page>
       {/* Without them tiles ask one by one, and say what is wrong with each. */}
-      {(saved) => (questions.isPending ? <Waiting /> : <Loaded of={draft}>{(kept) => <Shown key={`${saved.version}/${kept?.made_at}`} saved={saved} draft={kept} />}</Loaded>)}
+      {(saved) => (
+        <Loaded of={questions.isPending ? { ...draft, data: undefined, error: null } : draft} page>
+          {(kept) => <Shown key={`${saved.version}/${kept?.made_at}`} saved={saved} draft={kept} />}
+        </Loaded>
+      )}
     </Loaded>
   );
 }
@@ -80,7 +85,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
     setBody(now.body);
     setName(now.name);
     setSharing(now.sharing);
-  }, [editing, draft, saved]);
+    // Another version, or another draft, is another of these: only here one begins and ends.
+  }, [editing]);
   const owns = saved.owner === person.name || person.may.admin;
   const why = person.may.create && (owns || saved.sharing === "edit") ? null : w.noAccess(`“${saved.name}”`);
   const filters = body.filters ?? [];
@@ -91,47 +97,70 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const valueOf = useCallback((filter: Filter) => search.get(`f.${filter.name}`) ?? filter.default ?? "", [search]);
   const params = useMemo(() => Object.fromEntries(filters.map((filter) => [filter.name, valueOf(filter)])), [filters, valueOf]);
 
+  const questions = useKnown<QuestionBody>("questions", [...new Set(body.tiles.flatMap((tile) => tile.question ?? []))]);
+  const defaultsOf = (filter: Filter) =>
+    filter.default
+      ? [filter.default]
+      : ownDefaults(
+          filter.name,
+          questions.map((one) => one?.body),
+        );
+  // Inputs of days have no room of their own for words.
+  const hintOf = (filter: Filter) => (valueOf(filter) === "" && defaultsOf(filter).length > 0 && !filter.values && ["date", "timestamp"].includes(filter.type) ? defaultText(defaultsOf(filter)) : undefined);
+
   useEffect(() => {
     if (!body.refresh || editing) return;
     const timer = setInterval(() => setFresh((n) => n + 1), body.refresh * 60_000);
     return () => clearInterval(timer);
   }, [body.refresh, editing]);
+  const keeping = useKeeping({
+    now: { name, sharing, body },
+    from: { name: from.name, sharing: from.sharing, body: from.body },
+    wanted: editing && why === null,
+    whole: name.trim() !== "",
+    keep: (it) => api("PUT", path`/api/v1/dashboards/${saved.id}/draft`, { ...it, description: saved.description, version: draft?.based_on ?? saved.version }),
+    onLeft: () => void queries.invalidateQueries({ queryKey: ["dashboards", saved.id, "draft"], refetchType: "all" }),
+  });
   useEffect(() => {
-    if (!changed) return;
+    if (!keeping.open) return;
     const warn = (event: BeforeUnloadEvent) => event.preventDefault();
     addEventListener("beforeunload", warn);
     return () => removeEventListener("beforeunload", warn);
-  }, [changed]);
+  }, [keeping.open]);
 
-  const keep = () => api("PUT", path`/api/v1/dashboards/${saved.id}/draft`, { name, description: saved.description, sharing, body, version: draft?.based_on ?? saved.version });
   const again = async () => {
     await queries.invalidateQueries({ queryKey: ["dashboards"] });
   };
   const publish = () =>
     act(async () => {
-      if (changed || draft) {
-        await keep();
-        await api("POST", path`/api/v1/dashboards/${saved.id}/publish`);
+      await keeping.flush();
+      if (changed || draft || keeping.kept) {
+        await keeping.end(() => api("POST", path`/api/v1/dashboards/${saved.id}/publish`));
         await again();
       }
       setSearch({ edit: null });
     });
   const keepDraft = () =>
     act(async () => {
-      await keep();
+      await keeping.flush();
       await again();
       toast(w.dashboards.draftKept);
     });
   const discard = () =>
     act(async () => {
-      if (draft) await api("DELETE", path`/api/v1/dashboards/${saved.id}/draft`);
+      await keeping.end(async () => {
+        if (changed || draft || keeping.kept) await api("DELETE", path`/api/v1/dashboards/${saved.id}/draft`);
+      });
       await again();
       setSearch({ edit: null });
     });
   // Only tiles of this tab are moved; the others stay where they are.
   const change = (tiles: Tile[]) => setBody({ ...body, tiles: [...body.tiles.filter((tile) => !onTab(tile, tabs, tab)), ...tiles] });
   const add = (tile: Omit<Tile, "x" | "y">) => change(added(shown, { ...tile, tab }));
-  const pick = (filter: string, value: string) => setSearch({ [`f.${filter}`]: params[filter] === value ? null : value });
+  const pick = (filter: string, clicked: string) => {
+    const value = fitting(filters.find((one) => one.name === filter)?.type, clicked);
+    setSearch({ [`f.${filter}`]: params[filter] === value ? null : value });
+  };
   return (
     <main className="page" id="page" ref={box}>
       <div className="head">
@@ -139,7 +168,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
         {saved.certified && <Badge look="good">{w.questions.certified}</Badge>}
         {!editing && <span className="quiet small">{w.owners.owned(saved.owner)}</span>}
         {editing && draft && <Badge look="warn">{w.dashboards.draftBy(draft.made_by, ago(draft.made_at))}</Badge>}
-        {changed && <Badge look="warn">{w.dashboards.changed}</Badge>}
+        {keeping.open ? <Badge look="warn">{w.dashboards.changed}</Badge> : changed && <span className="quiet small">{w.dashboards.keptByItself}</span>}
         <div className="actions">
           {editing ? (
             <>
@@ -172,7 +201,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
               <Button disabled={busy} onClick={() => void discard()}>
                 {w.dashboards.discard}
               </Button>
-              <Button disabled={busy || !changed} onClick={() => void keepDraft()}>
+              <Button disabled={busy || !changed || name.trim() === ""} onClick={() => void keepDraft()}>
                 {w.dashboards.keepDraft}
               </Button>
               <Button look="main" disabled={busy || name.trim() === ""} onClick={() => void publish()}>
@@ -199,7 +228,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
           )}
         </div>
       </div>
-      {error !== null && <Trouble error={error} />}
+      {(error ?? keeping.error) !== null && <Trouble error={error ?? keeping.error} />}
       <FileConflict id={saved.id} why={why} />
       {saved.description && <p className="quiet">{saved.description}</p>}
       {tabs.length > 0 && <TabBar tabs={tabs} on={tab} editing={editing} onChange={(next) => setBody({ ...body, ...next })} tiles={body.tiles} />}
@@ -207,8 +236,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
         <div className="filters" role="group" aria-label={w.dashboards.filter}>
           {filters.map((filter) => (
             <div key={filter.name} className="row">
-              <Field label={filter.label || filter.name}>
-                <ParameterInput parameter={filter} late value={valueOf(filter)} onChange={(value) => setSearch({ [`f.${filter.name}`]: value === (filter.default ?? "") ? null : value })} />
+              <Field label={filter.label || filter.name} hint={hintOf(filter)}>
+                <ParameterInput parameter={filter} late value={valueOf(filter)} defaults={defaultsOf(filter)} onChange={(value) => setSearch({ [`f.${filter.name}`]: value === (filter.default ?? "") ? null : value })} />
               </Field>
               {editing && (
                 <Button look="plain" aria-label={w.dashboards.removeTile(filter.name)} onClick={() => setBody({ ...body, filters: filters.filter((other) => other !== filter) })}>
@@ -223,7 +252,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
       {shown.length === 0 ? (
         <Empty title={w.dashboards.noTiles}>{w.dashboards.noTilesHint}</Empty>
       ) : (
-        <Tiles tiles={shown} editing={editing} params={params} fresh={fresh} filters={filters} onChange={change} onPick={pick} />
+        <Tiles tiles={shown} editing={editing} params={params} fresh={fresh} filters={filters} owner={saved.owner} onChange={change} onPick={pick} />
       )}
       {dialog === "question" && (
         <PickQuestion

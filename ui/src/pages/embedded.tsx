@@ -5,9 +5,9 @@ import { useMemo, useState } from "react";
 import { Chart } from "../charts/chart";
 import { type ChartSpec, suggest } from "../charts/spec";
 import { ApiError, failure } from "../lib/api";
-import { ago } from "../lib/format";
 import { usePlace } from "../lib/router";
 import { type Column, read, type Row } from "../lib/rows";
+import { AsOf } from "../parts/asof";
 import { Field, Loaded, Trouble, useTitle, Waiting } from "../parts/basics";
 import { ParameterInput } from "../parts/parameter";
 import { words as w } from "../words";
@@ -143,7 +143,7 @@ function Asked({ secret, tile, values }: { secret: string; tile: ShownTile; valu
       <div className="inside">
         <Chart spec={tile.chart ?? suggest(columns, rows)} columns={columns} rows={rows} at={at} title={tile.title ?? ""} />
       </div>
-      <footer>{at && w.dashboards.asOf(ago(at))}</footer>
+      <footer>{at && <AsOf at={at} />}</footer>
     </>
   );
 }

@@ -33,7 +33,7 @@ const Editor = lazy(() => import("../editor/editor"));
 export function Question({ id, version }: { id: string; version?: string }) {
   const wanted = version ? Number(version) : undefined;
   const question = useDocument<QuestionBody>("questions", id, wanted);
-  return <Loaded of={question}>{(saved) => <Shown key={`${saved.id}/${saved.shown_version}`} saved={saved} old={wanted !== undefined && wanted !== saved.version} />}</Loaded>;
+  return <Loaded of={question} page>{(saved) => <Shown key={`${saved.id}/${saved.shown_version}`} saved={saved} old={wanted !== undefined && wanted !== saved.version} />}</Loaded>;
 }
 
 const TYPES: readonly (readonly [Parameter["type"], string])[] = ["text", "number", "date", "timestamp", "boolean"].map((type) => [type as Parameter["type"], type] as const);
@@ -164,7 +164,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             {known.map((one) => (
               <div key={one.name} className="field">
                 <Field label={one.name}>
-                  <ParameterInput parameter={one} value={valueOf(one)} onChange={(value) => setSearch({ [`p.${one.name}`]: value })} />
+                  <ParameterInput parameter={one} value={valueOf(one)} defaults={one.default ? [one.default] : undefined} onChange={(value) => setSearch({ [`p.${one.name}`]: value })} />
                 </Field>
                 {editing && <Choice label={`${one.name}: ${w.data.type}`} value={one.type} options={TYPES} onChange={(type) => keep({ ...one, type })} />}
                 {editing && <Text aria-label={`${one.name}: ${w.values.from}`} placeholder={w.values.from} title={w.values.hint} value={one.values ?? ""} onChange={(event) => keep({ ...one, values: event.target.value || undefined })} />}

@@ -1,6 +1,6 @@
 /** Taking an answer elsewhere: links, files. */
 
-import { api, path } from "../lib/api";
+import { api, ApiError, path, send } from "../lib/api";
 import type { ResultInfo } from "../lib/rows";
 import { copy, Menu } from "../parts/basics";
 import { toast } from "../parts/toasts";
@@ -47,13 +47,31 @@ function download(address: string): void {
   link.remove();
 }
 
+/** Downloads a workbook, or says why there is none: what a link gets that is no file, browsers show to nobody. */
+async function downloadBook(address: string): Promise<void> {
+  const asked = new AbortController();
+  try {
+    await send("GET", address, undefined, asked.signal);
+  } catch (error) {
+    const hint = error instanceof ApiError ? error.hint : undefined;
+    toast([error instanceof Error ? error.message : String(error), hint].filter(Boolean).join(". "));
+    return;
+  } finally {
+    // The link asks by itself: what it gets goes to the disk as it comes.
+    asked.abort();
+  }
+  download(address);
+}
+
 export function DownloadMenu({ result, sql }: { result?: ResultInfo; sql: string }) {
   const items = FORMATS.map(([format, name]) => ({
     text: w.ask.downloadAs(name),
     // Workbooks are made of answers that were kept.
     why: format === "xlsx" && !result ? w.ask.emptyTitle : null,
     act: () => {
-      if (result) download(`${path`/api/v1/results/${result.id}/rows`}?format=${format}`);
+      const kept = result && `${path`/api/v1/results/${result.id}/rows`}?format=${format}`;
+      if (kept && format === "xlsx") void downloadBook(kept);
+      else if (kept) download(kept);
       else download(`/api/v1/query?${new URLSearchParams({ sql, format })}`);
     },
   }));

@@ -4,10 +4,13 @@ import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Chart, ChartChoice } from "../charts/chart";
 import { suggest } from "../charts/spec";
+import { ApiError } from "../lib/api";
 import { type QuestionBody, useDocument } from "../lib/documents";
-import { ago, moment } from "../lib/format";
+import { moment } from "../lib/format";
 import { Link } from "../lib/router";
 import { askKept } from "../lib/run";
+import { type Person, usePerson } from "../lib/session";
+import { AsOf } from "../parts/asof";
 import { Badge, Button, Choice, Field, Text, Trouble, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
 import { words as w } from "../words";
@@ -31,6 +34,8 @@ interface Props {
   fresh: number;
   moving: boolean;
   filters: Filter[];
+  /** Whose dashboard it is on. */
+  owner: string;
   onPick(filter: string, value: string): void;
   editing?: TileEditing;
 }
@@ -49,7 +54,7 @@ function useSeen() {
   return [box, seen] as const;
 }
 
-export function TileView({ tile, params, fresh, moving, filters, onPick, editing }: Props) {
+export function TileView({ tile, params, fresh, moving, filters, owner, onPick, editing }: Props) {
   const [box, seen] = useSeen();
   const title = tile.title || (tile.text !== undefined ? w.dashboards.text : w.questions.title);
   return (
@@ -79,7 +84,7 @@ export function TileView({ tile, params, fresh, moving, filters, onPick, editing
           {editing ? <textarea className="input" aria-label={w.dashboards.text} value={tile.text} onChange={(event) => editing.onChange({ text: event.target.value })} /> : <p className="text">{tile.text}</p>}
         </div>
       ) : tile.question && seen ? (
-        <Asked tile={tile} question={tile.question} params={params} fresh={fresh} filters={filters} onPick={onPick} editing={editing} title={title} />
+        <Asked tile={tile} question={tile.question} params={params} fresh={fresh} filters={filters} owner={owner} onPick={onPick} editing={editing} title={title} />
       ) : (
         <div className="inside" />
       )}
@@ -92,9 +97,19 @@ export function TileView({ tile, params, fresh, moving, filters, onPick, editing
   );
 }
 
+/** What comes of what one may not read: tables of others are not there at all. */
+const UNREADABLE = ["undefined_table", "permission_denied"];
+
+/** Says of a failure on somebody else's dashboard what one can do about it; who reads everything sees it as it is. */
+function toldTo(person: Person, owner: string, error: Error): Error {
+  if (!(error instanceof ApiError) || !UNREADABLE.includes(error.code) || owner === person.name || person.may.admin) return error;
+  return new ApiError(error.status, error.code, w.dashboards.unreadable(owner), undefined, undefined, error.sqlstate);
+}
+
 type AskedProps = Omit<Props, "moving"> & { question: string; title: string };
 
-function Asked({ tile, question, params, fresh, filters, onPick, editing, title }: AskedProps) {
+function Asked({ tile, question, params, fresh, filters, owner, onPick, editing, title }: AskedProps) {
+  const person = usePerson();
   const [asking, setAsking] = useState(false);
   const sets = filters.some((filter) => filter.name === tile.sets) ? tile.sets : undefined;
   const pick = useCallback((value: string) => sets && onPick(sets, value), [sets, onPick]);
@@ -114,7 +129,7 @@ function Asked({ tile, question, params, fresh, filters, onPick, editing, title 
   if (error) {
     return (
       <div className="inside message">
-        <Trouble error={error} retry={() => void (saved.error ? saved.refetch() : answer.refetch())} />
+        <Trouble error={toldTo(person, owner, error)} retry={() => void (saved.error ? saved.refetch() : answer.refetch())} />
       </div>
     );
   }
@@ -143,7 +158,7 @@ function Asked({ tile, question, params, fresh, filters, onPick, editing, title 
       <footer>
         {tail.result && (
           <button type="button" className="asof clip" title={`${w.origin.title} ${moment(tail.result.created_at)}`} onClick={() => setAsking(true)}>
-            {w.dashboards.asOf(ago(tail.result.created_at))} · {tail.result.reads.slice(0, 3).join(", ")}
+            <AsOf at={tail.result.created_at} /> · {tail.result.reads.slice(0, 3).join(", ")}
           </button>
         )}
         {saved.data.certified && <Badge look="good">{w.questions.certified}</Badge>}

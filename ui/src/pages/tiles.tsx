@@ -13,12 +13,14 @@ interface Props {
   params: Record<string, string>;
   fresh: number;
   filters: Filter[];
+  /** Whose dashboard it is. */
+  owner: string;
   onChange(tiles: Tile[]): void;
   /** A tile's value was clicked that sets a filter. */
   onPick(filter: string, value: string): void;
 }
 
-export function Tiles({ tiles, editing, params, fresh, filters, onChange, onPick }: Props) {
+export function Tiles({ tiles, editing, params, fresh, filters, owner, onChange, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const [moving, setMoving] = useState<string | null>(null);
   const drag = (tile: Tile, sizes: boolean) => (event: PointerEvent<HTMLElement>) => {
@@ -59,6 +61,7 @@ export function Tiles({ tiles, editing, params, fresh, filters, onChange, onPick
           fresh={fresh}
           moving={moving === tile.id}
           filters={filters}
+          owner={owner}
           onPick={onPick}
           editing={
             editing

@@ -57,8 +57,9 @@ interface Props {
 
 export function AnswerView({ run, view, chart, onChart, retry }: Props) {
   const source = useRows(run.columns, run.rows, run.tail?.result);
-  const few = useMemo(() => (run.rows.length > DRAWN ? run.rows.slice(0, DRAWN) : run.rows), [run.rows, run.rows.length, run.state]);
-  const spec = useMemo(() => chart ?? suggest(run.columns, few.slice(0, 200)), [chart, run.columns, few]);
+  const few = useMemo(() => run.rows.slice(0, DRAWN), [run.rows, run.rows.length, run.state]);
+  // Rows are put into the same array as they come: how many there are says that it is another.
+  const spec = useMemo(() => chart ?? suggest(run.columns, few.slice(0, 200)), [chart, run.columns, few, few.length, run.state]);
   if (run.state === "idle") return null;
   if (run.state === "failed") {
     return <div className="message">{run.cancelled ? <Empty title={w.ask.cancelled} /> : <Trouble error={run.error} retry={retry} />}</div>;

@@ -105,7 +105,8 @@ export function Menu({ label, name, items, look }: { label: string; /** What it 
     if (!open) return;
     box.current?.querySelector<HTMLButtonElement>(".sheet button:not(:disabled)")?.focus({ preventScroll: true });
     const close = (event: Event) => {
-      if (!box.current?.contains(event.target as Node)) setOpen(false);
+      // A window that is resized is no node, and holds none.
+      if (!(event.target instanceof Node && box.current?.contains(event.target))) setOpen(false);
     };
     // It stays where it was opened: what carries its button away closes it.
     const carried = (event: Event) => {
@@ -242,10 +243,16 @@ interface Asked<T> {
 }
 
 /** What a page does while it has no data, when it cannot get any, and when it has. */
-export function Loaded<T>({ of, children }: { of: Asked<T>; children(data: T): ReactNode }) {
+export function Loaded<T>({ of, page, children }: { of: Asked<T>; /** Whether it is all of the page, and not a part of one. */ page?: boolean; children(data: T): ReactNode }) {
   if (of.data !== undefined) return children(of.data);
-  if (of.error) return <Trouble error={of.error} retry={() => void of.refetch()} />;
-  return <Waiting />;
+  const retry = () => void of.refetch();
+  if (!page) return of.error ? <Trouble error={of.error} retry={retry} /> : <Waiting />;
+  const missing = of.error instanceof ApiError && of.error.status === 404;
+  return (
+    <main className="page" id="page">
+      {missing ? <Empty title={w.failure.notFound}>{w.failure.notFoundHint}</Empty> : of.error ? <Trouble error={of.error} retry={retry} /> : <Waiting />}
+    </main>
+  );
 }
 
 export async function copy(text: string): Promise<void> {

@@ -1,11 +1,13 @@
 /** Rows and columns by the million: only what is seen is drawn. */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { cell, count, isNumber, raw } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { Button, copy, Dialog } from "./basics";
+import { HEAD, heightOf, HIGHEST, LINE, positionFor, positionOf, rowsAt, scrollTopOf } from "./scroll";
 
 /** Where rows come from: those that are not there yet are asked for as they are scrolled to. */
 export interface RowSource {
@@ -19,11 +21,6 @@ export interface RowSource {
 /** Rows that are all in memory. */
 export const inMemory = (columns: Column[], rows: Row[]): RowSource => ({ columns, count: rows.length, row: (i) => rows[i] });
 
-const LINE = 28;
-const HEAD = 44;
-/** Browsers give up on elements that are higher; more rows than fit are reached by pages of the source. */
-const HIGHEST = 15_000_000;
-
 /** Finds widths that fit the first rows. */
 function widths(source: RowSource): number[] {
   const rows = Array.from({ length: Math.min(source.count, 50) }, (_, i) => source.row(i)).filter((row) => row !== undefined);
@@ -34,14 +31,83 @@ function widths(source: RowSource): number[] {
   });
 }
 
-export function Grid({ source, label = w.grid.label }: { source: RowSource; label?: string }) {
+interface Seen {
+  first: number;
+  last: number;
+  /** What lies between where rows are, and where they are drawn: 0 unless the scroll bar is scaled. */
+  shift: number;
+}
+
+/** Which rows are seen, and how to go to others. */
+function useLines(count: number) {
   const box = useRef<HTMLDivElement>(null);
+  const [seen, setSeen] = useState<Seen>({ first: 0, last: -1, shift: 0 });
+  // A scaled scroll bar is too coarse to tell each position: where it was put, the exact one is held.
+  const held = useRef({ top: 0, position: 0 });
+  const look = useCallback(() => {
+    const element = box.current;
+    if (!element) return;
+    const { scrollTop, clientHeight } = element;
+    if (Math.abs(scrollTop - held.current.top) >= 1) held.current = { top: scrollTop, position: positionOf(scrollTop, count, clientHeight) };
+    const { position } = held.current;
+    const scaled = heightOf(count) === HIGHEST;
+    const [first, last] = rowsAt(scaled ? position : scrollTop, count, clientHeight);
+    const shift = scaled ? scrollTop - position : 0;
+    setSeen((now) => (now.first === first && now.last === last && now.shift === shift ? now : { first, last, shift }));
+  }, [count]);
+  const goTo = useCallback(
+    (position: number) => {
+      const element = box.current;
+      if (!element) return;
+      element.scrollTop = scrollTopOf(position, count, element.clientHeight);
+      held.current = { top: element.scrollTop, position };
+      look();
+    },
+    [count, look],
+  );
+  useLayoutEffect(() => {
+    // More rows move the scroll bar, not what is seen.
+    if (heightOf(count) === HIGHEST) goTo(held.current.position);
+    else look();
+  }, [count, goTo, look]);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const wheel = (event: WheelEvent) => {
+      if (heightOf(count) < HIGHEST || event.deltaY === 0 || event.ctrlKey || event.shiftKey) return;
+      const unit = event.deltaMode === 1 ? LINE : event.deltaMode === 2 ? element.clientHeight : 1;
+      const all = HEAD + count * LINE - element.clientHeight;
+      const to = Math.max(0, Math.min(all, held.current.position + event.deltaY * unit));
+      if (to === held.current.position) return;
+      event.preventDefault();
+      element.scrollLeft += event.deltaX;
+      goTo(to);
+    };
+    // At once: a frame with the rows of the last one would show a gap.
+    const scrolled = () => flushSync(look);
+    const sized = new ResizeObserver(look);
+    sized.observe(element);
+    element.addEventListener("scroll", scrolled, { passive: true });
+    element.addEventListener("wheel", wheel, { passive: false });
+    return () => {
+      sized.disconnect();
+      element.removeEventListener("scroll", scrolled);
+      element.removeEventListener("wheel", wheel);
+    };
+  }, [count, goTo, look]);
+  const reveal = (row: number) => goTo(positionFor(row, held.current.position, count, box.current?.clientHeight ?? 0));
+  return { box, ...seen, reveal };
+}
+
+/** Rows beyond which scrolling flies by: what is passed over is not asked for. */
+const FAR = 1_000;
+
+export function Grid({ source, label = w.grid.label }: { source: RowSource; label?: string }) {
+  const { box, first, last, shift, reveal } = useLines(source.count);
   const [at, setAt] = useState({ row: 0, column: 0 });
   const [whole, setWhole] = useState<{ text: string; name: string } | null>(null);
   const sizes = useMemo(() => widths(source), [source]);
   const numberWidth = Math.max(48, count(source.count).length * 7 + 20);
-  const shown = Math.min(source.count, Math.floor(HIGHEST / LINE));
-  const lines = useVirtualizer({ count: shown, getScrollElement: () => box.current, estimateSize: () => LINE, overscan: 8, paddingStart: HEAD });
   const columns = useVirtualizer({
     horizontal: true,
     count: source.columns.length,
@@ -51,10 +117,16 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     paddingStart: numberWidth,
   });
   useEffect(() => columns.measure(), [sizes, columns]);
-  const items = lines.getVirtualItems();
-  const first = items[0]?.index ?? 0;
-  const last = items.at(-1)?.index ?? 0;
-  useEffect(() => source.need?.(first, last), [source, first, last]);
+  const asked = useRef(0);
+  useEffect(() => {
+    const need = () => {
+      asked.current = first;
+      source.need?.(first, Math.max(first, last));
+    };
+    if (Math.abs(first - asked.current) < FAR) return need();
+    const resting = setTimeout(need, 80);
+    return () => clearTimeout(resting);
+  }, [source, first, last]);
 
   const open = (row: number, column: number) => {
     const value = source.row(row)?.[column];
@@ -72,13 +144,14 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     setWhole({ text, name });
   };
   const move = (row: number, column: number) => {
-    const to = { row: Math.max(0, Math.min(shown - 1, row)), column: Math.max(0, Math.min(source.columns.length - 1, column)) };
+    const to = { row: Math.max(0, Math.min(source.count - 1, row)), column: Math.max(0, Math.min(source.columns.length - 1, column)) };
     setAt(to);
-    lines.scrollToIndex(to.row);
+    reveal(to.row);
     columns.scrollToIndex(to.column);
   };
   const keys = (event: React.KeyboardEvent) => {
-    const page = Math.max(1, items.length - 10);
+    const page = Math.max(1, Math.floor(((box.current?.clientHeight ?? 0) - HEAD) / LINE) - 1);
+    const all = event.ctrlKey || event.metaKey ? source.count : 0;
     const steps: Record<string, [number, number]> = {
       ArrowDown: [1, 0],
       ArrowUp: [-1, 0],
@@ -86,8 +159,8 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
       ArrowLeft: [0, -1],
       PageDown: [page, 0],
       PageUp: [-page, 0],
-      Home: [0, -source.columns.length],
-      End: [0, source.columns.length],
+      Home: [-all, -source.columns.length],
+      End: [all, source.columns.length],
     };
     const step = steps[event.key];
     if (step) move(at.row + step[0], at.column + step[1]);
@@ -96,7 +169,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     else return;
     event.preventDefault();
   };
-  const drawn = items.some((line) => line.index === at.row) && columns.getVirtualItems().some((item) => item.index === at.column);
+  const drawn = at.row >= first && at.row <= last && columns.getVirtualItems().some((item) => item.index === at.column);
   const width = columns.getTotalSize();
   return (
     <>
@@ -112,7 +185,7 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
         ref={box}
         onKeyDown={keys}
       >
-        <div style={{ height: lines.getTotalSize(), width, position: "relative" }}>
+        <div style={{ height: heightOf(source.count), width, position: "relative" }}>
           <div className="heads" role="row" aria-rowindex={1} style={{ width }}>
             {columns.getVirtualItems().map((item) => {
               const column = source.columns[item.index];
@@ -124,29 +197,29 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
               );
             })}
           </div>
-          {items.map((line) => {
-            const row = source.row(line.index);
+          {Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i).map((line) => {
+            const row = source.row(line);
             return (
-              <div key={line.key} className="line" role="row" aria-rowindex={line.index + 2} style={{ top: line.start, width }}>
+              <div key={line} className="line" role="row" aria-rowindex={line + 2} style={{ top: HEAD + line * LINE + shift, width }}>
                 <div className="cell nr" role="rowheader" style={{ left: 0, width: numberWidth }}>
-                  {count(line.index + 1)}
+                  {count(line + 1)}
                 </div>
                 {columns.getVirtualItems().map((item) => {
                   const column = source.columns[item.index];
                   const value = row?.[item.index];
-                  const on = at.row === line.index && at.column === item.index;
+                  const on = at.row === line && at.column === item.index;
                   const kind = `cell${column && isNumber(column.type) ? " n" : ""}${value === null ? " null" : ""}${on ? " on" : ""}`;
                   return (
                     // biome-ignore lint: keys are handled by the grid
                     <div
                       key={item.key}
-                      id={`cell-${line.index}-${item.index}`}
+                      id={`cell-${line}-${item.index}`}
                       role="gridcell"
                       aria-colindex={item.index + 1}
                       className={kind}
                       style={{ left: item.start, width: item.size }}
-                      onClick={() => setAt({ row: line.index, column: item.index })}
-                      onDoubleClick={() => open(line.index, item.index)}
+                      onClick={() => setAt({ row: line, column: item.index })}
+                      onDoubleClick={() => open(line, item.index)}
                     >
                       {row === undefined ? w.grid.loading : cell(value, column?.type ?? "text")}
                     </div>

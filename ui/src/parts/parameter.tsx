@@ -20,9 +20,17 @@ type Props = {
   onChange(value: string): void;
   /** Whether a typed value is told only when it is done: by Enter, or by going elsewhere. */
   late?: boolean;
+  /** What applies when no value is given, where that is not any: null among several is any. */
+  defaults?: (string | null)[];
 };
 
-export function ParameterInput({ parameter, value, onChange, late }: Props) {
+/** Says what no value stands for. */
+export function defaultText(defaults: (string | null)[] | undefined, shown: (value: string) => string = (one) => one): string {
+  if (!defaults || defaults.length === 0) return w.values.pick;
+  return w.values.own(defaults.map((one) => (one === null ? w.values.pick : shown(one))).join(" / "));
+}
+
+export function ParameterInput({ parameter, value, onChange, late, defaults }: Props) {
   const [typed, setTyped] = useState(value);
   useEffect(() => setTyped(value), [value]);
   const list = useQuery({
@@ -37,14 +45,16 @@ export function ParameterInput({ parameter, value, onChange, late }: Props) {
   });
   if (parameter.values && list.data) {
     const known = list.data.some(([one]) => one === value) || value === "";
-    return <Choice value={value} options={[["", w.values.pick], ...(known ? [] : [[value, value] as const]), ...list.data]} onChange={onChange} />;
+    const shown = (one: string) => list.data.find(([own]) => own === one)?.[1] ?? one;
+    return <Choice value={value} options={[["", defaultText(defaults, shown)], ...(known ? [] : [[value, value] as const]), ...list.data]} onChange={onChange} />;
   }
   if (parameter.type === "boolean") {
+    const shown = (one: string) => ({ true: w.common.yes, false: w.common.no })[one] ?? one;
     return (
       <Choice
         value={value}
         options={[
-          ["", w.values.pick],
+          ["", defaultText(defaults, shown)],
           ["true", w.common.yes],
           ["false", w.common.no],
         ]}
@@ -56,6 +66,7 @@ export function ParameterInput({ parameter, value, onChange, late }: Props) {
   return (
     <Text
       type={inputType(parameter.type)}
+      placeholder={defaults && defaultText(defaults)}
       title={list.error ? `${w.values.failed}: ${list.error.message}` : undefined}
       value={late ? typed : value}
       onChange={(event) => (late ? setTyped(event.target.value) : onChange(event.target.value))}
