@@ -8,6 +8,8 @@ pub(crate) enum Exit {
     Done,
     /// The reader can fix it.
     Fixable,
+    /// As `Fixable`, under `weir dbt`: nothing was run. dbt keeps 1 for nodes that failed.
+    Unable,
     /// Weir itself is wrong.
     Bug,
 }
@@ -17,6 +19,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Done => ExitCode::SUCCESS,
             Exit::Fixable => ExitCode::from(1),
+            Exit::Unable => ExitCode::from(2),
             Exit::Bug => ExitCode::from(255),
         }
     }
@@ -68,6 +71,14 @@ impl Failure {
 
     pub(crate) fn with_hint_if(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hint = hint.map(Into::into).or(self.hint);
+        self
+    }
+
+    /// Says that nothing was run, to whoever expects dbt's exit codes.
+    pub(crate) fn unable(mut self) -> Self {
+        if self.exit == Exit::Fixable {
+            self.exit = Exit::Unable;
+        }
         self
     }
 

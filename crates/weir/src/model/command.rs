@@ -239,9 +239,6 @@ pub(crate) struct DbtArgs {
 /// What `weir dbt --version` says: our version, and that of dbt whose behaviour is followed.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\nfollows dbt-core 1.11.16");
 
-/// dbt's exit code where it could not do what it was asked for; 1 is for nodes that failed.
-const UNABLE: i32 = 2;
-
 impl DbtArgs {
     /// Runs the command as dbt would: each model is seen when it is built, queries are not checked
     /// beforehand, and exit codes are dbt's.
@@ -251,15 +248,11 @@ impl DbtArgs {
             run.publish_each = true;
             run.no_check = true;
         }
-        match Box::pin(command.carry_out(global, ui)).await {
-            Ok(()) => Ok(()),
-            Err(Stopped::Nodes(failure)) => Err(failure),
-            // Nothing is left to be ended in order: the command has left its server.
-            Err(Stopped::Error(failure)) => {
-                ui.failure(&failure);
-                std::process::exit(UNABLE);
-            }
-        }
+        let done = Box::pin(command.carry_out(global, ui)).await;
+        done.map_err(|stopped| match stopped {
+            Stopped::Nodes(failure) => failure,
+            Stopped::Error(failure) => failure.unable(),
+        })
     }
 }
 
