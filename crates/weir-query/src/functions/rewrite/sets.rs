@@ -111,7 +111,7 @@ impl Visitor for Places {
             && *queries == self.queries
         {
             let name = last(&function.name);
-            if list(&name).is_some() {
+            if name == "unnest" || list(&name).is_some() {
                 return ControlFlow::Break(misplaced(&name, place));
             }
         }
