@@ -3,7 +3,7 @@
 import { Component, lazy, type ReactNode, Suspense, useMemo, useRef } from "react";
 import { Badge, Choice, Empty, Field, Menu, Waiting } from "../parts/basics";
 import { Grid, inMemory } from "../parts/grid";
-import { cell, count, isNumber, zone } from "../lib/format";
+import { cell, count, isNumber } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { headline } from "./headline";
@@ -133,7 +133,7 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
       {facts.period && (
         <p className="subtitle">
           {w.chart.per(w.builder.grains[facts.period] ?? facts.period)}
-          {facts.zoned && ` · ${zone}`}
+          {facts.zone && ` · ${facts.zone}`}
           {facts.open && <span className="open"> · {w.chart.unfinished}</span>}
         </p>
       )}

@@ -4,7 +4,7 @@ import { compact, count, isNumber, isTime } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
 import { boxes, countryName, flows, globeColumns } from "./kinds";
 import { bins, type ChartSpec, numeric, PALETTE, PALETTE_DARK, placeText, table } from "./spec";
-import { isZoned, type Period, periodText, timeline } from "./time";
+import { type Period, periodText, timeline } from "./time";
 
 /** The colours of the page at this moment. */
 export interface Look {
@@ -66,7 +66,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
   const kind = spec.kind === "bar" ? "bar" : "line";
   const many = series.length > 1;
   const direct = many && kind === "line" && series.length <= NAMED && !spec.stacked;
-  const text = (place: Cell) => (period ? periodText(place, type, period) : placeText(place, type));
+  const text = (place: Cell) => (period ? periodText(place, type, period, time.zone) : placeText(place, type));
   const last = places.length - 1;
   // A period that is not over is pale and dashed: what is missing of it is no fall.
   const pale = (value: number | null, i: number) => (time.open && i === last && kind === "bar" && value !== null ? { value, itemStyle: { opacity: 0.45, borderType: "dashed", borderColor: look.ink, borderWidth: 1 } } : value);
@@ -102,12 +102,12 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
 }
 
 /** Says how long periods are, and whether the last is over: what a chart's subtitle tells. */
-export function timeFacts(spec: ChartSpec, columns: Column[], rows: Row[], at: number): { period: Period | null; open: boolean; zoned: boolean } {
-  const none = { period: null, open: false, zoned: false };
+export function timeFacts(spec: ChartSpec, columns: Column[], rows: Row[], at: number): { period: Period | null; open: boolean; zone: string | null } {
+  const none = { period: null, open: false, zone: null };
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   if (!["line", "bar", "area"].includes(spec.kind) || !isTime(type)) return none;
-  const { period, open } = timeline(table(spec, columns, rows).places, type, at);
-  return { period, open, zoned: isZoned(type) };
+  const { period, open, zone } = timeline(table(spec, columns, rows).places, type, at);
+  return { period, open, zone };
 }
 
 function scatter(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {

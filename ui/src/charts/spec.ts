@@ -2,6 +2,7 @@
 
 import { isNumber, isTime } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
+import { zone } from "../lib/zone";
 import { instantOf, isZoned } from "./time";
 
 export const KINDS = ["table", "line", "bar", "area", "scatter", "pie", "number", "heatmap", "histogram", "box", "pivot", "funnel", "sankey", "map"] as const;
@@ -164,7 +165,7 @@ export function bins(values: number[]): Bin[] {
 export const PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C00", "#7F7F7F"];
 export const PALETTE_DARK = ["#56B4E9", "#F0B93A", "#2FC79B", "#E39CC6", "#8FD0F5", "#F08A4B", "#D9D94A", "#B0B0B0"];
 
-const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
 
 /** Writes a place along an axis. */
 export function placeText(place: Cell, type: string): string {

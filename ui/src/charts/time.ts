@@ -1,7 +1,8 @@
 /** Time along an axis: how long its periods are, which are missing, and whether the last is over. */
 
-import { isInstant, isTime } from "../lib/format";
+import { isTime } from "../lib/format";
 import type { Cell } from "../lib/rows";
+import { momentOf, wallOf, zone as viewers } from "../lib/zone";
 
 export type Period = "minute" | "hour" | "day" | "week" | "month" | "quarter" | "year";
 
@@ -36,7 +37,7 @@ export function periodOf(moments: number[]): Period | null {
   const gaps = moments.slice(1).map((ms, i) => ms - (moments[i] ?? 0));
   const least = Math.min(...gaps);
   const every = (size: number) => gaps.every((gap) => Math.abs(gap % size) < 1 || Math.abs(gap % size) > size - 1);
-  // A day of 23 or 25 hours is one as well: clocks change.
+  // A day of 23 or 25 hours is one as well: the clocks of those who divided it may have changed.
   const days = gaps.every((gap) => gap >= 0.9 * DAY && Math.abs(gap / DAY - Math.round(gap / DAY)) < 0.05);
   const date = moments.map((ms) => new Date(ms));
   const firsts = date.every((one) => new Date(one.getTime() + 14 * 60 * MINUTE).getUTCDate() === 1 || one.getUTCDate() === 1);
@@ -61,26 +62,50 @@ export interface Timeline {
   from: number[];
   /** Whether the last period was not over when the answer was made. */
   open: boolean;
+  /** On whose clocks places are written; null for days and times that are nobody's in particular. */
+  zone: string | null;
 }
 
+const isMidnight = (wall: number) => wall % DAY === 0;
+
+/**
+ * Finds the clocks by which moments begin days: the viewer's, else UTC, by which the server cuts days
+ * unless it is told otherwise. A day that began in UTC must not be called the day before.
+ */
+function clocksOf(moments: number[], zone: string): { zone: string; walls: number[] } {
+  for (const name of [zone, "UTC"]) {
+    const walls = moments.map((ms) => wallOf(ms, name));
+    if (walls.every(isMidnight)) return { zone: name, walls };
+  }
+  return { zone, walls: moments.map((ms) => wallOf(ms, zone)) };
+}
+
+/** Periods that calendars divide: they are counted by clocks that change. */
+const isCalendar = (period: Period) => period !== "hour" && period !== "minute";
+
 /** Puts places of time in order, and the missing ones between them. `at` is when the answer was made. */
-export function timeline(places: Cell[], type: string, at: number): Timeline {
-  const plain: Timeline = { period: null, places, from: places.map((_, i) => i), open: false };
+export function timeline(places: Cell[], type: string, at: number, zone = viewers): Timeline {
+  const plain: Timeline = { period: null, places, from: places.map((_, i) => i), open: false, zone: null };
   const moments = places.map((place) => instantOf(place, type));
   if (moments.length === 0 || moments.some((ms) => ms === null)) return plain;
   const known = moments as number[];
-  const period = periodOf(known);
-  if (!period) return plain;
+  const clocks = isZoned(type) ? clocksOf(known, zone) : { zone: null, walls: known };
+  const period = periodOf(clocks.walls) ?? periodOf(known);
+  if (!period) return { ...plain, zone: clocks.zone };
+  // Hours are hours, whatever clocks do: one that is skipped or comes twice is no gap.
+  const name = clocks.zone !== null && isCalendar(period) ? clocks.zone : null;
+  const walls = name ? clocks.walls : known;
   // What has no zone is read as the viewer's clock, and compared with that clock.
-  const now = isInstant(type) && isZoned(type) ? at : at - new Date(at).getTimezoneOffset() * MINUTE;
-  const last = known.at(-1) ?? 0;
+  const now = name ? wallOf(at, name) : isZoned(type) ? at : wallOf(at, zone);
+  const last = walls.at(-1) ?? 0;
   const open = last <= now && next(last, period) > now;
-  const filled: Timeline = { period, places: [], from: [], open };
-  for (const [i, ms] of known.entries()) {
-    const before = known[i - 1];
-    if (before !== undefined && !isZoned(type)) {
-      for (let gap = next(before, period); gap < ms - MINUTE && filled.places.length < MOST; gap = next(gap, period)) {
-        filled.places.push(new Date(gap).toISOString().slice(0, 19));
+  const filled: Timeline = { period, places: [], from: [], open, zone: clocks.zone };
+  for (const [i, ms] of walls.entries()) {
+    const before = walls[i - 1];
+    if (before !== undefined) {
+      // Half a period: days of a third zone's clocks come an hour early or late when those change.
+      for (let gap = next(before, period); gap < ms - (next(gap, period) - gap) / 2 && filled.places.length < MOST; gap = next(gap, period)) {
+        filled.places.push(isZoned(type) ? new Date(name ? momentOf(gap, name) : gap).toISOString() : new Date(gap).toISOString().slice(0, 19));
         filled.from.push(-1);
       }
     }
@@ -102,19 +127,21 @@ const FORMATS: Record<Period, Intl.DateTimeFormatOptions> = {
 
 const made = new Map<string, Intl.DateTimeFormat>();
 
-/** Writes a place of time for an axis whose periods are known. */
-export function periodText(place: Cell, type: string, period: Period): string {
+/** Writes a place of time for an axis whose periods are known, on the clocks of `zone` where it has any. */
+export function periodText(place: Cell, type: string, period: Period, zone: string | null = isZoned(type) ? viewers : null): string {
   const ms = instantOf(place, type);
   if (ms === null) return String(place ?? "∅");
-  const key = `${period}${isZoned(type)}`;
-  let format = made.get(key);
-  if (!format) {
-    format = new Intl.DateTimeFormat(undefined, { ...FORMATS[period], timeZone: isZoned(type) ? undefined : "UTC" });
-    made.set(key, format);
-  }
-  if (period === "quarter") {
-    const date = new Date(ms);
+  const wall = zone === null ? ms : wallOf(ms, zone);
+  // A period that other clocks divided is told by when it began: by these clocks it is of two days.
+  const shown = zone !== null && isCalendar(period) && !isMidnight(wall) ? "hour" : period;
+  if (shown === "quarter") {
+    const date = new Date(wall);
     return `Q${Math.floor(date.getUTCMonth() / 3) + 1} ${date.getUTCFullYear()}`;
   }
-  return format.format(ms);
+  let format = made.get(shown);
+  if (!format) {
+    format = new Intl.DateTimeFormat(undefined, { ...FORMATS[shown], timeZone: "UTC" });
+    made.set(shown, format);
+  }
+  return format.format(wall);
 }

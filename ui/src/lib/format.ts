@@ -1,15 +1,18 @@
 /** Numbers, times and sizes as people read them. */
 
+import { zone } from "./zone";
+
+export { zone };
+
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const dateMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone });
+const dateMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
+// A day is nobody's midnight: it is the same day for everybody.
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-
-/** The viewer's time zone. */
-export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export const count = (value: number) => whole.format(value);
 export const compact = (value: number) => short.format(value);
@@ -55,7 +58,12 @@ export function ago(instant: string | number | null | undefined, now = Date.now(
   return "";
 }
 
-export const moment = (instant: string | number) => dateMinute.format(new Date(instant));
+/** Writes a moment on the viewer's clock, and a day as itself. */
+export function moment(instant: string | number): string {
+  const at = new Date(instant);
+  if (Number.isNaN(at.getTime())) return "";
+  return (typeof instant === "string" && /^\d{4}-\d{2}-\d{2}$/.test(instant) ? day : dateMinute).format(at);
+}
 
 const NUMBERS = new Set(["smallint", "integer", "bigint", "real", "double precision", "numeric", "oid"]);
 
@@ -66,7 +74,7 @@ export const isInstant = (type: string) => type.startsWith("timestamp");
 
 export const isTime = (type: string) => isInstant(type) || type === "date";
 
-/** Writes one value for reading. Times with a zone are shown in the viewer's. */
+/** Writes one value for reading. Times with a zone are shown in the one that was chosen; days and others as they are. */
 export function cell(value: unknown, type: string): string {
   if (value === null || value === undefined) return "∅";
   if (typeof value === "number") return number.format(value);

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "react";
 import { usePerson } from "../lib/session";
 import { Badge, Button, Choice, Empty, Field, Text, useResting } from "../parts/basics";
-import { count } from "../lib/format";
+import { count, zone } from "../lib/format";
 import { words as w } from "../words";
 
 interface LiveEvent {
@@ -23,7 +23,7 @@ interface LiveEvent {
 /** Events that are shown at most. */
 const SHOWN = 200;
 
-const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", timeZone: zone });
 
 function pretty(raw: string): string {
   try {

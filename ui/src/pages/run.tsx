@@ -3,7 +3,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, path } from "../lib/api";
-import { ago, duration, moment } from "../lib/format";
+import { ago, duration, moment, zone } from "../lib/format";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import { isOpen, type Line, retryRun, type RunDetail, shortName, span, type Step, useLog, useRun } from "../lib/runs";
 import { usePerson } from "../lib/session";
@@ -188,7 +188,7 @@ function note(step: Step): string {
   return "";
 }
 
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
+const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, timeZone: zone });
 
 function Log({ id, run }: { id: string; run: RunDetail }) {
   const { search } = usePlace();

@@ -7,6 +7,7 @@ import { ago } from "../lib/format";
 import { setSearch, usePlace } from "../lib/router";
 import { type Session, usePerson, useSession } from "../lib/session";
 import { setTheme, type Theme, useTheme } from "../lib/theme";
+import { chooseZone, chosenZone, isZone, ownZone } from "../lib/zone";
 import { Badge, Button, Choice, Dialog, Field, Loaded, Tabs, Text, Trouble, useAct, useTitle } from "../parts/basics";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -72,6 +73,7 @@ function Me() {
         <Field label={w.theme.label}>
           <Choice<Theme> value={theme} options={THEMES} onChange={setTheme} />
         </Field>
+        <Zone />
       </section>
       <section className="card">
         <form className="stack" onSubmit={change}>
@@ -92,6 +94,35 @@ function Me() {
         </form>
       </section>
     </div>
+  );
+}
+
+/** In which zone moments are shown. The question is asked of the browser: it knows all names. */
+function Zone() {
+  const [name, setName] = useState(chosenZone() ?? "");
+  const good = name === "" || isZone(name);
+  const choose = (event: FormEvent) => {
+    event.preventDefault();
+    if (good) chooseZone(name || null);
+  };
+  return (
+    <form className="stack" onSubmit={choose}>
+      <Field label={w.settings.zone} hint={good ? w.settings.zoneHint(ownZone) : w.settings.noZone}>
+        <Text list="zones" placeholder={ownZone} value={name} aria-invalid={!good} onChange={(event) => setName(event.target.value.trim())} />
+      </Field>
+      <datalist id="zones">
+        {["UTC", ...Intl.supportedValuesOf("timeZone").filter((one) => one !== "UTC")].map((one) => (
+          <option key={one} value={one} />
+        ))}
+      </datalist>
+      {name !== (chosenZone() ?? "") && (
+        <div>
+          <Button type="submit" why={good ? null : w.settings.noZone}>
+            {w.settings.setZone}
+          </Button>
+        </div>
+      )}
+    </form>
   );
 }
 
