@@ -93,6 +93,55 @@ await step("a wide and a long answer", async () => {
   await look("ask-long");
 });
 
+await step("rows are sorted, chosen, copied, and told about", async () => {
+  const grid = page.getByRole("grid", { name: "Rows" });
+  const head = (name) => grid.getByRole("columnheader", { name });
+  const cells = async (n) => (await grid.getByRole("gridcell").allTextContents()).slice(0, n);
+  const sorted = async (name, order) => {
+    await head(name).getByRole("button").first().click();
+    await grid.locator(`[role=columnheader][aria-sort=${order}]`, { hasText: name }).waitFor();
+  };
+  // Not all of the long answer is here: it is asked for again.
+  await sorted("i", "ascending");
+  await sorted("i", "descending");
+  await grid.getByRole("gridcell", { name: "row 300000", exact: true }).waitFor();
+  await grid.evaluate((element) => {
+    element.scrollTop = element.scrollHeight;
+  });
+  await grid.getByRole("gridcell", { name: "row 1", exact: true }).waitFor();
+  await button("What i holds").click();
+  await page.getByRole("dialog").getByText("of the 5,000 rows that are loaded, of 300,000").waitFor();
+  await look("ask-profile");
+  await page.keyboard.press("Escape");
+  await write("select * from (values (3, 'b', '=1+1'), (1, 'a', E'x\\ty'), (null, 'c', 'z'), (10, 'B', '')) t(n, t, u)");
+  await button("Run").click();
+  await page.getByRole("status").getByText(/4 rows, in/).waitFor();
+  await sorted("n", "ascending");
+  expect("upwards", (await cells(12)).filter((_, i) => i % 3 === 0).join() === "1,3,10,∅", await cells(12));
+  await sorted("n", "descending");
+  expect("downwards, what is missing last", (await cells(12)).filter((_, i) => i % 3 === 0).join() === "10,3,1,∅", await cells(12));
+  await head("n").getByRole("button").first().click();
+  expect("as it came", (await cells(3)).join() === "3,b,=1+1", await cells(3));
+  await grid.focus();
+  for (const key of ["ArrowDown", "ArrowRight", "Shift+ArrowDown", "Shift+ArrowRight"]) await page.keyboard.press(key);
+  await look("ask-chosen");
+  await browser.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.keyboard.press("ControlOrMeta+c");
+  await page.getByText("2 rows copied").waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect("the chosen cells are copied, text as text", copied === 'b\t\'=1+1\na\t"x\ty"', copied);
+  const wide = async () => (await head("t").boundingBox()).width;
+  const before = await wide();
+  const box = await head("t").boundingBox();
+  await page.mouse.move(box.x + box.width - 2, box.y + 8);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width + 98, box.y + 8, { steps: 4 });
+  await page.mouse.up();
+  expect("dragged wider", (await wide()) === before + 100, [before, await wide()]);
+  for (const key of ["ControlOrMeta+Home", "ArrowUp", "ArrowRight", "Alt+ArrowLeft", "Enter"]) await page.keyboard.press(key);
+  expect("keys resize and sort", (await wide()) === before + 84 && (await head("t").getAttribute("aria-sort")) === "ascending", await wide());
+});
+
 let question = "";
 let result = "";
 await step("save a question", async () => {

@@ -151,6 +151,7 @@ export function useRows(columns: Column[], first: Row[], result: ResultInfo | un
     return {
       columns,
       count,
+      loaded: known,
       row: (i) => (i < known ? first[i] : store.pages.get(Math.floor(i / PAGE))?.[i % PAGE]),
       need: (from, to) => {
         if (to < known) return;

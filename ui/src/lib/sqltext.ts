@@ -7,7 +7,7 @@ export interface Statement {
 }
 
 /** Returns the end of a quote, comment or dollar-quoted text that begins at `at`; `at` itself when none does. */
-function skip(text: string, at: number): number {
+export function skip(text: string, at: number): number {
   const two = text.slice(at, at + 2);
   const until = (end: string, from: number) => {
     const found = text.indexOf(end, from);

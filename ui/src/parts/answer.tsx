@@ -4,10 +4,11 @@ import { useEffect, useMemo, useState } from "react";
 import { Chart, ChartChoice } from "../charts/chart";
 import { type ChartSpec, suggest } from "../charts/spec";
 import { count, duration } from "../lib/format";
-import { type Run, useRows } from "../lib/run";
+import { type Run, useRows, useRun } from "../lib/run";
+import { askedInOrder, type Order } from "../lib/sorting";
 import { words as w } from "../words";
 import { Choice, Empty, Trouble, Waiting } from "./basics";
-import { Grid } from "./grid";
+import { Grid, type RowSource } from "./grid";
 
 export type View = "table" | "chart" | "both";
 
@@ -47,6 +48,28 @@ export function Clock({ from }: { from: number }) {
   return <span className="quiet">{duration(Math.max(0, now - from))}</span>;
 }
 
+/** An answer of which not all rows are here is asked for again, in the order that is wanted. */
+function useInOrder(run: Run, plain: RowSource): RowSource {
+  const { run: again, start, reset } = useRun();
+  const [order, setOrder] = useState<Order | null>(null);
+  const other = useRows(again.columns, again.rows, again.tail?.result);
+  const result = run.tail?.result;
+  useEffect(() => {
+    setOrder(null);
+    reset();
+  }, [run.startedAt, reset]);
+  return useMemo(() => {
+    if (run.state !== "done" || !result || result.rows <= run.rows.length) return plain;
+    const set = (next: Order | null) => {
+      setOrder(next);
+      if (next) void start(askedInOrder(result, next));
+      else reset();
+    };
+    const state = { now: order, set, busy: again.state === "running", failed: again.state === "failed" ? again.error?.message : undefined };
+    return { ...(order && again.state === "done" ? other : plain), order: state };
+  }, [run.state, run.rows.length, result, plain, order, again, other, start, reset]);
+}
+
 interface Props {
   run: Run;
   view: View;
@@ -56,7 +79,7 @@ interface Props {
 }
 
 export function AnswerView({ run, view, chart, onChart, retry }: Props) {
-  const source = useRows(run.columns, run.rows, run.tail?.result);
+  const source = useInOrder(run, useRows(run.columns, run.rows, run.tail?.result));
   const few = useMemo(() => run.rows.slice(0, DRAWN), [run.rows, run.rows.length, run.state]);
   // Rows are put into the same array as they come: how many there are says that it is another.
   const spec = useMemo(() => chart ?? suggest(run.columns, few.slice(0, 200)), [chart, run.columns, few, few.length, run.state]);

@@ -255,10 +255,10 @@ export function Loaded<T>({ of, page, children }: { of: Asked<T>; /** Whether it
   );
 }
 
-export async function copy(text: string): Promise<void> {
+export async function copy(text: string, told: string = w.common.copied): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
-    toast(w.common.copied);
+    toast(told);
   } catch {
     // Browsers keep the clipboard from pages that are not encrypted, unless it is this machine.
     const area = document.createElement("textarea");
@@ -267,7 +267,7 @@ export async function copy(text: string): Promise<void> {
     area.select();
     const done = document.execCommand("copy");
     area.remove();
-    toast(done ? w.common.copied : text);
+    toast(done ? told : text);
   }
 }
 

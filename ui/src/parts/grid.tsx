@@ -1,13 +1,19 @@
 /** Rows and columns by the million: only what is seen is drawn. */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { flushSync } from "react-dom";
+import { useEffect, useId, useMemo, useRef, useState } from "react";
+import { isZoned } from "../charts/time";
 import { cell, count, isNumber, raw } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
+import { asText, between, holds, type Place } from "../lib/selection";
+import { type Order, pressed } from "../lib/sorting";
 import { words as w } from "../words";
 import { Button, copy, Dialog } from "./basics";
-import { HEAD, heightOf, HIGHEST, LINE, positionFor, positionOf, rowsAt, scrollTopOf } from "./scroll";
+import { Head, within } from "./gridhead";
+import { useLines } from "./lines";
+import { loadedOf, useOrdered } from "./ordered";
+import { ColumnProfile } from "./profile";
+import { HEAD, heightOf, LINE } from "./scroll";
 
 /** Where rows come from: those that are not there yet are asked for as they are scrolled to. */
 export interface RowSource {
@@ -16,6 +22,17 @@ export interface RowSource {
   row(index: number): Row | undefined;
   /** Says which rows are seen. */
   need?(from: number, to: number): void;
+  /** How many of them, from the first, are in memory; all when left out. */
+  loaded?: number;
+  /** How all rows are put in order where not all of them are here. */
+  order?: {
+    now: Order | null;
+    set(order: Order | null): void;
+    /** Whether they are being asked for in that order. */
+    busy?: boolean;
+    /** Why they cannot be had in it. */
+    failed?: string;
+  };
 }
 
 /** Rows that are all in memory. */
@@ -26,87 +43,43 @@ function widths(source: RowSource): number[] {
   const rows = Array.from({ length: Math.min(source.count, 50) }, (_, i) => source.row(i)).filter((row) => row !== undefined);
   return source.columns.map((column, i) => {
     const longest = rows.reduce((most, row) => Math.max(most, cell(row[i], column.type).length), 0);
-    const wanted = Math.max(column.name.length * 7.6, column.type.length * 6.2, Math.min(longest, 60) * 7.2);
+    const wanted = Math.max(column.name.length * 7.6 + 16, column.type.length * 6.2 + 16, Math.min(longest, 60) * 7.2);
     return Math.round(Math.min(Math.max(wanted + 24, 88), 420));
   });
 }
 
-interface Seen {
-  first: number;
-  last: number;
-  /** What lies between where rows are, and where they are drawn: 0 unless the scroll bar is scaled. */
-  shift: number;
-}
+/** Rows that a column is fitted to at most. */
+const FITTED = 2_000;
 
-/** Which rows are seen, and how to go to others. */
-function useLines(count: number) {
-  const box = useRef<HTMLDivElement>(null);
-  const [seen, setSeen] = useState<Seen>({ first: 0, last: -1, shift: 0 });
-  // A scaled scroll bar is too coarse to tell each position: where it was put, the exact one is held.
-  const held = useRef({ top: 0, position: 0 });
-  const look = useCallback(() => {
-    const element = box.current;
-    if (!element) return;
-    const { scrollTop, clientHeight } = element;
-    if (Math.abs(scrollTop - held.current.top) >= 1) held.current = { top: scrollTop, position: positionOf(scrollTop, count, clientHeight) };
-    const { position } = held.current;
-    const scaled = heightOf(count) === HIGHEST;
-    const [first, last] = rowsAt(scaled ? position : scrollTop, count, clientHeight);
-    const shift = scaled ? scrollTop - position : 0;
-    setSeen((now) => (now.first === first && now.last === last && now.shift === shift ? now : { first, last, shift }));
-  }, [count]);
-  const goTo = useCallback(
-    (position: number) => {
-      const element = box.current;
-      if (!element) return;
-      element.scrollTop = scrollTopOf(position, count, element.clientHeight);
-      held.current = { top: element.scrollTop, position };
-      look();
-    },
-    [count, look],
-  );
-  useLayoutEffect(() => {
-    // More rows move the scroll bar, not what is seen.
-    if (heightOf(count) === HIGHEST) goTo(held.current.position);
-    else look();
-  }, [count, goTo, look]);
-  useEffect(() => {
-    const element = box.current;
-    if (!element) return;
-    const wheel = (event: WheelEvent) => {
-      if (heightOf(count) < HIGHEST || event.deltaY === 0 || event.ctrlKey || event.shiftKey) return;
-      const unit = event.deltaMode === 1 ? LINE : event.deltaMode === 2 ? element.clientHeight : 1;
-      const all = HEAD + count * LINE - element.clientHeight;
-      const to = Math.max(0, Math.min(all, held.current.position + event.deltaY * unit));
-      if (to === held.current.position) return;
-      event.preventDefault();
-      element.scrollLeft += event.deltaX;
-      goTo(to);
-    };
-    // At once: a frame with the rows of the last one would show a gap.
-    const scrolled = () => flushSync(look);
-    const sized = new ResizeObserver(look);
-    sized.observe(element);
-    element.addEventListener("scroll", scrolled, { passive: true });
-    element.addEventListener("wheel", wheel, { passive: false });
-    return () => {
-      sized.disconnect();
-      element.removeEventListener("scroll", scrolled);
-      element.removeEventListener("wheel", wheel);
-    };
-  }, [count, goTo, look]);
-  const reveal = (row: number) => goTo(positionFor(row, held.current.position, count, box.current?.clientHeight ?? 0));
-  return { box, ...seen, reveal };
+/** Finds the width at which all of a column's values can be read. */
+function fit(source: RowSource, at: number): number {
+  const column = source.columns[at];
+  let longest = 0;
+  for (let i = 0; column && i < Math.min(loadedOf(source), FITTED); i += 1) longest = Math.max(longest, cell(source.row(i)?.[at], column.type).length);
+  return within(Math.max(longest * 7.4, (column?.name.length ?? 0) * 7.6 + 16, (column?.type.length ?? 0) * 6.2 + 16) + 24);
 }
 
 /** Rows beyond which scrolling flies by: what is passed over is not asked for. */
 const FAR = 1_000;
 
-export function Grid({ source, label = w.grid.label }: { source: RowSource; label?: string }) {
+/** Where the heads are, above the first row. */
+const HEADS = -1;
+
+export function Grid({ source: given, label = w.grid.label }: { source: RowSource; label?: string }) {
+  const { source, order, setOrder, among } = useOrdered(given);
   const { box, first, last, shift, reveal } = useLines(source.count);
-  const [at, setAt] = useState({ row: 0, column: 0 });
+  const id = useId();
+  const [at, setAt] = useState<Place>({ row: 0, column: 0 });
+  // What is chosen lies between this place and where one is.
+  const [anchor, setAnchor] = useState<Place | null>(null);
   const [whole, setWhole] = useState<{ text: string; name: string } | null>(null);
-  const sizes = useMemo(() => widths(source), [source]);
+  const [profiled, setProfiled] = useState<number | null>(null);
+  // Widths that somebody chose, by place and name: another question has others.
+  const [chosen, setChosen] = useState<Record<string, number>>({});
+  const keyOf = (i: number) => `${i} ${given.columns[i]?.name}`;
+  const resize = (i: number, width: number) => setChosen((now) => ({ ...now, [keyOf(i)]: width }));
+  const guessed = useMemo(() => widths(given), [given]);
+  const sizes = useMemo(() => guessed.map((size, i) => chosen[keyOf(i)] ?? size), [guessed, chosen]);
   const numberWidth = Math.max(48, count(source.count).length * 7 + 20);
   const columns = useVirtualizer({
     horizontal: true,
@@ -143,13 +116,48 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
     }
     setWhole({ text, name });
   };
-  const move = (row: number, column: number) => {
-    const to = { row: Math.max(0, Math.min(source.count - 1, row)), column: Math.max(0, Math.min(source.columns.length - 1, column)) };
+  const area = between(at, anchor ?? at);
+  const end: Place = { row: source.count - 1, column: source.columns.length - 1 };
+  const move = (row: number, column: number, extend = false) => {
+    const to = { row: Math.max(extend ? 0 : HEADS, Math.min(end.row, row)), column: Math.max(0, Math.min(end.column, column)) };
+    setAnchor(extend ? (anchor ?? { row: Math.max(0, at.row), column: at.column }) : null);
     setAt(to);
-    reveal(to.row);
+    if (to.row >= 0) reveal(to.row);
     columns.scrollToIndex(to.column);
   };
+  const choose = (from: Place, to: Place) => {
+    setAt(from);
+    setAnchor(to);
+  };
+  const copyChosen = () => {
+    if (at.row === HEADS && !anchor) return void copy(source.columns[at.column]?.name ?? "");
+    const { text, rows, missing } = asText(source.columns, source.row, { ...area, top: Math.max(0, area.top) });
+    void copy(text, rows + missing > 1 ? w.grid.copied(count(rows), missing > 0 ? count(missing) : null) : undefined);
+  };
+  const sort = (column: number) => {
+    setOrder(pressed(order, column));
+    setAnchor(null);
+    setAt({ row: HEADS, column });
+    box.current?.focus({ preventScroll: true });
+  };
+  /** What keys do besides moving; whether there was anything to do. */
+  const acts = (event: React.KeyboardEvent): boolean => {
+    const control = event.ctrlKey || event.metaKey;
+    const onHead = at.row === HEADS;
+    if (event.key === "Enter") onHead ? sort(at.column) : open(at.row, at.column);
+    else if (control && event.key === "c") copyChosen();
+    else if (control && event.key === "a") choose({ row: 0, column: 0 }, end);
+    else if (event.key === " " && event.shiftKey) choose({ row: Math.max(0, at.row), column: 0 }, { row: Math.max(0, at.row), column: end.column });
+    else if (event.key === " " && control) choose({ row: 0, column: at.column }, { row: end.row, column: at.column });
+    else if (event.key === " " && onHead) setProfiled(at.column);
+    else if (event.altKey && onHead && event.key === "ArrowRight") resize(at.column, within((sizes[at.column] ?? 0) + 16));
+    else if (event.altKey && onHead && event.key === "ArrowLeft") resize(at.column, within((sizes[at.column] ?? 0) - 16));
+    else if (event.key === "Escape" && anchor) setAnchor(null);
+    else return false;
+    return true;
+  };
   const keys = (event: React.KeyboardEvent) => {
+    if (acts(event)) return event.preventDefault();
     const page = Math.max(1, Math.floor(((box.current?.clientHeight ?? 0) - HEAD) / LINE) - 1);
     const all = event.ctrlKey || event.metaKey ? source.count : 0;
     const steps: Record<string, [number, number]> = {
@@ -162,14 +170,25 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
       Home: [-all, -source.columns.length],
       End: [all, source.columns.length],
     };
-    const step = steps[event.key];
-    if (step) move(at.row + step[0], at.column + step[1]);
-    else if (event.key === "Enter") open(at.row, at.column);
-    else if (event.key === "c" && (event.ctrlKey || event.metaKey)) void copy(raw(source.row(at.row)?.[at.column]));
-    else return;
+    const step = event.altKey ? undefined : steps[event.key];
+    if (!step) return;
+    // A page up from the first rows ends at the first row; only a single step goes to the heads.
+    const row = at.row + step[0];
+    move(row < 0 && event.key !== "ArrowUp" && at.row !== HEADS ? 0 : row, at.column + step[1], event.shiftKey);
     event.preventDefault();
   };
-  const drawn = at.row >= first && at.row <= last && columns.getVirtualItems().some((item) => item.index === at.column);
+  const press = (event: React.PointerEvent, to: Place) => {
+    if (event.button !== 0) return;
+    if (event.shiftKey) setAnchor(anchor ?? { row: Math.max(0, at.row), column: at.column });
+    else setAnchor(null);
+    setAt(to);
+  };
+  const drag = (event: React.PointerEvent, to: Place) => {
+    if (event.buttons !== 1 || event.pointerType === "touch") return;
+    setAnchor(anchor ?? at);
+    setAt(to);
+  };
+  const drawn = ((at.row >= first && at.row <= last) || at.row === HEADS) && columns.getVirtualItems().some((item) => item.index === at.column);
   const width = columns.getTotalSize();
   return (
     <>
@@ -179,7 +198,9 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
         aria-label={label}
         aria-rowcount={source.count + 1}
         aria-colcount={source.columns.length}
-        aria-activedescendant={drawn ? `cell-${at.row}-${at.column}` : undefined}
+        aria-multiselectable="true"
+        aria-describedby={`${id}keys`}
+        aria-activedescendant={drawn ? `${id}${at.row}-${at.column}` : undefined}
         // biome-ignore lint: a grid is moved in by keys
         tabIndex={0}
         ref={box}
@@ -187,38 +208,48 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
       >
         <div style={{ height: heightOf(source.count), width, position: "relative" }}>
           <div className="heads" role="row" aria-rowindex={1} style={{ width }}>
-            {columns.getVirtualItems().map((item) => {
-              const column = source.columns[item.index];
-              return (
-                <div key={item.key} role="columnheader" aria-colindex={item.index + 1} className="headcell" style={{ left: item.start, width: item.size }} title={`${column?.name} (${column?.type})`}>
-                  <b>{column?.name}</b>
-                  <small>{column?.type}</small>
-                </div>
-              );
-            })}
+            {columns.getVirtualItems().map((item) => (
+              <Head
+                key={item.key}
+                item={item}
+                id={`${id}${HEADS}-${item.index}`}
+                column={source.columns[item.index]}
+                on={at.row === HEADS && at.column === item.index}
+                order={order}
+                onSort={() => sort(item.index)}
+                onProfile={() => setProfiled(item.index)}
+                onWidth={(width) => resize(item.index, width)}
+                onFit={() => resize(item.index, fit(source, item.index))}
+              />
+            ))}
           </div>
           {Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i).map((line) => {
             const row = source.row(line);
             return (
               <div key={line} className="line" role="row" aria-rowindex={line + 2} style={{ top: HEAD + line * LINE + shift, width }}>
-                <div className="cell nr" role="rowheader" style={{ left: 0, width: numberWidth }}>
+                {/* biome-ignore lint: keys are handled by the grid */}
+                <div className="cell nr" role="rowheader" style={{ left: 0, width: numberWidth }} onClick={(event) => choose({ row: line, column: 0 }, { row: event.shiftKey ? (anchor ?? at).row : line, column: end.column })}>
                   {count(line + 1)}
                 </div>
                 {columns.getVirtualItems().map((item) => {
                   const column = source.columns[item.index];
                   const value = row?.[item.index];
                   const on = at.row === line && at.column === item.index;
-                  const kind = `cell${column && isNumber(column.type) ? " n" : ""}${value === null ? " null" : ""}${on ? " on" : ""}`;
+                  const within = holds(area, line, item.index);
+                  const kind = `cell${column && isNumber(column.type) ? " n" : ""}${value === null ? " null" : ""}${on ? " on" : within ? " in" : ""}`;
                   return (
                     // biome-ignore lint: keys are handled by the grid
                     <div
                       key={item.key}
-                      id={`cell-${line}-${item.index}`}
+                      id={`${id}${line}-${item.index}`}
                       role="gridcell"
                       aria-colindex={item.index + 1}
+                      aria-selected={within}
+                      title={typeof value === "string" && isZoned(column?.type ?? "") ? value : undefined}
                       className={kind}
                       style={{ left: item.start, width: item.size }}
-                      onClick={() => setAt({ row: line, column: item.index })}
+                      onPointerDown={(event) => press(event, { row: line, column: item.index })}
+                      onPointerEnter={(event) => drag(event, { row: line, column: item.index })}
                       onDoubleClick={() => open(line, item.index)}
                     >
                       {row === undefined ? w.grid.loading : cell(value, column?.type ?? "text")}
@@ -230,6 +261,18 @@ export function Grid({ source, label = w.grid.label }: { source: RowSource; labe
           })}
         </div>
       </div>
+      <span id={`${id}keys`} className="hidden">
+        {w.grid.keys}
+      </span>
+      {(among !== null || given.order?.busy) && (
+        <p className="subtitle" role="status">
+          {given.order?.busy ? w.grid.sorting : w.grid.sortedAmong(count(among ?? 0), count(given.count))}
+          {given.order?.failed && !given.order.busy && ` ${w.grid.cannotAsk(given.order.failed)}`}
+        </p>
+      )}
+      {profiled !== null && (
+        <ColumnProfile source={given} column={profiled} order={order} onOrder={setOrder} onFit={() => resize(profiled, fit(source, profiled))} onClose={() => setProfiled(null)} />
+      )}
       {whole && (
         <Dialog title={`${w.grid.wholeValue}: ${whole.name}`} wide onClose={() => setWhole(null)}>
           <div className="stack">
