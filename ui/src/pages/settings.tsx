@@ -11,11 +11,13 @@ import { chooseZone, chosenZone, isZone, ownZone } from "../lib/zone";
 import { Badge, Button, Choice, Dialog, Field, Loaded, Tabs, Text, Trouble, useAct, useTitle } from "../parts/basics";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
+import { Roles } from "./roles";
 import { Keys, Tokens } from "./secrets";
 
 const TABS = [
   ["me", w.settings.me],
   ["users", w.settings.users],
+  ["roles", w.settings.roles],
   ["tokens", w.settings.tokens],
   ["keys", w.settings.keys],
 ] as const;
@@ -24,16 +26,20 @@ type Tab = (typeof TABS)[number][0];
 
 export function Settings() {
   const { search } = usePlace();
-  const tab = TABS.find(([name]) => name === search.get("tab"))?.[0] ?? "me";
+  const person = usePerson();
+  // Rights of others are shown to whoever gives them, and to nobody else.
+  const tabs = TABS.filter(([name]) => name !== "roles" || person.may.manage_access);
+  const tab = tabs.find(([name]) => name === search.get("tab"))?.[0] ?? "me";
   useTitle(w.settings.title);
   return (
     <main className="page" id="page">
       <div className="head">
         <h1>{w.settings.title}</h1>
       </div>
-      <Tabs<Tab> label={w.settings.title} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "me" ? null : next })} />
+      <Tabs<Tab> label={w.settings.title} value={tab} tabs={tabs} onChange={(next) => setSearch({ tab: next === "me" ? null : next })} />
       {tab === "me" && <Me />}
       {tab === "users" && <Users />}
+      {tab === "roles" && <Roles />}
       {tab === "tokens" && <Tokens />}
       {tab === "keys" && <Keys />}
     </main>
