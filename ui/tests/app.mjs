@@ -162,7 +162,7 @@ await step("save a question", async () => {
 await step("share a frozen copy, download it", async () => {
   await button("Share").click();
   await page.getByRole("menuitem", { name: /Share a frozen copy/ }).click();
-  await page.getByText("Copied").waitFor();
+  await page.getByText("Copied", { exact: true }).waitFor();
   const results = await request("GET", `/api/v1/results?limit=100`);
   result = results.json?.results?.find((one) => one.pinned)?.id ?? "";
   expect("the answer is pinned", result !== "", results);
@@ -203,7 +203,7 @@ await step("make a dashboard", async () => {
   await look("dashboard-edit");
   await button("Publish").click();
   await heading("Shop").waitFor();
-  await page.getByLabel("event").fill("Order Completed");
+  await page.getByRole("textbox", { name: "event" }).fill("Order Completed");
   await page.keyboard.press("Enter");
   await page.getByText(/as of/).first().waitFor();
   await page.locator(".tile .grid, .tile .chart svg, .tile .bignumber").first().waitFor();
@@ -230,7 +230,11 @@ await step("look at data", async () => {
   await page.getByRole("link", { name: /Ask as of version/ }).first().waitFor();
   await look("data-versions");
   await page.getByRole("tab", { name: "Lineage" }).click();
-  await heading("Lineage").waitFor();
+  const breaks = page.getByRole("region", { name: "What breaks if it changes" });
+  await breaks.getByRole("link", { name: "Shop", exact: true }).waitFor();
+  await breaks.getByRole("link", { name: /^Orders/ }).waitFor();
+  await page.getByRole("link", { name: "app source", exact: true }).waitFor();
+  await look("data-lineage");
   await page.goto(`${url}/data`);
   await heading("app").waitFor();
   await look("data");

@@ -3,15 +3,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { path } from "../lib/api";
-import { navigate, setSearch, usePlace } from "../lib/router";
+import { Link, navigate, setSearch, usePlace } from "../lib/router";
+import { type Edge, type Graph, graphOf, type Thing } from "../lib/lineage";
+import { useModels } from "../lib/models";
+import { useReads } from "../lib/reads";
 import { query } from "../lib/rows";
-import { Choice, Empty, Loaded } from "../parts/basics";
+import { usePerson } from "../lib/session";
+import { useEventSources, useFetched } from "../lib/sources";
+import { Choice, Empty, Loaded, Trouble } from "../parts/basics";
+import { List } from "../parts/list";
 import { words as w } from "../words";
-
-interface Edge {
-  from: string;
-  to: string;
-}
+import { useTables } from "./data";
 
 export interface Placed {
   name: string;
@@ -89,48 +91,124 @@ const useColumnLineage = () =>
       ),
   });
 
+/** All that is known to hang together, as soon as any of it is: what comes later is added. */
+function useGraph(edges: Edge[]): { graph: Graph; reads: ReturnType<typeof useReads> } {
+  const person = usePerson();
+  const tables = useTables();
+  const models = useModels();
+  const events = useEventSources(person.may.manage_sources);
+  const fetched = useFetched(person.may.manage_sources);
+  const reads = useReads();
+  const graph = useMemo(
+    () =>
+      graphOf({
+        edges,
+        tables: tables.data ?? [],
+        models: models.data?.models ?? [],
+        sources: [...new Set([...(events.data ?? []).map((one) => one.name), ...(fetched.data ?? []).map((one) => one.source)])],
+        questions: reads.data?.questions ?? [],
+        reads: reads.data?.reads ?? new Map(),
+        dashboards: reads.data?.dashboards ?? [],
+      }),
+    [edges, tables.data, models.data, events.data, fetched.data, reads.data],
+  );
+  return { graph, reads };
+}
+
 export function Lineage({ schema, table }: { schema: string; table: string }) {
-  const here = `${schema}.${table}`;
+  const lineage = useLineage();
+  return <Loaded of={lineage}>{(edges) => <Woven here={`${schema}.${table}`} edges={edges} />}</Loaded>;
+}
+
+function Woven({ here, edges }: { here: string; edges: Edge[] }) {
   const { search } = usePlace();
   const column = search.get("column") ?? "";
-  const lineage = useLineage();
   const columns = useColumnLineage();
-  const open = (name: string) => {
-    const dot = name.indexOf(".");
-    navigate(path`/data/${name.slice(0, dot)}/${name.slice(dot + 1)}` + "?tab=lineage");
-  };
+  const { graph, reads } = useGraph(edges);
   const openColumn = (name: string) => {
     const [schema = "", table = "", ...rest] = name.split(".");
     navigate(`${path`/data/${schema}/${table}`}?${new URLSearchParams({ tab: "lineage", column: rest.join(".") })}`);
   };
   const known = [...new Set((columns.data ?? []).flatMap((edge) => [edge.from, edge.to]).filter((name) => name.startsWith(`${here}.`)).map((name) => name.slice(here.length + 1)))].sort();
+  if (!graph.edges.some((edge) => edge.from === here || edge.to === here)) {
+    return (
+      <>
+        <Empty title={w.data.lineage}>{w.data.noLineage}</Empty>
+        <Unknown reads={reads} />
+      </>
+    );
+  }
   return (
-    <Loaded of={lineage}>
-      {(edges) =>
-        edges.some((edge) => edge.from === here || edge.to === here) ? (
-          <div className="stack">
-            {known.length > 0 && (
-              <div className="narrow-field">
-                <Choice label={w.data.columnLineage} value={column} options={[["", w.data.wholeTable], ...known.map((name) => [name, name] as const)]} onChange={(name) => setSearch({ column: name })} />
-              </div>
-            )}
-            {column && known.includes(column) ? (
-              <Drawing
-                edges={columns.data ?? []}
-                here={`${here}.${column}`}
-                title={(name) => name.split(".").slice(2).join(".")}
-                kind={(name) => name.split(".").slice(0, 2).join(".")}
-                open={openColumn}
-              />
-            ) : (
-              <Drawing edges={edges} here={here} open={open} />
-            )}
-          </div>
-        ) : (
-          <Empty title={w.data.lineage}>{w.data.noLineage}</Empty>
-        )
-      }
-    </Loaded>
+    <div className="stack">
+      {known.length > 0 && (
+        <div className="narrow-field">
+          <Choice label={w.data.columnLineage} value={column} options={[["", w.data.wholeTable], ...known.map((name) => [name, name] as const)]} onChange={(name) => setSearch({ column: name })} />
+        </div>
+      )}
+      {column && known.includes(column) ? (
+        <Drawing
+          edges={columns.data ?? []}
+          here={`${here}.${column}`}
+          title={(name) => name.split(".").slice(2).join(".")}
+          kind={(name) => name.split(".").slice(0, 2).join(".")}
+          open={openColumn}
+        />
+      ) : (
+        <>
+          <Drawing edges={graph.edges} here={here} title={(key) => graph.things.get(key)?.name ?? key} kind={(key) => kindOf(graph.things.get(key))} open={(key) => navigate(graph.things.get(key)?.href ?? "/data")} />
+          <Impact graph={graph} here={here} />
+        </>
+      )}
+      <Unknown reads={reads} />
+    </div>
+  );
+}
+
+const kindOf = (thing: Thing | undefined): string => (thing ? (thing.note ? (w.models.kinds[thing.note] ?? thing.note) : w.data.things[thing.kind]) : w.data.things.table);
+
+/** What would break: everything that rests on it, the nearest first. */
+function Impact({ graph, here }: { graph: Graph; here: string }) {
+  const below = useMemo(() => layout(graph.edges, here).nodes.filter((node) => node.step > 0), [graph, here]);
+  if (below.length === 0) return null;
+  return (
+    <section className="stack" aria-label={w.data.impact}>
+      <h2>{w.data.impact}</h2>
+      <List
+        card
+        label={w.data.impact}
+        rows={below}
+        keyOf={(node) => node.name}
+        columns={[
+          { head: w.common.name, cell: (node) => <Link href={graph.things.get(node.name)?.href ?? "/data"}>{graph.things.get(node.name)?.name ?? node.name}</Link> },
+          { head: w.models.kind, cell: (node) => kindOf(graph.things.get(node.name)) },
+          { head: w.owners.owner, cell: (node) => graph.things.get(node.name)?.owner ?? "" },
+          { head: w.data.away, number: true, cell: (node) => node.step },
+        ]}
+      />
+    </section>
+  );
+}
+
+/** What may rest on it as well, and why that is not known. */
+function Unknown({ reads }: { reads: ReturnType<typeof useReads> }) {
+  if (reads.error) return <Trouble error={reads.error} retry={() => void reads.refetch()} />;
+  const { unknown = [], left = 0 } = reads.data ?? {};
+  return (
+    <>
+      {unknown.length > 0 && (
+        <div className="small">
+          <p className="quiet">{w.data.unknownReads}</p>
+          <ul className="row wrap">
+            {unknown.map((one) => (
+              <li key={one.id}>
+                <Link href={path`/q/${one.id}`}>{one.name}</Link>
+              </li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {left > 0 && <p className="quiet small">{w.data.leftReads(left)}</p>}
+    </>
   );
 }
 

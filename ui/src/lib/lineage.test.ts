@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import type { Document } from "./documents";
+import { graphOf, plannable } from "./lineage";
+import type { Model } from "./models";
+
+const document = (id: string, name: string) => ({ id, name, owner: "ada" }) as Document;
+const model = (asset: string, kind: string, table: string, reads: string[] = []) => ({ asset, name: table, kind, schema: "main", table, reads, feeds: [], owner: null, question: null }) as unknown as Model;
+
+test("sources, tables, steps, questions and dashboards hang together", () => {
+  const { edges, things } = graphOf({
+    edges: [{ from: "app.tracks", to: "main.orders" }],
+    tables: [
+      { schema_name: "raw_app", table_name: "events", kind: "table" },
+      { schema_name: "app", table_name: "tracks", kind: "table" },
+      { schema_name: "main", table_name: "orders", kind: "view" },
+    ],
+    models: [model("model.shop.orders", "model", "orders"), model("step.scores", "step", "scores", ["model.shop.orders"]), { ...model("rollup.x", "rollup", "kept"), question: "q1" }],
+    sources: ["app", "crm"],
+    questions: [document("q1", "Scores")],
+    reads: new Map([["q1", ["main.scores", "main.orders"]]]),
+    dashboards: [{ document: document("d1", "Shop"), questions: ["q1", "q1", "gone"] }],
+  });
+  const told = edges.map(({ from, to }) => `${from} > ${to}`).sort();
+  expect(told).toEqual([
+    "app.tracks > main.orders",
+    "main.orders > question:q1",
+    "main.orders > step:scores",
+    "main.scores > question:q1",
+    "question:q1 > dashboard:d1",
+    "question:q1 > main.kept",
+    "source:app > app.tracks",
+    "source:app > raw_app.events",
+    "step:scores > main.scores",
+  ]);
+  expect(things.get("step:scores")).toMatchObject({ kind: "step", href: "/models/step.scores" });
+  expect(things.get("main.orders")).toMatchObject({ kind: "table", note: "model", href: "/data/main/orders?tab=lineage" });
+  expect(things.has("source:crm")).toBe(false);
+});
+
+test("a question that one may not open is not told of", () => {
+  const { edges } = graphOf({ edges: [], tables: [], models: [{ ...model("rollup.x", "rollup", "kept"), question: "secret" }], sources: [], questions: [], reads: new Map(), dashboards: [] });
+  expect(edges).toEqual([]);
+});
+
+test("parameters are nulls of their types, where they are parameters", () => {
+  expect(plannable({ sql: "select '{{a}}' as t -- {{a}}\nfrom x where a = {{a}} and b > {{ b }};", parameters: [{ name: "b", type: "number" }] })).toBe("select '{{a}}' as t -- {{a}}\nfrom x where a = cast(null as text) and b > cast(null as double precision)");
+});
