@@ -68,7 +68,7 @@ export const askingWords = {
     cannotAsk: (why: string) => `The server cannot sort all of them: ${why}`,
     copied: (rows: string, missing: string | null) => `${rows === "1" ? "1 row" : `${rows} rows`} copied${missing ? `; ${missing} are not loaded, or too many` : ""}`,
     resize: "Drag to resize; double click to fit",
-    holds: (name: string) => `What ${name} holds`,
+    holds: (name: string) => `Profile of ${name}`,
     nulls: "Without a value",
     distinct: "Different values",
     min: "Least",

@@ -38,7 +38,7 @@ export const dataWords = {
     things: { table: "table", source: "source", step: "step", question: "question", dashboard: "dashboard" },
     unknownReads: "What these questions read is not known, because they cannot be asked as they are:",
     leftReads: (n: number) => `${n} older questions and dashboards are not looked at.`,
-    noComment: "No description",
+    madeBy: (kind: string, name: string) => `Made by the ${kind} ${name}`,
     system: "Tables about Weir itself",
     nullable: "may be null",
     person: "personal",

@@ -109,7 +109,7 @@ await step("rows are sorted, chosen, copied, and told about", async () => {
     element.scrollTop = element.scrollHeight;
   });
   await grid.getByRole("gridcell", { name: "row 1", exact: true }).waitFor();
-  await button("What i holds").click();
+  await button("Profile of i").click();
   await page.getByRole("dialog").getByText("of the 5,000 rows that are loaded, of 300,000").waitFor();
   await look("ask-profile");
   await page.keyboard.press("Escape");
@@ -274,6 +274,20 @@ await step("find", async () => {
   await look("palette");
   await page.keyboard.press("Enter");
   await heading("Data / app / tracks").waitFor();
+  // It does things as well, and says what came of them.
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.getByRole("combobox").fill("dark colours");
+  await page.getByRole("option", { name: /^Switch to dark colours/ }).waitFor();
+  await page.keyboard.press("Enter");
+  expect("colours are switched", (await page.evaluate(() => document.documentElement.dataset.theme)) === "dark");
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.getByRole("combobox").fill("light colours");
+  await page.keyboard.press("Enter");
+  const certified = await request("PUT", `/api/v1/dashboards/${dashboard}/certified`, { certified: true });
+  expect("certified", certified.status === 204, certified);
+  await page.goto(`${url}/`);
+  await page.getByRole("region", { name: "Certified" }).getByRole("link", { name: "Shop" }).waitFor();
+  await request("PUT", `/api/v1/dashboards/${dashboard}/certified`, { certified: false });
 });
 
 await step("usage", async () => {

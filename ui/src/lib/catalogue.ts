@@ -29,6 +29,24 @@ export function useColumns() {
   });
 }
 
+/** What is said about a table's columns where they are kept (`COMMENT ON`), by name; about the table itself by "". */
+export const useComments = (schema: string, table: string) =>
+  useQuery({
+    queryKey: ["comments", schema, table],
+    queryFn: async ({ signal }) => {
+      const rows = await query<{ name: string | null; description: string }>(
+        `select a.attname as name, d.description from pg_catalog.pg_description d
+         join pg_catalog.pg_class c on c.oid = d.objoid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+         left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = d.objsubid
+         where n.nspname = $1 and c.relname = $2`,
+        [schema, table],
+        signal,
+      );
+      return new Map(rows.map((row) => [row.name ?? "", row.description]));
+    },
+    staleTime: 60_000,
+  });
+
 /** Groups columns by schema and table. */
 export function bySchema(columns: ColumnFact[]): Catalogue {
   const found: Catalogue = {};

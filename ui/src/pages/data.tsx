@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { path } from "../lib/api";
 import { bytes, count } from "../lib/format";
+import { useModels } from "../lib/models";
 import { Link } from "../lib/router";
 import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
@@ -52,6 +53,8 @@ export function Data({ schema }: { schema?: string }) {
   const person = usePerson();
   const owners = useTableOwners();
   const ownerOf = (table: TableFact) => owners.data?.find((one) => one.schema_name === table.schema_name && one.table_name === table.table_name)?.owner;
+  const models = useModels();
+  const about = (table: TableFact) => table.comment ?? models.data?.models.find((model) => model.schema === table.schema_name && model.table === table.table_name)?.description ?? "";
   const [filter, setFilter] = useState("");
   return (
     <main className="page" id="page">
@@ -69,7 +72,7 @@ export function Data({ schema }: { schema?: string }) {
       </div>
       <Loaded of={tables}>
         {(all) => {
-          const fits = (table: TableFact) => `${table.schema_name}.${table.table_name} ${table.comment ?? ""}`.toLowerCase().includes(filter.toLowerCase());
+          const fits = (table: TableFact) => `${table.schema_name}.${table.table_name} ${about(table)}`.toLowerCase().includes(filter.toLowerCase());
           const shown = all.filter((table) => (schema === undefined || table.schema_name === schema) && fits(table));
           const schemas = [...new Set(shown.map((table) => table.schema_name))].sort((a, b) => Number(SYSTEM.has(a)) - Number(SYSTEM.has(b)) || a.localeCompare(b));
           if (!all.some((table) => !SYSTEM.has(table.schema_name)) && !schema) return <Nothing />;
@@ -101,7 +104,7 @@ export function Data({ schema }: { schema?: string }) {
                             <tr key={table.table_name}>
                               <td>
                                 <Link href={path`/data/${table.schema_name}/${table.table_name}`}>{table.table_name}</Link> {table.kind !== "table" && <Badge>{table.kind}</Badge>}
-                                {table.comment && <div className="quiet small">{table.comment}</div>}
+                                {about(table) && <div className="quiet small">{about(table)}</div>}
                               </td>
                               <td>{ownerOf(table) ?? ""}</td>
                               <td className="num">{table.columns ?? ""}</td>

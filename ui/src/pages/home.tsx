@@ -94,6 +94,7 @@ export function Home() {
             }
           </Loaded>
         </section>
+        <Certified />
         <section className="card stack" aria-labelledby="home-data">
           <h2 id="home-data">{w.home.fresh}</h2>
           <Loaded of={tables}>
@@ -149,6 +150,35 @@ export function Home() {
         </section>
       </div>
     </main>
+  );
+}
+
+/** What somebody vouches for, whoever made it; nothing where nobody does. */
+function Certified() {
+  const questions = useDocuments("questions");
+  const dashboards = useDocuments("dashboards");
+  const vouched = [...(dashboards.data ?? []), ...(questions.data ?? [])].filter((one) => one.certified);
+  if (vouched.length === 0) return null;
+  return (
+    <section className="card stack" aria-labelledby="home-certified">
+      <h2 id="home-certified">{w.home.certified}</h2>
+      <p className="quiet small">{w.home.certifiedHint}</p>
+      <ul className="stack">
+        {vouched
+          .sort((a, b) => b.updated_at.localeCompare(a.updated_at))
+          .slice(0, 2 * FEW)
+          .map((one) => (
+            <li key={one.id} className="row">
+              <Link className="clip" href={one.kind === "dashboard" ? `/d/${one.id}` : `/q/${one.id}`}>
+                {one.name}
+              </Link>
+              {one.description && <span className="clip quiet small">{one.description}</span>}
+              <span className="grow" />
+              <span className="quiet small">{one.kind === "dashboard" ? w.dashboards.one : w.questions.one}</span>
+            </li>
+          ))}
+      </ul>
+    </section>
   );
 }
 

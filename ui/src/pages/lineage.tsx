@@ -46,6 +46,18 @@ export function layout(edges: Edge[], middle: string): { nodes: Placed[]; edges:
   };
   walk(-1);
   walk(1);
+  // What is reached by a short and a long way stands behind all that leads to it; circles end the search.
+  for (let round = 0, moved = true; moved && round < 20; round += 1) {
+    moved = false;
+    for (const { from, to } of edges) {
+      const [a, b] = [steps.get(from), steps.get(to)];
+      if (a === undefined || b === undefined || a < b || to === from) continue;
+      if (a >= 0 && to !== middle) steps.set(to, Math.min(a + 1, 40));
+      else if (b <= 0 && from !== middle) steps.set(from, Math.max(b - 1, -40));
+      else continue;
+      moved = true;
+    }
+  }
   const columns = [...new Set(steps.values())].sort((a, b) => a - b);
   const nodes: Placed[] = [];
   const highest = Math.max(...columns.map((step) => [...steps.values()].filter((other) => other === step).length));
@@ -222,8 +234,6 @@ interface DrawingProps {
   open(name: string): void;
 }
 
-const short = (text: string) => (text.length > 30 ? `${text.slice(0, 29)}…` : text);
-
 /** Draws what lies before and behind one thing. */
 export function Drawing({ edges, here, title = (name) => name, kind, open }: DrawingProps) {
   const placed = useMemo(() => layout(edges, here), [edges, here]);
@@ -255,14 +265,18 @@ export function Drawing({ edges, here, title = (name) => name, kind, open }: Dra
               onKeyDown={(event) => event.key === "Enter" && open(node.name)}
             >
               <rect width={WIDTH} height={HEIGHT} rx="6" />
-              <text x="10" y={kind ? 16 : 22}>
-                {short(title(node.name))}{" "}
-                {kind && (
-                  <tspan x="10" y="29" className="kind">
-                    {short(kind(node.name))}
-                  </tspan>
-                )}
-              </text>
+              {/* A picture of its own cuts off what is too long, and keeps it whole for whoever hears it. */}
+              <svg x="10" width={WIDTH - 16} height={HEIGHT}>
+                <title>{title(node.name)}</title>
+                <text y={kind ? 16 : 22}>
+                  {title(node.name)}{" "}
+                  {kind && (
+                    <tspan x="0" y="29" className="kind">
+                      {kind(node.name)}
+                    </tspan>
+                  )}
+                </text>
+              </svg>
             </g>
           ))}
         </svg>

@@ -1,6 +1,6 @@
-/** Search over everything, from everywhere: pages, tables, columns, questions, dashboards. */
+/** Search over everything, from everywhere: pages, what can be done, tables, columns, questions, dashboards. */
 
-import { useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { PAGES } from "../frame";
 import { path } from "../lib/api";
 import { useColumns } from "../lib/catalogue";
@@ -9,8 +9,8 @@ import { useModels } from "../lib/models";
 import { navigate } from "../lib/router";
 import { find, type Findable } from "../lib/search";
 import { words as w } from "../words";
+import { type Action, useActions } from "./actions";
 import { useTables } from "./data";
-import { useEffect } from "react";
 
 export default function Palette({ onClose }: { onClose(): void }) {
   const box = useRef<HTMLDialogElement>(null);
@@ -26,27 +26,30 @@ export default function Palette({ onClose }: { onClose(): void }) {
     if (box.current && !box.current.open) box.current.showModal();
     return () => before?.focus?.();
   }, []);
-  const all = useMemo<Findable[]>(
+  const actions = useActions();
+  const all = useMemo<(Findable | Action)[]>(
     () => [
       ...PAGES.map(([to, , name]) => ({ name, kind: w.palette.pages, to })),
+      ...actions,
       ...(dashboards.data ?? []).map((one) => ({ name: one.name, about: one.description, kind: w.palette.dashboards, to: `/d/${one.id}` })),
       ...(questions.data ?? []).map((one) => ({ name: one.name, about: one.description, kind: w.palette.questions, to: `/q/${one.id}` })),
       ...(models.data?.models ?? []).map((one) => ({ name: one.name, about: `${one.description} ${one.owner ?? ""} ${one.columns.map((column) => column.description).join(" ")}`, kind: w.models.kinds[one.kind] ?? w.palette.models, to: path`/models/${one.asset}` })),
       ...(tables.data ?? []).map((one) => ({ name: `${one.schema_name}.${one.table_name}`, about: one.comment ?? undefined, kind: w.palette.tables, to: path`/data/${one.schema_name}/${one.table_name}` })),
       ...(columns.data ?? []).map((one) => ({ name: `${one.table_schema}.${one.table_name}.${one.column_name}`, kind: w.palette.columns, to: path`/data/${one.table_schema}/${one.table_name}` })),
     ],
-    [tables.data, columns.data, questions.data, dashboards.data, models.data],
+    [actions, tables.data, columns.data, questions.data, dashboards.data, models.data],
   );
   const shown = useMemo(() => find(all, text, 40), [all, text]);
-  const go = (to: string | undefined) => {
-    if (!to) return;
+  const go = (one: Findable | Action | undefined) => {
+    if (!one) return;
     onClose();
-    navigate(to);
+    if ("act" in one) one.act();
+    else navigate(one.to);
   };
   const keys = (event: React.KeyboardEvent) => {
     if (event.key === "ArrowDown") setAt(Math.min(shown.length - 1, at + 1));
     else if (event.key === "ArrowUp") setAt(Math.max(0, at - 1));
-    else if (event.key === "Enter") go(shown[at]?.to);
+    else if (event.key === "Enter") go(shown[at]);
     else return;
     event.preventDefault();
   };
@@ -84,7 +87,7 @@ export default function Palette({ onClose }: { onClose(): void }) {
       <ul id="palette-found" role="listbox" aria-label={w.palette.open}>
         {shown.map((one, i) => (
           // biome-ignore lint: keys are handled by the field
-          <li key={one.kind + one.to + one.name} id={`palette-${i}`} role="option" aria-selected={i === at} onPointerMove={() => setAt(i)} onClick={() => go(one.to)}>
+          <li key={one.kind + one.to + one.name} id={`palette-${i}`} role="option" aria-selected={i === at} onPointerMove={() => setAt(i)} onClick={() => go(one)}>
             <span className="clip">
               {one.name}
               {one.about && <span className="quiet small"> {one.about}</span>}

@@ -25,7 +25,7 @@ export function Runs() {
   useTitle(w.runs.title);
   const person = usePerson();
   const { search } = usePlace();
-  const [starting, setStarting] = useState(false);
+  const starting = search.has("start");
   const tab = TABS.find(([name]) => name === search.get("tab"))?.[0] ?? "runs";
   if (!person.may.operate) {
     return (
@@ -42,7 +42,7 @@ export function Runs() {
       <div className="head">
         <h1>{w.runs.title}</h1>
         <div className="actions">
-          <Button look="main" onClick={() => setStarting(true)}>
+          <Button look="main" onClick={() => setSearch({ start: "1" })}>
             {w.runs.start}
           </Button>
         </div>
@@ -52,7 +52,7 @@ export function Runs() {
       {tab === "runs" && <AllRuns />}
       {tab === "schedules" && <Schedules />}
       {tab === "backfills" && <Backfills />}
-      {starting && <StartRun onClose={() => setStarting(false)} />}
+      {starting && <StartRun onClose={() => setSearch({ start: null })} />}
     </main>
   );
 }
@@ -158,7 +158,6 @@ function StartRun({ onClose }: { onClose(): void }) {
     act(async () => {
       const { run } = await startRun(select.split(/\s+/).filter(Boolean));
       await queries.invalidateQueries({ queryKey: ["runs"] });
-      onClose();
       toast(w.runs.began(run));
       navigate(`/runs/${run}`);
     });

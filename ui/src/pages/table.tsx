@@ -4,8 +4,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { path } from "../lib/api";
 import { begin, toAddress } from "../lib/builder";
-import { useColumns } from "../lib/catalogue";
+import { useColumns, useComments } from "../lib/catalogue";
 import { ago, bytes, count, duration, moment, zone } from "../lib/format";
+import { useModels } from "../lib/models";
 import { Link, setSearch, usePlace } from "../lib/router";
 import { ask, query } from "../lib/rows";
 import { toHash } from "../lib/sheets";
@@ -62,7 +63,7 @@ export function Table({ schema, table }: { schema: string; table: string }) {
                   </Link>
                 </div>
               </div>
-              {fact.comment && <p className="quiet">{fact.comment}</p>}
+              <About schema={schema} table={table} comment={fact.comment} />
               <Owned schema={schema} table={table} />
               <Tabs<Tab> label={table} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "columns" ? null : next })} />
               {tab === "columns" && <Columns schema={schema} table={table} />}
@@ -106,8 +107,35 @@ function Owned({ schema, table }: { schema: string; table: string }) {
   );
 }
 
+/** The model, seed or the like that makes a table, as the project's files describe it. */
+function useMaker(schema: string, table: string) {
+  const models = useModels();
+  return models.data?.models.find((model) => model.schema === schema && model.table === table);
+}
+
+/** What is said about it: in its comment, else in the project's files. */
+function About({ schema, table, comment }: { schema: string; table: string; comment: string | null }) {
+  const comments = useComments(schema, table);
+  const maker = useMaker(schema, table);
+  const said = comment ?? comments.data?.get("") ?? maker?.description;
+  if (!said && !maker) return null;
+  return (
+    <div className="row wrap quiet">
+      {said && <p className="prose">{said}</p>}
+      {maker && (
+        <Link className="small" href={path`/models/${maker.asset}`}>
+          {w.data.madeBy(w.models.kinds[maker.kind] ?? maker.kind, maker.name)}
+        </Link>
+      )}
+    </div>
+  );
+}
+
 function Columns({ schema, table }: { schema: string; table: string }) {
   const columns = useColumns();
+  const comments = useComments(schema, table);
+  const maker = useMaker(schema, table);
+  const aboutOf = (column: string) => comments.data?.get(column) ?? maker?.columns.find((one) => one.name === column)?.description ?? "";
   return (
     <Loaded of={columns}>
       {(all) => (
@@ -117,6 +145,7 @@ function Columns({ schema, table }: { schema: string; table: string }) {
               <tr>
                 <th>{w.common.name}</th>
                 <th>{w.data.type}</th>
+                <th>{w.common.description}</th>
               </tr>
             </thead>
             <tbody>
@@ -128,6 +157,7 @@ function Columns({ schema, table }: { schema: string; table: string }) {
                     <td className="quiet">
                       <code>{one.data_type}</code>
                     </td>
+                    <td className="prose">{aboutOf(one.column_name)}</td>
                   </tr>
                 ))}
             </tbody>
