@@ -15,6 +15,7 @@ build: ## Build the binary for daily use, with the web application
 	@cargo build --workspace --bin weir --locked
 
 demo: build ## Start Weir with a made-up company; show queries and their answers
+	@ci/prepare.sh demo
 	@$(TARGET)/debug/weir demo $(DEMO)
 
 test: ## Build everything and run every test

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what building, testing and measuring need beyond Rust and Node. Quick when it is there.
 #
-#   ci/prepare.sh build | test | bench
+#   ci/prepare.sh build | demo | test | bench
 #
 # System packages are installed only as root and only when missing. What tests drive (SDKs, engines,
 # a browser) is the matter of tests/clients/setup.
@@ -21,7 +21,16 @@ fi
 if [ "$what" = bench ]; then
     need nginx nginx-light
 fi
-if [ "$what" != build ]; then
+if [ "$what" = demo ]; then
+    # A database to replicate, and what a tap is installed with. The demo goes on without them.
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
+    python3 -c 'import ensurepip' >/dev/null 2>&1 || need uv python3-venv
+    if [ "${#packages[@]}" -gt 0 ] && { [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; }; then
+        echo "not installed: ${packages[*]}; the demo shows less without them" >&2
+        exit 0
+    fi
+fi
+if [ "$what" = test ] || [ "$what" = bench ]; then
     # The oracle for what SQL means, and its client.
     need psql postgresql-client-15
     [ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
@@ -33,10 +42,12 @@ if [ "${#packages[@]}" -gt 0 ]; then
     fi
     echo "installing ${packages[*]}" >&2
     export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; }; then
+        echo "could not install: ${packages[*]}" >&2
+        [ "$what" = demo ] || exit 1
+    fi
 fi
 
-if [ "$what" != build ] && [ -x tests/clients/setup ]; then
+if { [ "$what" = test ] || [ "$what" = bench ]; } && [ -x tests/clients/setup ]; then
     tests/clients/setup
 fi

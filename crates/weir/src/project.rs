@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use weir_access::RoleName;
 use weir_catalog::{AccessFile, Catalog, SourceFile};
 use weir_core::config::Config;
+use weir_extract::Secret;
 use weir_lake::LakeOptions;
 
 use crate::extract::file::is_fetched;
@@ -26,12 +29,31 @@ pub(crate) struct ReadFile {
 #[derive(Clone, Debug)]
 pub(crate) struct Project {
     dir: PathBuf,
+    /// What this process says to `${env:NAME}` in its sources, beside the environment.
+    variables: Arc<BTreeMap<String, Secret>>,
 }
 
 impl Project {
     /// Takes `dir` as the project's folder.
     pub(crate) fn at(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self {
+            dir: dir.into(),
+            variables: Arc::default(),
+        }
+    }
+
+    /// Gives a variable a value for this process alone.
+    pub(crate) fn with_variable(mut self, name: &str, value: Secret) -> Self {
+        Arc::make_mut(&mut self.variables).insert(name.to_owned(), value);
+        self
+    }
+
+    /// Returns what `${env:NAME}` stands for in a source's file; nothing is as good as no variable.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        let own = self.variables.get(name);
+        own.map(|value| value.reveal().to_owned())
+            .or_else(|| std::env::var(name).ok())
+            .filter(|text| !text.is_empty())
     }
 
     /// Finds the project: the folder that was named, or the next one upwards with a `weir.toml`.

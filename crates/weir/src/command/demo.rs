@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20_000, value_name = "EVENTS")]
     history: usize,
     /// Visits that begin every second
-    #[arg(long, default_value_t = 2.0, value_name = "VISITS")]
+    #[arg(long, default_value_t = 0.3, value_name = "VISITS")]
     rate: f64,
     /// Stop after the example queries
     #[arg(long)]

@@ -52,7 +52,7 @@ pub(super) async fn drop_a_file(
             ui.command(QUESTION);
             for row in answer["rows"].as_array().into_iter().flatten() {
                 let cells = row.as_array().into_iter().flatten();
-                let cells: Vec<String> = cells.map(text).collect();
+                let cells: Vec<String> = cells.map(super::text).collect();
                 ui.answer(format!("  {}", cells.join("  ")));
             }
             let seconds = began.elapsed().as_secs_f64();
@@ -68,10 +68,4 @@ pub(super) async fn drop_a_file(
         }
         tokio::time::sleep(LOOK).await;
     }
-}
-
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }

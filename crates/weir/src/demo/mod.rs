@@ -1,12 +1,15 @@
 //! `weir demo`: a server, and a made-up company that sends it events and asks it questions.
 
+mod boards;
 mod company;
+mod database;
 mod folder;
 mod models;
 mod questions;
 mod schedules;
 mod send;
 mod stream;
+mod tap;
 mod visit;
 
 use std::net::SocketAddr;
@@ -28,6 +31,7 @@ use crate::project::{CONFIG_FILE, Project};
 use crate::ui::Ui;
 use crate::{failure, log};
 
+use self::database::Database;
 use self::send::{Sender, Sent};
 
 pub(crate) use self::stream::Stream;
@@ -53,7 +57,7 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         level: "warn",
         format: LogFormat::Text,
     });
-    let (project, key, mut serving) = open(&options, ui).await?;
+    let (project, key, mut serving, database) = open(&options, ui).await?;
     let stop = StopSignals::listen()?;
     serving.run_schedules(ui).await;
     ui.headed("Weir is running at", serving.url());
@@ -70,11 +74,21 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
         serving.house().wait_visible().await;
         questions::ask_all(&client, ui).await?;
         folder::drop_a_file(&project, &client, ui).await?;
-        let models = Box::pin(models::build_all(&project, ui)).await?;
+        if let Some(database) = &database {
+            database.change_a_price(&client, ui).await?;
+        }
+        let (models, reviews) = tokio::join!(
+            Box::pin(models::build_all(&project, ui)),
+            tap::sync(&client)
+        );
+        let models = models?;
+        tap::show(reviews, &client, ui).await?;
         show_the_way(&project, serving.url(), serving.postgres(), &key, ui);
         show_models(&models, ui);
         schedules::put(&project, ui)?;
         show_runs(&project, ui);
+        boards::put(&project)?;
+        boards::show(serving.url(), &project, ui);
         let mut follower = Follower::new(client.clone(), ui);
         let late = Sender::new(serving.url(), &key)?;
         let payouts = schedules::pay_out_late(&client, &late);
@@ -106,11 +120,15 @@ pub(crate) async fn run(options: Options, ui: &Ui) -> Result<(), Failure> {
     };
     ui.status("Stopping: committing what is in memory.");
     serving.stop().await?;
+    drop(database);
     done
 }
 
 /// Makes the project and serves it.
-async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), Failure> {
+async fn open(
+    options: &Options,
+    ui: &Ui,
+) -> Result<(Project, String, Serving, Option<Database>), Failure> {
     let address = SocketAddr::from(([127, 0, 0, 1], options.port));
     let listener = bind(address).map_err(|failure| {
         failure.with_hint("name another port with `--port`, or a free one with `--port 0`")
@@ -121,7 +139,7 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
         }
         None => std::env::temp_dir().join(format!("weir-demo-{}", std::process::id())),
     };
-    let project = Project::at(&dir);
+    let mut project = Project::at(&dir);
     let source = SourceName::new(SOURCE).explain(|| "the demo's source cannot be made".into())?;
     let key = if dir.join(CONFIG_FILE).exists() {
         // The demo again, in the same folder: the old key is hashed and gone, a fresh one is made.
@@ -138,6 +156,11 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
         create_project(&project, &source, ui).await?
     };
     folder::describe(&project)?;
+    tap::describe(&project)?;
+    let database = Database::start(&project, ui).await?;
+    if let Some(database) = &database {
+        project = project.with_variable(database::VARIABLE, database.url());
+    }
     let mut config = project.config(ui)?;
     let postgres = match postgres::open(&project, &config) {
         Ok(door) => door,
@@ -150,7 +173,7 @@ async fn open(options: &Options, ui: &Ui) -> Result<(Project, String, Serving), 
     let serving = House::open(project.clone(), config, ui)
         .await?
         .serve(listener, None, postgres)?;
-    Ok((project, key, serving))
+    Ok((project, key, serving, database))
 }
 
 struct Company {
@@ -174,12 +197,13 @@ impl Company {
     async fn tell_history(&mut self, events: usize, ui: &Ui) -> Result<(), Failure> {
         let start = std::time::Instant::now();
         let now = Utc::now();
-        let made = self
-            .stream
-            .history(events, now - chrono::Duration::days(14), now);
+        // From a midnight on: half a day would look like a bad one.
+        let first = (now - chrono::Duration::days(14)).date_naive();
+        let first = first.and_time(chrono::NaiveTime::MIN).and_utc();
+        let made = self.stream.history(events, first, now);
         let count = made.len();
         self.sender.send_history(made, &mut self.sent).await?;
-        for _ in 0..30 {
+        for _ in 0..8 {
             let now = Utc::now();
             let made = self
                 .stream
@@ -295,6 +319,13 @@ fn show_runs(project: &Project, ui: &Ui) {
     ui.command(&format!(
         "{weir} --project {dir} sql \"SELECT asset, state, attempts, reason FROM weir.steps ORDER BY step_id DESC LIMIT 8\""
     ));
+}
+
+/// Writes a cell for people.
+fn text(value: &serde_json::Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Returns how to call this program: by its name where that finds it, else by its path.

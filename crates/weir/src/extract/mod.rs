@@ -108,7 +108,7 @@ impl SourceFiles for ProjectSources {
             .0
             .fetched_files()
             .map_err(|failure| ExtractError::new(ExtractErrorKind::Invalid, failure.text()))?;
-        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let variable = |name: &str| self.0.variable(name);
         let mut sources: Vec<(String, Result<SourceSpec, ExtractError>)> =
             Vec::with_capacity(files.len());
         for read in files {
