@@ -69,6 +69,27 @@ await step("a mistake is marked where it is", async () => {
   await look("ask-mistake");
 });
 
+await step("how it is answered", async () => {
+  await write("select event_text, count(*) as n from app.tracks where event_text = {{event}} group by 1");
+  await page.getByRole("textbox", { name: "event" }).fill("Order Completed");
+  const plan = page.getByRole("table", { name: "Plan" });
+  await button("Explain").click();
+  await page.getByRole("menuitem", { name: /How it would be answered/ }).click();
+  await plan.getByText("Group").first().waitFor();
+  expect("nothing was measured", (await plan.getByRole("columnheader", { name: "Rows" }).count()) === 0);
+  await button("Explain").click();
+  await page.getByRole("menuitem", { name: /Run it and measure/ }).click();
+  await plan.getByRole("columnheader", { name: "Rows" }).waitFor();
+  await plan.locator("summary", { hasText: "AggregateExec" }).first().click();
+  await look("ask-plan");
+  await button("As text").click();
+  await page.getByRole("region", { name: "As text" }).getByText("metrics=[").waitFor();
+  await write("drop table app.tracks");
+  await button("Explain").click();
+  expect("only questions are explained", await page.getByRole("menuitem", { name: /Run it and measure/ }).isDisabled());
+  await page.keyboard.press("Escape");
+});
+
 await step("cancel", async () => {
   await write("select count(*) from generate_series(1, 100000000000) a");
   await button("Run").click();

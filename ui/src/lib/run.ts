@@ -20,6 +20,8 @@ export interface Asked {
   /** Values of `{{name}}`. */
   params?: Record<string, unknown>;
   question?: { id: string; version?: number };
+  /** Values of `$1` and so on, of a statement whose answer is not kept. */
+  bound?: unknown[];
   /** Whether to ask again although nothing has changed. */
   fresh?: boolean;
 }
@@ -92,7 +94,7 @@ export function useRun() {
       const kept = asked.question !== undefined || isQuestion(asked.sql);
       now.tail = kept
         ? await stream("/api/v1/results", body(asked, FIRST_ROWS), sink, own.signal)
-        : await stream("/api/v1/query", { sql: asked.sql, format: "json" }, sink, own.signal);
+        : await stream("/api/v1/query", { sql: asked.sql, params: asked.bound, format: "json" }, sink, own.signal);
       now.state = "done";
     } catch (error) {
       now.state = "failed";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { firstWord, isQuestion, parameterNames, quoted, statementAt, statements } from "./sqltext";
+import { firstWord, isQuestion, numbered, parameterNames, quoted, statementAt, statements } from "./sqltext";
 
 it("divides statements, and not quotes and comments", () => {
   const text = "select ';' ; -- a; b\nselect $x$;$x$; /* ; /* ; */ ; */ select \"a;b\"";
@@ -32,4 +32,8 @@ it("finds parameters outside of quotes", () => {
 it("quotes names", () => {
   expect(quoted("plain_1")).toBe("plain_1");
   expect(quoted('Grüße "x"')).toBe('"Grüße ""x"""');
+});
+
+it("numbers parameters, each name once, and moves nothing", () => {
+  expect(numbered("select '{{a}}', {{b}} -- {{c}}\nwhere x = {{ a }} or y = {{b}}")).toEqual({ sql: "select '{{a}}', $1    -- {{c}}\nwhere x = $2      or y = $1   ", names: ["b", "a"] });
 });

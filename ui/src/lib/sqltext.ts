@@ -104,6 +104,26 @@ export function parameterNames(sql: string): string[] {
   return [...names];
 }
 
+/** Writes `{{name}}` as `$1` and so on, and returns which name each is; other text stays where it was in its line. */
+export function numbered(sql: string): { sql: string; names: string[] } {
+  const names: string[] = [];
+  let out = "";
+  let i = 0;
+  while (i < sql.length) {
+    const end = skip(sql, i);
+    const place = end > i ? null : /^\{\{\s*([a-z_][a-z0-9_]*)\s*\}\}/i.exec(sql.slice(i, i + 80));
+    if (place?.[1]) {
+      if (!names.includes(place[1])) names.push(place[1]);
+      out += `$${names.indexOf(place[1]) + 1}`.padEnd(place[0].length);
+      i += place[0].length;
+    } else {
+      out += sql.slice(i, Math.max(end, i + 1));
+      i = Math.max(end, i + 1);
+    }
+  }
+  return { sql: out, names };
+}
+
 const PLAIN = /^[a-z_][a-z0-9_]*$/;
 
 /** Writes a name as SQL reads it. */

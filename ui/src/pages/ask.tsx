@@ -8,10 +8,10 @@ import { navigate, usePlace } from "../lib/router";
 import { useRun } from "../lib/run";
 import { usePerson } from "../lib/session";
 import { fromHash, keepSheets, loadSheets, newSheet, type Sheet, type Sheets, toHash } from "../lib/sheets";
-import { firstWord, isQuestion, parameterNames, statementAt } from "../lib/sqltext";
+import { firstWord, isQuestion, numbered, parameterNames, statementAt, statements } from "../lib/sqltext";
 import { tidy } from "../lib/tidy";
 import { AnswerView, Clock, summary, ViewChoice } from "../parts/answer";
-import { Badge, Button, Empty, Field, Text, useResting, useTitle, Waiting } from "../parts/basics";
+import { Badge, Button, Empty, Field, Menu, Text, useResting, useTitle, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -121,7 +121,9 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
       editor.current?.clearMarks();
       const wanted = parameterNames(chosen.text);
       const params = wanted.length > 0 ? Object.fromEntries(wanted.map((name) => [name, sheet.params?.[name] ?? null])) : undefined;
-      const done = await start({ sql: prefix + chosen.text, params, fresh });
+      // What is explained is not kept: its values are bound by number.
+      const bound = prefix ? numbered(chosen.text) : null;
+      const done = await start(bound ? { sql: prefix + bound.sql, bound: bound.names.map((name) => params?.[name] ?? null) } : { sql: chosen.text, params, fresh });
       const place = done.error?.position;
       if (place && !done.cancelled) editor.current?.mark(chosen.from, place.line, place.column - (place.line === 1 ? prefix.length : 0), done.error?.message ?? "");
       // Statements that make tables make completion know them.
@@ -137,6 +139,7 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
       toast(w.ask.cannotFormat);
     }
   };
+  const explains = statements(sheet.sql).some(({ text }) => isQuestion(text));
   const writes = !isQuestion(sheet.sql) && !["", "SHOW", "EXPLAIN", "DESCRIBE", "TABLE"].includes(firstWord(sheet.sql));
   return (
     <>
@@ -150,9 +153,13 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
             <Icon name="play" size={14} /> {w.ask.run}
           </Button>
         )}
-        <Button disabled={sheet.sql.trim() === ""} onClick={() => void go("explain ")}>
-          {w.ask.explain}
-        </Button>
+        <Menu
+          label={w.ask.explain}
+          items={[
+            { text: w.plan.plan, hint: w.plan.planHint, why: !explains && w.plan.onlyQuestions, act: () => void go("explain ") },
+            { text: w.plan.analyze, hint: w.plan.analyzeHint, why: !explains && w.plan.onlyQuestions, act: () => void go("explain analyze ") },
+          ]}
+        />
         <Button disabled={sheet.sql.trim() === ""} onClick={() => void format()}>
           {w.ask.format}
         </Button>
@@ -161,7 +168,7 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
         <Button why={person.may.create ? null : w.noAccess(w.questions.title.toLowerCase())} disabled={sheet.sql.trim() === ""} onClick={() => setSaving(true)}>
           {w.ask.save}
         </Button>
-        <ShareMenu link={() => `${location.origin}/ask#${toHash(sheet)}`} result={run.tail?.result} />
+        <ShareMenu link={() => `${location.origin}/ask#${toHash(sheet)}`} result={run.tail?.result} shown={{ view: sheet.view, chart: sheet.chart }} />
       </div>
       <Suspense fallback={<Waiting />}>
         <Editor

@@ -4,11 +4,13 @@ import { useEffect, useMemo, useState } from "react";
 import { Chart, ChartChoice } from "../charts/chart";
 import { type ChartSpec, suggest } from "../charts/spec";
 import { count, duration } from "../lib/format";
+import { planOf } from "../lib/plan";
 import { type Run, useRows, useRun } from "../lib/run";
 import { askedInOrder, type Order } from "../lib/sorting";
 import { words as w } from "../words";
 import { Choice, Empty, Trouble, Waiting } from "./basics";
 import { Grid, type RowSource } from "./grid";
+import { PlanView } from "./plan";
 
 export type View = "table" | "chart" | "both";
 
@@ -90,6 +92,8 @@ export function AnswerView({ run, view, chart, onChart, retry }: Props) {
   if (run.columns.length === 0) {
     return run.state === "running" ? <Waiting /> : <div className="message" role="status">{summary(run)}</div>;
   }
+  const plan = run.state === "done" ? planOf(run.columns, run.rows) : null;
+  if (plan) return <PlanView plan={plan} />;
   const withTable = view !== "chart";
   const withChart = view !== "table";
   return (
