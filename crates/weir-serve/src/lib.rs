@@ -45,6 +45,7 @@ use weir_extract::Extracts;
 use weir_lake::Lake;
 use weir_query::Engine;
 
+pub use documents::{FilterValue, filter_values};
 pub use models::{ModelColumn, ModelInfo, ModelTest, Reference};
 pub use postgres::{PostgresOptions, serve_postgres};
 pub use query::{FileFormat, RowsFileError, write_rows};

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { added, fitting, moved, onTab, ownDefaults, settle, type Tile } from "./board";
+import { added, type Filter, fitting, moved, onTab, ownDefaults, paramsOf, saidIn, settle, type Tile } from "./board";
 
 const tile = (id: string, x: number, y: number, w = 6, h = 4): Tile => ({ id, x, y, w, h });
 const places = (tiles: Tile[]) => Object.fromEntries(tiles.map((one) => [one.id, [one.x, one.y, one.w, one.h]]));
@@ -44,8 +44,27 @@ it("a filter that says nothing leaves each question its own default", () => {
   expect(ownDefaults("country", [asks("country"), asks("country", "")])).toEqual([]);
 });
 
-it("a filter by day takes the day of a moment", () => {
-  expect(fitting("date", "2026-11-22T00:00:00")).toBe("2026-11-22");
-  expect(fitting("date", "2026-11-22")).toBe("2026-11-22");
-  expect(fitting("timestamp", "2026-11-22T00:00:00")).toBe("2026-11-22T00:00:00");
+it("a filter by day takes the day of a moment, a range all of its period", () => {
+  const picked = (value: string, period: "day" | "hour" | "week" | "month" | null = null, type = "timestamp") => ({ value, type, period });
+  expect(fitting("date", picked("2026-11-22T00:00:00"))).toBe("2026-11-22");
+  expect(fitting("date", picked("2026-11-22", null, "date"))).toBe("2026-11-22");
+  expect(fitting("timestamp", picked("2026-11-22T00:00:00"))).toBe("2026-11-22T00:00:00");
+  expect(fitting("date_range", picked("2026-11-01T00:00:00", "month"))).toBe("2026-11-01..2026-11-30");
+  expect(fitting("date_range", picked("2026-11-16", "week", "date"))).toBe("2026-11-16..2026-11-22");
+  expect(fitting("date_range", picked("2026-11-16 10:00:00", "hour"))).toBe("2026-11-16..2026-11-16");
+  expect(fitting("date_range", picked("Berlin", null, "text"))).toBe("Berlin");
+});
+
+it("filters say a value, any, or nothing", () => {
+  const filters: Filter[] = [
+    { name: "country", type: "text", default: "DE" },
+    { name: "plan", type: "text" },
+    { name: "period", type: "date_range", default: "last_month" },
+    { name: "day", type: "date_range", from: "since" },
+  ];
+  const told = (search: string) => paramsOf(filters, (filter) => saidIn(new URLSearchParams(search), filter), "2026-11-22");
+  expect(told("")).toEqual({ country: "DE", period_from: "2026-10-01", period_to: "2026-11-01" });
+  expect(told("f.country=&f.plan=pro&f.period=&f.day=2026-01-05..2026-01-06")).toEqual({ country: null, plan: "pro", period_from: null, period_to: null, since: "2026-01-05" });
+  // What cannot be read says nothing: the page tells so.
+  expect(told("f.period=some_day")).toEqual({ country: "DE" });
 });

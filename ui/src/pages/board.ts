@@ -1,7 +1,9 @@
 /** Where tiles lie: twelve columns, and no tile over another. */
 
 import type { ChartSpec } from "../charts/spec";
+import { instantOf, isZoned, next, type Period } from "../charts/time";
 import type { QuestionBody } from "../lib/documents";
+import { daysOf, later, today } from "./board-range";
 
 export interface Tile {
   id: string;
@@ -22,27 +24,86 @@ export interface Tile {
 }
 
 export interface Filter {
-  /** The parameter it sets in every question that has one of that name. */
+  /** The parameter it sets in every question that has one of that name; a range sets two after it. */
   name: string;
   label?: string;
-  type: "text" | "number" | "date" | "timestamp" | "boolean";
+  type: "text" | "number" | "date" | "timestamp" | "boolean" | "date_range";
   default?: string;
+  /** Of a range, the parameters it sets instead: its first day, and the day after its last. */
+  from?: string;
+  to?: string;
   /** A SELECT whose first column has the values to choose from. */
   values?: string;
+}
+
+/** What a filter says: null is no value, by choice; nothing at all leaves each question its own default. */
+export type Said = string | null;
+
+/** Returns what a filter says in an address, else by its own default. `f.country=` is any. */
+export function saidIn(search: URLSearchParams, filter: Filter): Said {
+  const own = search.get(`f.${filter.name}`);
+  return own === null ? ownDefault(filter) : own === "" ? null : own;
+}
+
+/** A file may have a number as a default. */
+export const ownDefault = (filter: Filter): string => String(filter.default ?? "");
+
+/** Returns the parameters that a filter sets: one, or those of a range's sides. */
+export function setBy(filter: Filter): { one?: string; from?: string; to?: string } {
+  if (filter.type !== "date_range") return { one: filter.name };
+  return filter.from || filter.to ? { from: filter.from, to: filter.to } : { from: `${filter.name}_from`, to: `${filter.name}_to` };
+}
+
+/** Returns what filters set, by parameter; those that say nothing set nothing. */
+export function paramsOf(filters: Filter[], said: (filter: Filter) => Said, now = today()): Record<string, Said> {
+  const params: Record<string, Said> = {};
+  for (const filter of filters) {
+    const value = said(filter);
+    const { one, from, to } = setBy(filter);
+    if (one !== undefined) {
+      if (value !== "") params[one] = value;
+      continue;
+    }
+    const days = value === null ? { from: null, to: null } : daysOf(value, now);
+    if (from && days) params[from] = days.from;
+    if (to && days) params[to] = days.to;
+  }
+  return params;
 }
 
 /**
  * Returns what a filter that says nothing leaves to the questions: their own defaults, each once. Empty
  * where none of them has one; null among them is a question that has none beside others that do.
  */
-export function ownDefaults(filter: string, questions: (QuestionBody | undefined)[]): (string | null)[] {
-  const parameters = questions.flatMap((one) => one?.parameters?.filter((parameter) => parameter.name === filter) ?? []);
-  const found = new Set(parameters.map((parameter) => parameter.default || null));
+export function ownDefaults(parameter: string, questions: (QuestionBody | undefined)[]): (string | null)[] {
+  const parameters = questions.flatMap((one) => one?.parameters?.filter((known) => known.name === parameter) ?? []);
+  const found = new Set(parameters.map((known) => known.default || null));
   return [...found].some((one) => one !== null) ? [...found] : [];
 }
 
-/** Returns a value of the data as a filter of a type takes it: of a moment, a filter by day takes the day. */
-export const fitting = (type: Filter["type"] | undefined, value: string): string => (type === "date" ? (/^\d{4}-\d\d-\d\d(?=[T ])/.exec(value)?.[0] ?? value) : value);
+/** A value of the data that was clicked, with what it is. */
+export interface Picked {
+  value: string;
+  type: string;
+  /** How long the period is that it begins. */
+  period: Period | null;
+}
+
+const DAY = 86_400_000;
+
+/** Returns a value of the data as a filter of a type takes it: of a moment, a filter by day takes the day, and a range all of its period. */
+export function fitting(type: Filter["type"] | undefined, { value, type: of, period }: Picked): string {
+  if (type !== "date" && type !== "date_range") return value;
+  const ms = instantOf(value, of);
+  // What has a zone is of the day that the viewer sees it on; days that were cut by UTC are UTC's.
+  const cut = ms !== null && ms % DAY === 0 && period !== "hour" && period !== "minute";
+  const day = ms !== null && isZoned(of) ? today(new Date(ms), cut ? "UTC" : undefined) : /^\d{4}-\d\d-\d\d(?=[T ]|$)/.exec(value)?.[0];
+  if (day === undefined) return value;
+  if (type === "date") return day;
+  const start = Date.parse(`${day}T00:00:00Z`);
+  const end = period ? Math.max(next(start, period), start + DAY) : start + DAY;
+  return `${day}..${later(new Date(end).toISOString().slice(0, 10), -1)}`;
+}
 
 export interface Tab {
   id: string;

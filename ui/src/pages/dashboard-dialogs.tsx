@@ -5,6 +5,7 @@ import { useDocuments } from "../lib/documents";
 import { Button, Choice, Dialog, Empty, Field, Loaded, Text } from "../parts/basics";
 import { words as w } from "../words";
 import type { Filter } from "./board";
+import { FilterInput } from "./dashboard-filter";
 
 export function PickQuestion({ onPick, onClose }: { onPick(id: string, title: string): void; onClose(): void }) {
   const questions = useDocuments("questions");
@@ -40,10 +41,12 @@ export function PickQuestion({ onPick, onClose }: { onPick(id: string, title: st
   );
 }
 
-const FILTER_TYPES = (["text", "number", "date", "timestamp", "boolean"] as const).map((type) => [type, type] as const);
+const FILTER_TYPES = (["text", "number", "date", "date_range", "timestamp", "boolean"] as const).map((type) => [type, w.filters.types[type]] as const);
 
 export function NewFilter({ onMake, onClose }: { onMake(filter: Filter): void; onClose(): void }) {
   const [filter, setFilter] = useState<Filter>({ name: "", type: "text" });
+  const isRange = filter.type === "date_range";
+  const named = filter.name !== "";
   return (
     <Dialog title={w.dashboards.addFilter} onClose={onClose}>
       <form
@@ -53,18 +56,21 @@ export function NewFilter({ onMake, onClose }: { onMake(filter: Filter): void; o
           onMake(filter);
         }}
       >
-        <Field label={w.dashboards.filterName}>
+        <Field label={isRange ? w.filters.name : w.dashboards.filterName} hint={isRange && named ? w.filters.sets(`{{${filter.name}_from}}`, `{{${filter.name}_to}}`) : undefined}>
           <Text required autoFocus pattern="[A-Za-z_][A-Za-z0-9_]*" value={filter.name} onChange={(event) => setFilter({ ...filter, name: event.target.value })} />
         </Field>
         <Field label={w.common.name}>
           <Text value={filter.label ?? ""} onChange={(event) => setFilter({ ...filter, label: event.target.value })} />
         </Field>
         <Field label={w.data.type}>
-          <Choice value={filter.type} options={FILTER_TYPES} onChange={(type) => setFilter({ ...filter, type })} />
+          <Choice value={filter.type} options={FILTER_TYPES} onChange={(type) => setFilter({ ...filter, type, default: undefined, values: undefined })} />
         </Field>
-        <Field label={w.values.from} hint={w.values.hint}>
-          <textarea className="input mono" value={filter.values ?? ""} onChange={(event) => setFilter({ ...filter, values: event.target.value || undefined })} />
-        </Field>
+        <FilterInput filter={{ ...filter, label: w.filters.default, default: undefined }} value={filter.default ?? ""} onChange={(value) => setFilter({ ...filter, default: value || undefined })} />
+        {!isRange && (
+          <Field label={w.values.from} hint={w.values.hint}>
+            <textarea className="input mono" value={filter.values ?? ""} onChange={(event) => setFilter({ ...filter, values: event.target.value || undefined })} />
+          </Field>
+        )}
         <div className="row">
           <Button look="main" type="submit">
             {w.dashboards.addFilter}

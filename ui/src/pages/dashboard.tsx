@@ -4,16 +4,18 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { expectCharts } from "../charts/chart";
 import { api, get, path } from "../lib/api";
-import { type QuestionBody, type Saved, type Sharing, useDocument, useKnown } from "../lib/documents";
+import { certify, type QuestionBody, type Saved, type Sharing, useDocument, useKnown } from "../lib/documents";
 import { ago } from "../lib/format";
-import { setSearch, usePlace } from "../lib/router";
+import { navigate, setSearch, usePlace } from "../lib/router";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Choice, Empty, Field, Loaded, Menu, Text, Trouble, useAct, useTitle } from "../parts/basics";
-import { defaultText, ParameterInput } from "../parts/parameter";
+import { Badge, Button, Choice, Empty, Loaded, Menu, Text, Trouble, useAct, useTitle } from "../parts/basics";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
-import { added, type DashboardBody, type Filter, fitting, onTab, ownDefaults, type Tile } from "./board";
+import { added, type DashboardBody, type Filter, fitting, onTab, ownDefault, ownDefaults, type Picked, paramsOf, type Said, saidIn, setBy, type Tile } from "./board";
+import { today } from "./board-range";
 import { NewFilter, PickQuestion } from "./dashboard-dialogs";
+import { FilterInput } from "./dashboard-filter";
+import { History, OldVersion, RemoveDialog } from "./dashboard-history";
 import { Deliveries } from "./deliveries";
 import { Embeds } from "./embeds";
 import { FileConflict } from "./files";
@@ -46,7 +48,9 @@ export function Dashboard({ id }: { id: string }) {
     },
     retry: false,
   });
-  const dashboard = useDocument<DashboardBody>("dashboards", id);
+  const { search } = usePlace();
+  const version = Number(search.get("version"));
+  const dashboard = useDocument<DashboardBody>("dashboards", id, Number.isInteger(version) && version > 0 ? version : undefined);
   const draft = useQuery({
     queryKey: ["dashboards", id, "draft"],
     queryFn: async ({ signal }) => (await get<{ draft: Draft | null }>(path`/api/v1/dashboards/${id}/draft`, signal)).draft,
@@ -56,11 +60,20 @@ export function Dashboard({ id }: { id: string }) {
       {/* Without them tiles ask one by one, and say what is wrong with each. */}
       {(saved) => (
         <Loaded of={questions.isPending ? { ...draft, data: undefined, error: null } : draft} page>
-          {(kept) => <Shown key={`${saved.version}/${kept?.made_at}`} saved={saved} draft={kept} />}
+          {(kept) => <Shown key={`${saved.version}/${saved.shown_version}/${kept?.made_at}`} saved={saved} draft={kept} />}
         </Loaded>
       )}
     </Loaded>
   );
+}
+
+/** Keeps what a filter says in the address: its default is left out, and nothing behind `=` is any. */
+function say(filter: Filter, value: Said): void {
+  const search = new URLSearchParams(location.search);
+  if (value === "" || value === ownDefault(filter)) search.delete(`f.${filter.name}`);
+  else search.set(`f.${filter.name}`, value ?? "");
+  const text = search.toString();
+  navigate(location.pathname + (text ? `?${text}` : "") + location.hash, { replace: true });
 }
 
 const newId = () => Math.random().toString(36).slice(2, 8);
@@ -70,13 +83,14 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const person = usePerson();
   const queries = useQueryClient();
   const { search } = usePlace();
-  const editing = search.has("edit");
+  const old = saved.shown_version !== saved.version;
+  const editing = search.has("edit") && !old;
   // Whoever edits goes on where the draft is; everybody else sees what is published.
   const from = editing && draft ? draft : saved;
   const [body, setBody] = useState(from.body);
   const [name, setName] = useState(from.name);
   const [sharing, setSharing] = useState<Sharing>(from.sharing);
-  const [dialog, setDialog] = useState<"question" | "filter" | "yaml" | "embed" | "send" | "give" | null>(null);
+  const [dialog, setDialog] = useState<"question" | "filter" | "yaml" | "embed" | "send" | "give" | "history" | "remove" | null>(null);
   const [fresh, setFresh] = useState(0);
   const [busy, act, error] = useAct();
   const box = useRef<HTMLElement>(null);
@@ -94,19 +108,18 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const tab = tabs.find((one) => one.id === search.get("tab"))?.id ?? tabs[0]?.id;
   const shown = body.tiles.filter((tile) => onTab(tile, tabs, tab));
   const changed = editing && (JSON.stringify(body) !== JSON.stringify(from.body) || name !== from.name || sharing !== from.sharing);
-  const valueOf = useCallback((filter: Filter) => search.get(`f.${filter.name}`) ?? filter.default ?? "", [search]);
-  const params = useMemo(() => Object.fromEntries(filters.map((filter) => [filter.name, valueOf(filter)])), [filters, valueOf]);
+  const saidOf = useCallback((filter: Filter) => saidIn(search, filter), [search]);
+  // What is relative is of this day, also where a page stays open over midnight.
+  const day = today();
+  const params = useMemo(() => paramsOf(filters, saidOf, day), [filters, saidOf, day]);
 
   const questions = useKnown<QuestionBody>("questions", [...new Set(body.tiles.flatMap((tile) => tile.question ?? []))]);
-  const defaultsOf = (filter: Filter) =>
-    filter.default
-      ? [filter.default]
-      : ownDefaults(
-          filter.name,
-          questions.map((one) => one?.body),
-        );
-  // Inputs of days have no room of their own for words.
-  const hintOf = (filter: Filter) => (valueOf(filter) === "" && defaultsOf(filter).length > 0 && !filter.values && ["date", "timestamp"].includes(filter.type) ? defaultText(defaultsOf(filter)) : undefined);
+  const defaultsOf = (filter: Filter) => {
+    const { one, from, to } = setBy(filter);
+    const own = ownDefault(filter);
+    const bodies = questions.map((question) => question?.body);
+    return own !== "" ? [own] : [one, from, to].flatMap((name) => (name === undefined ? [] : ownDefaults(name, bodies)));
+  };
 
   useEffect(() => {
     if (!body.refresh || editing) return;
@@ -131,6 +144,11 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const again = async () => {
     await queries.invalidateQueries({ queryKey: ["dashboards"] });
   };
+  const certifying = () =>
+    act(async () => {
+      await certify("dashboards", saved.id, !saved.certified);
+      await again();
+    });
   const publish = () =>
     act(async () => {
       await keeping.flush();
@@ -157,9 +175,11 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   // Only tiles of this tab are moved; the others stay where they are.
   const change = (tiles: Tile[]) => setBody({ ...body, tiles: [...body.tiles.filter((tile) => !onTab(tile, tabs, tab)), ...tiles] });
   const add = (tile: Omit<Tile, "x" | "y">) => change(added(shown, { ...tile, tab }));
-  const pick = (filter: string, clicked: string) => {
-    const value = fitting(filters.find((one) => one.name === filter)?.type, clicked);
-    setSearch({ [`f.${filter}`]: params[filter] === value ? null : value });
+  const pick = (name: string, clicked: Picked) => {
+    const filter = filters.find((one) => one.name === name);
+    if (!filter) return;
+    const value = fitting(filter.type, clicked);
+    say(filter, saidOf(filter) === value ? "" : value);
   };
   return (
     <main className="page" id="page" ref={box}>
@@ -215,13 +235,16 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
               <Menu
                 label={w.common.more}
                 items={[
+                  { text: w.ask.versions, act: () => setDialog("history") },
                   { text: w.dashboards.yaml, act: () => setDialog("yaml") },
                   { text: w.deliveries.title, act: () => setDialog("send") },
                   { text: w.owners.title, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("give") },
                   { text: w.dashboards.embed, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("embed") },
+                  { text: saved.certified ? w.questions.decertify : w.questions.certify, why: person.may.manage_sources || person.may.admin ? null : w.noAccess(w.questions.certified), act: () => void certifying() },
+                  { text: w.dashboards.remove, why, act: () => setDialog("remove") },
                 ]}
               />
-              <Button why={why} onClick={() => setSearch({ edit: "1" })}>
+              <Button why={old ? w.dashboards.openNewest : why} onClick={() => setSearch({ edit: "1" })}>
                 {draft ? w.dashboards.editDraft : w.dashboards.edit}
               </Button>
             </>
@@ -229,6 +252,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
         </div>
       </div>
       {(error ?? keeping.error) !== null && <Trouble error={error ?? keeping.error} />}
+      {old && <OldVersion saved={saved} why={draft ? w.dashboards.draftFirst : why} />}
       <FileConflict id={saved.id} why={why} />
       {saved.description && <p className="quiet">{saved.description}</p>}
       {tabs.length > 0 && <TabBar tabs={tabs} on={tab} editing={editing} onChange={(next) => setBody({ ...body, ...next })} tiles={body.tiles} />}
@@ -236,9 +260,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
         <div className="filters" role="group" aria-label={w.dashboards.filter}>
           {filters.map((filter) => (
             <div key={filter.name} className="row">
-              <Field label={filter.label || filter.name} hint={hintOf(filter)}>
-                <ParameterInput parameter={filter} late value={valueOf(filter)} defaults={defaultsOf(filter)} onChange={(value) => setSearch({ [`f.${filter.name}`]: value === (filter.default ?? "") ? null : value })} />
-              </Field>
+              <FilterInput filter={filter} value={saidOf(filter)} defaults={defaultsOf(filter)} onChange={(value) => say(filter, value)} />
               {editing && (
                 <Button look="plain" aria-label={w.dashboards.removeTile(filter.name)} onClick={() => setBody({ ...body, filters: filters.filter((other) => other !== filter) })}>
                   ×
@@ -286,6 +308,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
       )}
       {dialog === "send" && <Deliveries id={saved.id} filters={filters} why={owns ? null : w.noAccess(`“${saved.name}”`)} onClose={() => setDialog(null)} />}
       {dialog === "give" && <GiveDialog address={path`/api/v1/dashboards/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}
+      {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
+      {dialog === "remove" && <RemoveDialog saved={saved} onClose={() => setDialog(null)} />}
       {dialog === "embed" && <Embeds id={saved.id} filters={filters} onClose={() => setDialog(null)} />}
     </main>
   );

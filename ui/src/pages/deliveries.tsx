@@ -6,10 +6,10 @@ import { api, get, path } from "../lib/api";
 import { usePerson } from "../lib/session";
 import { Button, Choice, Dialog, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
 import { List } from "../parts/list";
-import { ParameterInput } from "../parts/parameter";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
-import type { Filter } from "./board";
+import { type Filter, ownDefault, type Said } from "./board";
+import { FilterInput, rangeName } from "./dashboard-filter";
 import { type Goes, LastRun } from "./rollup";
 
 interface Delivery {
@@ -57,7 +57,19 @@ export function Deliveries({ id, filters, why, onClose }: { id: string; filters:
                   rows={deliveries}
                   keyOf={(one) => one.id}
                   columns={[
-                    { head: w.deliveries.to, cell: (one) => one.receivers.join(", ") },
+                    {
+                      head: w.deliveries.to,
+                      cell: (one) => (
+                        <>
+                          {one.receivers.join(", ")}
+                          {Object.entries(one.filters).map(([name, value]) => (
+                            <div key={name} className="quiet small">
+                              {name}: {value === null ? w.values.pick : rangeName(String(value))}
+                            </div>
+                          ))}
+                        </>
+                      ),
+                    },
                     {
                       head: w.deliveries.when,
                       cell: (one) => (
@@ -121,12 +133,14 @@ function NewDelivery({ id, filters, receivers, why, onMade }: { id: string; filt
   const [when, setWhen] = useState<string>(CRONS[0][0]);
   const [own, setOwn] = useState("0 8 * * *");
   const [zone, setZone] = useState(Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC");
-  const [values, setValues] = useState<Record<string, string>>({});
+  const [values, setValues] = useState<Record<string, Said>>({});
+  const saidOf = (filter: Filter): Said => (filter.name in values ? (values[filter.name] ?? null) : ownDefault(filter));
   const [busy, act, error] = useAct();
   const make = (event: FormEvent) => {
     event.preventDefault();
     void act(async () => {
-      const chosen = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ""));
+      // What says the default says nothing: it follows the dashboard.
+      const chosen = Object.fromEntries(filters.filter((filter) => filter.name in values && saidOf(filter) !== ownDefault(filter)).map((filter) => [filter.name, saidOf(filter)]));
       await api("POST", path`/api/v1/dashboards/${id}/deliveries`, { receivers: to, cron: when === "other" ? own : when, zone, filters: chosen });
       await onMade();
     });
@@ -155,9 +169,9 @@ function NewDelivery({ id, filters, receivers, why, onMade }: { id: string; filt
           <Text required value={zone} onChange={(event) => setZone(event.target.value)} />
         </Field>
         {filters.map((filter) => (
-          <Field key={filter.name} label={filter.label || filter.name}>
-            <ParameterInput parameter={filter} value={values[filter.name] ?? filter.default ?? ""} onChange={(value) => setValues({ ...values, [filter.name]: value })} />
-          </Field>
+          <div key={filter.name} className="row">
+            <FilterInput filter={filter} value={saidOf(filter)} defaults={filter.default ? [ownDefault(filter)] : []} onChange={(value) => setValues({ ...values, [filter.name]: value === "" ? ownDefault(filter) : value })} />
+          </div>
         ))}
       </div>
       {error !== null && <Trouble error={error} />}

@@ -8,10 +8,12 @@ import { ApiError, failure } from "../lib/api";
 import { usePlace } from "../lib/router";
 import { type Column, read, type Row } from "../lib/rows";
 import { AsOf } from "../parts/asof";
-import { Field, Loaded, Trouble, useTitle, Waiting } from "../parts/basics";
-import { ParameterInput } from "../parts/parameter";
+import { Loaded, Trouble, useTitle, Waiting } from "../parts/basics";
 import { words as w } from "../words";
-import { type Filter, onTab, type Tab } from "./board";
+import { type Filter, onTab, ownDefault, paramsOf, type Said, type Tab } from "./board";
+import { today } from "./board-range";
+import { FilterInput } from "./dashboard-filter";
+import { TileText } from "./tile-text";
 
 interface ShownTile {
   id: string;
@@ -64,7 +66,10 @@ function Board({ secret, shown }: { secret: string; shown: Shown }) {
   useTitle(shown.name);
   const tabs = shown.tabs ?? [];
   const [tab, setTab] = useState(tabs[0]?.id);
-  const [values, setValues] = useState<Record<string, string>>({});
+  const [values, setValues] = useState<Record<string, Said>>({});
+  const saidOf = (filter: Filter): Said => (filter.name in values ? (values[filter.name] ?? null) : ownDefault(filter));
+  const day = today();
+  const params = useMemo(() => paramsOf(shown.filters, saidOf, day), [shown.filters, values, day]);
   const tiles = shown.tiles.filter((tile) => onTab(tile, tabs, tab));
   return (
     <>
@@ -83,9 +88,9 @@ function Board({ secret, shown }: { secret: string; shown: Shown }) {
       {shown.filters.length > 0 && (
         <div className="filters" role="group" aria-label={w.dashboards.filter}>
           {shown.filters.map((filter) => (
-            <Field key={filter.name} label={filter.label || filter.name}>
-              <ParameterInput parameter={{ ...filter, values: undefined }} late value={values[filter.name] ?? filter.default ?? ""} onChange={(value) => setValues({ ...values, [filter.name]: value })} />
-            </Field>
+            <div key={filter.name} className="row">
+              <FilterInput filter={{ ...filter, values: undefined }} value={saidOf(filter)} defaults={filter.default ? [ownDefault(filter)] : []} onChange={(value) => setValues({ ...values, [filter.name]: value === "" ? ownDefault(filter) : value })} />
+            </div>
           ))}
         </div>
       )}
@@ -95,7 +100,7 @@ function Board({ secret, shown }: { secret: string; shown: Shown }) {
             <header>
               <h2 className="clip">{tile.title}</h2>
             </header>
-            {tile.text !== undefined ? <p className="text">{tile.text}</p> : <Asked secret={secret} tile={tile} values={values} />}
+            {tile.text !== undefined ? <div className="inside"><TileText text={tile.text} framed /></div> : <Asked secret={secret} tile={tile} params={params} />}
           </section>
         ))}
       </div>
@@ -103,8 +108,8 @@ function Board({ secret, shown }: { secret: string; shown: Shown }) {
   );
 }
 
-function Asked({ secret, tile, values }: { secret: string; tile: ShownTile; values: Record<string, string> }) {
-  const params = useMemo(() => Object.fromEntries(Object.entries(values).filter(([name, value]) => value !== "" && tile.parameters?.includes(name))), [values, tile.parameters]);
+function Asked({ secret, tile, params: all }: { secret: string; tile: ShownTile; params: Record<string, Said> }) {
+  const params = useMemo(() => Object.fromEntries(Object.entries(all).filter(([name]) => tile.parameters?.includes(name))), [all, tile.parameters]);
   const answer = useQuery({
     queryKey: ["embedded tile", secret, tile.id, params],
     queryFn: async ({ signal }) => {

@@ -6,9 +6,9 @@ import { api, get, path } from "../lib/api";
 import { ago } from "../lib/format";
 import { Button, copy, Dialog, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
 import { List } from "../parts/list";
-import { ParameterInput } from "../parts/parameter";
 import { words as w } from "../words";
 import type { Filter } from "./board";
+import { FilterInput } from "./dashboard-filter";
 
 interface Embed {
   id: string;
@@ -69,9 +69,9 @@ export function Embeds({ id, filters, onClose }: { id: string; filters: Filter[]
               <legend className="legend">{w.embeds.locked}</legend>
               <div className="row wrap">
                 {filters.map((filter) => (
-                  <Field key={filter.name} label={filter.label || filter.name}>
-                    <ParameterInput parameter={filter} value={locked[filter.name] ?? ""} onChange={(value) => setLocked({ ...locked, [filter.name]: value })} />
-                  </Field>
+                  <div key={filter.name} className="row">
+                    <FilterInput filter={{ ...filter, default: undefined }} value={locked[filter.name] ?? ""} onChange={(value) => setLocked({ ...locked, [filter.name]: value ?? "" })} />
+                  </div>
                 ))}
               </div>
             </fieldset>
@@ -103,7 +103,7 @@ export function Embeds({ id, filters, onClose }: { id: string; filters: Filter[]
                 columns={[
                   { head: w.embeds.label, cell: (one) => one.label || <code className="quiet">{one.id}</code> },
                   { head: w.embeds.sites, cell: (one) => one.sites.join(", ") },
-                  { head: w.embeds.locked, cell: (one) => Object.entries(one.locked).map(([name, value]) => `${name} = ${value}`).join(", ") },
+                  { head: w.embeds.locked, cell: (one) => Object.entries(one.locked).map(([name, value]) => `${name} = ${value ?? w.values.pick}`).join(", ") },
                   { head: w.questions.owner, cell: (one) => one.made_by },
                   { head: w.settings.expires, cell: (one) => (one.expires_at ? ago(one.expires_at) : w.settings.forEver) },
                   { head: w.settings.revoke, quiet: true, cell: (one) => <Button onClick={() => void revoke(one.id)}>{w.settings.revoke}</Button> },

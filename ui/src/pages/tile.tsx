@@ -3,7 +3,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Chart, ChartChoice } from "../charts/chart";
-import { suggest } from "../charts/spec";
+import { timeFacts } from "../charts/options";
+import { fitted, suggest } from "../charts/spec";
 import { ApiError } from "../lib/api";
 import { type QuestionBody, useDocument } from "../lib/documents";
 import { moment } from "../lib/format";
@@ -14,8 +15,9 @@ import { AsOf } from "../parts/asof";
 import { Badge, Button, Choice, Field, Text, Trouble, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
 import { words as w } from "../words";
-import type { Filter, Tile } from "./board";
+import type { Filter, Picked, Said, Tile } from "./board";
 import { Origin } from "./origin";
+import { TileText } from "./tile-text";
 
 /** Rows a tile asks for: more than a screen has places. */
 const ROWS = 2_000;
@@ -30,13 +32,13 @@ export interface TileEditing {
 
 interface Props {
   tile: Tile;
-  params: Record<string, string>;
+  params: Record<string, Said>;
   fresh: number;
   moving: boolean;
   filters: Filter[];
   /** Whose dashboard it is on. */
   owner: string;
-  onPick(filter: string, value: string): void;
+  onPick(filter: string, value: Picked): void;
   editing?: TileEditing;
 }
 
@@ -81,7 +83,7 @@ export function TileView({ tile, params, fresh, moving, filters, owner, onPick, 
       </header>
       {tile.text !== undefined ? (
         <div className="inside">
-          {editing ? <textarea className="input" aria-label={w.dashboards.text} value={tile.text} onChange={(event) => editing.onChange({ text: event.target.value })} /> : <p className="text">{tile.text}</p>}
+          {editing ? <textarea className="input" aria-label={w.dashboards.text} value={tile.text} onChange={(event) => editing.onChange({ text: event.target.value })} /> : <TileText text={tile.text} />}
         </div>
       ) : tile.question && seen ? (
         <Asked tile={tile} question={tile.question} params={params} fresh={fresh} filters={filters} owner={owner} onPick={onPick} editing={editing} title={title} />
@@ -112,12 +114,13 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
   const person = usePerson();
   const [asking, setAsking] = useState(false);
   const sets = filters.some((filter) => filter.name === tile.sets) ? tile.sets : undefined;
-  const pick = useCallback((value: string) => sets && onPick(sets, value), [sets, onPick]);
+  // One for good: a chart that is told another is drawn anew.
+  const told = useRef<(value: string) => void>(() => {});
+  const pick = useCallback((value: string) => told.current(value), []);
   const saved = useDocument<QuestionBody>("questions", question);
   const names = saved.data?.body.parameters?.map((one) => one.name) ?? [];
-  // Only what the question takes: a filter of others is no reason to ask again. An empty one leaves
-  // the question's own default.
-  const own = useMemo(() => Object.fromEntries(Object.entries(params).filter(([name, value]) => names.includes(name) && value !== "")), [params, names.join()]);
+  // Only what the question takes: a filter of others is no reason to ask again.
+  const own = useMemo(() => Object.fromEntries(Object.entries(params).filter(([name]) => names.includes(name))), [params, names.join()]);
   const answer = useQuery({
     queryKey: ["tile", question, saved.data?.version, own, fresh],
     enabled: saved.data !== undefined,
@@ -142,6 +145,11 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
   }
   const { columns, rows, tail } = answer.data;
   const spec = tile.chart ?? (saved.data.body.view === "table" && !saved.data.body.chart ? { kind: "table" as const } : (saved.data.body.chart ?? suggest(columns, rows)));
+  told.current = (value) => {
+    const used = fitted(spec, columns, rows);
+    const type = columns.find((column) => column.name === used.x)?.type ?? "text";
+    if (sets) onPick(sets, { value, type, period: timeFacts(used, columns, rows, Date.parse(tail.result?.created_at ?? "")).period });
+  };
   return (
     <>
       {editing && <ChartChoice spec={spec} columns={columns} rows={rows} onChange={(chart) => editing.onChange({ chart })} />}

@@ -1,7 +1,7 @@
 /** The tiles of a dashboard where they lie, and how they are moved. */
 
 import { type PointerEvent, useRef, useState } from "react";
-import { COLUMNS, type Filter, moved, type Tile } from "./board";
+import { COLUMNS, type Filter, moved, type Picked, type Said, type Tile } from "./board";
 import { TileView } from "./tile";
 
 /** Of a row of the board, with the gap below it. */
@@ -10,14 +10,14 @@ const ROW = 72;
 interface Props {
   tiles: Tile[];
   editing: boolean;
-  params: Record<string, string>;
+  params: Record<string, Said>;
   fresh: number;
   filters: Filter[];
   /** Whose dashboard it is. */
   owner: string;
   onChange(tiles: Tile[]): void;
   /** A tile's value was clicked that sets a filter. */
-  onPick(filter: string, value: string): void;
+  onPick(filter: string, value: Picked): void;
 }
 
 export function Tiles({ tiles, editing, params, fresh, filters, owner, onChange, onPick }: Props) {

@@ -16,13 +16,19 @@ export const inputType = (type: Parameter["type"]) => ({ text: "text", number: "
 
 type Props = {
   parameter: Pick<Parameter, "name" | "type" | "values">;
-  value: string;
-  onChange(value: string): void;
+  /** Null is no value, by choice. */
+  value: string | null;
+  onChange(value: string | null): void;
   /** Whether a typed value is told only when it is done: by Enter, or by going elsewhere. */
   late?: boolean;
   /** What applies when no value is given, where that is not any: null among several is any. */
   defaults?: (string | null)[];
+  /** Whether a list offers any beside the default. */
+  any?: boolean;
 };
+
+/** No value has it: it stands for any where "" stands for the default. */
+export const ANY = "\0";
 
 /** Says what no value stands for. */
 export function defaultText(defaults: (string | null)[] | undefined, shown: (value: string) => string = (one) => one): string {
@@ -30,9 +36,13 @@ export function defaultText(defaults: (string | null)[] | undefined, shown: (val
   return w.values.own(defaults.map((one) => (one === null ? w.values.pick : shown(one))).join(" / "));
 }
 
-export function ParameterInput({ parameter, value, onChange, late, defaults }: Props) {
+export function ParameterInput({ parameter, value: chosen, onChange, late, defaults, any }: Props) {
+  const value = chosen ?? "";
   const [typed, setTyped] = useState(value);
   useEffect(() => setTyped(value), [value]);
+  const picked = chosen === null && any ? ANY : value;
+  const pick = (text: string) => onChange(text === ANY ? null : text);
+  const none = any ? [[ANY, w.values.pick] as const] : [];
   const list = useQuery({
     queryKey: ["values", parameter.values],
     enabled: Boolean(parameter.values),
@@ -46,19 +56,20 @@ export function ParameterInput({ parameter, value, onChange, late, defaults }: P
   if (parameter.values && list.data) {
     const known = list.data.some(([one]) => one === value) || value === "";
     const shown = (one: string) => list.data.find(([own]) => own === one)?.[1] ?? one;
-    return <Choice value={value} options={[["", defaultText(defaults, shown)], ...(known ? [] : [[value, value] as const]), ...list.data]} onChange={onChange} />;
+    return <Choice value={picked} options={[["", defaultText(defaults, shown)], ...none, ...(known ? [] : [[value, value] as const]), ...list.data]} onChange={pick} />;
   }
   if (parameter.type === "boolean") {
     const shown = (one: string) => ({ true: w.common.yes, false: w.common.no })[one] ?? one;
     return (
       <Choice
-        value={value}
+        value={picked}
         options={[
           ["", defaultText(defaults, shown)],
+          ...none,
           ["true", w.common.yes],
           ["false", w.common.no],
         ]}
-        onChange={onChange}
+        onChange={pick}
       />
     );
   }
@@ -66,7 +77,7 @@ export function ParameterInput({ parameter, value, onChange, late, defaults }: P
   return (
     <Text
       type={inputType(parameter.type)}
-      placeholder={defaults && defaultText(defaults)}
+      placeholder={chosen === null && any ? w.values.pick : defaults && defaultText(defaults)}
       title={list.error ? `${w.values.failed}: ${list.error.message}` : undefined}
       value={late ? typed : value}
       onChange={(event) => (late ? setTyped(event.target.value) : onChange(event.target.value))}

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use chrono::NaiveDate;
+use serde_json::{Map, Value};
 use weir_catalog::DocumentKind;
 
+use super::filters::{TYPES, filter_values};
 use crate::error::ApiError;
 
 const CHARTS: [&str; 14] = [
@@ -51,11 +53,31 @@ pub(super) fn chosen(kind: DocumentKind, body: &Value) -> Result<(), ApiError> {
             if !body["tiles"].is_array() {
                 return Err(ApiError::invalid("`tiles` is not a list"));
             }
-            list(body, "filters")?;
             list(body, "tabs")?;
+            filters(body)?;
             tiles(body)
         }
     }
+}
+
+/// Refuses filters that no page could show, and defaults that nobody could resolve later.
+pub(super) fn filters(body: &Value) -> Result<(), ApiError> {
+    list(body, "filters")?;
+    for filter in body["filters"].as_array().into_iter().flatten() {
+        let name = filter["name"].as_str().unwrap_or_default();
+        let kind = filter["type"].as_str().unwrap_or("text");
+        if !TYPES.contains(&kind) {
+            return Err(meant(
+                ApiError::invalid(format!("filter `{name}`: there is no type `{kind}`")),
+                kind,
+                &TYPES,
+            ));
+        }
+    }
+    // Which day it is does not matter to whether a default can be read.
+    filter_values(body, &Map::new(), NaiveDate::default())
+        .map(drop)
+        .map_err(ApiError::invalid)
 }
 
 fn tiles(body: &Value) -> Result<(), ApiError> {

@@ -4,13 +4,15 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use chrono::Utc;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use weir_access::{Action, Object};
-use weir_catalog::{Catalog, Delivery, NewDelivery};
+use weir_catalog::{Catalog, Delivery, DocumentKind, NewDelivery};
 use weir_flow::{Cause, Cron, ScheduleName};
 
+use super::filters::filter_values;
 use crate::auth::SignedIn;
 use crate::error::ApiError;
 use crate::runs::{Last, Runs, last};
@@ -105,16 +107,19 @@ async fn create(
             None => error.with_hint("`alerts` in schedules.yml names who there is"),
         });
     }
+    let kind = DocumentKind::Dashboard;
+    let by = who.actor();
+    let saved = rooms.catalog.document(&by, kind, &id, None).await?;
+    // What cannot be read now is no surprise of the first morning.
+    filter_values(&saved.body, &wanted.filters, Utc::now().date_naive())
+        .map_err(ApiError::invalid)?;
     let new = NewDelivery {
         receivers: wanted.receivers,
         filters: Value::Object(wanted.filters),
         cron: wanted.cron.trim().to_owned(),
         zone: wanted.zone,
     };
-    let made = rooms
-        .catalog
-        .create_delivery(&who.actor(), &id, new)
-        .await?;
+    let made = rooms.catalog.create_delivery(&by, &id, new).await?;
     rooms.runs.desk.refresh().await;
     Ok((StatusCode::CREATED, Json(shown(&rooms, &who, made).await?)))
 }

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use weir_access::{LoginLimiter, LoginSource};
 use weir_catalog::{Catalog, DocumentKind, Embed, NewEmbed};
 
+use super::filters::filter_values;
 use super::route::{Body, Done, body};
 use crate::app;
 use crate::auth::SignedIn;
@@ -67,6 +68,9 @@ pub(super) async fn create(
             "a link lives from 1 to {LONGEST_DAYS} days"
         )));
     }
+    let kind = DocumentKind::Dashboard;
+    let saved = catalog.document(&who.actor(), kind, &id, None).await?;
+    set_by_filters(&saved.body, &Value::Object(wanted.locked.clone()))?;
     let new = NewEmbed {
         label: wanted.label,
         locked: Value::Object(wanted.locked),
@@ -198,6 +202,47 @@ async fn dashboard(
     })))
 }
 
+/// Values of parameters.
+struct Set {
+    /// Of filters that whoever looks may change.
+    defaults: Map<String, Value>,
+    locked: Map<String, Value>,
+}
+
+/// Returns what a dashboard's filters set. A page that knows the zone of whoever looks says itself what
+/// "today" is; here it is the day of UTC.
+fn set_by_filters(dashboard: &Value, locked: &Value) -> Result<Set, ApiError> {
+    let empty = Map::new();
+    let locked = locked.as_object().unwrap_or(&empty);
+    let all = |dashboard: &Value, chosen: &Map<String, Value>| {
+        let values = filter_values(dashboard, chosen, Utc::now().date_naive());
+        let values = values.map_err(ApiError::invalid)?;
+        let sets = values.into_iter().flat_map(|value| value.sets);
+        Ok::<_, ApiError>(sets.collect::<Map<_, _>>())
+    };
+    let (mut held, mut free) = (Vec::new(), Vec::new());
+    for filter in dashboard["filters"].as_array().into_iter().flatten() {
+        let name = filter["name"].as_str().unwrap_or_default();
+        match locked.contains_key(name) {
+            true => held.push(filter.clone()),
+            false => free.push(filter.clone()),
+        }
+    }
+    // What is locked holds also where its filter is gone.
+    let gone = locked
+        .iter()
+        .filter(|(name, _)| !held.iter().any(|filter| filter["name"] == json!(name)));
+    let gone: Map<_, _> = gone
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut set = all(&json!({ "filters": held }), locked)?;
+    set.extend(gone);
+    Ok(Set {
+        defaults: all(&json!({ "filters": free }), &empty)?,
+        locked: set,
+    })
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -222,11 +267,12 @@ async fn tile(
     let Some(question) = question else {
         return Err(ApiError::not_found("the dashboard has no such tile"));
     };
+    let set = set_by_filters(&body, &embed.locked)?;
+    for (name, value) in set.defaults {
+        asked.params.entry(name).or_insert(value);
+    }
     // Last, so that nobody's values take their place.
-    let locked = embed.locked.as_object().into_iter().flatten();
-    asked
-        .params
-        .extend(locked.map(|(name, value)| (name.clone(), value.clone())));
+    asked.params.extend(set.locked);
     let kind = DocumentKind::Question;
     let catalog = &shown.rooms.catalog;
     let saved = catalog

@@ -6,12 +6,15 @@ mod deliveries;
 mod drafts;
 mod embeds;
 mod files;
+mod filters;
 mod owners;
+mod range;
 mod route;
 mod yaml;
 
 pub(crate) use deliveries::router as deliveries_router;
 pub(crate) use embeds::{links, page as embed_page};
 pub(crate) use files::{Files, router as files_router};
+pub use filters::{FilterValue, filter_values};
 pub(crate) use owners::router as owners_router;
 pub(crate) use route::router;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_catalog::{Catalog, CatalogErrorKind, DocumentKind, NewDocument, SavedDocument, Sharing};
 
+use super::chosen::filters;
 use super::{drafts, embeds, yaml};
 use crate::auth::SignedIn;
 use crate::error::ApiError;
@@ -116,6 +117,9 @@ pub(super) fn checked(kind: DocumentKind, saved: Saved) -> Done<(NewDocument, Op
             DocumentKind::Question => "a question's body has its statement in `sql`",
             DocumentKind::Dashboard => "a dashboard's body has a list `tiles`",
         }));
+    }
+    if kind == DocumentKind::Dashboard {
+        filters(&saved.body)?;
     }
     let new = NewDocument {
         name: saved.name,

@@ -7,8 +7,9 @@ use futures::StreamExt;
 use serde_json::{Map, Value};
 use weir_access::Identity;
 use weir_catalog::{Actor, Catalog, CatalogError, Delivery, DocumentKind, SavedDocument};
-use weir_flow::{Attempt, ErrorClass, Outcome, PublishError};
+use weir_flow::{Attempt, ErrorClass, Outcome, PublishError, parse_zone};
 use weir_query::{Caller, Engine, NamedStatement, QueryRequest};
+use weir_serve::{FilterValue, filter_values};
 
 use super::answer::Answer;
 use super::letter::{Letter, Shown, Tile};
@@ -97,7 +98,12 @@ impl Deliveries {
             "“{}”, with the rights of `{}`",
             board.document.name, delivery.owner
         ));
-        let letter = self.letter(&board, &delivery, &who).await;
+        let today = parse_zone(&delivery.zone)
+            .map(|zone| Utc::now().with_timezone(&zone).date_naive())
+            .map_err(|error| lasting(error.to_string()))?;
+        let chosen = delivery.filters.as_object().cloned().unwrap_or_default();
+        let said = filter_values(&board.body, &chosen, today).map_err(lasting)?;
+        let letter = self.letter(&board, said, &delivery, &who).await;
         let asked = letter
             .tiles
             .iter()
@@ -178,8 +184,18 @@ impl Deliveries {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn letter(&self, board: &SavedDocument, delivery: &Delivery, who: &Identity) -> Letter {
-        let (values, filters) = filters(&board.body, &delivery.filters);
+    async fn letter(
+        &self,
+        board: &SavedDocument,
+        said: Vec<FilterValue>,
+        delivery: &Delivery,
+        who: &Identity,
+    ) -> Letter {
+        let (mut values, mut filters) = (Map::new(), Vec::new());
+        for one in said {
+            values.extend(one.sets);
+            filters.push((one.label, one.text));
+        }
         let mut tiles: Vec<&Value> = board.body["tiles"]
             .as_array()
             .into_iter()
@@ -286,28 +302,6 @@ impl Deliveries {
         }
         Ok(answer)
     }
-}
-
-/// Returns the values of filters, and those that say something to people.
-fn filters(body: &Value, chosen: &Value) -> (Map<String, Value>, Vec<(String, String)>) {
-    let (mut values, mut told) = (Map::new(), Vec::new());
-    for filter in body["filters"].as_array().into_iter().flatten() {
-        let Some(name) = filter["name"].as_str() else {
-            continue;
-        };
-        let own = chosen.get(name).filter(|value| !value.is_null());
-        let value = own.unwrap_or(&filter["default"]);
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) if text.is_empty() => continue,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let label = filter["label"].as_str().filter(|label| !label.is_empty());
-        told.push((label.unwrap_or(name).to_owned(), text));
-        values.insert(name.to_owned(), value.clone());
-    }
-    (values, told)
 }
 
 /// Returns how a tile is shown: as it says itself, else as its question does, else as fits the rows.
