@@ -145,7 +145,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             <Button why={old ? null : whyNot} onClick={() => setDialog("save")}>
               {w.ask.save}
             </Button>
-            <ShareMenu question={saved.id} result={run.tail?.result} />
+            <ShareMenu question={saved.id} result={run.tail?.result} shown={{ name: changed ? undefined : saved.name, view, chart }} />
             <Menu
               label={w.common.more}
               items={[

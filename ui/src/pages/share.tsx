@@ -5,8 +5,17 @@ import type { ResultInfo } from "../lib/rows";
 import { copy, Menu } from "../parts/basics";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
+import { frozenLink, type LookedAt } from "./share-link";
 
-export function ShareMenu({ link, result, question }: { link?: () => string; result?: ResultInfo; question?: string }) {
+interface ShareProps {
+  link?: () => string;
+  result?: ResultInfo;
+  question?: string;
+  /** How the answer is looked at: whoever opens the link sees the same. */
+  shown?: LookedAt;
+}
+
+export function ShareMenu({ link, result, question, shown }: ShareProps) {
   const freeze = async () => {
     if (!result) return;
     // What somebody has a link to does not expire.
@@ -16,7 +25,7 @@ export function ShareMenu({ link, result, question }: { link?: () => string; res
       toast(error instanceof Error ? error.message : String(error));
       return;
     }
-    await copy(`${location.origin}/r/${result.id}`);
+    await copy(location.origin + frozenLink(result.id, shown ?? {}));
   };
   const items = [];
   if (link) items.push({ text: w.ask.shareUnsaved, hint: w.ask.shareUnsavedHint, act: () => void copy(link()) });
