@@ -6,10 +6,11 @@ import { Grid, inMemory } from "../parts/grid";
 import { cell, count, isNumber } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
+import { csv, shown } from "./data";
 import { headline } from "./headline";
 import { flows, globeColumns } from "./kinds";
 import { timeFacts } from "./options";
-import { savePng, saveSvg } from "./picture";
+import { saveCsv, savePng, saveSvg } from "./picture";
 import { type ChartKind, type ChartSpec, fitted, KINDS, placeText, table } from "./spec";
 
 const load = () => import("./engine");
@@ -117,6 +118,7 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
             items={[
               { text: w.chart.downloadSvg, act: () => box.current && saveSvg(box.current, title) },
               { text: w.chart.downloadPng, act: () => box.current && void savePng(box.current, title) },
+              { text: w.chartData.download, hint: w.chartData.hint, act: () => saveCsv(csv(shown(used, columns, rows, asOf)), title) },
             ]}
           />
         </div>

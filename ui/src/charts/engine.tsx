@@ -65,7 +65,7 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
   useEffect(() => {
     const element = box.current;
     if (!element || !ready) return;
-    const made = options(spec, columns, rows, look(dark), at);
+    const made = options(spec, columns, rows, look(dark), at, element.clientWidth || undefined);
     if (!made) return;
     const chart = init(element, null, { renderer: "svg" });
     chart.setOption(made as Parameters<typeof chart.setOption>[0]);
@@ -84,7 +84,11 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     });
     // The first call only tells the size it was drawn in: drawing it again would double the work.
     const resized = new ResizeObserver(() => {
-      if (chart.getWidth() !== element.clientWidth || chart.getHeight() !== element.clientHeight) chart.resize();
+      if (chart.getWidth() === element.clientWidth && chart.getHeight() === element.clientHeight) return;
+      const { xAxis } = options(spec, columns, rows, look(dark), at, element.clientWidth || undefined) ?? {};
+      // How names stand along the axis depends on the room.
+      if (chart.getWidth() !== element.clientWidth && xAxis) chart.setOption({ xAxis } as Parameters<typeof chart.setOption>[0]);
+      chart.resize();
     });
     resized.observe(element);
     return () => {

@@ -47,18 +47,33 @@ const axisLook = (look: Look) => ({
 
 const valueAxis = (look: Look) => ({ type: "value", ...axisLook(look), axisLabel: { color: look.quiet, fontSize: 11, formatter: (value: number) => compact(value) } });
 
-/** Few places are all named, as far as there is room; of many, those that do not touch. */
-function placesAxis(data: string[], look: Look): Option {
+/** How wide a drawing is that nobody has measured. */
+const USUAL_WIDTH = 640;
+/** Of the drawing, beside its axis of places. */
+const BESIDE = 80;
+/** A letter of an axis, about. */
+const LETTER = 6.2;
+/** Names that are cut shorter than this say nothing. */
+const LEAST_NAME = 52;
+/** Turned names need as much room as a line of them is high. */
+const LEAST_TURNED = 18;
+
+/** Few places are all named: side by side, cut, or turned, whatever there is room for. Of many, and of time, those that do not touch. */
+function placesAxis(data: string[], look: Look, width: number, timed = false): Option {
   const usual = axisLook(look);
-  const few = data.length <= 12;
-  const label = few ? { ...usual.axisLabel, hideOverlap: false, interval: 0, width: Math.round(480 / Math.max(1, data.length)), overflow: "truncate" } : usual.axisLabel;
-  return { type: "category", data, ...usual, axisLabel: label };
+  const plain = { type: "category", data, ...usual };
+  const room = (width - BESIDE) / Math.max(1, data.length);
+  const fits = Math.max(0, ...data.map((name) => name.length)) * LETTER <= room - 6;
+  const all = { ...usual.axisLabel, hideOverlap: false, interval: 0, overflow: "truncate" };
+  if (data.length > 12 || (timed && !fits)) return plain;
+  if (fits || room >= LEAST_NAME) return { ...plain, axisLabel: { ...all, rotate: 0, width: Math.round(room - 6) } };
+  return room >= LEAST_TURNED ? { ...plain, axisLabel: { ...all, rotate: 50, width: 96 } } : plain;
 }
 
 /** Series that are named at their ends; more have a legend. */
 const NAMED = 5;
 
-function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number): Option {
+function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places: known, series } = table(spec, columns, rows);
   const time = timeline(known, type, at);
@@ -76,7 +91,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
     tooltip: { ...(base(look).tooltip as Option), trigger: "axis", order: spec.stacked ? "seriesDesc" : "valueDesc", axisPointer: { type: kind === "bar" ? "shadow" : "line" } },
     legend: { ...(base(look).legend as Option), show: many && !direct },
     grid: { left: 8, right: longest, top: many && !direct ? 36 : 14, bottom: 8, containLabel: true },
-    xAxis: { ...placesAxis(places.map(text), look), boundaryGap: kind === "bar" },
+    xAxis: { ...placesAxis(places.map(text), look, width, isTime(type)), boundaryGap: kind === "bar" },
     yAxis: valueAxis(look),
     series: series.map((one, i) => ({
       name: one.name,
@@ -214,13 +229,13 @@ function histogram(spec: ChartSpec, columns: Column[], rows: Row[], look: Look):
   };
 }
 
-function box(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
+function box(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width: number): Option {
   const found = boxes(spec, columns, rows);
   return {
     ...base(look),
     legend: { show: false },
     grid: { left: 8, right: 16, top: 14, bottom: 8, containLabel: true },
-    xAxis: placesAxis(found.map((one) => one.name), look),
+    xAxis: placesAxis(found.map((one) => one.name), look, width),
     yAxis: { ...valueAxis(look), scale: true },
     series: [
       { name: spec.y?.[0], type: "boxplot", data: found.map((one) => one.five), itemStyle: { color: "transparent", borderColor: look.dark ? PALETTE_DARK[0] : PALETTE[0], borderWidth: 1.5 } },
@@ -291,13 +306,13 @@ function map(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Optio
 }
 
 /** Returns what to draw; null where the columns do not make such a chart. */
-export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number): Option | null {
+export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width = USUAL_WIDTH): Option | null {
   if (!spec.y?.length) return null;
   switch (spec.kind) {
     case "line":
     case "bar":
     case "area":
-      return alongAxis(spec, columns, rows, look, at);
+      return alongAxis(spec, columns, rows, look, at, width);
     case "scatter":
       return scatter(spec, columns, rows, look);
     case "pie":
@@ -308,7 +323,7 @@ export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: L
     case "histogram":
       return histogram(spec, columns, rows, look);
     case "box":
-      return box(spec, columns, rows, look);
+      return box(spec, columns, rows, look, width);
     case "sankey":
       return sankey(spec, columns, rows, look);
     case "map":

@@ -33,6 +33,9 @@ function drawing(box: Element): { text: string; width: number; height: number } 
   return { text: new XMLSerializer().serializeToString(copy), width, height };
 }
 
+/** Saves rows for spreadsheets, which take a file without its mark for one of another alphabet. */
+export const saveCsv = (text: string, title: string): void => save(new Blob(["\ufeff", text], { type: "text/csv" }), fileName(title, "csv"));
+
 export function saveSvg(box: Element, title: string): void {
   const made = drawing(box);
   if (made) save(new Blob([made.text], { type: "image/svg+xml" }), fileName(title, "svg"));
