@@ -314,7 +314,18 @@ await step("find", async () => {
 await step("usage", async () => {
   await page.goto(`${url}/usage`);
   await page.getByRole("cell", { name: "owner", exact: true }).first().waitFor();
+  await page.getByRole("heading", { name: "Slowest of the recent queries" }).waitFor();
+  const slowest = page.getByRole("table", { name: "Slowest of the recent queries" });
+  await slowest.getByRole("link").first().waitFor();
+  expect("what people asked, and nothing else", (await slowest.getByText("weir: application").count()) === 0);
+  await page.getByLabel("Price of an hour of queries").fill("3600");
+  await page.getByRole("status").getByText(/≈ .* of queries\./).waitFor();
+  expect("prices are in the address", page.url().endsWith("?hour=3600"), page.url());
   await look("usage");
+  await page.getByLabel("With what the application asks by itself").check();
+  await page.getByText("All that was ever asked").waitFor();
+  const own = await request("POST", "/api/v1/query", { sql: "select count(*) from weir.queries where starts_with(sql, '/* weir: application */')" });
+  expect("what the application asks is marked", own.json?.rows?.[0]?.[0] > 0, own.json);
 });
 
 await step("let a viewer in", async () => {

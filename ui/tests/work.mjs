@@ -376,6 +376,20 @@ await step("a refused event is put right", async () => {
   expect("it is in its table", (await seen()) === 1, await seen());
 });
 
+await step("more refused events than a page shows", async () => {
+  const lost = Array.from({ length: 510 }, (_, i) => ({ event: `Lost ${i}`, properties: {} }));
+  while (lost.length > 0) await Promise.all(lost.splice(0, 30).map(sendEvent));
+  const total = async () => (await request("POST", "/api/v1/query", { sql: "select count(*) from weir.event_fate where fate = 'quarantined'" })).json.rows[0][0];
+  for (let i = 0; i < 50 && (await total()) < 510; i += 1) await page.reload();
+  await page.goto(`${url}/events?tab=quarantine`);
+  await page.getByText(/These are the newest 500 of 51\d entries/).waitFor();
+  await look("quarantine-many");
+  await button("Older entries").click();
+  await page.getByText(/^1\d entries from before/).waitFor();
+  await button("The newest").click();
+  await page.getByText(/These are the newest 500/).waitFor();
+});
+
 await step("home, search, dark and on a phone", async () => {
   await page.goto(`${url}/`);
   await heading("Failed lately").waitFor();

@@ -159,9 +159,12 @@ export async function ask(path: string, body: unknown, signal?: AbortSignal): Pr
   return answer;
 }
 
+/** How statements of the application's own begin: what people ask is told apart from them. */
+export const OWN = "/* weir: application */";
+
 /** Asks SQL of the application's own, mostly of `weir.*`; rows come as objects. */
 export async function query<T>(sql: string, params: unknown[] = [], signal?: AbortSignal): Promise<T[]> {
-  const { columns, rows } = await ask("/api/v1/query", { sql, params, format: "json" }, signal);
+  const { columns, rows } = await ask("/api/v1/query", { sql: `${OWN} ${sql}`, params, format: "json" }, signal);
   return rows.map((row) => Object.fromEntries(columns.map((column, i) => [column.name, row[i]])) as T);
 }
 

@@ -3,7 +3,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, get } from "../lib/api";
-import { ago, moment } from "../lib/format";
+import { ago, count, moment } from "../lib/format";
+import { setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
 import { quoted } from "../lib/sqltext";
@@ -34,20 +35,47 @@ interface Released {
 /** Reasons whose event is whole, and can be put right by hand. */
 export const MENDABLE = new Set(["missing_id", "missing_event", "missing_group_id", "missing_type", "unknown_type", "invalid_field", "malformed_json", "not_an_object", "too_deep", "batch_broken", "batch_overflow"]);
 
+/** Entries of a page. */
+const PAGE = 500;
+
+const REFUSED = "fate in ('quarantined', 'conflict', 'discarded_column')";
+
+/** Where the next page begins: behind its last entry. */
+const placeOf = (one: Refused) => `${one.received_at}~${one.weir_seq}`;
+
+/** A page of what was refused, for one reason or all, the newest first. */
+const useRefused = (reason: string, before: string) =>
+  useQuery({
+    queryKey: ["quarantine", reason, before],
+    queryFn: ({ signal }) => {
+      const [at = null, seq = null] = before ? before.split("~") : [];
+      return query<Refused>(
+        `select source, fate, reason, detail, event, type, message_id, received_at, weir_seq from weir.event_fate
+         where ${REFUSED} and ($1::text is null or coalesce(reason, fate) = $1::text)
+         and ($2::timestamptz is null or received_at < $2::timestamptz or (received_at = $2::timestamptz and weir_seq < $3::bigint))
+         order by received_at desc, weir_seq desc limit ${PAGE}`,
+        [reason || null, at, seq],
+        signal,
+      );
+    },
+  });
+
+/** How many there are, by reason. */
+const useReasons = () =>
+  useQuery({
+    queryKey: ["quarantine reasons"],
+    queryFn: ({ signal }) => query<{ reason: string; entries: number }>(`select coalesce(reason, fate) as reason, count(*) as entries from weir.event_fate where ${REFUSED} group by 1 order by 1`, [], signal),
+  });
+
 export function Quarantine() {
   const person = usePerson();
-  const [reason, setReason] = useState("");
+  const { search } = usePlace();
+  const reason = search.get("reason") ?? "";
+  const before = search.get("before") ?? "";
   const [mending, setMending] = useState<Refused | null>(null);
-  const refused = useQuery({
-    queryKey: ["quarantine"],
-    queryFn: ({ signal }) =>
-      query<Refused>(
-        `select source, fate, reason, detail, event, type, message_id, received_at, weir_seq from weir.event_fate
-         where fate in ('quarantined', 'conflict', 'discarded_column') order by received_at desc limit 500`,
-        [],
-        signal,
-      ),
-  });
+  const refused = useRefused(reason, before);
+  const reasons = useReasons();
+  const total = (reasons.data ?? []).filter((one) => reason === "" || one.reason === reason).reduce((sum, one) => sum + one.entries, 0);
   const released = useQuery({
     queryKey: ["released"],
     enabled: person.may.manage_sources,
@@ -57,18 +85,29 @@ export function Quarantine() {
   return (
     <Loaded of={refused}>
       {(all) => {
-        if (all.length === 0) return <Empty title={w.events.noQuarantine}>{w.events.noQuarantineText}</Empty>;
-        const reasons = [...new Set(all.map((one) => one.reason ?? one.fate))].sort();
-        const shown = all.filter((one) => reason === "" || (one.reason ?? one.fate) === reason);
+        if (all.length === 0 && !reason && !before) return <Empty title={w.events.noQuarantine}>{w.events.noQuarantineText}</Empty>;
+        const oldest = all.at(-1);
         return (
           <div className="stack">
             <div className="narrow-field">
-              <Choice label={w.events.reason} value={reason} options={[["", w.events.anyReason], ...reasons.map((one) => [one, one] as const)]} onChange={setReason} />
+              <Choice
+                label={w.events.reason}
+                value={reason}
+                options={[["", w.events.anyReason], ...(reasons.data ?? []).map((one) => [one.reason, `${one.reason} (${count(one.entries)})`] as const), ...(reason && !reasons.data?.some((one) => one.reason === reason) ? [[reason, reason] as const] : [])]}
+                onChange={(next) => setSearch({ reason: next || null, before: null })}
+              />
             </div>
+            {(total > PAGE || before) && (
+              <div className="note row wrap" role="status">
+                <span className="grow">{before ? w.events.olderThan(count(all.length), moment(before.split("~")[0] ?? ""), count(total)) : w.events.newestOf(count(all.length), count(total))}</span>
+                {before && <Button onClick={() => setSearch({ before: null })}>{w.events.newest}</Button>}
+                {oldest && all.length === PAGE && <Button onClick={() => setSearch({ before: placeOf(oldest) }, { push: true })}>{w.events.older}</Button>}
+              </div>
+            )}
             <List
               card
               label={w.events.quarantine}
-              rows={shown}
+              rows={all}
               keyOf={(one, at) => `${one.source}/${one.weir_seq}/${at}`}
               columns={[
                 { head: w.events.fate, cell: (one) => <Badge look={one.fate === "quarantined" ? "bad" : "warn"}>{one.fate}</Badge> },
