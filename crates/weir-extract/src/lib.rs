@@ -36,7 +36,7 @@ pub use progress::{Progress, Shown};
 pub use room::{Discovered, Extracts, Listed, NamedSource, Running, SourceFiles, Turn};
 pub use singer::{Offered, SourceFolder, expand};
 pub use spec::{
-    Budget, Cron, FileFormat, FileStream, FilesSpec, PostgresSpec, Replication, SchemaChanges,
-    Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
+    Budget, Cron, Deletes, FileFormat, FileStream, FilesSpec, PostgresSpec, Replication,
+    SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
 };
 pub use sync::{Loading, PlannedStream, SyncRequest};

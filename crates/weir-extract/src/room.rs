@@ -90,6 +90,8 @@ pub struct Listed {
 pub struct Discovered {
     /// What it offers, and what a sync would take of it.
     pub streams: Vec<PlannedStream>,
+    /// What people should know of how it is read.
+    pub notes: Vec<String>,
     /// How far behind it the lake is, where it tells.
     pub lag: Option<Lag>,
     /// How its syncs went; none where there was none.
@@ -228,10 +230,10 @@ impl Extracts {
             let _turn = turn;
             let progress = Progress::default();
             let streams = source.discover(&run, &progress).await?;
-            Ok((streams, progress.shown().lag))
+            Ok((streams, progress.shown()))
         };
         let task = self.inner.threads.spawn(work);
-        let (streams, lag) = task.await.map_err(|_| {
+        let (streams, shown) = task.await.map_err(|_| {
             ExtractError::new(ExtractErrorKind::Busy, "the question was interrupted")
         })??;
         let health = self.inner.health.lock().get(name).cloned();
@@ -240,7 +242,8 @@ impl Extracts {
             .map(|health| health.stale(&spec, Utc::now()));
         Ok(Discovered {
             streams,
-            lag,
+            notes: shown.notes,
+            lag: shown.lag,
             health,
             stale: stale.unwrap_or_default(),
         })

@@ -79,11 +79,17 @@ impl fmt::Debug for SingerSpec {
     }
 }
 
-/// A PostgreSQL database that is replicated.
+/// A PostgreSQL database whose tables are kept the same in the lake.
 #[derive(Clone, Debug)]
 pub struct PostgresSpec {
     /// `postgresql://user:password@host:port/database?sslmode=...`
     pub url: Secret,
+    /// How changes are found, where a table has no rule of its own; by the log when it is none.
+    pub replication: Option<Replication>,
+    /// The column by which new rows are known, where a table names none.
+    pub replication_key: Option<String>,
+    /// How often deletes are looked for, where a table has no rule of its own.
+    pub deletes: Option<Deletes>,
     /// The replication slot and the publication, both of this name.
     pub slot: String,
     /// Whether Weir may make and drop them.
@@ -167,6 +173,8 @@ pub struct StreamRules {
     pub replication: Option<Replication>,
     /// The column by which new rows are known.
     pub replication_key: Option<String>,
+    /// How often deletes are looked for, where the source does not tell them.
+    pub deletes: Option<Deletes>,
     pub schema_changes: Option<SchemaChanges>,
     /// How long ago its last rows may have come before people are told.
     pub freshness: Option<Duration>,
@@ -178,8 +186,11 @@ pub struct StreamRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replication {
     FullTable,
+    /// By a column that grows with every change.
     Incremental,
     LogBased,
+    /// By the transaction that wrote a row, which PostgreSQL keeps with it.
+    Xmin,
 }
 
 impl Replication {
@@ -188,9 +199,18 @@ impl Replication {
         match self {
             Replication::FullTable => "FULL_TABLE",
             Replication::Incremental => "INCREMENTAL",
-            Replication::LogBased => "LOG_BASED",
+            Replication::LogBased | Replication::Xmin => "LOG_BASED",
         }
     }
+}
+
+/// How often the keys of a source are compared with those of the lake, where that is how deletes are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletes {
+    /// With each sync.
+    Always,
+    Daily,
+    Never,
 }
 
 /// What happens when the source's columns change.

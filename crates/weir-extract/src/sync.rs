@@ -125,7 +125,7 @@ impl Source {
             }
             SourceKind::Postgres(postgres) => {
                 if request.from.is_some() {
-                    let message = "the log of a database is read on from a place, not from a day";
+                    let message = "a database is read on from a place, not from a day";
                     return Err(ExtractError::new(ExtractErrorKind::Unsupported, message).hint(
                         format!(
                             "`weir verify {0} --repair` fetches what differs, `weir sync {0} --full-refresh` everything",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Builder, RecordBatch, RecordBatchOptions, StringBuilder};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
+use weir_core::changelog::PLACED;
 
 use super::cell::{Cell, ColumnBuilder};
 use super::column::{Column, ColumnDefault};
@@ -13,7 +14,6 @@ use super::shape::{change_type, conform, hashed, misfit, size};
 use crate::error::ExtractError;
 use crate::spec::StreamRules;
 
-use weir_core::changelog::PLACED;
 pub use weir_core::changelog::{ACTIVE, CHANGE_COLUMNS, COUNTED, PARTIAL};
 
 /// Rows of a batch: what is built at once.
@@ -177,6 +177,17 @@ impl StreamTable {
             self.active = Some(version);
             self.altered = true;
         }
+    }
+
+    /// Returns the number of the next change.
+    pub(crate) fn next_position(&self) -> i64 {
+        self.next_position
+    }
+
+    /// Lets changes be numbered from here on, though earlier ones stood at places in a log.
+    pub(crate) fn number(&mut self) {
+        self.altered |= self.placed;
+        self.placed = false;
     }
 
     /// Lets equal rows be counted: from now on one that was deleted takes one of them away.

@@ -6,7 +6,7 @@ use super::columns::{self, Earlier};
 use super::lsn::Lsn;
 use super::pgoutput::{Change, Field, Old, Relation, Tuple};
 use super::slot::Position;
-use super::table::{Table, column_type, literal, quoted, stream_name, tables};
+use super::table::{Found, Table, column_type, literal, quoted, stream_name, tables};
 use super::wire::Session;
 use crate::error::{ExtractError, protocol};
 use crate::load::{self, Cell, Column, Operation};
@@ -179,7 +179,7 @@ impl<'a> Changes<'a> {
         });
         if !is_known {
             // Keys and the types below domains are not in the log.
-            let found = tables(control).await?;
+            let found = tables(control, Found::ByLog).await?;
             self.tables = found.into_iter().map(|table| (table.id, table)).collect();
         }
         let table = self.tables.get(&relation.id);

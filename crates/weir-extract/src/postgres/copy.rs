@@ -14,7 +14,7 @@ use crate::error::{ExtractError, protocol};
 use crate::load::{self, Cell, Operation};
 
 /// Rows of a piece: what is read again at most after a copy was cut off.
-const PIECE_ROWS: usize = 100_000;
+pub(super) const PIECE_ROWS: usize = 100_000;
 
 impl Database<'_> {
     /// Copies the tables whose rows are not all in the lake, and goes on with a copy that was cut off.
@@ -179,26 +179,29 @@ impl Piece<'_> {
     }
 
     fn sql(&self) -> String {
-        let table = self.table;
-        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let columns = columns.join(", ");
-        let name = table.quoted();
-        if table.identity != Identity::Key {
-            return format!("COPY (SELECT {columns} FROM {name}) TO STDOUT");
-        }
-        let keys: Vec<String> = table.keys().into_iter().map(quoted).collect();
-        let keys = keys.join(", ");
-        let after = match self.after.is_empty() {
-            true => String::new(),
-            false => {
-                let values: Vec<String> = self.after.iter().map(|text| literal(text)).collect();
-                format!(" WHERE ({keys}) > ({})", values.join(", "))
-            }
-        };
-        format!(
-            "COPY (SELECT {columns} FROM {name}{after} ORDER BY {keys} LIMIT {PIECE_ROWS}) TO STDOUT"
-        )
+        let columns: Vec<String> = self.table.columns.iter().map(|c| quoted(&c.name)).collect();
+        piece_sql(self.table, &columns.join(", "), self.after)
     }
+}
+
+/// Returns the statement that copies the next rows after a key, or all rows where there is none.
+pub(super) fn piece_sql(table: &Table, selected: &str, after: &[String]) -> String {
+    let name = table.quoted();
+    if table.identity != Identity::Key {
+        return format!("COPY (SELECT {selected} FROM {name}) TO STDOUT");
+    }
+    let keys: Vec<String> = table.keys().into_iter().map(quoted).collect();
+    let keys = keys.join(", ");
+    let after = match after.is_empty() {
+        true => String::new(),
+        false => {
+            let values: Vec<String> = after.iter().map(|text| literal(text)).collect();
+            format!(" WHERE ({keys}) > ({})", values.join(", "))
+        }
+    };
+    format!(
+        "COPY (SELECT {selected} FROM {name}{after} ORDER BY {keys} LIMIT {PIECE_ROWS}) TO STDOUT"
+    )
 }
 
 /// Returns the values of a copied row.

@@ -54,14 +54,17 @@ impl Digests {
 
 impl Fingerprint {
     /// Returns how `table` is compared with the columns that hold its fields; none where its key is not
-    /// among them.
-    pub(super) fn of(table: &Table, kept: &[(&str, &Column)]) -> Option<Self> {
+    /// among them. With `only_keys`, all rows of one key are the same.
+    pub(super) fn of(table: &Table, kept: &[(&str, &Column)], only_keys: bool) -> Option<Self> {
         let mut columns = Vec::new();
         let mut keys = Vec::new();
         for (field, column) in kept {
             let Some(own) = table.columns.iter().find(|own| own.name == *field) else {
                 continue;
             };
+            if only_keys && !own.is_key {
+                continue;
+            }
             if own.is_key {
                 keys.push(columns.len());
             }
@@ -105,6 +108,11 @@ impl Fingerprint {
         format!("md5(convert_to({}, 'UTF8'))", texts.join(" || "))
     }
 
+    /// Returns the expression for the digest of a row's values.
+    pub(super) fn row_sql(&self) -> String {
+        self.digest_sql(0..self.columns.len())
+    }
+
     /// Returns the query for the digests of all rows: `weir_key` and `weir_row`.
     fn digests_sql(&self, table: &Table, columns: &str) -> String {
         format!(
@@ -124,10 +132,17 @@ impl Fingerprint {
         )
     }
 
-    /// Returns the query for the rows of some buckets: all columns of the table, then both digests.
-    pub(super) fn rows_sql(&self, table: &Table, buckets: &[usize]) -> String {
-        let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-        let list = columns.join(", ") + ", ";
+    /// Returns the query for the rows of some buckets: all columns of the table, then both digests. With
+    /// `only_keys`, columns that are no part of the key are NULL.
+    pub(super) fn rows_sql(&self, table: &Table, buckets: &[usize], only_keys: bool) -> String {
+        let columns = table
+            .columns
+            .iter()
+            .map(|column| match only_keys && !column.is_key {
+                true => format!("NULL AS {}", quoted(&column.name)),
+                false => quoted(&column.name),
+            });
+        let list = columns.collect::<Vec<_>>().join(", ") + ", ";
         let buckets: Vec<String> = buckets.iter().map(|at| format!("'{at:03x}'")).collect();
         format!(
             "COPY (SELECT * FROM ({}) AS digests WHERE substr(weir_key, 1, 3) IN ({})) TO STDOUT",

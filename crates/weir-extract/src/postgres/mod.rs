@@ -1,4 +1,6 @@
-//! PostgreSQL, replicated: a copy piece by piece, then every change from its log, in whole transactions.
+//! PostgreSQL: by its log where it may be read, else by asking its tables (`polled`).
+//!
+//! Replicated by its log: a copy piece by piece, then every change from its log, in whole transactions.
 //!
 //! The slot is told that changes are kept only after the lake's commit that has them, and that commit says
 //! where to go on: whatever ends in between, the same changes come again and are not taken twice.
@@ -12,6 +14,7 @@ mod follow;
 mod health;
 mod lsn;
 mod pgoutput;
+mod polled;
 mod ranges;
 mod slot;
 mod snapshot;
@@ -29,7 +32,7 @@ use std::collections::BTreeMap;
 use self::follow::Until;
 use self::slot::{Position, Standing, log_end, require_log, system};
 use self::snapshot::Snapshot;
-use self::table::{Identity, Table};
+use self::table::{Found, Identity, Table};
 use self::wire::Session;
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::load;
@@ -68,21 +71,34 @@ impl<'a> Database<'a> {
     pub(crate) async fn discover(&self) -> Result<Vec<Offered>, ExtractError> {
         self.progress.doing("asking the server for its tables");
         let mut session = self.session(false).await?;
-        require_log(&mut session).await?;
-        let tables = table::tables(&mut session).await?;
-        if let Some(lag) = self.lag(&mut session).await? {
+        let methods = match self.is_polled() {
+            true => self.polled_methods(&mut session).await?,
+            false => {
+                require_log(&mut session).await?;
+                BTreeMap::new()
+            }
+        };
+        let tables = table::tables(&mut session, self.found()).await?;
+        if !self.is_polled()
+            && let Some(lag) = self.lag(&mut session).await?
+        {
             self.progress.lag(lag);
         }
         session.close().await;
+        let method = |table: &Table| methods.get(&table.stream()).cloned();
         let offered = tables.iter().map(|table| Offered {
             stream: table.stream(),
             taken: table.unfit.is_none() && self.spec.takes(&table.stream()),
-            replication: match (&table.unfit, table.identity) {
-                (None, Identity::None) => "LOG_BASED, new rows only".to_owned(),
-                (None, _) => "LOG_BASED".to_owned(),
-                (Some(why), _) => format!("not possible: {why}"),
+            replication: match (&table.unfit, method(table), table.identity) {
+                (Some(why), ..) => format!("not possible: {why}"),
+                (None, Some((method, _)), _) => method.to_owned(),
+                (None, None, Identity::None) if !self.is_polled() => {
+                    "LOG_BASED, new rows only".to_owned()
+                }
+                (None, None, _) if !self.is_polled() => "LOG_BASED".to_owned(),
+                (None, None, _) => String::new(),
             },
-            replication_key: None,
+            replication_key: method(table).and_then(|(_, column)| column),
             key: table.keys().into_iter().map(str::to_owned).collect(),
             columns: table
                 .columns
@@ -100,6 +116,9 @@ impl<'a> Database<'a> {
         streams: &[String],
         refresh: bool,
     ) -> Result<(), ExtractError> {
+        if self.is_polled() {
+            return self.poll(&mut into, streams, refresh).await;
+        }
         if !streams.is_empty() {
             let message = "tables of one database are read together, up to one point of its log";
             return Err(ExtractError::new(ExtractErrorKind::Invalid, message)
@@ -130,7 +149,13 @@ impl<'a> Database<'a> {
     ) -> Result<(), ExtractError> {
         let system = system(control).await?;
         let tables = self.taken(control).await?;
-        let (mut state, snapshot) = match self.standing(into.state(), &system, control).await? {
+        // Rows of before that were not read by the log stand at numbers, and places in it come after them.
+        let was_polled = polled::is_polled(into.state());
+        let state = match was_polled {
+            true => &serde_json::Value::Null,
+            false => into.state(),
+        };
+        let (mut state, snapshot) = match self.standing(state, &system, control).await? {
             Standing::Good(mut state) => {
                 self.within_budget(control).await?;
                 if refresh {
@@ -140,7 +165,10 @@ impl<'a> Database<'a> {
                 (state, None)
             }
             Standing::Lost(_, why) if !refresh => return Err(self.lost(&why)),
-            Standing::New => self.begin(control, &tables, system, 0).await?,
+            Standing::New => {
+                let shift = if was_polled { into.last_position() } else { 0 };
+                self.begin(control, &tables, system, shift).await?
+            }
             // Versions tell old rows from new ones, and so do places in the log.
             Standing::Lost(..) => {
                 let shift = into.last_position();
@@ -201,9 +229,16 @@ impl<'a> Database<'a> {
         Ok((state, Some(snapshot)))
     }
 
+    fn found(&self) -> Found {
+        match self.is_polled() {
+            true => Found::ByAsking,
+            false => Found::ByLog,
+        }
+    }
+
     /// Returns the tables to replicate.
     async fn taken(&self, control: &mut Session) -> Result<Vec<Table>, ExtractError> {
-        let mut tables = table::tables(control).await?;
+        let mut tables = table::tables(control, self.found()).await?;
         tables.retain(|table| self.spec.takes(&table.stream()));
         for table in tables.iter().filter(|table| table.unfit.is_some()) {
             let why = table.unfit.as_deref().unwrap_or_default();

@@ -282,16 +282,15 @@ impl Database<'_> {
             (inserts(slot), "insert, truncate"),
         ] {
             let name = quoted(&name);
-            control
-                .rows(&format!("DROP PUBLICATION IF EXISTS {name}"))
-                .await?;
-            control
-                .rows(&format!(
-                    "CREATE PUBLICATION {name} WITH (publish = '{publish}'{root})"
-                ))
-                .await?;
+            for sql in [
+                format!("DROP PUBLICATION IF EXISTS {name}"),
+                format!("CREATE PUBLICATION {name} WITH (publish = '{publish}'{root})"),
+            ] {
+                control.rows(&sql).await.map_err(may_not_publish)?;
+            }
         }
-        self.publish(control, tables, true).await.map(drop)
+        let published = self.publish(control, tables, true).await;
+        published.map(drop).map_err(may_not_publish)
     }
 
     /// Makes the publications name these tables; returns the streams that are in none, since Weir may not
@@ -367,6 +366,17 @@ impl Database<'_> {
     }
 }
 
+/// Says which rights a publication takes, where one is missing.
+fn may_not_publish(error: ExtractError) -> ExtractError {
+    match error.kind() {
+        ExtractErrorKind::Denied => error.hint(format!(
+            "a publication is made by who has `GRANT CREATE ON DATABASE` and owns its tables (`ALTER TABLE ... OWNER TO`): \
+             give the user of `url` both, {OTHERWISE}"
+        )),
+        _ => error,
+    }
+}
+
 /// Returns the publication of rows without a key.
 pub(super) fn inserts(slot: &str) -> String {
     format!("{}_inserts", &slot[..slot.len().min(55)])
@@ -392,31 +402,66 @@ pub(super) async fn log_end(session: &mut Session) -> Result<Lsn, ExtractError> 
         .parse()
 }
 
-async fn server_version(session: &mut Session) -> Result<u32, ExtractError> {
+pub(super) async fn server_version(session: &mut Session) -> Result<u32, ExtractError> {
     let text = one(session, "SHOW server_version_num").await?;
     text.parse()
         .map_err(|_| protocol("the server has no version"))
 }
 
-/// Fails where the server does not write what replication needs.
+/// Whether the user may replicate, and who that is. Amazon gives the right as a role to be a member of.
+const RIGHT: &str = "SELECT r.rolname, r.rolreplication OR r.rolsuper OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles g \
+    WHERE g.rolname = 'rds_replication' AND pg_has_role(r.oid, g.oid, 'MEMBER')) \
+    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
+
+/// What a source without the log says in its file.
+pub(super) const OTHERWISE: &str =
+    "or read the tables without the log, with `replication: xmin` in the source's file";
+
+/// Fails where the server does not write what replication needs, or the user may not have it.
 pub(super) async fn require_log(session: &mut Session) -> Result<(), ExtractError> {
     let version = server_version(session).await?;
     if version < 120_000 {
         let message = format!(
-            "this is PostgreSQL {}; replication of servers before 12 does not exist yet",
-            version / 10_000
+            "this is PostgreSQL {}, whose log is not read: that takes 12 or later",
+            name_of(version)
         );
         return Err(ExtractError::new(ExtractErrorKind::Unsupported, message)
-            .hint("use a Singer tap, such as `meltanolabs-tap-postgres`"));
+            .hint(format!("upgrade the server, {OTHERWISE}")));
     }
     let level = one(session, "SHOW wal_level").await?;
-    match level == "logical" {
-        true => Ok(()),
-        false => Err(ExtractError::new(
+    if level != "logical" {
+        let message = format!("the server's `wal_level` is `{level}`, so its log has no rows");
+        return Err(
+            ExtractError::new(ExtractErrorKind::Denied, message).hint(format!(
+                "`ALTER SYSTEM SET wal_level = logical` and restart the server (managed servers call it logical \
+                 replication), {OTHERWISE}"
+            )),
+        );
+    }
+    let right = session.rows(RIGHT).await?.into_iter().next();
+    let mut right = right
+        .unwrap_or_default()
+        .into_iter()
+        .map(Option::unwrap_or_default);
+    let user = right.next().unwrap_or_default();
+    match right.next().as_deref() {
+        Some("t") => Ok(()),
+        _ => Err(ExtractError::new(
             ExtractErrorKind::Denied,
-            format!("the server's `wal_level` is `{level}`, so its log has no rows"),
+            format!("the user `{user}` may not replicate: it lacks the right `REPLICATION`"),
         )
-        .hint("set `wal_level = logical` and restart the server; managed servers call it logical replication")),
+        .hint(format!(
+            "`ALTER ROLE {} REPLICATION` (on Amazon: `GRANT rds_replication TO {0}`), {OTHERWISE}",
+            quoted(&user)
+        ))),
+    }
+}
+
+/// Returns a server's version as people say it.
+pub(super) fn name_of(version: u32) -> String {
+    match version {
+        100_000.. => (version / 10_000).to_string(),
+        _ => format!("{}.{}", version / 10_000, version / 100 % 100),
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) use weir_core::quoted;
 
 use serde::{Deserialize, Serialize};
 
+use super::slot::server_version;
 use super::wire::Session;
 use crate::error::{ExtractError, protocol};
 use crate::load::{Column, ColumnType};
@@ -94,33 +95,67 @@ pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Tables and partitioned tables that are no part of the server itself and no partition of another.
-const TABLES: &str = "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relpersistence, c.relkind = 'p' \
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition \
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
-    ORDER BY n.nspname, c.relname";
+/// By what changes of tables are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// By what the log tells.
+    ByLog,
+    /// By asking the tables.
+    ByAsking,
+}
 
-/// Columns with the types below their domains, and whether they are in the key that changes name.
-const COLUMNS: &str = "WITH RECURSIVE base(oid, typ, modifier) AS ( \
-      SELECT t.oid, t.oid, -1 FROM pg_catalog.pg_type t WHERE t.typtype <> 'd' \
-      UNION ALL \
-      SELECT t.oid, b.typ, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE b.modifier END \
-      FROM pg_catalog.pg_type t JOIN base b ON t.typtype = 'd' AND t.typbasetype = b.oid) \
-    SELECT a.attrelid, a.attname, base.typ, \
-      CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE base.modifier END, \
-      COALESCE(i.indkey::int2[] @> ARRAY[a.attnum], false), a.attnum \
-    FROM pg_catalog.pg_attribute a JOIN base ON base.oid = a.atttypid \
-    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-    LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND \
-      CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END \
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' AND c.relkind IN ('r', 'p') \
-    ORDER BY a.attrelid, a.attnum";
+/// Returns the query for tables and partitioned tables that are no part of the server itself and no partition
+/// of another.
+fn tables_sql(version: u32) -> String {
+    // Partitions came with 10.
+    let whole = match version {
+        100_000.. => "AND NOT c.relispartition",
+        _ => "",
+    };
+    format!(
+        "SELECT c.oid, n.nspname, c.relname, c.relreplident, c.relpersistence, c.relkind = 'p', \
+         has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') {whole} \
+         AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%' \
+         ORDER BY n.nspname, c.relname"
+    )
+}
+
+/// Returns the query for columns with the types below their domains, and whether they are in the key that
+/// changes name.
+fn columns_sql(version: u32) -> String {
+    // Generated columns came with 12.
+    let own = match version {
+        120_000.. => "AND a.attgenerated = ''",
+        _ => "",
+    };
+    format!(
+        "WITH RECURSIVE base(oid, typ, modifier) AS ( \
+           SELECT t.oid, t.oid, -1 FROM pg_catalog.pg_type t WHERE t.typtype <> 'd' \
+           UNION ALL \
+           SELECT t.oid, b.typ, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE b.modifier END \
+           FROM pg_catalog.pg_type t JOIN base b ON t.typtype = 'd' AND t.typbasetype = b.oid) \
+         SELECT a.attrelid, a.attname, base.typ, \
+           CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE base.modifier END, \
+           COALESCE(i.indkey::int2[] @> ARRAY[a.attnum], false), a.attnum \
+         FROM pg_catalog.pg_attribute a JOIN base ON base.oid = a.atttypid \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND \
+           CASE WHEN c.relreplident = 'i' THEN i.indisreplident ELSE i.indisprimary END \
+         WHERE a.attnum > 0 AND NOT a.attisdropped {own} AND c.relkind IN ('r', 'p') \
+         ORDER BY a.attrelid, a.attnum"
+    )
+}
 
 /// Lists the tables of the database.
-pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractError> {
+pub(super) async fn tables(
+    session: &mut Session,
+    found: Found,
+) -> Result<Vec<Table>, ExtractError> {
+    let version = server_version(session).await?;
     let mut columns: BTreeMap<u32, (Vec<TableColumn>, u32)> = BTreeMap::new();
-    for row in session.rows(COLUMNS).await? {
+    for row in session.rows(&columns_sql(version)).await? {
         let [table, name, type_id, modifier, is_key, attribute] = texts(row)?;
         let (found, youngest) = columns.entry(number(&table)?).or_default();
         let type_id = number(&type_id)?;
@@ -133,24 +168,43 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, ExtractE
         *youngest = (*youngest).max(number(&attribute)?);
     }
     let mut tables = Vec::new();
-    for row in session.rows(TABLES).await? {
-        let [id, schema, name, identity, persistence, is_partitioned] = texts(row)?;
+    for row in session.rows(&tables_sql(version)).await? {
+        let [
+            id,
+            schema,
+            name,
+            identity,
+            persistence,
+            is_partitioned,
+            is_readable,
+        ] = texts(row)?;
         let id = number(&id)?;
         let (mut columns, attributes) = columns.remove(&id).unwrap_or_default();
         let has_key = columns.iter().any(|column| column.is_key);
-        let identity = match identity.as_str() {
-            "d" | "i" | "f" if has_key => Identity::Key,
-            "f" => Identity::Whole,
-            _ => Identity::None,
+        let identity = match (found, identity.as_str()) {
+            (Found::ByAsking, _) if has_key => Identity::Key,
+            (Found::ByAsking, _) => Identity::None,
+            (Found::ByLog, "d" | "i" | "f") if has_key => Identity::Key,
+            (Found::ByLog, "f") => Identity::Whole,
+            (Found::ByLog, _) => Identity::None,
         };
         if identity == Identity::None {
             // A key that the log does not tell is none.
             columns.iter_mut().for_each(|column| column.is_key = false);
         }
-        let unfit = match (persistence.as_str(), columns.is_empty()) {
-            ("p", false) => None,
-            ("p", true) => Some("it has no columns".to_owned()),
-            _ => Some("it is not logged".to_owned()),
+        let is_logged = persistence == "p" || found == Found::ByAsking;
+        let unfit = if columns.is_empty() {
+            Some("it has no columns".to_owned())
+        } else if !is_logged {
+            Some("it is not logged".to_owned())
+        } else if found == Found::ByAsking && is_readable != "t" {
+            Some(format!(
+                "the user may not read it: GRANT SELECT ON {}.{}, and USAGE on its schema",
+                quoted(&schema),
+                quoted(&name)
+            ))
+        } else {
+            None
         };
         tables.push(Table {
             id,

@@ -1,6 +1,6 @@
 //! A database compared with the lake as of one place in its log, and what differs fetched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -55,11 +55,22 @@ struct Unmatched {
     values: Vec<Option<String>>,
 }
 
-/// Where rows that are fetched stand, and whether they are.
+/// What is compared, and what becomes of what differs.
 #[derive(Clone, Copy)]
-struct Repair {
-    position: i64,
-    fetch: bool,
+pub(super) struct Comparing {
+    /// Where rows that are fetched stand; none for the next number.
+    pub(super) position: Option<i64>,
+    /// Whether rows are fetched that differ, and those deleted that only the lake has.
+    pub(super) fetch: bool,
+    /// Whether only keys are compared: which rows there are, and not their values.
+    pub(super) keys: bool,
+}
+
+/// What a comparison came to.
+pub(super) struct Compared {
+    pub(super) score: TableScore,
+    /// Whether so much differs that the table is rather to be copied again.
+    pub(super) again: bool,
 }
 
 impl Database<'_> {
@@ -70,19 +81,18 @@ impl Database<'_> {
         mut into: load::Session,
         repair: bool,
     ) -> Result<(), ExtractError> {
+        if into.state().is_null() {
+            return Err(self.never_synced());
+        }
+        if self.is_polled() {
+            return self.verify_polled(into, repair).await;
+        }
         let mut control = self.session(false).await?;
         require_log(&mut control).await?;
         let system = system(&mut control).await?;
         let tables = self.taken(&mut control).await?;
         let done = match self.standing(into.state(), &system, &mut control).await? {
-            Standing::New => Err(ExtractError::new(
-                ExtractErrorKind::NotFound,
-                format!(
-                    "source `{}` was never synced, so there is nothing to compare",
-                    self.spec.name
-                ),
-            )
-            .hint(format!("weir sync {}", self.spec.name))),
+            Standing::New => Err(self.never_synced()),
             Standing::Lost(_, why) if !repair => Err(self.lost(&why)),
             Standing::Lost(old, why) => {
                 self.progress.note(format!("{why}; a new slot was made"));
@@ -96,9 +106,10 @@ impl Database<'_> {
                 let until = Until::Exactly(snapshot.at);
                 self.follow(&mut into, &mut control, &tables, &mut state, until)
                     .await?;
-                let work = Repair {
-                    position: snapshot.at.snapshot_position(state.shift)?,
+                let work = Comparing {
+                    position: Some(snapshot.at.snapshot_position(state.shift)?),
                     fetch: repair,
+                    keys: false,
                 };
                 self.compare_all(&mut into, &tables, &mut state, &mut snapshot, work)
                     .await?;
@@ -114,6 +125,17 @@ impl Database<'_> {
             self.progress.lag(lag);
         }
         Ok(())
+    }
+
+    fn never_synced(&self) -> ExtractError {
+        ExtractError::new(
+            ExtractErrorKind::NotFound,
+            format!(
+                "source `{}` was never synced, so there is nothing to compare",
+                self.spec.name
+            ),
+        )
+        .hint(format!("weir sync {}", self.spec.name))
     }
 
     /// Goes on with a new slot: as of its beginning, the lake is brought to what the source has.
@@ -154,9 +176,10 @@ impl Database<'_> {
             state.tables.insert(stream, copied);
         }
         into.commit().await?;
-        let work = Repair {
-            position,
+        let work = Comparing {
+            position: Some(position),
             fetch: true,
+            keys: false,
         };
         self.compare_all(&mut into, &tables, &mut state, &mut snapshot, work)
             .await?;
@@ -172,64 +195,90 @@ impl Database<'_> {
         tables: &[Table],
         state: &mut Position,
         snapshot: &mut Snapshot,
-        work: Repair,
+        work: Comparing,
     ) -> Result<(), ExtractError> {
         for table in tables {
             let stream = table.stream();
             if !state.tables.contains_key(&stream) {
                 continue;
             }
-            self.progress.doing(format!("comparing {stream}"));
-            let changed = into.declare(&stream, &table.fields())?;
-            if !changed.words.is_empty() {
-                self.progress
-                    .note(format!("{stream}: not compared: it was altered meanwhile"));
-                continue;
+            let compared = self
+                .compare(table, into, &mut snapshot.reader, work)
+                .await?;
+            if let Some(compared) = compared {
+                if compared.again {
+                    state.tables.remove(&stream);
+                }
+                self.progress.verified(compared.score);
             }
-            let kept = into.stream(&stream).map(|target| {
-                let hashed = table.columns.len() - target.kept().len();
-                (Fingerprint::of(table, &target.kept()), hashed)
-            });
-            let Some((Some(fingerprint), left_out)) = kept else {
-                self.progress
-                    .note(format!("{stream}: not compared: its key is hashed"));
-                continue;
-            };
-            if left_out > 0 {
-                self.progress.note(format!(
-                    "{stream}: {left_out} of its columns are hashed or left out, and not compared"
-                ));
-            }
-            let mut comparison = Comparison {
-                table,
-                fingerprint,
-                work,
-                ordinal: 0,
-                score: TableScore {
-                    stream: stream.clone(),
-                    source_rows: 0,
-                    lake_rows: 0,
-                    missing: 0,
-                    different: 0,
-                    extra: 0,
-                    score: 1.0,
-                    repaired: false,
-                },
-            };
-            if comparison.run(into, &mut snapshot.reader).await? {
-                state.tables.remove(&stream);
-            }
-            self.progress.verified(comparison.score);
         }
         Ok(())
+    }
+
+    /// Compares a table as `reader` sees it with the lake's rows, which are committed; none where it cannot
+    /// be.
+    pub(super) async fn compare(
+        &self,
+        table: &Table,
+        into: &mut load::Session,
+        reader: &mut Session,
+        work: Comparing,
+    ) -> Result<Option<Compared>, ExtractError> {
+        let stream = table.stream();
+        self.progress.doing(format!("comparing {stream}"));
+        let changed = into.declare(&stream, &table.fields())?;
+        if !changed.words.is_empty() {
+            self.progress
+                .note(format!("{stream}: not compared: it was altered meanwhile"));
+            return Ok(None);
+        }
+        let kept = into.stream(&stream).map(|target| {
+            let hashed = table.columns.len() - target.kept().len();
+            (Fingerprint::of(table, &target.kept(), work.keys), hashed)
+        });
+        let Some((Some(fingerprint), left_out)) = kept else {
+            self.progress
+                .note(format!("{stream}: not compared: its key is hashed"));
+            return Ok(None);
+        };
+        if left_out > 0 && !work.keys {
+            self.progress.note(format!(
+                "{stream}: {left_out} of its columns are hashed or left out, and not compared"
+            ));
+        }
+        let mut comparison = Comparison {
+            table,
+            bare: work.keys,
+            lacking: BTreeSet::new(),
+            fingerprint,
+            work,
+            ordinal: 0,
+            score: TableScore {
+                stream,
+                source_rows: 0,
+                lake_rows: 0,
+                missing: 0,
+                different: 0,
+                extra: 0,
+                score: 1.0,
+                repaired: false,
+            },
+        };
+        let again = comparison.run(into, reader).await?;
+        let score = comparison.score;
+        Ok(Some(Compared { score, again }))
     }
 }
 
 /// One table under comparison.
 struct Comparison<'a> {
     table: &'a Table,
+    /// Whether rows come without their values: which the lake lacks is seen first, and then they are fetched.
+    bare: bool,
+    /// Buckets of such rows.
+    lacking: BTreeSet<usize>,
     fingerprint: Fingerprint,
-    work: Repair,
+    work: Comparing,
     ordinal: i64,
     score: TableScore,
 }
@@ -252,18 +301,11 @@ impl Comparison<'_> {
         if again {
             self.score.different = suspects;
         } else {
-            let mut pass = Vec::new();
-            let mut rows = 0;
-            for at in differ {
-                pass.push(at);
-                rows += rows_of(at);
-                if rows >= PASS_ROWS {
-                    self.pass(&std::mem::take(&mut pass), into, reader).await?;
-                    rows = 0;
-                }
-            }
-            if !pass.is_empty() {
-                self.pass(&pass, into, reader).await?;
+            self.passes(differ, &rows_of, into, reader).await?;
+            if self.bare {
+                self.bare = false;
+                let lacking = std::mem::take(&mut self.lacking).into_iter().collect();
+                self.passes(lacking, &rows_of, into, reader).await?;
             }
         }
         let score = &mut self.score;
@@ -274,6 +316,29 @@ impl Comparison<'_> {
         }
         score.repaired = self.work.fetch && wrong > 0;
         Ok(again)
+    }
+
+    /// Compares the rows of some buckets one by one, of a few at a time.
+    async fn passes(
+        &mut self,
+        buckets: Vec<usize>,
+        rows_of: &(dyn Fn(usize) -> u64 + Sync),
+        into: &mut load::Session,
+        reader: &mut Session,
+    ) -> Result<(), ExtractError> {
+        let (mut pass, mut rows) = (Vec::new(), 0);
+        for at in buckets {
+            pass.push(at);
+            rows += rows_of(at);
+            if rows >= PASS_ROWS {
+                self.pass(&std::mem::take(&mut pass), into, reader).await?;
+                rows = 0;
+            }
+        }
+        match pass.is_empty() {
+            true => Ok(()),
+            false => self.pass(&pass, into, reader).await,
+        }
     }
 
     async fn source_buckets(&self, reader: &mut Session) -> Result<Vec<Bucket>, ExtractError> {
@@ -324,7 +389,7 @@ impl Comparison<'_> {
         let columns = self.table.columns.len();
         let stream = self.table.stream();
         reader
-            .copy_out(&self.fingerprint.rows_sql(self.table, buckets))
+            .copy_out(&self.fingerprint.rows_sql(self.table, buckets, self.bare))
             .await?;
         while let Some(line) = reader.copied().await? {
             let values = values(&line, columns + 2, &stream)?;
@@ -353,6 +418,10 @@ impl Comparison<'_> {
                 }
             };
             match operation {
+                Some(_) if self.bare => {
+                    self.lacking.insert(found.bucket());
+                    continue;
+                }
                 Some(Operation::Insert) => self.score.missing += 1,
                 Some(_) => self.score.different += 1,
                 None => continue,
@@ -363,6 +432,10 @@ impl Comparison<'_> {
                 .collect();
             self.push(operation.unwrap_or(Operation::Upsert), &cells, into)?;
             into.settle().await?;
+        }
+        if self.work.keys && !self.bare {
+            // Those were seen before.
+            return Ok(());
         }
         for extra in lake.into_values() {
             self.score.extra += extra.times;
@@ -428,6 +501,13 @@ impl Comparison<'_> {
             return Ok(());
         }
         let stream = self.table.stream();
+        let operation = match (operation, self.work.position) {
+            // Without a log, nobody knows how a row came to be.
+            (Operation::Insert | Operation::Update, None) if self.table.identity.is_key() => {
+                Operation::Upsert
+            }
+            (operation, _) => operation,
+        };
         if operation == Operation::Delete
             && self.table.identity != Identity::Key
             && let Some(target) = into.stream(&stream)
@@ -436,7 +516,7 @@ impl Comparison<'_> {
         }
         let row = load::Row {
             operation,
-            position: Some((self.work.position, self.ordinal)),
+            position: self.work.position.map(|position| (position, self.ordinal)),
             version: None,
             cells,
             undeclared: &[],
@@ -447,7 +527,7 @@ impl Comparison<'_> {
     }
 }
 
-fn unreadable(error: arrow::error::ArrowError) -> ExtractError {
+pub(super) fn unreadable(error: arrow::error::ArrowError) -> ExtractError {
     ExtractError::new(
         ExtractErrorKind::Destination,
         "the lake's rows cannot be compared",

@@ -53,7 +53,6 @@ impl Session {
             ("bytea_output", "hex"),
             ("statement_timeout", "0"),
             ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "0"),
         ] {
             options.startup.push((name.into(), value.into()));
         }
@@ -61,12 +60,25 @@ impl Session {
             options
                 .startup
                 .push(("replication".into(), "database".into()));
+            options
+                .startup
+                .push(("idle_in_transaction_session_timeout".into(), "0".into()));
         }
         let stream = log_in(&options).await.map_err(denied)?;
-        Ok(Self {
+        let mut session = Self {
             stream,
             incoming: BytesMut::with_capacity(256 << 10),
-        })
+        };
+        if !replication {
+            // Servers before 9.6 do not know it, and would not let us in with it.
+            session
+                .rows(
+                    "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings \
+                     WHERE name = 'idle_in_transaction_session_timeout'",
+                )
+                .await?;
+        }
+        Ok(session)
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), ExtractError> {

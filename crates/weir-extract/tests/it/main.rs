@@ -3,6 +3,7 @@
 mod files;
 mod loading;
 mod memory;
+mod polled;
 mod repair;
 mod replication;
 mod shop;

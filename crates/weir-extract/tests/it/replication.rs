@@ -176,7 +176,7 @@ async fn what_stands_in_the_way_is_told_with_the_way_out() {
             .contains("check the database")
     );
     let weak = told(spec(url.replace("postgres@", "weak@"), true)).await;
-    assert!(weak.contains("more rights"), "{weak}");
+    assert!(weak.contains("lacks the right `REPLICATION`"), "{weak}");
     run(&postgres, "CREATE UNLOGGED TABLE w (id int PRIMARY KEY)").await;
     let mut unlogged = spec(url.clone(), true);
     unlogged.streams.insert("w".into(), Default::default());

@@ -26,6 +26,9 @@ pub(crate) fn spec(url: String, manage: bool) -> SourceSpec {
         name: SourceName::new("shop").unwrap(),
         kind: SourceKind::Postgres(PostgresSpec {
             url: Secret::new(url),
+            replication: None,
+            replication_key: None,
+            deletes: None,
             slot: "weir_shop".into(),
             manage,
             retain: None,

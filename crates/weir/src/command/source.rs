@@ -7,7 +7,7 @@ use serde_json::Value;
 use weir_core::SourceName;
 
 use super::Global;
-use super::sync::lag;
+use super::sync::{lag, notes};
 use crate::client::Client;
 use crate::failure::{Explain, Failure};
 use crate::flow::ago;
@@ -161,7 +161,9 @@ fn postgres_file(variable: &str) -> String {
     format!(
         "kind: postgres\nurl: ${{env:{variable}}}\n\
          # Whether Weir may make its replication slot and publication there, and drop them.\n\
-         manage: false\n"
+         manage: false\n\
+         # For a user who may not replicate:\n\
+         # replication: xmin\n"
     )
 }
 
@@ -244,6 +246,7 @@ async fn discover(source: &str, check: bool, global: &Global, ui: &Ui) -> Result
         "`{source}` answers. It offers {} streams; {taken} are taken.",
         streams.len()
     ));
+    notes(&answer, ui);
     lag(&answer["lag"], ui);
     let health = &answer["health"];
     let text = |value: &Value| value.as_str().map(str::to_owned);

@@ -9,11 +9,20 @@ use weir_core::config::ByteSize;
 use weir_extract::{FileFormat, FileStream, FilesSpec, PostgresSpec, Secret, SingerSpec};
 use weir_model::yaml::{Map, Yaml};
 
+use super::streams::{DELETES, METHODS};
 use super::words::{flag, is_secret, settings, word};
 use crate::flow::file::section::Reader;
 
 pub(super) const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
-pub(super) const POSTGRES: [&str; 4] = ["url", "slot", "manage", "retain"];
+pub(super) const POSTGRES: [&str; 7] = [
+    "url",
+    "slot",
+    "manage",
+    "retain",
+    "replication",
+    "replication_key",
+    "deletes",
+];
 pub(super) const FILES: [&str; 3] = ["path", "options", "headers"];
 
 pub(super) fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<SingerSpec> {
@@ -94,6 +103,9 @@ pub(super) fn postgres(
     let manage = flag(reader, map, "manage");
     Some(PostgresSpec {
         url: Secret::new(url?),
+        replication: word(reader, map, "replication", &METHODS),
+        replication_key: reader.text(map, "replication_key").map(str::to_owned),
+        deletes: word(reader, map, "deletes", &DELETES),
         slot,
         manage,
         retain: size(reader, map, "retain"),

@@ -16,7 +16,7 @@ use weir_model::ModelError;
 use weir_model::yaml::{Yaml, read};
 
 use self::kinds::{FILES, POSTGRES, SINGER, files, postgres, singer};
-use self::streams::{CHANGES, streams};
+use self::streams::{CHANGES, Kind, streams};
 use self::timing::{alerts, budget, schedule};
 use self::words::word;
 use crate::flow::file::section::Reader;
@@ -116,7 +116,12 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
         }
     };
     let is_files = own.contains(&"path");
-    let streams = streams(reader, map, is_files);
+    let of = match (own.contains(&"tap"), is_files) {
+        (true, _) => Kind::Singer,
+        (_, true) => Kind::Files,
+        _ => Kind::Postgres,
+    };
+    let streams = streams(reader, map, of);
     let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
     let every = reader.duration(map, "every").map(|every| every.max(LEAST));
     let schedule = schedule(reader, map);
@@ -129,10 +134,10 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
     let freshness = reader.duration(map, "freshness");
     let alerts = alerts(reader, map);
     let hash_key = reader.value(map, "hash_key", true).map(Secret::new);
-    let kind = match (own.contains(&"tap"), is_files) {
-        (true, _) => SourceKind::Singer(singer(reader, map, folder)?),
-        (_, true) => SourceKind::Files(files(reader, map, folder)?),
-        _ => SourceKind::Postgres(postgres(reader, map, name.as_ref()?)?),
+    let kind = match of {
+        Kind::Singer => SourceKind::Singer(singer(reader, map, folder)?),
+        Kind::Files => SourceKind::Files(files(reader, map, folder)?),
+        Kind::Postgres => SourceKind::Postgres(postgres(reader, map, name.as_ref()?)?),
     };
     Some(SourceSpec {
         name: name?,

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use weir_extract::{Replication, SchemaChanges, StreamRules};
+use weir_extract::{Deletes, Replication, SchemaChanges, StreamRules};
 use weir_model::yaml::{Map, Yaml};
 
 use super::words::{flag, word};
 use crate::flow::file::section::Reader;
+
+/// What streams of a database know besides.
+const POSTGRES_STREAM: [&str; 1] = ["deletes"];
 
 /// What streams of files know besides.
 const FILE_STREAM: [&str; 4] = ["files", "format", "delimiter", "header"];
@@ -24,14 +27,28 @@ const STREAM: [&str; 10] = [
     "skip",
 ];
 
+/// What streams are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Singer,
+    Postgres,
+    Files,
+}
+
 pub(super) fn streams(
     reader: &mut Reader<'_>,
     map: &Map,
-    is_files: bool,
+    kind: Kind,
 ) -> BTreeMap<String, StreamRules> {
-    let keys = match is_files {
-        true => [&STREAM[..], &FILE_STREAM[..]].concat(),
-        false => STREAM.to_vec(),
+    let own: &[&str] = match kind {
+        Kind::Singer => &[],
+        Kind::Postgres => &POSTGRES_STREAM,
+        Kind::Files => &FILE_STREAM,
+    };
+    let keys = [&STREAM[..], own].concat();
+    let replications: &[(&str, Replication)] = match kind {
+        Kind::Postgres => &METHODS,
+        _ => &REPLICATIONS,
     };
     let mut streams = BTreeMap::new();
     let Some(yaml) = map.get("streams").filter(|yaml| !yaml.is_null()) else {
@@ -77,8 +94,9 @@ pub(super) fn streams(
             rules.drop = words(reader, "drop");
             rules.hash = words(reader, "hash");
             rules.key = words(reader, "key");
-            rules.replication = word(reader, map, "replication", &REPLICATIONS);
+            rules.replication = word(reader, map, "replication", replications);
             rules.replication_key = reader.text(map, "replication_key").map(str::to_owned);
+            rules.deletes = word(reader, map, "deletes", &DELETES);
             rules.schema_changes = word(reader, map, "schema_changes", &CHANGES);
             rules.freshness = reader.duration(map, "freshness");
             rules.skip = flag(reader, map, "skip");
@@ -105,4 +123,18 @@ const REPLICATIONS: [(&str, Replication); 3] = [
     ("full_table", Replication::FullTable),
     ("incremental", Replication::Incremental),
     ("log_based", Replication::LogBased),
+];
+
+/// How changes of a database's tables are found.
+pub(super) const METHODS: [(&str, Replication); 4] = [
+    ("log", Replication::LogBased),
+    ("cursor", Replication::Incremental),
+    ("xmin", Replication::Xmin),
+    ("full_table", Replication::FullTable),
+];
+
+pub(super) const DELETES: [(&str, Deletes); 3] = [
+    ("always", Deletes::Always),
+    ("daily", Deletes::Daily),
+    ("never", Deletes::Never),
 ];

@@ -78,6 +78,14 @@ fn mistakes_name_the_place_and_the_fix() {
             .starts_with("4:13: `password` is a secret")
     );
     assert!(wrong("kind: postgres\nurl: postgresql://me:pw@h/db\n").contains("is a secret"));
+    assert_eq!(
+        wrong("kind: postgres\nurl: ${env:KEY}\nreplication: xmim\n"),
+        "3:14: `replication` cannot be `xmim`; did you mean `xmin`?"
+    );
+    assert!(
+        wrong("kind: singer\ntap: t\nstreams:\n  a: {replication: xmin}\n")
+            .contains("it is one of `full_table`, `incremental`")
+    );
     assert!(
         wrong("kind: singer\ntap: t\nschema_changes: freez\n").contains("did you mean `freeze`?")
     );
