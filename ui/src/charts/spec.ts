@@ -1,6 +1,6 @@
 /** What a chart is, and which one fits an answer. */
 
-import { isNumber, isTime } from "../lib/format";
+import { isNumber, isTime, momentIn } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
 import { zone } from "../lib/zone";
 import { instantOf, isZoned } from "./time";
@@ -177,7 +177,7 @@ export function placeText(place: Cell, type: string): string {
   // Moments are told on the viewer's clock.
   if (isZoned(type)) {
     const ms = instantOf(text, type);
-    return ms === null ? text : zoned.format(ms);
+    return ms === null ? text : momentIn(ms, zoned);
   }
   const [, date, time, seconds] = instant;
   if (!time || (time === "00:00" && (!seconds || seconds === ":00"))) return date ?? text;

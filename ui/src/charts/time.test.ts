@@ -65,6 +65,16 @@ describe.each(["America/Los_Angeles", "Pacific/Auckland", "Europe/Berlin", "UTC"
     expect(made.places.map((place) => periodText(place, "timestamp with time zone", "day", made.zone))).toEqual(["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"].map(named));
   });
 
+  test("a day of the server's alone is told as its own", async () => {
+    const { cell, placeText } = await there();
+    const shown = cell("2026-03-01T00:00:00Z", "timestamp with time zone");
+    expect([shown, placeText("2026-03-01T00:00:00Z", "timestamptz")].every((text) => text.includes("Mar") && !text.includes("Feb"))).toBe(true);
+    expect(shown.endsWith("UTC")).toBe(zone !== "UTC");
+    // Other moments are on these clocks.
+    const before = cell("2026-03-01T00:00:01Z", "timestamp with time zone");
+    expect(before.includes("Feb")).toBe(zone === "America/Los_Angeles");
+  });
+
   test("days of these clocks are days, also when clocks change", async () => {
     const { timeline, periodText, momentOf } = await there();
     // Northern clocks go forward, southern ones back, and the other way round.

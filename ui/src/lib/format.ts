@@ -1,6 +1,6 @@
 /** Numbers, times and sizes as people read them. */
 
-import { zone } from "./zone";
+import { beginsForeignDay, zone } from "./zone";
 
 export { zone };
 
@@ -65,6 +65,11 @@ export function moment(instant: string | number): string {
   return (typeof instant === "string" && /^\d{4}-\d{2}-\d{2}$/.test(instant) ? day : dateMinute).format(at);
 }
 
+const foreignDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+
+/** Writes a moment with the clock of `usual`; one at which a day begins in UTC as that, and not as the evening before. */
+export const momentIn = (ms: number, usual: Intl.DateTimeFormat) => (beginsForeignDay(ms) ? `${foreignDay.format(ms)} UTC` : usual.format(ms));
+
 const NUMBERS = new Set(["smallint", "integer", "bigint", "real", "double precision", "numeric", "oid"]);
 
 /** Whether a type's values are numbers; `numeric(10,2)` is one. */
@@ -82,7 +87,7 @@ export function cell(value: unknown, type: string): string {
   if (typeof value === "string") {
     if (isInstant(type) && /[zZ]|[+-]\d\d:?\d\d$/.test(value)) {
       const instant = new Date(value);
-      if (!Number.isNaN(instant.getTime())) return dateTime.format(instant);
+      if (!Number.isNaN(instant.getTime())) return momentIn(instant.getTime(), dateTime);
     }
     // Times without a zone are nobody's in particular: as they are, without what says nothing.
     if (isInstant(type)) return value.replace("T", " ").replace(/(:\d\d):00(\.0+)?$/, "$1");

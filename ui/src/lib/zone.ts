@@ -55,6 +55,11 @@ export function wallOf(ms: number, name: string): number {
   return date.getTime();
 }
 
+const DAY = 86_400_000;
+
+/** Whether a day begins at a moment in UTC, by which the server cuts days, and not in the zone that is shown. */
+export const beginsForeignDay = (ms: number) => ms % DAY === 0 && wallOf(ms, zone) % DAY !== 0;
+
 /** Returns the moment at which a zone's clocks show a time; where they skip it, the one just after. */
 export function momentOf(wall: number, name: string): number {
   const first = wall - (wallOf(wall, name) - wall);
