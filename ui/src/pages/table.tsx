@@ -98,9 +98,10 @@ function Owned({ schema, table }: { schema: string; table: string }) {
         </Button>
       )}
       {kept && (
-        <span>
-          {w.rollups.from} <Link href={path`/q/${kept.question}`}>{kept.name}</Link>
-        </span>
+        <>
+          <span>{w.rollups.from}</span>
+          <Link href={path`/q/${kept.question}`}>{kept.name}</Link>
+        </>
       )}
       {giving && <GiveDialog address={path`/api/v1/tables/${schema}/${table}/owner`} name={`${schema}.${table}`} owner={owner} onClose={() => setGiving(false)} />}
     </div>

@@ -84,9 +84,14 @@ function Steps({ plan: { steps, measured }, total }: { plan: Plan; total: number
             // Steps have no names of their own, and never change their places.
             <tr key={i}>
               <td style={{ paddingLeft: 10 + step.depth * 18 }}>
-                <span className="hidden">{w.plan.depth(step.depth)} </span>
-                <b>{w.plan.operators[step.operator] ?? step.operator}</b> {step.table && <TableLink name={step.table} />}
-                {notes.length > 0 && <span className="quiet small"> {notes.join(", ")}</span>}
+                <div className="row wrap">
+                  <b>
+                    <span className="hidden">{w.plan.depth(step.depth)} </span>
+                    {w.plan.operators[step.operator] ?? step.operator}
+                  </b>
+                  {step.table && <TableLink name={step.table} />}
+                  {notes.length > 0 && <span className="quiet small">{notes.join(", ")}</span>}
+                </div>
                 <details className="small">
                   <summary className="quiet">{step.operator}</summary>
                   <code className="wrapped">{step.detail}</code>
