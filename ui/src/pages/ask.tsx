@@ -4,6 +4,8 @@ import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { EditorHandle } from "../editor/editor";
 import { bySchema, FUNCTIONS, useColumns } from "../lib/catalogue";
+import { duration } from "../lib/format";
+import { planOf } from "../lib/plan";
 import { navigate, usePlace } from "../lib/router";
 import { useRun } from "../lib/run";
 import { usePerson } from "../lib/session";
@@ -139,6 +141,7 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
       toast(w.ask.cannotFormat);
     }
   };
+  const explained = run.state === "done" && planOf(run.columns, run.rows) !== null;
   const explains = statements(sheet.sql).some(({ text }) => isQuestion(text));
   const writes = !isQuestion(sheet.sql) && !["", "SHOW", "EXPLAIN", "DESCRIBE", "TABLE"].includes(firstWord(sheet.sql));
   return (
@@ -199,11 +202,11 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
             </>
           )}
           <span role="status" aria-live="polite">
-            {run.state === "done" && summary(run)}
+            {run.state === "done" && (explained ? w.ask.took(duration(run.tail?.elapsed_ms ?? 0)) : summary(run))}
           </span>
           {run.tail?.result?.cut_off && <Badge look="warn">{w.ask.cutOff(String(run.tail.result.rows))}</Badge>}
           <span className="grow" />
-          {run.state === "done" && run.columns.length > 0 && (
+          {run.state === "done" && run.columns.length > 0 && !explained && (
             <>
               <ViewChoice view={sheet.view} onChange={(view) => onChange({ view })} />
               <DownloadMenu result={run.tail?.result} sql={run.asked?.sql ?? ""} />
