@@ -106,7 +106,7 @@ export const boardWords = {
   },
   alerts: {
     title: "Alerts",
-    hint: "The question is asked by itself, with your rights and its own defaults. Everybody whom `alerts` in schedules.yml names is told when its first row is bad news, once, and once more when it is well again.",
+    hint: "The question is asked by itself, with your rights and its own defaults. Those you choose, of whom `alerts` in schedules.yml names, are told when its first row is bad news, once, and once more when it is well again.",
     make: "New alert",
     name: "What people read",
     when: "Bad news is",
@@ -120,6 +120,10 @@ export const boardWords = {
     noAnswer: "no answer",
     notYet: "not asked yet",
     check: "Ask now",
+    everybody: "everybody",
+    choose: "Choose who is told.",
+    nobody: "Nobody is told yet: what is bad news shows here only. schedules.yml, beside weir.toml, names who there is:",
+    gone: (name: string) => `schedules.yml names no ${name} any more.`,
   },
   files: {
     wrong: "These files are not applied; what was there before stays",
@@ -129,7 +133,7 @@ export const boardWords = {
   },
   deliveries: {
     title: "Send it",
-    hint: "The dashboard is asked with your rights and sent as it is then: lines, areas, bars and numbers are drawn, other charts come as their rows, with a link.",
+    hint: "The dashboard is asked with your rights and sent as it is then: lines, areas, bars, pies, histograms and numbers are drawn, other charts come as their rows, with a link.",
     to: "To",
     when: "When",
     weekdays: "on working days at 8",

@@ -19,7 +19,7 @@ use crate::state::{KeyState, State};
 use crate::view::View;
 
 /// Migrations in order; the file's `user_version` says how many it has.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 13] = [
     include_str!("../migrations/0001_sources_keys_views.sql"),
     include_str!("../migrations/0002_access.sql"),
     include_str!("../migrations/0003_proved_tokens.sql"),
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0010_deliveries.sql"),
     include_str!("../migrations/0011_view_comments.sql"),
     include_str!("../migrations/0012_delivery_receipts.sql"),
+    include_str!("../migrations/0013_watch_receivers.sql"),
 ];
 
 /// How long a statement waits for another process that writes.

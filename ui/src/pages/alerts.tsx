@@ -19,21 +19,40 @@ export interface Alert {
   made_by: string;
   condition: { is: Comparison; column: string | null; than: number | null };
   every_minutes: number;
+  /** Who is told; everybody where nobody is named. */
+  receivers: string[];
   asked_at: string | null;
   bad: boolean | null;
   said: string | null;
 }
 
-export const useAlerts = () => useQuery({ queryKey: ["alerts"], queryFn: async ({ signal }) => (await get<{ alerts: Alert[] }>("/api/v1/alerts", signal)).alerts, refetchInterval: 15_000 });
+interface Answered {
+  alerts: Alert[];
+  /** Whom `alerts` in schedules.yml names. */
+  receivers: string[];
+}
+
+const query = { queryKey: ["alerts"], queryFn: ({ signal }: { signal: AbortSignal }) => get<Answered>("/api/v1/alerts", signal), refetchInterval: 15_000 };
+
+export const useAlerts = () => useQuery({ ...query, select: ({ alerts }) => alerts });
 
 const told = ({ is, column, than }: Alert["condition"]) => [is === "rows" || is === "no_rows" ? "" : (column ?? w.alerts.firstNumber), w.alerts.comparisons[is], than ?? ""].filter((part) => part !== "").join(" ");
 
 const EVERY = [5, 15, 60, 360, 1440] as const;
 
+/** Somebody who is told; one whom the file names no more is not. */
+function Receiver({ name, known }: { name: string; known: string[] }) {
+  return known.includes(name) ? <div>{name}</div> : <Badge look="warn" title={w.alerts.gone(name)}>{name}</Badge>;
+}
+
 export function Alerts({ question, name, columns, onClose }: { question: string; name: string; columns: string[]; onClose(): void }) {
   const queries = useQueryClient();
   const person = usePerson();
   const alerts = useAlerts();
+  const receivers = useQuery({ ...query, select: (answered) => answered.receivers }).data ?? [];
+  const [to, setTo] = useState<string[] | null>(null);
+  // Who is added to the file later is told as well, unless somebody chose.
+  const chosen = to ?? receivers;
   const [title, setTitle] = useState(name);
   const [is, setIs] = useState<Comparison>("less");
   const [column, setColumn] = useState("");
@@ -46,7 +65,7 @@ export function Alerts({ question, name, columns, onClose }: { question: string;
     event.preventDefault();
     void act(async () => {
       const condition = counts ? { is } : { is, column: column || null, than: Number(than) };
-      const made = await api<Alert>("POST", "/api/v1/alerts", { name: title, question, condition, every_minutes: Number(every) });
+      const made = await api<Alert>("POST", "/api/v1/alerts", { name: title, question, condition, every_minutes: Number(every), receivers: to ?? [] });
       await api("POST", path`/api/v1/alerts/${made.id}/check`);
       await again();
     });
@@ -91,6 +110,7 @@ export function Alerts({ question, name, columns, onClose }: { question: string;
                     ),
                   },
                   { head: w.data.at, cell: (one) => one.asked_at && <span title={moment(one.asked_at)}>{ago(one.asked_at)}</span> },
+                  { head: w.deliveries.to, cell: (one) => (one.receivers.length > 0 ? one.receivers.map((name) => <Receiver key={name} name={name} known={receivers} />) : w.alerts.everybody) },
                   { head: w.questions.owner, cell: (one) => one.made_by },
                   {
                     head: w.common.more,
@@ -137,9 +157,24 @@ export function Alerts({ question, name, columns, onClose }: { question: string;
               <Choice value={every} options={EVERY.map((minutes) => [String(minutes), w.alerts.every(minutes)] as const)} onChange={setEvery} />
             </Field>
           </div>
+          {receivers.length > 0 ? (
+            <fieldset className="plainset row wrap">
+              <legend className="legend">{w.deliveries.to}</legend>
+              {receivers.map((name) => (
+                <label key={name} className="row">
+                  <input type="checkbox" checked={chosen.includes(name)} onChange={(event) => setTo(event.target.checked ? [...chosen, name] : chosen.filter((other) => other !== name))} /> {name}
+                </label>
+              ))}
+            </fieldset>
+          ) : (
+            <div className="stack">
+              <p className="quiet">{w.alerts.nobody}</p>
+              <pre>{w.deliveries.example}</pre>
+            </div>
+          )}
           {error !== null && <Trouble error={error} />}
           <div className="row">
-            <Button look="main" type="submit" why={person.may.create ? null : w.noAccess(w.alerts.title)} disabled={busy}>
+            <Button look="main" type="submit" why={person.may.create ? (to?.length === 0 ? w.alerts.choose : null) : w.noAccess(w.alerts.title)} disabled={busy}>
               {w.alerts.make}
             </Button>
             <Button onClick={onClose}>{w.common.close}</Button>

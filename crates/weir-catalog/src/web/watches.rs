@@ -14,6 +14,8 @@ use crate::error::{CatalogError, CatalogErrorKind};
 
 /// Alerts of one question at one time.
 const MOST: i64 = 50;
+/// Receivers that one alert names at most.
+const MOST_RECEIVERS: usize = 50;
 /// The longest name, in characters.
 const MAX_NAME: usize = 200;
 /// The longest time between two looks, in minutes: a month.
@@ -55,6 +57,8 @@ pub struct Watch {
     pub made_by: String,
     pub condition: Condition,
     pub every_minutes: i64,
+    /// Who is told; everybody where nobody is named.
+    pub receivers: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub asked_at: Option<DateTime<Utc>>,
     /// Whether the last answer was bad news; none before the first, and where there was no answer.
@@ -72,10 +76,13 @@ pub struct NewWatch {
     pub question: String,
     pub condition: Condition,
     pub every_minutes: i64,
+    /// Who is told; everybody where nobody is named.
+    pub receivers: Vec<String>,
 }
 
 const COLUMNS: &str = "w.id, w.name, w.question, w.user_id, u.name, w.condition, w.every_minutes, \
-                       w.created_at, w.asked_at, w.bad, w.said";
+                       w.created_at, w.asked_at, w.bad, w.said, \
+                       (SELECT json_group_array(receiver) FROM watch_receivers WHERE watch = w.id)";
 
 fn invalid(text: impl Into<String>) -> CatalogError {
     CatalogError::new(CatalogErrorKind::Invalid, text)
@@ -84,15 +91,17 @@ fn invalid(text: impl Into<String>) -> CatalogError {
 fn decode(row: &SqliteRow) -> Result<Watch, sqlx::Error> {
     let condition: String = row.try_get(5)?;
     let asked_at: Option<i64> = row.try_get(8)?;
+    let receivers: String = row.try_get(11)?;
+    let unreadable = |error: serde_json::Error| sqlx::Error::Decode(error.into());
     Ok(Watch {
         id: row.try_get(0)?,
         name: row.try_get(1)?,
         question: row.try_get(2)?,
         user_id: row.try_get(3)?,
         made_by: row.try_get(4)?,
-        condition: serde_json::from_str(&condition)
-            .map_err(|error| sqlx::Error::Decode(error.into()))?,
+        condition: serde_json::from_str(&condition).map_err(unreadable)?,
         every_minutes: row.try_get(6)?,
+        receivers: serde_json::from_str(&receivers).map_err(unreadable)?,
         created_at: instant(row.try_get(7)?),
         asked_at: asked_at.map(instant),
         bad: row.try_get(9)?,
@@ -112,6 +121,11 @@ impl NewWatch {
         if !(1..=MAX_MINUTES).contains(&self.every_minutes) {
             return Err(invalid(format!(
                 "it is asked every 1 to {MAX_MINUTES} minutes"
+            )));
+        }
+        if self.receivers.len() > MOST_RECEIVERS {
+            return Err(invalid(format!(
+                "an alert names at most {MOST_RECEIVERS} receivers"
             )));
         }
         let counts_rows = matches!(self.condition.is, Comparison::Rows | Comparison::NoRows);
@@ -163,6 +177,7 @@ impl Catalog {
             made_by: by.identity().user().to_owned(),
             condition: new.condition,
             every_minutes: new.every_minutes,
+            receivers: new.receivers,
             created_at: change.now,
             asked_at: None,
             bad: None,
@@ -183,7 +198,15 @@ impl Catalog {
         .execute(&mut *change.tx)
         .await
         .map_err(&failed)?;
-        let after = json!({ "name": watch.name, "condition": watch.condition });
+        for receiver in &watch.receivers {
+            sqlx::query("INSERT OR IGNORE INTO watch_receivers (watch, receiver) VALUES (?1, ?2)")
+                .bind(&watch.id)
+                .bind(receiver)
+                .execute(&mut *change.tx)
+                .await
+                .map_err(&failed)?;
+        }
+        let after = json!({ "name": watch.name, "condition": watch.condition, "receivers": watch.receivers });
         change
             .commit(format!("question {}", watch.question), None, Some(after))
             .await?;
@@ -253,6 +276,15 @@ impl Catalog {
                 (watch, who)
             })
             .collect())
+    }
+
+    /// Returns who is told of a watch, also of one that has ended; nobody is everybody.
+    pub async fn watch_receivers(&self, id: &str) -> Result<Vec<String>, CatalogError> {
+        sqlx::query_scalar("SELECT receiver FROM watch_receivers WHERE watch = ?1")
+            .bind(id)
+            .fetch_all(&self.inner.store.pool)
+            .await
+            .map_err(|error| CatalogError::database("list who is told of an alert", error))
     }
 
     /// Writes down how a watch went.

@@ -4,11 +4,14 @@
 mod route;
 mod watch;
 
+use std::sync::Arc;
+
 use weir_catalog::Catalog;
 use weir_flow::Flow;
 use weir_query::Engine;
 
 use crate::Services;
+use crate::runs::Desk;
 
 pub(crate) use route::router;
 pub(crate) use watch::watch_until;
@@ -20,6 +23,8 @@ pub(crate) struct Rooms {
     catalog: Catalog,
     /// Where incidents are kept until everybody was told.
     flow: Flow,
+    /// Who can be told.
+    desk: Arc<dyn Desk>,
 }
 
 impl Rooms {
@@ -28,6 +33,7 @@ impl Rooms {
             engine: services.engine.clone(),
             catalog: services.catalog.clone(),
             flow: services.runs.flow.clone(),
+            desk: services.runs.desk.clone(),
         }
     }
 }

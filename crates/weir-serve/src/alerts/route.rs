@@ -11,6 +11,7 @@ use weir_catalog::{Condition, NewWatch, Watch};
 use super::{Rooms, key, watch};
 use crate::auth::SignedIn;
 use crate::error::ApiError;
+use crate::runs::known_receivers;
 
 type Done<T> = Result<T, ApiError>;
 
@@ -30,11 +31,15 @@ struct Wanted {
     question: String,
     condition: Condition,
     every_minutes: i64,
+    /// Who is told; everybody when nobody is named.
+    #[serde(default)]
+    receivers: Vec<String>,
 }
 
 async fn list(State(rooms): State<Rooms>, who: SignedIn) -> Done<Json<Value>> {
     let alerts = rooms.catalog.watches(&who.actor()).await?;
-    Ok(Json(json!({ "alerts": alerts })))
+    let receivers = rooms.desk.receivers();
+    Ok(Json(json!({ "alerts": alerts, "receivers": receivers })))
 }
 
 async fn create(
@@ -43,11 +48,13 @@ async fn create(
     wanted: Result<Json<Wanted>, JsonRejection>,
 ) -> Done<(StatusCode, Json<Watch>)> {
     let Json(wanted) = wanted.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
+    known_receivers(&*rooms.desk, &wanted.receivers)?;
     let new = NewWatch {
         name: wanted.name,
         question: wanted.question,
         condition: wanted.condition,
         every_minutes: wanted.every_minutes,
+        receivers: wanted.receivers,
     };
     let made = rooms.catalog.create_watch(&who.actor(), new).await?;
     Ok((StatusCode::CREATED, Json(made)))

@@ -15,7 +15,7 @@ use weir_flow::{Cause, Cron, ScheduleName};
 use super::filters::filter_values;
 use crate::auth::SignedIn;
 use crate::error::ApiError;
-use crate::runs::{Last, Runs, last};
+use crate::runs::{Last, Runs, known_receivers, last};
 
 #[derive(Clone)]
 struct Rooms {
@@ -99,14 +99,7 @@ async fn create(
 ) -> Result<(StatusCode, Json<Shown>), ApiError> {
     let Json(wanted) = wanted.map_err(|rejection| ApiError::invalid(rejection.body_text()))?;
     Cron::parse(&wanted.cron, &wanted.zone)?;
-    let known = rooms.runs.desk.receivers();
-    if let Some(unknown) = wanted.receivers.iter().find(|name| !known.contains(name)) {
-        let error = ApiError::invalid(format!("there is no receiver `{unknown}`"));
-        return Err(match weir_core::did_you_mean(unknown, &known) {
-            Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
-            None => error.with_hint("`alerts` in schedules.yml names who there is"),
-        });
-    }
+    known_receivers(&*rooms.runs.desk, &wanted.receivers)?;
     let kind = DocumentKind::Dashboard;
     let by = who.actor();
     let saved = rooms.catalog.document(&by, kind, &id, None).await?;

@@ -102,6 +102,19 @@ pub trait Desk: Send + Sync + Debug {
     fn table(&self, asset: &AssetId) -> Option<String>;
 }
 
+/// Refuses names that `schedules.yml` does not have.
+pub(crate) fn known_receivers(desk: &dyn Desk, wanted: &[String]) -> Result<(), ApiError> {
+    let known = desk.receivers();
+    let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) else {
+        return Ok(());
+    };
+    let error = ApiError::invalid(format!("there is no receiver `{unknown}`"));
+    Err(match weir_core::did_you_mean(unknown, &known) {
+        Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
+        None => error.with_hint("`alerts` in schedules.yml names who there is"),
+    })
+}
+
 /// The room where runs are kept, as the doors see it.
 #[derive(Clone)]
 pub struct Runs {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::json;
+use weir_catalog::Catalog;
 use weir_flow::{Alert, AlertKind, Alerts, BoxError, ScheduleName};
 
 use super::code::Codes;
@@ -19,16 +20,22 @@ use crate::failure::{Explain, Failure};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whoever `schedules.yml` says is told.
-#[derive(Debug)]
 pub(super) struct Receivers {
     codes: Arc<Codes>,
+    catalog: Catalog,
     http: reqwest::Client,
     /// Who has taken which alert that others have not: they are not told it again.
     took: Mutex<HashSet<(i64, String)>>,
 }
 
+impl std::fmt::Debug for Receivers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Receivers")
+    }
+}
+
 impl Receivers {
-    pub(super) fn new(codes: Arc<Codes>) -> Result<Self, Failure> {
+    pub(super) fn new(codes: Arc<Codes>, catalog: Catalog) -> Result<Self, Failure> {
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
@@ -36,9 +43,24 @@ impl Receivers {
             .explain(|| "cannot start an HTTP client".into())?;
         Ok(Self {
             codes,
+            catalog,
             http,
             took: Mutex::default(),
         })
+    }
+
+    /// Returns whom an alert on a question names; nobody where it names none, or is about something else.
+    async fn named(&self, alert: &Alert) -> Result<Vec<String>, BoxError> {
+        let Some(("question", name)) = alert.key.split_once(':') else {
+            return Ok(Vec::new());
+        };
+        let id = name
+            .rsplit_once(" (")
+            .and_then(|(_, id)| id.strip_suffix(')'));
+        match id {
+            Some(id) => Ok(self.catalog.watch_receivers(id).await?),
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn tell(&self, receiver: &Receiver, alert: &Alert, name: &str) -> Result<(), BoxError> {
@@ -99,7 +121,17 @@ impl Alerts for Receivers {
             "source" | "stale" => schedule_of(name.split('.').next().unwrap_or(name)),
             _ => ScheduleName::new(name),
         });
-        let told = schedule.and_then(|name| code.plan.told.get(&name));
+        let own = self.named(alert).await?;
+        let told = match own.is_empty() {
+            true => schedule.and_then(|name| code.plan.told.get(&name)),
+            false => Some(&own),
+        };
+        let gone = |name: &&String| !code.plan.receivers.contains_key(*name);
+        if !own.is_empty() && own.iter().all(|name| gone(&name)) {
+            // Others were not chosen to read it: it is tried again, until somebody is there.
+            let names = own.join("`, `");
+            return Err(format!("`alerts` in schedules.yml names no `{names}`").into());
+        }
         let mut failed = None;
         for (name, receiver) in &code.plan.receivers {
             if told.is_some_and(|told| !told.contains(name)) {

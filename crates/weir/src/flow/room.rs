@@ -309,7 +309,7 @@ impl FlowRoom {
         let syncing = self.flow.executor(worker.clone(), of_sources);
         let executor = self.flow.executor(worker, options);
         let scheduler = self.flow.scheduler(versions, rand::random());
-        let alerts = Arc::new(Receivers::new(self.codes.clone())?);
+        let alerts = Arc::new(Receivers::new(self.codes.clone(), self.catalog.clone())?);
         let (flow, stop) = (self.flow.clone(), shutdown.clone());
         let running = threads.spawn(async move {
             // Until the log is read again rows are missing, and what is built would lack them.

@@ -239,8 +239,9 @@ async fn sources_that_fail_or_are_stale_are_told_of_and_so_is_their_recovery() -
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_bad_news_is_told_once_and_so_is_the_next_good_one() -> Result<()> {
     let (hook, heard) = receiver().await?;
+    let (other, unheard) = receiver().await?;
     let schedules = format!(
-        "alerts:\n  team: {{webhook: \"{hook}\"}}\nschedules:\n  - name: all\n    trigger: manual\n"
+        "alerts:\n  team: {{webhook: \"{hook}\"}}\n  other: {{webhook: \"{other}\"}}\nschedules:\n  - name: all\n    trigger: manual\n"
     );
     let mut shop = Shop::started(&schedules).await?;
     let mut tokens = Vec::new();
@@ -261,11 +262,18 @@ async fn an_answer_that_is_bad_news_is_told_once_and_so_is_the_next_good_one() -
     let question = json!({"name": "Orders", "sharing": "read", "body": {"sql": "select 3 as n"}});
     let (_, question) = asked(ana, "POST", "/api/v1/questions", question).await?;
     let id = question["id"].as_str().context("an id")?;
-    let wanted = |name: &str, than: Value| json!({"name": name, "question": id, "condition": {"is": "less", "than": than}, "every_minutes": 1440});
+    let wanted = |name: &str, than: Value| json!({"name": name, "question": id, "condition": {"is": "less", "than": than}, "every_minutes": 1440, "receivers": ["team"]});
 
     let (status, refused) =
         asked(ana, "POST", "/api/v1/alerts", wanted("Few", Value::Null)).await?;
     ensure!(status == 400, "{refused}");
+    let mut to_nobody = wanted("Few", json!(10));
+    to_nobody["receivers"] = json!(["teem"]);
+    let (status, refused) = asked(ana, "POST", "/api/v1/alerts", to_nobody).await?;
+    ensure!(
+        status == 400 && refused["hint"] == "did you mean `team`?",
+        "{refused}"
+    );
     let (status, alert) = asked(ana, "POST", "/api/v1/alerts", wanted("Few", json!(10))).await?;
     ensure!(status == 201, "{alert}");
     let alert = alert["id"].as_str().context("an id")?;
@@ -305,6 +313,8 @@ async fn an_answer_that_is_bad_news_is_told_once_and_so_is_the_next_good_one() -
         "{heard:?}"
     );
     ensure!(heard.len() == 2, "{heard:?}");
+    // Only those who were chosen.
+    ensure!(all(&unheard)?.is_empty(), "{unheard:?}");
     let (status, _) = asked(ana, "DELETE", &own, Value::Null).await?;
     ensure!(status == 204, "{status}");
     shop.weir.stop().await
