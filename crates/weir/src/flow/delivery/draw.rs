@@ -1,7 +1,8 @@
-//! Charts as SVG: lines, areas, bars and one big number. The other kinds are the application's to draw.
+//! Charts as SVG: lines, areas, bars, rings, histograms and one big number. The other kinds are the application's to draw.
 
 use super::answer::{Answer, Cell, Column, Kind};
 use super::series::{Drawn, Spec, drawn, fitted};
+use super::shares::{histogram, ring};
 use super::svg::{Anchor, COLOURS, Svg};
 
 const SIZE: (f64, f64) = (640.0, 320.0);
@@ -22,6 +23,8 @@ pub(super) fn draw(title: &str, spec: &Spec, answer: &Answer) -> Option<String> 
     let spec = fitted(spec, answer);
     let mut drawn = match spec.kind.as_str() {
         "line" | "area" | "bar" | "number" => drawn(&spec, answer),
+        "histogram" => return plot(title, "bar", false, &histogram(&spec, answer)?),
+        "pie" => return ring(title, &spec, answer),
         _ => return None,
     };
     if spec.kind == "number" {
@@ -254,7 +257,7 @@ fn legend(svg: &mut Svg, drawn: &Drawn) {
     }
 }
 
-fn clipped(text: &str, most: usize) -> String {
+pub(super) fn clipped(text: &str, most: usize) -> String {
     match text.chars().count() > most {
         true => text.chars().take(most - 1).chain(['…']).collect(),
         false => text.to_owned(),
@@ -262,7 +265,7 @@ fn clipped(text: &str, most: usize) -> String {
 }
 
 /// Writes a round number with as many digits as its neighbours need.
-fn tick_text(value: f64, step: f64) -> String {
+pub(super) fn tick_text(value: f64, step: f64) -> String {
     let (divisor, unit) = match value.abs().max(step.abs()) {
         large if large >= 1e9 => (1e9, "G"),
         large if large >= 1e6 => (1e6, "M"),
@@ -319,6 +322,13 @@ mod tests {
                 assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             }
         }
+        let svg = drawn_as("pie", false, &rows).unwrap();
+        assert!(
+            svg.contains("A116 116") && svg.contains("2026-01-01"),
+            "{svg}"
+        );
+        let svg = drawn_as("histogram", false, &rows).unwrap();
+        assert!(svg.contains("<rect x") && svg.contains(" – "), "{svg}");
         assert!(drawn_as("sankey", false, &rows).is_none());
     }
 
@@ -333,7 +343,7 @@ mod tests {
             ],
             &[&["x", "x", "7"]],
         ] {
-            for kind in ["line", "area", "bar", "number"] {
+            for kind in ["line", "area", "bar", "number", "pie", "histogram"] {
                 if let Some(svg) = drawn_as(kind, true, rows) {
                     assert!(
                         !svg.contains("NaN") && !svg.contains("<b>"),

@@ -7,6 +7,7 @@ mod letter;
 mod plan;
 mod post;
 mod series;
+mod shares;
 mod svg;
 mod work;
 

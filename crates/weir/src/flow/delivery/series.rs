@@ -63,6 +63,7 @@ pub(super) fn suggest(answer: &Answer) -> Spec {
         },
         (None, [word]) => spec("bar", Some(word), few, None),
         (None, [word, ..]) => spec("bar", Some(word), one, None),
+        (None, []) if numbers.len() == 1 => spec("histogram", None, one, None),
         // What is left is for the application to draw.
         (None, []) => spec("scatter", None, &[], None),
     }
@@ -124,7 +125,11 @@ pub(super) fn drawn(spec: &Spec, answer: &Answer) -> Drawn {
             });
             let values = &mut found.series[of].values;
             values.resize(values.len().max(at + 1), None);
-            values[at] = row[*y].number;
+            // Several rows at one place add up, as in the application.
+            values[at] = match (values[at], row[*y].number) {
+                (Some(before), Some(value)) => Some(before + value),
+                (before, value) => value.or(before),
+            };
         }
     }
     for series in &mut found.series {

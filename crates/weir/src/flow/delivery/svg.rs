@@ -1,5 +1,6 @@
 //! The few shapes that charts are drawn with.
 
+use std::f64::consts::{FRAC_PI_2, TAU};
 use std::fmt::{self, Write as _};
 
 /// Okabe and Ito's colours, which nearly everybody can tell apart, in the application's order.
@@ -68,6 +69,29 @@ impl Svg {
         let (there, back) = (path(points), path(&back).replacen('M', "L", 1));
         self.put(format_args!(
             "<path d=\"{there}{back}Z\" fill=\"{colour}\" fill-opacity=\"0.3\"/>"
+        ));
+    }
+
+    /// Draws a slice of a ring, from one part of the way around it to another.
+    pub(super) fn slice(
+        &mut self,
+        (x, y): (f64, f64),
+        (inner, outer): (f64, f64),
+        (from, to): (f64, f64),
+        colour: &str,
+    ) {
+        // An arc that ends where it began is none.
+        let to = to.min(from + 0.9999);
+        let point = |radius: f64, part: f64| {
+            let (sine, cosine) = (part * TAU - FRAC_PI_2).sin_cos();
+            (x + radius * cosine, y + radius * sine)
+        };
+        let large = u8::from(to - from > 0.5);
+        let ((ax, ay), (bx, by)) = (point(outer, from), point(outer, to));
+        let ((cx, cy), (dx, dy)) = (point(inner, to), point(inner, from));
+        self.put(format_args!(
+            "<path d=\"M{ax:.1} {ay:.1}A{outer} {outer} 0 {large} 1 {bx:.1} {by:.1}L{cx:.1} {cy:.1}\
+             A{inner} {inner} 0 {large} 0 {dx:.1} {dy:.1}Z\" fill=\"{colour}\" stroke=\"#ffffff\"/>"
         ));
     }
 
