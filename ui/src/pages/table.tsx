@@ -8,7 +8,7 @@ import { useColumns, useComments } from "../lib/catalogue";
 import { ago, bytes, count, duration, moment, zone } from "../lib/format";
 import { useModels } from "../lib/models";
 import { Link, setSearch, usePlace } from "../lib/router";
-import { ask, query } from "../lib/rows";
+import { ask, OWN, query } from "../lib/rows";
 import { toHash } from "../lib/sheets";
 import { quotedTable } from "../lib/sqltext";
 import { usePerson } from "../lib/session";
@@ -269,8 +269,8 @@ function Queries({ schema, table }: { schema: string; table: string }) {
     queryFn: ({ signal }) =>
       query<Use>(
         `select caller, count(*) as queries, max(started_at) as last_at, sum(elapsed_ms) as ms
-         from weir.queries where $1 = any(tables) group by caller order by queries desc`,
-        [full],
+         from weir.queries where $1 = any(tables) and not starts_with(sql, $2) group by caller order by queries desc`,
+        [full, OWN],
         signal,
       ),
   });
