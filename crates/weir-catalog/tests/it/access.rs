@@ -295,6 +295,7 @@ async fn a_catalog_from_before_proofs_is_brought_along() {
     let options = SqliteConnectOptions::new().filename(env.path());
     let mut connection = options.connect().await.unwrap();
     for sql in [
+        "DROP TABLE watch_receivers",
         "ALTER TABLE views DROP COLUMN comments",
         "DROP TABLE delivery_receipts",
         "DROP TABLE deliveries",
