@@ -316,6 +316,9 @@ impl Exit {
                 "processes" => format!(
                     "had {used} processes and threads, {most} are allowed; raise `limits.processes` if it needs more"
                 ),
+                "free_disk" => format!(
+                    "left {used} bytes of the disk free, {most} must stay; make room, or lower `limits.free_disk`"
+                ),
                 limit => format!(
                     "used {used} bytes of {limit}, {most} are allowed; raise `limits.{limit}` if it needs more"
                 ),

@@ -60,7 +60,7 @@ const INPUT: [&str; 15] = [
     "empty_files",
 ];
 const OUTPUT: [&str; 5] = ["from", "fileset", "branch", "table", "format"];
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 9] = [
     "memory",
     "cpu",
     "file_size",
@@ -68,6 +68,7 @@ const LIMITS: [&str; 8] = [
     "open_files",
     "output",
     "scratch",
+    "free_disk",
     "log",
 ];
 
@@ -221,4 +222,35 @@ fn indent(line: &str) -> usize {
 /// Whether an item of a list whose keys are indented by `own` begins with a line.
 fn begins(line: &str, own: usize) -> bool {
     line.trim_start().starts_with('-') && indent(line) == own
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::de::DeserializeOwned;
+
+    use super::super::written::{WrittenInput, WrittenLimits, WrittenOutput, WrittenStep};
+    use super::*;
+
+    /// Returns the keys that reading takes, as it tells them of one that it does not.
+    fn taken<T: DeserializeOwned>() -> BTreeSet<String> {
+        let error = serde_yaml_ng::from_str::<T>("nobody_has_it: 1").err();
+        let error = error.expect("an unknown key").to_string();
+        let (_, listed) = error.split_once("expected").expect("a list of keys");
+        let words = listed.split('`').skip(1).step_by(2);
+        words.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_keys_are_those_that_are_read() {
+        let of = |known: &[&str]| -> BTreeSet<String> {
+            let words = known.iter().filter(|word| **word != "steps");
+            words.map(|word| (*word).to_owned()).collect()
+        };
+        assert_eq!(of(&STEP), taken::<WrittenStep>());
+        assert_eq!(of(&INPUT), taken::<WrittenInput>());
+        assert_eq!(of(&OUTPUT), taken::<WrittenOutput>());
+        assert_eq!(of(&LIMITS), taken::<WrittenLimits>());
+    }
 }

@@ -100,6 +100,8 @@ pub struct Limits {
     pub output: Option<u64>,
     /// Bytes of all it writes: outputs and temporary files.
     pub scratch: Option<u64>,
+    /// Bytes that must stay free on the disk it writes to, once it has written a little.
+    pub free_disk: Option<u64>,
     /// Bytes of its log that are kept.
     pub log: u64,
 }
@@ -114,6 +116,7 @@ impl Default for Limits {
             open_files: Some(4096),
             output: Some(16 << 30),
             scratch: Some(32 << 30),
+            free_disk: Some(512 << 20),
             log: 1 << 20,
         }
     }

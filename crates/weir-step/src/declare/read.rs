@@ -233,6 +233,7 @@ fn limits(written: WrittenLimits) -> Result<Limits, StepError> {
         open_files: count(written.open_files, none.open_files),
         output: size("output", written.output, none.output)?,
         scratch: size("scratch", written.scratch, none.scratch)?,
+        free_disk: size("free_disk", written.free_disk, none.free_disk)?,
         log: size("log", written.log, Some(none.log))?
             .unwrap_or(none.log)
             .max(4096),

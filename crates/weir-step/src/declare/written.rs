@@ -137,5 +137,6 @@ pub(super) struct WrittenLimits {
     pub(super) open_files: Option<u64>,
     pub(super) output: Option<String>,
     pub(super) scratch: Option<String>,
+    pub(super) free_disk: Option<String>,
     pub(super) log: Option<String>,
 }

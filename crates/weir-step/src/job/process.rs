@@ -176,6 +176,7 @@ async fn supervise(
             processes: limits.processes,
             open_files: limits.open_files,
             scratch: limits.scratch,
+            free_disk: limits.free_disk,
         },
     };
     if let (RunnerKind::Container { image, network }, Some(engine)) = (&step.runner, &work.engine) {
@@ -195,6 +196,7 @@ async fn supervise(
         (spec.writable, spec.pfs, spec.isolate) = (None, None, false);
         spec.limits = KeeperLimits {
             scratch: limits.scratch,
+            free_disk: limits.free_disk,
             ..KeeperLimits::default()
         };
     } else if scratch.pfs.is_some() {

@@ -35,6 +35,7 @@ pub(crate) struct KeeperLimits {
     pub(crate) processes: Option<u64>,
     pub(crate) open_files: Option<u64>,
     pub(crate) scratch: Option<u64>,
+    pub(crate) free_disk: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

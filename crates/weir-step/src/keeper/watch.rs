@@ -9,6 +9,8 @@ use super::tree;
 
 /// The disk is looked at this often at most.
 const DISK_EVERY: Duration = Duration::from_millis(200);
+/// What a command may write on a disk that is nearly full, whoever filled it.
+const A_LITTLE: u64 = 1 << 20;
 
 pub(super) struct Watch {
     limits: KeeperLimits,
@@ -64,19 +66,32 @@ impl Watch {
         over("memory", memory, self.limits.memory)
             .or_else(|| over("cpu", self.most_cpu_ms, self.limits.cpu_ms))
             .or_else(|| over("processes", threads, self.limits.processes))
-            .or_else(|| over("scratch", self.disk()?, self.limits.scratch))
+            .or_else(|| self.disk(&over))
     }
 
-    fn disk(&mut self) -> Option<u64> {
-        let most = self.limits.scratch?;
+    /// Returns what is used too much of on the disk, now and then.
+    fn disk(&mut self, over: &dyn Fn(&str, u64, Option<u64>) -> Option<Over>) -> Option<Over> {
         let now = Instant::now();
         if now < self.disk_at {
             return None;
         }
-        let used = disk_usage(&self.counted, most);
+        let enough = self.limits.scratch.unwrap_or(A_LITTLE).max(A_LITTLE);
+        let used = disk_usage(&self.counted, enough);
         // Counting many files must not cost more than a tenth of the time.
         self.disk_at = Instant::now() + DISK_EVERY.max(now.elapsed() * 10);
-        Some(used)
+        over("scratch", used, self.limits.scratch).or_else(|| self.fills(used))
+    }
+
+    /// Returns how little of the disk is free, where that is too little and a command adds to it.
+    fn fills(&self, used: u64) -> Option<Over> {
+        let least = self.limits.free_disk?;
+        let disk = rustix::fs::statvfs(self.counted.first()?).ok()?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        (used >= A_LITTLE && free < least).then(|| Over {
+            limit: "free_disk".to_owned(),
+            used: free,
+            most: least,
+        })
     }
 
     /// Adds what was seen to what the init knows.

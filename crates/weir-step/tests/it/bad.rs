@@ -160,6 +160,13 @@ async fn a_full_scratch_folder_ends_the_command() {
         error.contains("bytes of scratch, 5242880 are allowed"),
         "{error}"
     );
+    let error = world
+        .fails(&step(fill, "limits: {free_disk: 4000TB}"))
+        .await;
+    assert!(
+        error.contains("bytes of the disk free, 4398046511104000 must stay"),
+        "{error}"
+    );
     let quick = "head -c 9000000 /dev/zero > \"$WEIR_OUT/x\"";
     let error = world.fails(&step(quick, "limits: {scratch: 5MB}")).await;
     assert!(
