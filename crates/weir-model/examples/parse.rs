@@ -85,7 +85,7 @@ fn main() -> anyhow::Result<()> {
             for warning in loaded.warnings.iter().chain(&parsed.warnings).take(20) {
                 eprintln!("warning: {}", warning.report());
             }
-            std::fs::write(path, artifact::manifest_json(found).to_string())?;
+            std::fs::write(path, artifact::manifest_text(found))?;
             let semantic = artifact::semantic_manifest_json(found).to_string();
             std::fs::write(format!("{path}.semantic"), semantic)?;
         }

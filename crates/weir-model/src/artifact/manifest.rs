@@ -1,5 +1,10 @@
 //! manifest.json, version 12.
 
+use std::fmt::Write as _;
+use std::num::NonZero;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 
 use super::nodes::{disabled_json, node_json, source_json};
@@ -7,6 +12,9 @@ use super::semantic::{
     exposure_json, group_json, metric_json, saved_query_json, semantic_model_json, unit_test_json,
 };
 use crate::node::{Doc, Function, JsonMap, Macro, MacroArgument, Manifest, UniqueId};
+
+/// Entries that are worth a thread.
+const SHARE: usize = 200;
 
 /// Returns the `metadata` that every artifact begins with.
 pub(super) fn metadata(manifest: &Manifest, schema: &str) -> JsonMap {
@@ -27,8 +35,93 @@ pub(super) fn metadata(manifest: &Manifest, schema: &str) -> JsonMap {
     all
 }
 
-/// Returns the manifest as other tools read it.
-pub fn manifest_json(manifest: &Manifest) -> Json {
+/// Returns the text of manifest.json.
+///
+/// A node or macro is text as soon as it is JSON, on as many threads as there are cores: thousands of them as values
+/// take most of what parsing a project takes.
+pub fn manifest_text(manifest: &Manifest) -> String {
+    let disabled: JsonMap = manifest
+        .disabled
+        .iter()
+        .map(|(id, all)| {
+            let all = all.iter().map(disabled_json).collect();
+            (id.as_str().to_owned(), all)
+        })
+        .collect();
+    let parts = [
+        ("metadata", head(manifest).to_string()),
+        ("nodes", entries(&manifest.nodes, node_json)),
+        ("sources", entries(&manifest.sources, source_json)),
+        ("macros", entries(&manifest.macros, macro_json)),
+        ("docs", entries(&manifest.docs, doc_json)),
+        ("exposures", entries(&manifest.exposures, exposure_json)),
+        ("metrics", entries(&manifest.metrics, metric_json)),
+        ("groups", entries(&manifest.groups, group_json)),
+        (
+            "selectors",
+            Json::from(manifest.selectors.clone()).to_string(),
+        ),
+        ("disabled", Json::from(disabled).to_string()),
+        ("parent_map", edges(&manifest.parent_map).to_string()),
+        ("child_map", edges(&manifest.child_map).to_string()),
+        ("group_map", members(manifest).to_string()),
+        (
+            "saved_queries",
+            entries(&manifest.saved_queries, saved_query_json),
+        ),
+        (
+            "semantic_models",
+            entries(&manifest.semantic_models, semantic_model_json),
+        ),
+        ("unit_tests", entries(&manifest.unit_tests, unit_test_json)),
+        ("functions", entries(&manifest.functions, function_json)),
+    ];
+    let room = parts.iter().map(|(key, text)| key.len() + text.len() + 4);
+    let mut all = String::with_capacity(2 + room.sum::<usize>());
+    for (key, text) in parts {
+        all.push(if all.is_empty() { '{' } else { ',' });
+        let _ = write!(all, "\"{key}\":{text}");
+    }
+    all.push('}');
+    all
+}
+
+/// Returns a mapping from ids to what `json` makes of each, as text.
+fn entries<T: Send + Sync>(
+    all: &IndexMap<UniqueId, Arc<T>>,
+    json: impl Fn(&T) -> Json + Sync,
+) -> String {
+    let all: Vec<(&UniqueId, &Arc<T>)> = all.iter().collect();
+    let text = |part: &[(&UniqueId, &Arc<T>)]| {
+        let mut text = String::new();
+        for (id, one) in part {
+            if !text.is_empty() {
+                text.push(',');
+            }
+            let _ = write!(text, "{}:{}", json!(id.as_str()), json(one));
+        }
+        text
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = all.len().div_ceil(cores).max(SHARE);
+    let parts: Vec<String> = if share >= all.len() {
+        vec![text(&all)]
+    } else {
+        std::thread::scope(|scope| {
+            let text = &text;
+            let begun: Vec<_> = all
+                .chunks(share)
+                .map(|part| scope.spawn(move || text(part)))
+                .collect();
+            let done = begun.into_iter().map(|thread| thread.join());
+            done.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    };
+    format!("{{{}}}", parts.join(","))
+}
+
+fn head(manifest: &Manifest) -> Json {
     let facts = &manifest.metadata;
     let mut metadata = metadata(manifest, "manifest/v12");
     metadata.insert("project_name".to_owned(), json!(facts.project_name));
@@ -41,126 +134,22 @@ pub fn manifest_json(manifest: &Manifest) -> Json {
         "run_started_at".to_owned(),
         json!(facts.invocation_started_at),
     );
-    let map = |entries: Vec<(&UniqueId, Json)>| -> Json {
-        entries
-            .into_iter()
-            .map(|(id, value)| (id.as_str().to_owned(), value))
+    metadata.into()
+}
+
+/// Returns the nodes of each group.
+fn members(manifest: &Manifest) -> Json {
+    let of = |name: &str| -> Vec<&UniqueId> {
+        let nodes = manifest.nodes.values();
+        nodes
+            .filter(|node| node.group.as_deref() == Some(name))
+            .map(|node| &node.id)
             .collect()
     };
-    let disabled = manifest
-        .disabled
-        .iter()
-        .map(|(id, all)| (id, all.iter().map(disabled_json).collect()))
-        .collect();
-    let mut groups = JsonMap::new();
-    for group in manifest.groups.values() {
-        let members: Vec<&UniqueId> = manifest
-            .nodes
-            .values()
-            .filter(|node| node.group.as_deref() == Some(&*group.name))
-            .map(|node| &node.id)
-            .collect();
-        groups.insert(group.name.clone(), json!(members));
-    }
-    // Moved into place: `json!` would copy all of it once more.
-    let parts: [(&str, Json); 17] = [
-        ("metadata", metadata.into()),
-        (
-            "nodes",
-            map(manifest
-                .nodes
-                .iter()
-                .map(|(id, node)| (id, node_json(node)))
-                .collect()),
-        ),
-        (
-            "sources",
-            map(manifest
-                .sources
-                .iter()
-                .map(|(id, source)| (id, source_json(source)))
-                .collect()),
-        ),
-        (
-            "macros",
-            map(manifest
-                .macros
-                .iter()
-                .map(|(id, found)| (id, macro_json(found)))
-                .collect()),
-        ),
-        (
-            "docs",
-            map(manifest
-                .docs
-                .iter()
-                .map(|(id, doc)| (id, doc_json(doc)))
-                .collect()),
-        ),
-        (
-            "exposures",
-            map(manifest
-                .exposures
-                .iter()
-                .map(|(id, one)| (id, exposure_json(one)))
-                .collect()),
-        ),
-        (
-            "metrics",
-            map(manifest
-                .metrics
-                .iter()
-                .map(|(id, one)| (id, metric_json(one)))
-                .collect()),
-        ),
-        (
-            "groups",
-            map(manifest
-                .groups
-                .iter()
-                .map(|(id, one)| (id, group_json(one)))
-                .collect()),
-        ),
-        ("selectors", manifest.selectors.clone().into()),
-        ("disabled", map(disabled)),
-        ("parent_map", edges(&manifest.parent_map)),
-        ("child_map", edges(&manifest.child_map)),
-        ("group_map", groups.into()),
-        (
-            "saved_queries",
-            map(manifest
-                .saved_queries
-                .iter()
-                .map(|(id, one)| (id, saved_query_json(one)))
-                .collect()),
-        ),
-        (
-            "semantic_models",
-            map(manifest
-                .semantic_models
-                .iter()
-                .map(|(id, one)| (id, semantic_model_json(one)))
-                .collect()),
-        ),
-        (
-            "unit_tests",
-            map(manifest
-                .unit_tests
-                .iter()
-                .map(|(id, one)| (id, unit_test_json(one)))
-                .collect()),
-        ),
-        (
-            "functions",
-            map(manifest
-                .functions
-                .iter()
-                .map(|(id, one)| (id, function_json(one)))
-                .collect()),
-        ),
-    ];
-    let parts = parts.into_iter();
-    parts.map(|(key, value)| (key.to_owned(), value)).collect()
+    let groups = manifest.groups.values();
+    groups
+        .map(|group| (group.name.clone(), json!(of(&group.name))))
+        .collect()
 }
 
 fn edges(map: &std::collections::HashMap<UniqueId, Vec<UniqueId>>) -> Json {

@@ -8,7 +8,7 @@ mod semantic;
 mod state;
 
 pub use catalog::catalog_json;
-pub use manifest::manifest_json;
+pub use manifest::manifest_text;
 pub use results::{run_results_json, sources_json};
 pub use semantic::semantic_manifest_json;
 pub use state::PreviousState;

@@ -79,6 +79,13 @@ async fn statements_carry_the_comment_of_the_project(postgres: &Postgres) {
         std::fs::write(&path, format!("{text}\nquery-comment: {comment}\n")).expect("written");
         (folder, wanted.to_owned())
     };
+    let run = async |folder: tempfile::TempDir| {
+        let setting = Setting::default();
+        with(postgres, "commented", &folder, setting, |opened| {
+            opened.run(Command::Run, &[])
+        })
+        .await
+    };
     for (folder, wanted) in [
         said("\"{{ said(node) }}\"", "/* of a */%"),
         said(
@@ -91,14 +98,7 @@ async fn statements_carry_the_comment_of_the_project(postgres: &Postgres) {
         ),
         said("\"\"", "%create%"),
     ] {
-        let report = with(
-            postgres,
-            "commented",
-            &folder,
-            Setting::default(),
-            |opened| opened.run(Command::Run, &[]),
-        )
-        .await;
+        let report = run(folder).await;
         assert_eq!(report.exit_code(), 0, "{:?}", outcomes(&report));
         let sql = format!(
             "select trim(asked) like '{wanted}', replace(asked, E'\\n', ' ') from public.a"
@@ -107,14 +107,7 @@ async fn statements_carry_the_comment_of_the_project(postgres: &Postgres) {
         assert_eq!(found[0][0], "t", "{wanted}: {found:?}");
     }
     let (folder, _) = said("\"*/ drop\"", "");
-    let report = with(
-        postgres,
-        "commented",
-        &folder,
-        Setting::default(),
-        |opened| opened.run(Command::Run, &[]),
-    )
-    .await;
+    let report = run(folder).await;
     let (_, why) = &outcomes(&report)["model.fixture.a"];
     assert!(why.contains("would end the comment"), "{why}");
 }

@@ -1,6 +1,6 @@
 //! `--select`, `--exclude`, selectors.yml and `state:`.
 
-use weir_model::artifact::{PreviousState, manifest_json};
+use weir_model::artifact::{PreviousState, manifest_text};
 use weir_model::graph::Graph;
 use weir_model::node::ResourceKind;
 use weir_model::parse::Parsed;
@@ -184,7 +184,7 @@ fn state_tells_what_changed_and_how() {
     let state = tempfile::tempdir().expect("makes a folder");
     std::fs::write(
         state.path().join("manifest.json"),
-        manifest_json(&before.manifest).to_string(),
+        manifest_text(&before.manifest),
     )
     .expect("writes");
     let fixture = fixture

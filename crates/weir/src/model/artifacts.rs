@@ -96,8 +96,11 @@ pub(crate) fn now() -> String {
 
 /// Writes the manifest, as every command does.
 pub(crate) fn write_manifest(opened: &Opened) -> Result<(), Failure> {
-    let manifest = artifact::manifest_json(&opened.manifest());
-    write(opened, "manifest.json", &manifest)
+    write_text(
+        opened,
+        "manifest.json",
+        &artifact::manifest_text(&opened.manifest()),
+    )
 }
 
 /// Writes what a run came to.
@@ -128,11 +131,15 @@ pub(crate) fn write_results(
 
 /// Writes a file below `target`, whole or not at all.
 pub(crate) fn write(opened: &Opened, name: &str, value: &Value) -> Result<(), Failure> {
+    write_text(opened, name, &value.to_string())
+}
+
+fn write_text(opened: &Opened, name: &str, text: &str) -> Result<(), Failure> {
     let folder = opened.target_dir();
     let path = folder.join(name);
     let action = || format!("cannot write `{}`", path.display());
     std::fs::create_dir_all(&folder).explain(action)?;
-    put(&path, &value.to_string()).explain(action)
+    put(&path, text).explain(action)
 }
 
 fn put(path: &Path, text: &str) -> std::io::Result<()> {
