@@ -15,11 +15,10 @@ use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tracing::error;
 use weir_access::{Action, Object};
 use weir_catalog::Catalog;
+use weir_core::TableName;
 use weir_lake::Lake;
 
 use crate::access_statements;
-use weir_core::TableName;
-
 use crate::caller::Caller;
 use crate::catalog;
 use crate::error::{QueryError, QueryErrorKind};
