@@ -20,6 +20,7 @@ use weir_access::{LoginLimiter, LoginSource};
 use weir_catalog::{Catalog, DocumentKind, Embed, NewEmbed};
 
 use super::filters::filter_values;
+use super::range::range;
 use super::route::{Body, Done, body};
 use crate::app;
 use crate::auth::SignedIn;
@@ -214,8 +215,9 @@ struct Set {
 fn set_by_filters(dashboard: &Value, locked: &Value) -> Result<Set, ApiError> {
     let empty = Map::new();
     let locked = locked.as_object().unwrap_or(&empty);
+    let today = Utc::now().date_naive();
     let all = |dashboard: &Value, chosen: &Map<String, Value>| {
-        let values = filter_values(dashboard, chosen, Utc::now().date_naive());
+        let values = filter_values(dashboard, chosen, today);
         let values = values.map_err(ApiError::invalid)?;
         let sets = values.into_iter().flat_map(|value| value.sets);
         Ok::<_, ApiError>(sets.collect::<Map<_, _>>())
@@ -235,6 +237,18 @@ fn set_by_filters(dashboard: &Value, locked: &Value) -> Result<Set, ApiError> {
     let gone: Map<_, _> = gone
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    // Which parameters a range set is known to its filter alone: without it nothing would be held.
+    let is_range = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| range(text, today).is_ok())
+    };
+    if let Some((name, _)) = gone.iter().find(|(_, value)| is_range(value)) {
+        return Err(ApiError::invalid(format!(
+            "this link holds the filter `{name}`, which the dashboard does not have any more"
+        ))
+        .with_hint("make another link"));
+    }
     let mut set = all(&json!({ "filters": held }), locked)?;
     set.extend(gone);
     Ok(Set {
@@ -291,4 +305,28 @@ async fn tile(
         rows: ROWS,
     };
     results::embedded(shown.rooms, who, embedded).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_locked_holds_or_the_link_ends() {
+        let dashboard = json!({"filters": [
+            {"name": "period", "type": "date_range"},
+            {"name": "country", "default": "DE"},
+        ]});
+        let set = set_by_filters(&dashboard, &json!({"period": "2026-01-01..2026-01-31"})).unwrap();
+        assert_eq!(
+            Value::Object(set.locked),
+            json!({"period_from": "2026-01-01", "period_to": "2026-02-01"})
+        );
+        assert_eq!(Value::Object(set.defaults), json!({"country": "DE"}));
+        // Without its filter, a value goes on holding; which parameters a range held, nobody knows.
+        let without = json!({ "filters": [] });
+        let set = set_by_filters(&without, &json!({"country": "PT"})).unwrap();
+        assert_eq!(Value::Object(set.locked), json!({"country": "PT"}));
+        assert!(set_by_filters(&without, &json!({"period": "this_month"})).is_err());
+    }
 }
