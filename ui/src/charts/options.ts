@@ -163,7 +163,7 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Op
           type: "funnel",
           sort: "none",
           left: "4%",
-          width: "60%",
+          width: "48%",
           top: 12,
           bottom: 12,
           gap: 3,
@@ -172,7 +172,7 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Op
           label: {
             position: "right",
             color: look.ink,
-            formatter: (part: { name: string; value: number }) => `${part.name}  ${count(part.value)}  (${first > 0 ? Math.round((part.value / first) * 1000) / 10 : 0} %)`,
+            formatter: (part: { name: string; value: number }) => `${part.name}\n${count(part.value)}  (${first > 0 ? Math.round((part.value / first) * 1000) / 10 : 0} %)`,
           },
         },
       ],
@@ -184,7 +184,7 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Op
   return {
     ...base(look),
     legend: { show: false },
-    series: [{ type: "pie", radius: ["45%", "75%"], data, label: { color: look.ink, formatter: "{b}  {d} %" }, itemStyle: { borderColor: look.sheet, borderWidth: 1 } }],
+    series: [{ type: "pie", radius: ["38%", "62%"], data, label: { color: look.ink, formatter: "{b}\n{d} %" }, itemStyle: { borderColor: look.sheet, borderWidth: 1 } }],
   };
 }
 

@@ -70,7 +70,7 @@ const documentQuery = <Body>(kind: Kind, id: string, version?: number) => ({
   queryFn: ({ signal }: { signal: AbortSignal }) => get<Saved<Body>>(`/api/v1/${kind}/${encodeURIComponent(id)}${version ? `?version=${version}` : ""}`, signal),
 });
 
-export const useDocument = <Body>(kind: Kind, id: string, version?: number) => useQuery(documentQuery<Body>(kind, id, version));
+export const useDocument = <Body>(kind: Kind, id: string, version?: number, enabled = true) => useQuery({ ...documentQuery<Body>(kind, id, version), enabled });
 
 /** Returns the documents that others have fetched already; fetches none by itself. */
 export const useKnown = <Body>(kind: Kind, ids: string[]) => useQueries({ queries: ids.map((id) => ({ ...documentQuery<Body>(kind, id), enabled: false })) }).map((one) => one.data);

@@ -58,7 +58,8 @@ function useSeen() {
 
 export function TileView({ tile, params, fresh, moving, filters, owner, onPick, editing }: Props) {
   const [box, seen] = useSeen();
-  const title = tile.title || (tile.text !== undefined ? w.dashboards.text : w.questions.title);
+  const asked = useDocument<QuestionBody>("questions", tile.question ?? "", undefined, tile.question !== undefined && seen);
+  const title = tile.title || (tile.text !== undefined ? w.dashboards.text : (asked.data?.name ?? w.questions.title));
   return (
     <section
       ref={box}
