@@ -88,11 +88,9 @@ impl Fingerprint {
         self.columns.iter().map(|c| c.column.clone()).collect()
     }
 
-    /// Returns the fields by which rows are told apart, with the places of their columns.
-    pub(super) fn keys(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.keys
-            .iter()
-            .map(|at| (*at, self.columns[*at].field.as_str()))
+    /// Returns the fields by which rows are told apart.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|at| self.columns[*at].field.as_str())
     }
 
     fn digest_sql(&self, places: impl Iterator<Item = usize>) -> String {
@@ -153,10 +151,14 @@ impl Fingerprint {
 
     /// Returns the digests of rows of the lake.
     pub(super) fn digests(&self, rows: &RecordBatch) -> Result<Vec<Digests>, ArrowError> {
-        let columns = self.cast(rows)?;
-        let mut digests = Vec::with_capacity(rows.num_rows());
+        Ok(self.digests_of(&self.cast(rows)?, rows.num_rows()))
+    }
+
+    /// Returns the digests of rows whose columns have their types.
+    pub(super) fn digests_of(&self, columns: &[ArrayRef], rows: usize) -> Vec<Digests> {
+        let mut digests = Vec::with_capacity(rows);
         let (mut key, mut whole, mut text) = (String::new(), String::new(), String::new());
-        for row in 0..rows.num_rows() {
+        for row in 0..rows {
             key.clear();
             whole.clear();
             for (at, (column, compared)) in columns.iter().zip(&self.columns).enumerate() {
@@ -179,17 +181,17 @@ impl Fingerprint {
                 row: md5_of(&whole),
             });
         }
-        Ok(digests)
+        digests
     }
 
-    /// Returns the values of a row of the lake, as a column of its type takes them again.
-    pub(super) fn values(
+    /// Returns the values by which a row is told apart, as columns of their types take them again.
+    pub(super) fn key_values(
         &self,
-        rows: &RecordBatch,
+        columns: &[ArrayRef],
         row: usize,
     ) -> Result<Vec<Option<String>>, ArrowError> {
-        let columns = self.cast(rows)?;
-        let values = columns.iter().map(|column| {
+        let values = self.keys.iter().map(|at| {
+            let column = &columns[*at];
             if column.is_null(row) {
                 return Ok(None);
             }
@@ -204,7 +206,8 @@ impl Fingerprint {
         values.collect()
     }
 
-    fn cast(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
+    /// Brings columns to the types they are compared as: once for all rows, since it may copy them.
+    pub(super) fn cast(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
         let columns = rows.columns().iter().zip(&self.columns);
         columns
             .map(|(column, compared)| cast(column, &compared.column_type.data_type()))

@@ -30,7 +30,7 @@ pub(crate) use self::slot::is_settled;
 use std::collections::BTreeMap;
 
 use self::follow::Until;
-use self::slot::{Position, Standing, log_end, require_log, system};
+use self::slot::{Position, Standing, log_end, system};
 use self::snapshot::Snapshot;
 use self::table::{Found, Identity, Table};
 use self::wire::Session;
@@ -74,7 +74,7 @@ impl<'a> Database<'a> {
         let methods = match self.is_polled() {
             true => self.polled_methods(&mut session).await?,
             false => {
-                require_log(&mut session).await?;
+                self.require_log(&mut session).await?;
                 BTreeMap::new()
             }
         };
@@ -125,7 +125,7 @@ impl<'a> Database<'a> {
                 .hint(format!("sync `{}` as a whole", self.spec.name)));
         }
         let mut control = self.session(false).await?;
-        require_log(&mut control).await?;
+        self.require_log(&mut control).await?;
         match self.read_on(&mut into, &mut control, refresh).await {
             Err(over) if over.kind() == ExtractErrorKind::Budget => {
                 Err(self.detach(into, &mut control, &over).await?)

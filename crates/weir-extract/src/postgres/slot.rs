@@ -408,17 +408,16 @@ pub(super) async fn server_version(session: &mut Session) -> Result<u32, Extract
         .map_err(|_| protocol("the server has no version"))
 }
 
-/// Whether the user may replicate, and who that is. Amazon gives the right as a role to be a member of.
-const RIGHT: &str = "SELECT r.rolname, r.rolreplication OR r.rolsuper OR EXISTS (SELECT 1 FROM pg_catalog.pg_roles g \
-    WHERE g.rolname = 'rds_replication' AND pg_has_role(r.oid, g.oid, 'MEMBER')) \
-    FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
+/// Who the user is, and whether the catalog gives the right to replicate. Hosts of servers have other ways to
+/// give it.
+const RIGHT: &str = "SELECT rolname, rolreplication OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
 
 /// What a source without the log says in its file.
 pub(super) const OTHERWISE: &str =
     "or read the tables without the log, with `replication: xmin` in the source's file";
 
-/// Fails where the server does not write what replication needs, or the user may not have it.
-pub(super) async fn require_log(session: &mut Session) -> Result<(), ExtractError> {
+/// Fails where the server does not write what replication needs.
+async fn require_rows(session: &mut Session) -> Result<(), ExtractError> {
     let version = server_version(session).await?;
     if version < 120_000 {
         let message = format!(
@@ -438,22 +437,39 @@ pub(super) async fn require_log(session: &mut Session) -> Result<(), ExtractErro
             )),
         );
     }
-    let right = session.rows(RIGHT).await?.into_iter().next();
-    let mut right = right
-        .unwrap_or_default()
-        .into_iter()
-        .map(Option::unwrap_or_default);
-    let user = right.next().unwrap_or_default();
-    match right.next().as_deref() {
-        Some("t") => Ok(()),
-        _ => Err(ExtractError::new(
-            ExtractErrorKind::Denied,
-            format!("the user `{user}` may not replicate: it lacks the right `REPLICATION`"),
-        )
-        .hint(format!(
-            "`ALTER ROLE {} REPLICATION` (on Amazon: `GRANT rds_replication TO {0}`), {OTHERWISE}",
-            quoted(&user)
-        ))),
+    Ok(())
+}
+
+impl Database<'_> {
+    /// Fails where the server does not write what replication needs, or the user may not have it.
+    pub(super) async fn require_log(&self, control: &mut Session) -> Result<(), ExtractError> {
+        require_rows(control).await?;
+        let right = control.rows(RIGHT).await?.into_iter().next();
+        let right = right.unwrap_or_default();
+        let text = |at: usize| right.get(at).and_then(Option::as_deref).unwrap_or_default();
+        if text(1) == "t" {
+            return Ok(());
+        }
+        // Whoever is let in has the right.
+        match self.session(true).await {
+            Ok(session) => {
+                session.close().await;
+                Ok(())
+            }
+            Err(error) if error.kind() == ExtractErrorKind::Denied => {
+                let user = text(0);
+                let message = format!(
+                    "the user `{user}` may not replicate: it lacks the right `REPLICATION`"
+                );
+                Err(ExtractError::new(ExtractErrorKind::Denied, message)
+                    .because(error)
+                    .hint(format!(
+                        "`ALTER ROLE {0} REPLICATION` (on Amazon: `GRANT rds_replication TO {0}`), {OTHERWISE}",
+                        quoted(user)
+                    )))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::columns;
 use super::copy::values;
 use super::fingerprint::{BUCKETS, Digests, Fingerprint};
 use super::follow::Until;
-use super::slot::{Copied, Position, Standing, require_log, system};
+use super::slot::{Copied, Position, Standing, system};
 use super::snapshot::Snapshot;
 use super::table::{Identity, Table};
 use super::wire::Session;
@@ -88,7 +88,7 @@ impl Database<'_> {
             return self.verify_polled(into, repair).await;
         }
         let mut control = self.session(false).await?;
-        require_log(&mut control).await?;
+        self.require_log(&mut control).await?;
         let system = system(&mut control).await?;
         let tables = self.taken(&mut control).await?;
         let done = match self.standing(into.state(), &system, &mut control).await? {
@@ -441,7 +441,7 @@ impl Comparison<'_> {
             self.score.extra += extra.times;
             let fields = into.stream(&stream).map_or(0, |target| target.fields());
             let mut cells = vec![Cell::Null; fields];
-            for ((_, field), value) in self.fingerprint.keys().zip(&extra.values) {
+            for (field, value) in self.fingerprint.keys().zip(&extra.values) {
                 let at = into.stream(&stream).and_then(|target| target.field(field));
                 if let (Some(at), Some(text)) = (at, value) {
                     cells[at] = Cell::Text(text);
@@ -468,7 +468,8 @@ impl Comparison<'_> {
             .current(&self.table.stream(), &self.fingerprint.columns())
             .await?;
         while let Some(batch) = rows.try_next().await? {
-            let digests = self.fingerprint.digests(&batch).map_err(unreadable)?;
+            let columns = self.fingerprint.cast(&batch).map_err(unreadable)?;
+            let digests = self.fingerprint.digests_of(&columns, batch.num_rows());
             for (row, digests) in digests.into_iter().enumerate() {
                 if !wanted[digests.bucket()] {
                     continue;
@@ -477,12 +478,11 @@ impl Comparison<'_> {
                     known.times += 1;
                     continue;
                 }
-                let all = self.fingerprint.values(&batch, row).map_err(unreadable)?;
-                let values = self.fingerprint.keys().map(|(at, _)| all[at].clone());
+                let values = self.fingerprint.key_values(&columns, row);
                 let unmatched = Unmatched {
                     row: digests.row,
                     times: 1,
-                    values: values.collect(),
+                    values: values.map_err(unreadable)?,
                 };
                 found.insert(digests.key, unmatched);
             }

@@ -275,12 +275,14 @@ fn lost(error: std::io::Error) -> ExtractError {
 
 fn denied(error: WarehouseError) -> ExtractError {
     let kind = match error.kind {
+        _ if error.sqlstate.as_deref() == Some("53300") => ExtractErrorKind::Busy,
         WarehouseErrorKind::Connect if error.sqlstate.is_some() => ExtractErrorKind::Denied,
         WarehouseErrorKind::Connect | WarehouseErrorKind::Lost => ExtractErrorKind::Unreachable,
         _ => ExtractErrorKind::Denied,
     };
     let message = match kind {
         ExtractErrorKind::Denied => "PostgreSQL does not let us in",
+        ExtractErrorKind::Busy => "PostgreSQL has no place for us",
         _ => "PostgreSQL cannot be reached",
     };
     let hint = match error.sqlstate.as_deref() {
