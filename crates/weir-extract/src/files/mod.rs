@@ -535,7 +535,9 @@ fn format_of(path: &str) -> Option<FileFormat> {
     if name.starts_with(['.', '_']) {
         return None;
     }
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let compressed = [".gz", ".zst"];
+    let bare = compressed.iter().find_map(|end| name.strip_suffix(end));
+    let name = bare.unwrap_or(&name);
     match name.rsplit_once('.')?.1 {
         "csv" | "tsv" | "txt" => Some(FileFormat::Csv),
         "json" => Some(FileFormat::Json),
@@ -565,6 +567,7 @@ mod tests {
         assert_eq!(name_of("orders/2024/a.csv").as_deref(), Some("orders"));
         assert_eq!(name_of("2024.csv").as_deref(), Some("2024"));
         assert_eq!(format_of("a/b.CSV.gz"), Some(FileFormat::Csv));
+        assert_eq!(format_of("a.ndjson.zst"), Some(FileFormat::JsonLines));
         assert_eq!(format_of("a/.hidden.csv"), None);
         assert_eq!(format_of("a/README"), None);
     }

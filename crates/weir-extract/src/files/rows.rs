@@ -448,15 +448,23 @@ mod tests {
         for n in 0..50_000 {
             writeln!(gzip, "{{\"n\":{n},\"h\":\"{:x}\"}}", n * 2_654_435_761_u64).unwrap();
         }
-        let bytes = gzip.finish().unwrap();
-        let found = rows("a.jsonl.gz", FileFormat::JsonLines, &bytes);
-        assert_eq!(found.len(), 50_000);
-        let found = rows(
-            "a.jsonl.gz",
-            FileFormat::JsonLines,
-            &bytes[..bytes.len() / 2],
-        );
-        assert!(found.len() > 1000 && found.last().unwrap().1.contains("cannot be read further"));
+        let gzip = gzip.finish().unwrap();
+        let mut plain = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*gzip), &mut plain).unwrap();
+        // Two frames, as tools that append write them.
+        let (first, second) = plain.split_at(plain.len() / 3);
+        let mut frames = zstd::encode_all(first, 3).unwrap();
+        frames.extend(zstd::encode_all(second, 3).unwrap());
+        for (name, bytes) in [("a.jsonl.gz", gzip), ("a.jsonl.zst", frames)] {
+            let found = rows(name, FileFormat::JsonLines, &bytes);
+            assert_eq!(found.len(), 50_000, "{name}");
+            let found = rows(name, FileFormat::JsonLines, &bytes[..bytes.len() / 2]);
+            let last = &found.last().unwrap().1;
+            assert!(
+                found.len() > 1000 && last.contains("cannot be read further"),
+                "{name}: {last}"
+            );
+        }
         assert!(
             rows("a.parquet", FileFormat::Parquet, b"nonsense")[0]
                 .1

@@ -12,12 +12,8 @@ pub(super) fn decompressed(mut file: BufReader<impl Read + 'static>) -> io::Resu
     let start = file.fill_buf()?;
     Ok(match start {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "it is compressed with zstd, which is not read yet: use gzip",
-            ));
-        }
+        // Windows of more than 128 MiB are refused: they would take as much memory.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(file)?),
         [b'P', b'K', 3, 4, ..] => {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
