@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::resolve::circle;
 use crate::error::{ModelError, ModelErrorKind, Place};
-use crate::node::{Manifest, Node, UniqueId};
+use crate::node::{Manifest, Node, ResourceKind, UniqueId};
 
 /// Finds what only the whole project can tell.
 pub(super) fn check(manifest: &Manifest, errors: &mut Vec<ModelError>) {
@@ -67,12 +67,36 @@ pub(super) fn check(manifest: &Manifest, errors: &mut Vec<ModelError>) {
     let nodes: Vec<Arc<Node>> = manifest.nodes.values().cloned().collect();
     if let Some(ids) = circle(&nodes) {
         let shown: Vec<&str> = ids.iter().map(UniqueId::as_str).collect();
-        let file = ids
-            .first()
-            .and_then(|id| manifest.nodes.get(id))
-            .map_or("", |node| node.original_path.as_str());
         let message = format!("nodes need each other in a circle: {}", shown.join(" -> "));
-        let error = ModelError::new(ModelErrorKind::Cycle, message).at(Place::file(file));
+        let mut error = ModelError::new(ModelErrorKind::Cycle, message);
+        let mut along = ids.iter().filter_map(|id| manifest.nodes.get(id));
+        if let (Some(node), Some(needed)) = (along.next(), along.next()) {
+            error = error.at(ref_of(node, &needed.name));
+        }
         errors.push(error.hint("take one `ref()` of the circle out"));
+    }
+}
+
+/// Returns where a node names another; its file alone where a macro or a property does that.
+fn ref_of(node: &Node, name: &str) -> Place {
+    let (file, code) = (node.original_path.as_str(), &*node.raw_code);
+    let is_ref = |at: &usize| {
+        let Some(before) = code[..*at].strip_suffix(['\'', '"']) else {
+            return false;
+        };
+        // `ref('a')`, `ref('package', 'a')`, `dbt.ref("a")`.
+        let call = before.rfind("ref").map(|call| &before[call..]);
+        call.is_some_and(|call| call.contains('(') && !call.contains([')', '\n']))
+    };
+    let mut places = code.match_indices(name).map(|(at, _)| at).filter(is_ref);
+    // What is cut out of a file does not know its lines.
+    match places.next().filter(|_| node.kind == ResourceKind::Model) {
+        None => Place::file(file),
+        Some(at) => {
+            let line = code[..at].matches('\n').count() + 1;
+            let column = code[..at].chars().rev().take_while(|c| *c != '\n').count() + 1;
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            Place::at(file, number(line), number(column))
+        }
     }
 }

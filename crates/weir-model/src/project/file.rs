@@ -130,6 +130,9 @@ impl ProjectFile<'_> {
                 .unwrap_or_else(|| "logs".to_owned()),
             packages_install_path: install.unwrap_or_else(|| "dbt_packages".to_owned()),
             require_dbt_version: self.texts(map, "require-dbt-version").unwrap_or_default(),
+            require_dbt_version_at: map
+                .entry("require-dbt-version")
+                .map(|entry| (entry.line, entry.column)),
             configs,
             vars: self.map(map, "vars"),
             on_run_start: self.texts(map, "on-run-start").unwrap_or_default(),

@@ -211,6 +211,10 @@ impl Loader<'_> {
 
     fn check_dbt_version(&mut self, package: &Package, file: &str) {
         let ours = Version::parse(version::DBT_VERSION);
+        let place = match package.require_dbt_version_at {
+            Some((line, column)) => Place::at(file, line, column),
+            None => Place::file(file),
+        };
         match version::conditions(&package.require_dbt_version) {
             Ok(conditions) => {
                 if ours.is_none_or(|ours| version::meets(&ours, &conditions)) {
@@ -222,13 +226,12 @@ impl Loader<'_> {
                     package.require_dbt_version.join(", "),
                     version::DBT_VERSION
                 );
-                let warning =
-                    ModelError::new(ModelErrorKind::Project, message).at(Place::file(file));
+                let warning = ModelError::new(ModelErrorKind::Project, message).at(place);
                 self.warnings.push(warning.hint("it is tried anyway"));
             }
             Err(text) => {
                 let message = format!("`{text}` is no range of versions");
-                let error = ModelError::new(ModelErrorKind::Project, message).at(Place::file(file));
+                let error = ModelError::new(ModelErrorKind::Project, message).at(place);
                 self.errors
                     .push(error.hint("write `require-dbt-version: [\">=1.6.0\", \"<3.0.0\"]`"));
             }

@@ -67,6 +67,8 @@ pub struct Package {
     pub packages_install_path: String,
     pub clean_targets: Vec<String>,
     pub require_dbt_version: Vec<String>,
+    /// Where it says so: line and column, none when nowhere.
+    pub require_dbt_version_at: Option<(u32, u32)>,
     /// `models:`, `seeds:` and the like, rendered except for hooks.
     pub configs: IndexMap<TreeKind, ConfigTree>,
     /// `vars:` as written, per package entries among them; vars.yml merged in.

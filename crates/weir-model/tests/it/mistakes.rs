@@ -42,7 +42,10 @@ fn everything_is_told_in_one_pass() {
 #[test]
 fn a_circle_is_shown_whole() {
     let report = Fixture::new("")
-        .file("models/a.sql", "select * from {{ ref('c') }}")
+        .file(
+            "models/a.sql",
+            "-- c comes first\nselect 'c' from {{ ref('c') }}",
+        )
         .file("models/b.sql", "select * from {{ ref('a') }}")
         .file("models/c.sql", "select * from {{ ref('b') }}")
         .mistakes();
@@ -50,6 +53,7 @@ fn a_circle_is_shown_whole() {
         &report,
         &[
             "circle",
+            "models/a.sql:2:25",
             "model.shop.a -> model.shop.c -> model.shop.b -> model.shop.a",
         ],
     );
