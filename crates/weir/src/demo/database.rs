@@ -62,7 +62,7 @@ impl Database {
                 Ok(Some(database))
             }
             Err(failure) => {
-                ui.warn(&format!(
+                ui.warn(format!(
                     "the shop's own database is left out: {}",
                     failure.text()
                 ));
@@ -99,6 +99,8 @@ impl Database {
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
             .arg(&folder)
             .args(["-c", "wal_level=logical"])
+            // Ctrl-C is for us: it is stopped after what reads from it.
+            .process_group(0)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

@@ -62,7 +62,7 @@ pub(super) async fn show(
     ui: &Ui,
 ) -> Result<(), Failure> {
     if let Err(why) = synced {
-        ui.warn(&format!("the tap from PyPI is left out: {why}"));
+        ui.warn(format!("the tap from PyPI is left out: {why}"));
         return Ok(());
     }
     ui.heading("Reviews came by a Singer tap from PyPI");
