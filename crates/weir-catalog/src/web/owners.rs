@@ -54,7 +54,7 @@ impl Catalog {
         let may = access.decide(by.identity(), Action::ManageAccess, &Object::Server);
         let writes = access.decide(by.identity(), Action::Insert, &Object::Server);
         // A token for reading hands nothing on.
-        if !may.allowed && !(own && writes.reason != Reason::Scope) {
+        if !(may.allowed || own && writes.reason != Reason::Scope) {
             return Err(CatalogError::new(
                 CatalogErrorKind::Denied,
                 format!("`{}` may not say whose {object} is", by.identity().user()),

@@ -72,24 +72,25 @@ impl Database<'_> {
         if by_ranges {
             self.copy_ranges(table, &mut copying, into, state, snapshot)
                 .await?;
-        }
-        while !by_ranges {
-            let held = self.hold(snapshot).await?;
-            copying.so_far.read_at(held.at);
-            self.progress.doing(format!("copying {stream}"));
-            let piece = Piece {
-                table,
-                after: &copying.after,
-                position: held.at.snapshot_position(state.shift)?,
-                version: copying.version,
-            };
-            match piece.read(&mut held.reader, into).await? {
-                None => break,
-                Some(last) => {
-                    copying.after = last;
-                    state.copying.insert(stream.clone(), copying.clone());
-                    into.cover(state.json());
-                    into.settle().await?;
+        } else {
+            loop {
+                let held = self.hold(snapshot).await?;
+                copying.so_far.read_at(held.at);
+                self.progress.doing(format!("copying {stream}"));
+                let piece = Piece {
+                    table,
+                    after: &copying.after,
+                    position: held.at.snapshot_position(state.shift)?,
+                    version: copying.version,
+                };
+                match piece.read(&mut held.reader, into).await? {
+                    None => break,
+                    Some(last) => {
+                        copying.after = last;
+                        state.copying.insert(stream.clone(), copying.clone());
+                        into.cover(state.json());
+                        into.settle().await?;
+                    }
                 }
             }
         }

@@ -22,10 +22,10 @@ pub(super) fn set_back(
     from: DateTime<Utc>,
 ) -> Result<(Value, Map<String, Value>), ExtractError> {
     let (mut state, mut config) = (state.clone(), config.clone());
-    if let Some(start) = config.get_mut(START) {
-        if let Some(earlier) = earlier(start, from) {
-            *start = earlier;
-        }
+    if let Some(start) = config.get_mut(START)
+        && let Some(earlier) = earlier(start, from)
+    {
+        *start = earlier;
     }
     let full = Replication::FullTable.as_singer();
     let read_on: Vec<&&Offered> = streams.iter().filter(|s| s.replication != full).collect();

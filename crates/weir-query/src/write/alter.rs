@@ -442,7 +442,7 @@ async fn comment_on_view(
             let column = names::parts(&ObjectName(vec![column]))?;
             let column = column.into_iter().next_back().unwrap_or_default();
             let columns = information::schema_of(scope, &view.schema, &view.name).await;
-            if !columns.is_some_and(|columns| columns.column_with_name(&column).is_some()) {
+            if columns.is_none_or(|columns| columns.column_with_name(&column).is_none()) {
                 return Err(QueryError::new(
                     QueryErrorKind::UndefinedColumn,
                     format!(

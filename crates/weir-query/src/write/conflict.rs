@@ -24,7 +24,7 @@ pub(super) async fn insert(
     with: Option<With>,
 ) -> Result<Command, QueryError> {
     let merge = as_merge(context, insert).await?;
-    let done = merge::merge(context, merge, with).await?;
+    let done = Box::pin(merge::merge(context, merge, with)).await?;
     Ok(Command {
         tag: "INSERT",
         ..done

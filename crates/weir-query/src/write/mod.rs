@@ -104,18 +104,20 @@ async fn execute(context: &Context, statement: Statement) -> Result<Command, Que
     };
     let (sql, with) = unwrapped(*sql);
     match sql {
-        Sql::Insert(insert) if insert.on.is_some() => conflict::insert(context, insert, with).await,
+        Sql::Insert(insert) if insert.on.is_some() => {
+            Box::pin(conflict::insert(context, insert, with)).await
+        }
         Sql::Insert(insert) => insert::insert(context, insert, with).await,
         Sql::Delete(delete) => change::delete(context, delete, with).await,
         Sql::Update(update) => change::update(context, update, with).await,
-        Sql::Merge(merge) => merge::merge(context, merge, with).await,
+        Sql::Merge(merge) => Box::pin(merge::merge(context, merge, with)).await,
         Sql::Truncate(truncate) => drop::truncate(context, truncate).await,
         Sql::CreateSchema {
             schema_name,
             if_not_exists,
             ..
         } => create::schema(context, &schema_name, if_not_exists).await,
-        Sql::CreateTable(table) => create::table(context, table).await,
+        Sql::CreateTable(table) => Box::pin(create::table(context, table)).await,
         Sql::CreateView(view) => create::view(context, view).await,
         Sql::AlterTable(alter) => alter::table(context, alter).await,
         Sql::Comment {

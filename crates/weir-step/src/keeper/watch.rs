@@ -56,21 +56,14 @@ impl Watch {
         self.most_memory = self.most_memory.max(memory);
         // What ended children used is in their parents' counts, and goes with those.
         self.most_cpu_ms = self.most_cpu_ms.max(ticks * self.tick_ms);
-        let over = |limit: &str, used: u64, most: Option<u64>| {
-            most.filter(|&most| used > most).map(|most| Over {
-                limit: limit.to_owned(),
-                used,
-                most,
-            })
-        };
         over("memory", memory, self.limits.memory)
             .or_else(|| over("cpu", self.most_cpu_ms, self.limits.cpu_ms))
             .or_else(|| over("processes", threads, self.limits.processes))
-            .or_else(|| self.disk(&over))
+            .or_else(|| self.disk())
     }
 
     /// Returns what is used too much of on the disk, now and then.
-    fn disk(&mut self, over: &dyn Fn(&str, u64, Option<u64>) -> Option<Over>) -> Option<Over> {
+    fn disk(&mut self) -> Option<Over> {
         let now = Instant::now();
         if now < self.disk_at {
             return None;
@@ -99,6 +92,15 @@ impl Watch {
         ended.memory = ended.memory.max(self.most_memory);
         ended.cpu_ms = ended.cpu_ms.max(self.most_cpu_ms);
     }
+}
+
+/// Returns what is used too much of, where `most` is a bound and less than is used.
+fn over(limit: &str, used: u64, most: Option<u64>) -> Option<Over> {
+    most.filter(|&most| used > most).map(|most| Over {
+        limit: limit.to_owned(),
+        used,
+        most,
+    })
 }
 
 /// Returns how many bytes of disk folders take; stops counting beyond `enough`.

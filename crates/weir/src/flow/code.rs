@@ -65,7 +65,7 @@ pub(super) enum Looked {
     /// They are different, and in force.
     New(Option<Arc<Code>>),
     /// They are different, and wrong; with what can run all the same, where nothing is in force yet.
-    Wrong(String, Option<weir_flow::Project>),
+    Wrong(String, Option<Box<weir_flow::Project>>),
 }
 
 impl Codes {
@@ -115,7 +115,7 @@ impl Codes {
                 let text = reports.join("\n");
                 *self.problem.write() = Some(text.clone());
                 let part = self.now().is_none().then(|| sources_only(&self.project));
-                Looked::Wrong(text, part.flatten())
+                Looked::Wrong(text, part.flatten().map(Box::new))
             }
         }
     }

@@ -165,7 +165,7 @@ impl FlowRoom {
                     "schedules.yml or the models are wrong; what was in force before stays: {text}"
                 );
                 if let Some(part) = part
-                    && let Err(error) = self.flow.apply_part(part).await
+                    && let Err(error) = self.flow.apply_part(*part).await
                 {
                     let error = error.chain();
                     tracing::error!(error, "the schedules of sources cannot be stored");

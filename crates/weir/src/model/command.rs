@@ -155,9 +155,9 @@ pub(crate) enum SourceCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DocsCommand {
     /// Write catalog.json and the manifest
-    Generate(Nodes),
+    Generate(Box<Nodes>),
     /// Say where the running server shows models, their columns, tests and lineage
-    Serve(Serve),
+    Serve(Box<Serve>),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -304,7 +304,7 @@ impl ModelCommand {
             } => action.run(global, ui).await?,
             Self::Docs {
                 command: DocsCommand::Generate(nodes),
-            } => artifacts::docs(nodes, global, ui).await?,
+            } => artifacts::docs(*nodes, global, ui).await?,
             Self::Docs {
                 command: DocsCommand::Serve(serve),
             } => artifacts::shown(&serve, global, ui).await?,

@@ -132,7 +132,7 @@ impl Method {
                 Mark::Cursor {
                     last: Some(last), ..
                 },
-            ) => cursor.from_sql(last),
+            ) => cursor.since_sql(last),
             _ => "true".to_owned(),
         }
     }
@@ -230,7 +230,7 @@ impl Cursor {
 
     /// Returns the condition of rows with this value or a higher one, or with none: these never say when they
     /// changed. An index on the column serves all of it.
-    fn from_sql(&self, last: &str) -> String {
+    fn since_sql(&self, last: &str) -> String {
         let column = quoted(&self.column);
         let endless = match self.type_name {
             "date" | "timestamp" | "timestamptz" => format!(" OR {column} = '-infinity'"),
