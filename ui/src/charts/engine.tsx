@@ -2,7 +2,7 @@
 
 import { BarChart, BoxplotChart, FunnelChart, HeatmapChart, LineChart, MapChart, PieChart, SankeyChart, ScatterChart } from "echarts/charts";
 import { GeoComponent, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent, VisualMapComponent } from "echarts/components";
-import { init, use } from "echarts/core";
+import { init, setPlatformAPI, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { useEffect, useRef, useState } from "react";
 import { useDark } from "../lib/theme";
@@ -16,6 +16,18 @@ use([
   BarChart, BoxplotChart, FunnelChart, HeatmapChart, LineChart, MapChart, PieChart, SankeyChart, ScatterChart,
   GeoComponent, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent, VisualMapComponent, SVGRenderer,
 ]);
+
+// The library takes the width of 国 for the height of a line: where no font has it, lines would lie over each other.
+const pen = document.createElement("canvas").getContext("2d");
+setPlatformAPI({
+  measureText(text, font = "12px sans-serif") {
+    const size = Number.parseFloat(/([\d.]+)px/.exec(font)?.[1] ?? "12");
+    if (text === "国") return { width: size };
+    if (!pen) return { width: text.length * size * 0.55 };
+    if (pen.font !== font) pen.font = font;
+    return pen.measureText(text);
+  },
+});
 
 let known: ReturnType<typeof probed> | undefined;
 
@@ -65,7 +77,8 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
   useEffect(() => {
     const element = box.current;
     if (!element || !ready) return;
-    const made = options(spec, columns, rows, look(dark), at, element.clientWidth || undefined);
+    const fitting = () => options(spec, columns, rows, look(dark), at, element.clientWidth || undefined, element.clientHeight || undefined);
+    const made = fitting();
     if (!made) return;
     const chart = init(element, null, { renderer: "svg" });
     chart.setOption(made as Parameters<typeof chart.setOption>[0]);
@@ -85,9 +98,10 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     // The first call only tells the size it was drawn in: drawing it again would double the work.
     const resized = new ResizeObserver(() => {
       if (chart.getWidth() === element.clientWidth && chart.getHeight() === element.clientHeight) return;
-      const { xAxis } = options(spec, columns, rows, look(dark), at, element.clientWidth || undefined) ?? {};
-      // How names stand along the axis depends on the room.
-      if (chart.getWidth() !== element.clientWidth && xAxis) chart.setOption({ xAxis } as Parameters<typeof chart.setOption>[0]);
+      const { xAxis, legend, series } = fitting() ?? {};
+      // How names stand along the axis or beside a pie depends on the room.
+      const told = spec.kind === "pie" ? { legend, series } : xAxis ? { xAxis } : null;
+      if (chart.getWidth() !== element.clientWidth && told) chart.setOption(told as Parameters<typeof chart.setOption>[0]);
       chart.resize();
     });
     resized.observe(element);

@@ -24,3 +24,14 @@ test("names of bars have room, are cut, or are turned; none lies over another", 
   // Of many, those that do not touch.
   expect(labels(Array.from({ length: 60 }, (_, i) => `name ${i}`), 340)).toMatchObject({ hideOverlap: true });
 });
+
+test("a pie's names stand around it, or in a list where there is no room for that", () => {
+  const pie = (width: number, height: number) => options({ kind: "pie", x: "who", y: ["n"] }, columns, [["window sill", 1], ["a balcony", 3]], look, 0, width, height) as { legend: { show?: boolean; formatter(name: string): string }; series: { radius: number[] }[] };
+  expect(pie(900, 400).legend.show).toBe(false);
+  const narrow = pie(320, 120);
+  expect(narrow.legend.show).toBeUndefined();
+  expect(narrow.legend.formatter("a balcony")).toContain("75 %");
+  // Neither over its edges nor over the list.
+  expect(narrow.series[0]?.radius[1]).toBeLessThan(60);
+  expect(pie(320, 900).series[0]?.radius[1]).toBeLessThan(80);
+});

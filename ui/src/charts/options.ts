@@ -47,8 +47,9 @@ const axisLook = (look: Look) => ({
 
 const valueAxis = (look: Look) => ({ type: "value", ...axisLook(look), axisLabel: { color: look.quiet, fontSize: 11, formatter: (value: number) => compact(value) } });
 
-/** How wide a drawing is that nobody has measured. */
+/** How large a drawing is that nobody has measured. */
 const USUAL_WIDTH = 640;
+const USUAL_HEIGHT = 320;
 /** Of the drawing, beside its axis of places. */
 const BESIDE = 80;
 /** A letter of an axis, about. */
@@ -149,7 +150,14 @@ function scatter(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): O
   };
 }
 
-function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
+/** Names stand around a pie where there is room on both sides, and else in a list beside it. */
+const AROUND = 440;
+/** Of text in two lines. */
+const LINE = 15;
+
+const share = (value: number, sum: number) => `${sum > 0 ? Math.round((value / sum) * 1000) / 10 : 0} %`;
+
+function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width: number, height: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table({ ...spec, series: undefined, y: spec.y?.slice(0, 1) }, columns, rows);
   const all = places.map((place, i) => ({ name: placeText(place, type), value: series[0]?.values[i] ?? 0 })).filter((part) => part.value > 0);
@@ -172,20 +180,32 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Op
           label: {
             position: "right",
             color: look.ink,
-            formatter: (part: { name: string; value: number }) => `${part.name}\n${count(part.value)}  (${first > 0 ? Math.round((part.value / first) * 1000) / 10 : 0} %)`,
+            lineHeight: LINE,
+            formatter: (part: { name: string; value: number }) => `${part.name}\n${count(part.value)}  (${share(part.value, first)})`,
           },
         },
       ],
     };
   }
   const sorted = [...all].sort((a, b) => b.value - a.value);
+  const sum = all.reduce((sum, part) => sum + part.value, 0);
   const rest = sorted.slice(9).reduce((sum, part) => sum + part.value, 0);
   const data = rest > 0 ? [...sorted.slice(0, 9), { name: "…", value: rest }] : sorted;
-  return {
-    ...base(look),
-    legend: { show: false },
-    series: [{ type: "pie", radius: ["38%", "62%"], data, label: { color: look.ink, formatter: "{b}\n{d} %" }, itemStyle: { borderColor: look.sheet, borderWidth: 1 } }],
+  const pie = { type: "pie", data, itemStyle: { borderColor: look.sheet, borderWidth: 1 } };
+  if (width >= AROUND) {
+    const label = { color: look.ink, lineHeight: LINE, formatter: (part: { name: string; value: number }) => `${part.name}\n${share(part.value, sum)}` };
+    return { ...base(look), legend: { show: false }, series: [{ ...pie, radius: ["38%", "62%"], label }] };
+  }
+  const legend = {
+    ...(base(look).legend as Option),
+    orient: "vertical",
+    left: "52%",
+    top: "middle",
+    textStyle: { color: look.ink, width: Math.round(width * 0.48) - 36, overflow: "truncate", lineHeight: LINE, rich: { share: { color: look.quiet, lineHeight: LINE } } },
+    formatter: (name: string) => `${name}\n{share|${share(data.find((part) => part.name === name)?.value ?? 0, sum)}}`,
   };
+  const radius = Math.min(width * 0.22, height * 0.44);
+  return { ...base(look), legend, series: [{ ...pie, center: ["25%", "50%"], radius: [radius * 0.6, radius], label: { show: false } }] };
 }
 
 /** From little to much, in colours that everybody can tell apart. */
@@ -306,7 +326,7 @@ function map(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Optio
 }
 
 /** Returns what to draw; null where the columns do not make such a chart. */
-export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width = USUAL_WIDTH): Option | null {
+export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width = USUAL_WIDTH, height = USUAL_HEIGHT): Option | null {
   if (!spec.y?.length) return null;
   switch (spec.kind) {
     case "line":
@@ -317,7 +337,7 @@ export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: L
       return scatter(spec, columns, rows, look);
     case "pie":
     case "funnel":
-      return slices(spec, columns, rows, look);
+      return slices(spec, columns, rows, look, width, height);
     case "heatmap":
       return heat(spec, columns, rows, look);
     case "histogram":
