@@ -48,6 +48,6 @@ function compressed(): Plugin {
 export default defineConfig({
   plugins: [react(), compressed()],
   build: { target: "es2022", assetsInlineLimit: 0, chunkSizeWarningLimit: 900, modulePreload: { polyfill: false } },
-  server: { proxy: { "/api": { target: process.env.WEIR_URL ?? "http://127.0.0.1:8080", changeOrigin: false } } },
+  server: { proxy: Object.fromEntries(["/api", "/health", "/v1"].map((path) => [path, { target: process.env.WEIR_URL ?? "http://127.0.0.1:8080", changeOrigin: false }])) },
   test: { include: ["src/**/*.test.ts"] },
 } as Parameters<typeof defineConfig>[0]);

@@ -76,6 +76,13 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
     began.current = true;
     void go();
   }, [go]);
+  // What is mounted again asks again: its first answer went with it.
+  useEffect(
+    () => () => {
+      began.current = false;
+    },
+    [],
+  );
   const owns = saved.owner === person.name || person.may.admin;
   const writes = person.may.create && (owns || saved.sharing === "edit");
   const whyNot = writes ? null : w.noAccess(`“${saved.name}”`);
