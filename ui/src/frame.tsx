@@ -1,7 +1,7 @@
 /** What is around every page: the rail, the bar, search. */
 
 import { useQuery } from "@tanstack/react-query";
-import { Component, lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { Component, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 import { get } from "./lib/api";
 import { duration } from "./lib/format";
 import { Link, usePlace } from "./lib/router";
@@ -79,12 +79,18 @@ export function Frame({ children }: { children: ReactNode }) {
     setNarrow(!narrow);
   };
   const here = section(path);
+  const rail = useRef<HTMLElement>(null);
+  // On a phone the rail is wider than the screen: the page one is on is in view.
+  useEffect(() => {
+    const on = rail.current?.querySelector<HTMLElement>("[aria-current]");
+    if (rail.current && on) rail.current.scrollLeft = on.offsetLeft - (rail.current.clientWidth - on.clientWidth) / 2;
+  }, [here]);
   return (
     <div className={`frame ${narrow ? "narrow" : ""}`}>
       <a className="skip" href="#page">
         {w.nav.skip}
       </a>
-      <nav className="rail" aria-label={w.nav.main}>
+      <nav className="rail" aria-label={w.nav.main} ref={rail}>
         <Link className="mark" href="/" aria-label={w.app}>
           <img src="/weir.svg" alt="" width="20" height="20" />
           <span className="word">{w.app}</span>

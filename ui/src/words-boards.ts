@@ -12,6 +12,12 @@ export const boardWords = {
     discard: "Discard changes",
     addTile: "Add a tile",
     addQuestion: "Add a question",
+    put: "Put on a dashboard",
+    putOnNew: "On a new dashboard",
+    putThere: "It is on the draft. Publish shows it to everybody.",
+    share: "Copy the link",
+    shareHints: { private: "Only you may open it: Edit says who may.", read: "Everybody who can sign in may open it.", edit: "Everybody who can sign in may open it; analysts and engineers change it." },
+    shareFilters: "With the filters as they stand.",
     addText: "Add text",
     addFilter: "Add a filter",
     filter: "Filter",
@@ -95,6 +101,7 @@ export const boardWords = {
     noRange: (text: string) => `“${text}” is no range of days.`,
   },
   embeds: {
+    by: "A link that needs no sign-in, for sites you name.",
     hint: "Whoever opens the link sees this dashboard as you would, with the filters you lock. It opens nothing else, and ends when you end it.",
     label: "What it is for",
     sites: "Sites that show it",
@@ -133,6 +140,7 @@ export const boardWords = {
   },
   deliveries: {
     title: "Send it",
+    by: "By mail, to a chat or to a program, by the clock.",
     hint: "The dashboard is asked with your rights and sent as it is then: lines, areas, bars, pies, histograms and numbers are drawn, other charts come as their rows, with a link.",
     to: "To",
     when: "When",

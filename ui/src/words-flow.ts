@@ -10,6 +10,7 @@ export const flowWords = {
     empty: "Nothing has run yet",
     emptyText: "A file schedules.yml beside weir.toml says what is built when. This builds everything once a night:",
     none: "No run fits these filters",
+    gone: "The number may be wrong, or the run is so old that nothing is known of it any more.",
     example: 'schedules:\n  - name: nightly\n    cron: "30 3 * * *"\n    zone: Europe/Berlin',
     state: "State",
     schedule: "Schedule",

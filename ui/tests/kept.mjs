@@ -8,8 +8,8 @@ import { browser, button, expect, EVIL, heading, look, page, report, request, se
 const project = (path) => join(process.env.PROJECT, path);
 const link = (name) => page.getByRole("link", { name, exact: true });
 const dialog = page.getByRole("dialog");
-const more = async (item) => {
-  await button("More").click();
+const more = async (item, menu = "More") => {
+  await button(menu).click();
   await page.getByRole("menuitem", { name: item }).click();
 };
 
@@ -112,7 +112,7 @@ await step("where both were changed somebody is asked", async () => {
 
 await step("a dashboard is sent", async () => {
   await page.goto(`${url}/d/${board}`);
-  await more("Send it");
+  await more("Send it", "Share");
   await dialog.getByText("Nobody can be sent anything yet.").waitFor();
   writeFileSync(project("schedules.yml"), `alerts:\n  team: {webhook: "http://127.0.0.1:${receiver.address().port}/"}\n`);
   await dialog.getByLabel("team").check();

@@ -83,7 +83,7 @@ await step("models tell what they are", async () => {
   await page.getByText("sum(amount) as total").waitFor();
   await look("model-sql");
   await page.getByRole("tab", { name: "Lineage" }).click();
-  await page.getByRole("link", { name: "orders model", exact: true }).waitFor();
+  await page.getByRole("link", { name: "main.orders model", exact: true }).waitFor();
   await look("model-lineage");
   await page.getByRole("tab", { name: "Runs" }).click();
   await link("Run 1").waitFor();
@@ -290,7 +290,7 @@ await step("a dashboard on another site", async () => {
   const wrong = await request("POST", `/api/v1/dashboards/${dashboard}/embeds`, { sites: ["https://a.example/path; script-src *"] });
   expect("sites are origins", wrong.status === 400, wrong);
   await page.goto(`${url}/d/${dashboard}`);
-  await more("More", "Show on another site");
+  await more("Share", "Show on another site");
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("What it is for").fill(`The intranet ${EVIL}`);
   await dialog.getByLabel("Sites that show it").fill(origin);

@@ -10,15 +10,17 @@ import { navigate, usePlace } from "../lib/router";
 import { useRun } from "../lib/run";
 import { usePerson } from "../lib/session";
 import { fromHash, keepSheets, loadSheets, newSheet, type Sheet, type Sheets, toHash } from "../lib/sheets";
-import { firstWord, isQuestion, numbered, parameterNames, statementAt, statements } from "../lib/sqltext";
+import { firstWord, isQuestion, numbered, parameterNames, quotedTable, statementAt, statements } from "../lib/sqltext";
 import { tidy } from "../lib/tidy";
 import { AnswerView, Clock, summary, ViewChoice } from "../parts/answer";
 import { Badge, Button, Empty, Field, Menu, Text, useResting, useTitle, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
+import { bySense, schemaKind, useTables } from "./data";
 import { SaveQuestion } from "./save";
 import { DownloadMenu, ShareMenu } from "./share";
+import { TableList } from "./tables";
 
 const Editor = lazy(() => import("../editor/editor"));
 
@@ -26,7 +28,6 @@ const Editor = lazy(() => import("../editor/editor"));
 const EXAMPLES = [
   "select schema_name, table_name, rows from weir.tables order by rows desc nulls last limit 20",
   "select * from weir.event_fate limit 100",
-  "select caller, count(*) as queries, sum(elapsed_ms) as ms from weir.queries group by 1 order by 3 desc",
 ];
 
 /** The sheets, changed in one place, kept in the browser and in the address. */
@@ -77,11 +78,16 @@ export function Ask() {
       const all = left.length > 0 ? left : [newSheet()];
       return { all, on: now.on === id ? (all.at(-1)?.id ?? "") : now.on };
     });
+  const [listing, setListing] = useState(() => (localStorage.getItem("weir:tables") ?? (innerWidth >= 1000 ? "shown" : "")) === "shown");
+  const list = () => {
+    localStorage.setItem("weir:tables", listing ? "hidden" : "shown");
+    setListing(!listing);
+  };
   const name = (one: Sheet, i: number) => one.sql.trim().split("\n")[0]?.slice(0, 28) || w.ask.tab(i + 1);
   return (
     <main className="page full" id="page">
       <h1 className="hidden">{w.ask.title}</h1>
-      <div className="asking">
+      <div className={`asking ${listing ? "listing" : ""}`}>
         <div className="sheets" role="group" aria-label={w.questions.title}>
           {sheets.all.map((one, i) => (
             <div key={one.id} className={one.id === sheet.id ? "on" : ""}>
@@ -99,13 +105,30 @@ export function Ask() {
             </button>
           </div>
         </div>
-        <Sheetful key={sheet.id} sheet={sheet} onChange={(part) => change(sheet.id, part)} />
+        <Sheetful key={sheet.id} sheet={sheet} onChange={(part) => change(sheet.id, part)} listing={listing} onList={list} />
       </div>
     </main>
   );
 }
 
-function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sheet>): void }) {
+/** The first tables one may read that came from somewhere, and are no raw copies: something to begin with. */
+function useExamples(): string[] {
+  const person = usePerson();
+  const tables = useTables();
+  const own = (tables.data ?? []).filter((one) => schemaKind(one.schema_name, person.schema) !== w.data.kinds.system).sort((a, b) => bySense(a.schema_name, b.schema_name));
+  return [...own.slice(0, 2).map((one) => `select * from ${quotedTable(one.schema_name, one.table_name)} limit 100`), ...EXAMPLES];
+}
+
+interface SheetProps {
+  sheet: Sheet;
+  onChange(part: Partial<Sheet>): void;
+  /** Whether tables are listed beside the editor. */
+  listing: boolean;
+  onList(): void;
+}
+
+function Sheetful({ sheet, onChange, listing, onList }: SheetProps) {
+  const examples = useExamples();
   const person = usePerson();
   const queries = useQueryClient();
   const { run, start, cancel } = useRun();
@@ -166,6 +189,9 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
         <Button disabled={sheet.sql.trim() === ""} onClick={() => void format()}>
           {w.ask.format}
         </Button>
+        <Button aria-pressed={listing} onClick={onList}>
+          {w.tables.show}
+        </Button>
         {writes && <Badge look="warn">{w.ask.writes}</Badge>}
         <span className="grow" />
         <Button why={person.may.create ? null : w.noAccess(w.questions.title.toLowerCase())} disabled={sheet.sql.trim() === ""} onClick={() => setSaving(true)}>
@@ -173,6 +199,21 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
         </Button>
         <ShareMenu link={() => `${location.origin}/ask#${toHash(sheet)}`} result={run.tail?.result} shown={{ view: sheet.view, chart: sheet.chart }} />
       </div>
+      {listing && (
+        <TableList
+          catalogue={catalogue}
+          known={columns.data !== undefined}
+          blank={sheet.sql.trim() === ""}
+          onInsert={(text) => {
+            editor.current?.insert(text);
+            editor.current?.focus();
+          }}
+          onLook={(table) => {
+            onChange({ sql: `select *\nfrom ${table}\nlimit 100` });
+            editor.current?.focus();
+          }}
+        />
+      )}
       <Suspense fallback={<Waiting />}>
         <Editor
           value={sheet.sql}
@@ -219,7 +260,7 @@ function Sheetful({ sheet, onChange }: { sheet: Sheet; onChange(part: Partial<Sh
           <div className="message">
             <Empty title={w.ask.emptyTitle}>
               <p>{w.ask.emptyText}</p>
-              {EXAMPLES.map((sql) => (
+              {examples.map((sql) => (
                 <Button key={sql} look="plain" className="clip" onClick={() => onChange({ sql })}>
                   <code>{sql}</code>
                 </Button>

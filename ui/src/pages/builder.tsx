@@ -15,7 +15,7 @@ import { quoted, quotedTable } from "../lib/sqltext";
 import { AnswerView, summary, type View, ViewChoice } from "../parts/answer";
 import { Button, Choice, Loaded, Menu, Text, useResting, useTitle } from "../parts/basics";
 import { words as w } from "../words";
-import { schemaKind, useTables } from "./data";
+import { bySense, schemaKind, useAbout, useTables } from "./data";
 import { SaveQuestion } from "./save";
 import { DownloadMenu } from "./share";
 
@@ -37,6 +37,7 @@ function Pick({ onPick }: { onPick(table: TableName): void }) {
   const tables = useTables();
   const person = usePerson();
   const [filter, setFilter] = useState("");
+  const about = useAbout();
   return (
     <main className="page" id="page">
       <div className="head">
@@ -47,9 +48,9 @@ function Pick({ onPick }: { onPick(table: TableName): void }) {
         <Text type="search" aria-label={w.common.filter} placeholder={w.builder.pickHint} autoFocus value={filter} onChange={(event) => setFilter(event.target.value)} />
         <Loaded of={tables}>
           {(all) => {
-            const shown = all.filter(
-              (one) => schemaKind(one.schema_name, person.schema) !== w.data.kinds.system && `${one.schema_name}.${one.table_name} ${one.comment ?? ""}`.toLowerCase().includes(filter.toLowerCase()),
-            );
+            const shown = all
+              .filter((one) => schemaKind(one.schema_name, person.schema) !== w.data.kinds.system && `${one.schema_name}.${one.table_name} ${about(one)}`.toLowerCase().includes(filter.toLowerCase()))
+              .sort((a, b) => bySense(a.schema_name, b.schema_name));
             return (
               <ul className="picks">
                 {shown.slice(0, 200).map((one) => (
@@ -58,7 +59,7 @@ function Pick({ onPick }: { onPick(table: TableName): void }) {
                       <span>
                         {one.table_name} <span className="quiet">{one.schema_name}</span>
                       </span>
-                      {one.comment && <small className="quiet clip">{one.comment}</small>}
+                      {about(one) && <small className="quiet clip">{about(one)}</small>}
                     </button>
                   </li>
                 ))}

@@ -32,7 +32,7 @@ export function Compare({ id, other }: { id: string; other: string }) {
   const [a, b] = [useAnswer(id), useAnswer(other)];
   return (
     <main className="page full" id="page">
-      <Loaded of={a}>{(one) => <Loaded of={b}>{(two) => (one.info.created_at <= two.info.created_at ? <Shown before={one} after={two} /> : <Shown before={two} after={one} />)}</Loaded>}</Loaded>
+      <Loaded of={a} gone={w.ask.expired}>{(one) => <Loaded of={b} gone={w.ask.expired}>{(two) => (one.info.created_at <= two.info.created_at ? <Shown before={one} after={two} /> : <Shown before={two} after={one} />)}</Loaded>}</Loaded>
     </main>
   );
 }

@@ -8,7 +8,7 @@ import { certify, type QuestionBody, type Saved, type Sharing, useDocument, useK
 import { ago } from "../lib/format";
 import { navigate, setSearch, usePlace } from "../lib/router";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Choice, Empty, Loaded, Menu, Text, Trouble, useAct, useTitle } from "../parts/basics";
+import { Badge, Button, Choice, copy, Empty, Loaded, Menu, Text, Trouble, useAct, useTitle } from "../parts/basics";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { added, type DashboardBody, type Filter, fitting, onTab, ownDefault, ownDefaults, type Picked, paramsOf, type Said, saidIn, setBy, type Tile } from "./board";
@@ -175,6 +175,16 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   // Only tiles of this tab are moved; the others stay where they are.
   const change = (tiles: Tile[]) => setBody({ ...body, tiles: [...body.tiles.filter((tile) => !onTab(tile, tabs, tab)), ...tiles] });
   const add = (tile: Omit<Tile, "x" | "y">) => change(added(shown, { ...tile, tab }));
+  // A question that is put here from its own page.
+  useEffect(() => {
+    const put = new URLSearchParams(location.search).get("put");
+    if (!editing || why !== null || !put) return;
+    setSearch({ put: null });
+    const tile = { id: newId(), question: put, w: 6, h: 5, tab };
+    setBody((now) => ({ ...now, tiles: [...now.tiles.filter((one) => !onTab(one, tabs, tab)), ...added(now.tiles.filter((one) => onTab(one, tabs, tab)), tile)] }));
+    toast(w.dashboards.putThere);
+    requestAnimationFrame(() => box.current?.querySelector(".tile:last-child")?.scrollIntoView({ block: "nearest" }));
+  }, [editing]);
   const pick = (name: string, clicked: Picked) => {
     const filter = filters.find((one) => one.name === name);
     if (!filter) return;
@@ -233,13 +243,23 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
               <Button onClick={() => setFresh(fresh + 1)}>{w.dashboards.refresh}</Button>
               <Button onClick={() => void box.current?.requestFullscreen()}>{w.dashboards.fullScreen}</Button>
               <Menu
+                label={w.ask.share}
+                items={[
+                  {
+                    text: w.dashboards.share,
+                    hint: `${w.dashboards.shareHints[saved.sharing]}${filters.length > 0 ? ` ${w.dashboards.shareFilters}` : ""}`,
+                    act: () => void copy(location.href),
+                  },
+                  { text: w.deliveries.title, hint: w.deliveries.by, act: () => setDialog("send") },
+                  { text: w.dashboards.embed, hint: w.embeds.by, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("embed") },
+                ]}
+              />
+              <Menu
                 label={w.common.more}
                 items={[
                   { text: w.ask.versions, act: () => setDialog("history") },
                   { text: w.dashboards.yaml, act: () => setDialog("yaml") },
-                  { text: w.deliveries.title, act: () => setDialog("send") },
                   { text: w.owners.title, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("give") },
-                  { text: w.dashboards.embed, why: owns ? null : w.noAccess(`“${saved.name}”`), act: () => setDialog("embed") },
                   { text: saved.certified ? w.questions.decertify : w.questions.certify, why: person.may.manage_sources || person.may.admin ? null : w.noAccess(w.questions.certified), act: () => void certifying() },
                   { text: w.dashboards.remove, why, act: () => setDialog("remove") },
                 ]}

@@ -1,8 +1,9 @@
 /** The catalogue: schemas and what is in them. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { path } from "../lib/api";
+import { bySchema, useColumns } from "../lib/catalogue";
 import { bytes, count } from "../lib/format";
 import { useModels } from "../lib/models";
 import { Link } from "../lib/router";
@@ -36,6 +37,12 @@ export const useTables = () =>
       ),
   });
 
+/** What is said about a table, where it is kept or in the files of the model that makes it. */
+export function useAbout(): (table: TableFact) => string {
+  const models = useModels();
+  return (table) => table.comment ?? models.data?.models.find((model) => model.schema === table.schema_name && model.table === table.table_name)?.description ?? "";
+}
+
 const SYSTEM = new Set(["weir", "pg_catalog", "information_schema"]);
 
 /** What a schema is for, by its name. */
@@ -47,14 +54,22 @@ export function schemaKind(schema: string, own: string): string {
   return "";
 }
 
+/** Schemas as people look for them: what came as it was, and what is about Weir itself, comes last. */
+export const bySense = (a: string, b: string): number => rank(a) - rank(b) || a.localeCompare(b);
+
+const rank = (schema: string) => (SYSTEM.has(schema) ? 2 : schema.startsWith("raw_") ? 1 : 0);
+
 export function Data({ schema }: { schema?: string }) {
   useTitle(schema ?? w.data.title);
   const tables = useTables();
   const person = usePerson();
   const owners = useTableOwners();
   const ownerOf = (table: TableFact) => owners.data?.find((one) => one.schema_name === table.schema_name && one.table_name === table.table_name)?.owner;
-  const models = useModels();
-  const about = (table: TableFact) => table.comment ?? models.data?.models.find((model) => model.schema === table.schema_name && model.table === table.table_name)?.description ?? "";
+  const about = useAbout();
+  const catalogue = useColumns();
+  const known = useMemo(() => bySchema(catalogue.data ?? []), [catalogue.data]);
+  // Of views the catalogue says how many there are.
+  const columnsOf = (table: TableFact) => known[table.schema_name]?.[table.table_name]?.length;
   const [filter, setFilter] = useState("");
   return (
     <main className="page" id="page">
@@ -74,7 +89,7 @@ export function Data({ schema }: { schema?: string }) {
         {(all) => {
           const fits = (table: TableFact) => `${table.schema_name}.${table.table_name} ${about(table)}`.toLowerCase().includes(filter.toLowerCase());
           const shown = all.filter((table) => (schema === undefined || table.schema_name === schema) && fits(table));
-          const schemas = [...new Set(shown.map((table) => table.schema_name))].sort((a, b) => Number(SYSTEM.has(a)) - Number(SYSTEM.has(b)) || a.localeCompare(b));
+          const schemas = [...new Set(shown.map((table) => table.schema_name))].sort(bySense);
           if (!all.some((table) => !SYSTEM.has(table.schema_name)) && !schema) return <Nothing />;
           if (shown.length === 0) return <Empty title={w.failure.notFound}>{w.failure.notFoundHint}</Empty>;
           return (
@@ -85,10 +100,10 @@ export function Data({ schema }: { schema?: string }) {
                 return (
                   <details key={name} open={!SYSTEM.has(name) || schema !== undefined} className="card">
                     <summary className="row">
-                      <h2>{name}</h2> {kind && <Badge>{kind}</Badge>} <span className="quiet small">{own.length}</span>
+                      <h2>{name}</h2> {kind && <Badge>{kind}</Badge>} <span className="quiet small">{w.data.count(own.length)}</span>
                     </summary>
                     <div className="scroll">
-                      <table className="list">
+                      <table className="list even">
                         <thead>
                           <tr>
                             <th>{w.data.table}</th>
@@ -107,7 +122,7 @@ export function Data({ schema }: { schema?: string }) {
                                 {about(table) && <div className="quiet small">{about(table)}</div>}
                               </td>
                               <td>{ownerOf(table) ?? ""}</td>
-                              <td className="num">{table.columns ?? ""}</td>
+                              <td className="num">{table.columns ?? columnsOf(table) ?? ""}</td>
                               <td className="num">{table.rows === null ? "" : count(table.rows)}</td>
                               <td className="num">{table.file_bytes === null ? "" : bytes(table.file_bytes)}</td>
                               <td className="num">{table.version ?? ""}</td>

@@ -5,7 +5,7 @@ import { type FormEvent, useState } from "react";
 import { api, get, path } from "../lib/api";
 import { usePerson } from "../lib/session";
 import { Button, Choice, Dialog, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
-import { List } from "../parts/list";
+import { Cron, List } from "../parts/list";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { type Filter, ownDefault, type Said } from "./board";
@@ -74,7 +74,7 @@ export function Deliveries({ id, filters, why, onClose }: { id: string; filters:
                       head: w.deliveries.when,
                       cell: (one) => (
                         <>
-                          <code>{one.cron}</code>
+                          <Cron line={one.cron} />
                           <div className="quiet small">{one.zone}</div>
                         </>
                       ),

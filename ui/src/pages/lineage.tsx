@@ -1,7 +1,7 @@
 /** What feeds a table and what it feeds, drawn from left to right. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { path } from "../lib/api";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import { type Edge, type Graph, graphOf, type Thing } from "../lib/lineage";
@@ -19,13 +19,24 @@ export interface Placed {
   name: string;
   /** Steps from the table in the middle: less than 0 feeds it. */
   step: number;
-  x: number;
+  /** From the left. */
+  column: number;
   y: number;
 }
 
-const WIDTH = 210;
+const WIDEST = 210;
+const LEAST = 132;
 const HEIGHT = 36;
-const APART = 60;
+const FARTHEST = 60;
+const NEAREST = 28;
+
+/** How wide boxes are, and how far apart: so that all of them fit, as long as one can read them. */
+function narrowed(nodes: Placed[], room: number): [width: number, apart: number] {
+  const columns = Math.max(0, ...nodes.map((node) => node.column)) + 1;
+  const all = (width: number, apart: number) => columns * width + (columns - 1) * apart + 24;
+  if (room === 0 || all(WIDEST, FARTHEST) <= room) return [WIDEST, FARTHEST];
+  return [Math.max(LEAST, Math.min(WIDEST, Math.floor((room - 24 - (columns - 1) * NEAREST) / columns))), NEAREST];
+}
 
 /** Finds everything up and down from a table, and a place for each. */
 export function layout(edges: Edge[], middle: string): { nodes: Placed[]; edges: Edge[] } {
@@ -65,7 +76,7 @@ export function layout(edges: Edge[], middle: string): { nodes: Placed[]; edges:
     const names = [...steps].filter(([, other]) => other === step).map(([name]) => name).sort();
     names.forEach((name, i) => {
       const y = 12 + (highest - names.length) * ((HEIGHT + 14) / 2) + i * (HEIGHT + 14);
-      nodes.push({ name, step, x: 12 + column * (WIDTH + APART), y });
+      nodes.push({ name, step, column, y });
     });
   }
   const drawn = edges.filter((edge) => steps.has(edge.from) && steps.has(edge.to));
@@ -236,20 +247,35 @@ interface DrawingProps {
 
 /** Draws what lies before and behind one thing. */
 export function Drawing({ edges, here, title = (name) => name, kind, open }: DrawingProps) {
-  const placed = useMemo(() => layout(edges, here), [edges, here]);
+  const found = useMemo(() => layout(edges, here), [edges, here]);
+  const box = useRef<HTMLDivElement>(null);
+  const [room, setRoom] = useState(0);
+  useEffect(() => {
+    if (!box.current) return;
+    const watch = new ResizeObserver(([entry]) => setRoom(entry?.contentRect.width ?? 0));
+    watch.observe(box.current);
+    return () => watch.disconnect();
+  }, []);
+  const [boxWidth, apart] = useMemo(() => narrowed(found.nodes, room), [found, room]);
+  const placed = useMemo(() => ({ ...found, nodes: found.nodes.map((node) => ({ ...node, x: 12 + node.column * (boxWidth + apart) })) }), [found, boxWidth, apart]);
   const at = new Map(placed.nodes.map((node) => [node.name, node]));
-  const width = Math.max(...placed.nodes.map((node) => node.x)) + WIDTH + 12;
+  const width = Math.max(...placed.nodes.map((node) => node.x)) + boxWidth + 12;
+  // Where not all of it fits, what it is about is in view.
+  const middle = at.get(here)?.x ?? 0;
+  useEffect(() => {
+    if (box.current && room > 0) box.current.scrollLeft = middle + boxWidth / 2 - room / 2;
+  }, [middle, boxWidth, room]);
   const height = Math.max(...placed.nodes.map((node) => node.y)) + HEIGHT + 12;
   const below = placed.nodes.filter((node) => node.step > 0).length;
   return (
     <div className="stack">
       <p className="quiet">{w.data.breaks(below)}</p>
-      <div className="lineage">
+      <div className="lineage" ref={box}>
         <svg width={width} height={height} role="group" aria-label={w.data.lineage}>
           {placed.edges.map((edge) => {
             const [a, b] = [at.get(edge.from), at.get(edge.to)];
             if (!a || !b) return null;
-            const [x1, y1, x2, y2] = [a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
+            const [x1, y1, x2, y2] = [a.x + boxWidth, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
             return <path key={`${edge.from}→${edge.to}`} d={`M${x1} ${y1}C${x1 + 30} ${y1} ${x2 - 30} ${y2} ${x2} ${y2}`} />;
           })}
           {placed.nodes.map((node) => (
@@ -264,9 +290,9 @@ export function Drawing({ edges, here, title = (name) => name, kind, open }: Dra
               onClick={() => open(node.name)}
               onKeyDown={(event) => event.key === "Enter" && open(node.name)}
             >
-              <rect width={WIDTH} height={HEIGHT} rx="6" />
+              <rect width={boxWidth} height={HEIGHT} rx="6" />
               {/* A picture of its own cuts off what is too long, and keeps it whole for whoever hears it. */}
-              <svg x="10" width={WIDTH - 16} height={HEIGHT}>
+              <svg x="10" width={boxWidth - 16} height={HEIGHT}>
                 <title>{title(node.name)}</title>
                 <text y={kind ? 16 : 22}>
                   {title(node.name)}{" "}

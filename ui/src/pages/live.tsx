@@ -69,7 +69,7 @@ export function Live() {
   if (!may) return <Empty title={w.events.live}>{w.events.liveDenied}</Empty>;
   return (
     <div className="stack">
-      <div className="row wrap">
+      <div className="row wrap ends">
         <Field label={w.events.name}>
           <Text placeholder={w.events.anyEvent} value={event} onChange={(change) => setEvent(change.target.value)} />
         </Field>

@@ -17,7 +17,7 @@ import { List } from "../parts/list";
 import { StateBadge } from "../parts/state";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
-import { Drawing } from "./lineage";
+import { Drawing, Lineage } from "./lineage";
 
 const TABS = [
   ["overview", w.models.overview],
@@ -40,14 +40,15 @@ export function Model({ asset }: { asset: string }) {
   useTitle(model.data?.name ?? w.models.title);
   return (
     <main className="page" id="page">
-      <Loaded of={model}>
+      <Loaded of={model} gone={w.failure.notFoundHint}>
         {(shown) => (
           <>
             <Head model={shown} />
             <Tabs<Tab> label={shown.name} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "overview" ? null : next })} />
             {tab === "overview" && <Overview model={shown} />}
             {tab === "sql" && <Code model={shown} />}
-            {tab === "lineage" && <Neighbours model={shown} />}
+            {/* What is no table stands only among models. */}
+            {tab === "lineage" && (shown.materialized === "ephemeral" ? <Neighbours model={shown} /> : <Lineage schema={shown.schema} table={shown.table} />)}
             {tab === "runs" && <Steps model={shown} />}
           </>
         )}

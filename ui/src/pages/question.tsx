@@ -24,6 +24,7 @@ import { words as w } from "../words";
 import { Alerts } from "./alerts";
 import { FileConflict } from "./files";
 import { GiveDialog } from "./owner";
+import { PutOnDashboard } from "./put";
 import { RollupDialog, useRollup } from "./rollup";
 import { SHARINGS } from "./save";
 import { DownloadMenu, ShareMenu } from "./share";
@@ -48,7 +49,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const [view, setView] = useState<View>(saved.body.view ?? "table");
   const [parameters, setParameters] = useState<Parameter[]>(saved.body.parameters ?? []);
   const [editing, setEditing] = useState(false);
-  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | "rollup" | "give" | null>(null);
+  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | "rollup" | "give" | "put" | null>(null);
   const kept = useRollup(saved.id).data?.rollup;
   const editor = useRef<EditorHandle>(null);
   const columns = useColumns();
@@ -156,6 +157,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             <Menu
               label={w.common.more}
               items={[
+                { text: w.dashboards.put, why: person.may.create ? null : w.noAccess(w.dashboards.title.toLowerCase()), act: () => setDialog("put") },
                 { text: w.ask.history, act: () => setDialog("history") },
                 { text: w.alerts.title, act: () => setDialog("alerts") },
                 { text: w.rollups.title, act: () => setDialog("rollup") },
@@ -218,6 +220,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
           <AnswerView run={run} view={view} chart={chart} onChart={setChart} retry={() => void go()} />
         </section>
       </div>
+      {dialog === "put" && <PutOnDashboard question={saved.id} onClose={() => setDialog(null)} />}
       {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
       {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns.filter((column) => isNumber(column.type)).map((column) => column.name)} onClose={() => setDialog(null)} />}
       {dialog === "give" && <GiveDialog address={path`/api/v1/questions/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}

@@ -4,7 +4,6 @@ import { useState } from "react";
 import { useDocuments } from "../lib/documents";
 import { ago } from "../lib/format";
 import { Link } from "../lib/router";
-import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 import { FileProblems } from "./files";
@@ -12,7 +11,6 @@ import { FileProblems } from "./files";
 export function Questions() {
   useTitle(w.questions.title);
   const questions = useDocuments("questions");
-  const person = usePerson();
   const [filter, setFilter] = useState("");
   return (
     <main className="page" id="page">
@@ -31,7 +29,7 @@ export function Questions() {
       <FileProblems folder="questions" />
       <Loaded of={questions}>
         {(all) => {
-          const shown = all.filter((one) => one.name.toLowerCase().includes(filter.toLowerCase()));
+          const shown = all.filter((one) => `${one.name} ${one.description} ${one.owner}`.toLowerCase().includes(filter.toLowerCase()));
           if (all.length === 0) {
             return (
               <Empty title={w.questions.empty}>
@@ -61,7 +59,7 @@ export function Questions() {
                         {one.sharing === "private" && <Badge>{w.questions.sharings.private}</Badge>}
                         {one.description && <div className="quiet small">{one.description}</div>}
                       </td>
-                      <td>{one.owner === person.name ? w.questions.mine : one.owner}</td>
+                      <td>{one.owner}</td>
                       <td title={one.updated_at}>{ago(one.updated_at)}</td>
                       <td className="num">{one.version}</td>
                     </tr>

@@ -39,9 +39,13 @@ export function Result({ id }: { id: string }) {
     },
   });
   return (
-    <main className="page full" id="page">
-      <Loaded of={result}>{({ info, rows, question }) => <Shown info={info} rows={rows} question={question} />}</Loaded>
-    </main>
+    <Loaded of={result} page gone={w.ask.expired}>
+      {({ info, rows, question }) => (
+        <main className="page full" id="page">
+          <Shown info={info} rows={rows} question={question} />
+        </main>
+      )}
+    </Loaded>
   );
 }
 

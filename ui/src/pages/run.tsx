@@ -30,7 +30,7 @@ function Shown({ id }: { id: string }) {
   const run = useRun(id);
   return (
     <main className="page" id="page">
-      <Loaded of={run}>
+      <Loaded of={run} gone={w.runs.gone}>
         {(shown) => (
           <>
             <Head run={shown} />

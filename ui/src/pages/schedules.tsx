@@ -7,7 +7,7 @@ import { ago, moment } from "../lib/format";
 import { Link, navigate } from "../lib/router";
 import { type Backfill, type Schedule, shortName, useBackfills, useSchedules } from "../lib/runs";
 import { Badge, Button, copy, Dialog, Empty, Field, Loaded, Menu, Text, Trouble, useAct } from "../parts/basics";
-import { List, Meter } from "../parts/list";
+import { Cron, List, Meter } from "../parts/list";
 import { StateBadge } from "../parts/state";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -67,7 +67,7 @@ export function Schedules() {
                   head: w.schedules.when,
                   cell: (one) => (
                     <>
-                      {one.trigger === "cron" ? <code>{one.definition}</code> : one.definition}
+                      {one.trigger === "cron" ? <Cron line={one.definition} /> : one.definition}
                       {one.zone && <div className="quiet small">{one.zone}</div>}
                     </>
                   ),

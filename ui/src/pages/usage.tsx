@@ -99,7 +99,7 @@ export function Usage() {
                     { head: w.usage.share, quiet: true, cell: (one) => <Meter part={one.cpu_ms} of={most} /> },
                     { head: w.usage.read, number: true, cell: (one) => bytes(one.bytes_read) },
                     prices.hour !== null && { head: w.usage.cost, number: true, cell: (one) => amount(ofQueries(one.elapsed_ms, prices)) },
-                    { head: w.data.at, cell: (one) => ago(one.last_at) },
+                    { head: w.usage.lastAsked, cell: (one) => ago(one.last_at) },
                   ]}
                 />
               );
@@ -153,7 +153,7 @@ export function Usage() {
                   { head: w.usage.time, number: true, cell: (one) => duration(one.elapsed_ms) },
                   { head: w.usage.read, number: true, cell: (one) => bytes(one.bytes_read) },
                   prices.hour !== null && { head: w.usage.cost, number: true, cell: (one) => amount(ofQueries(one.elapsed_ms, prices)) },
-                  { head: w.data.at, cell: (one) => ago(one.started_at) },
+                  { head: w.usage.asked, cell: (one) => ago(one.started_at) },
                 ]}
               />
             )}

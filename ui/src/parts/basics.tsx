@@ -243,15 +243,16 @@ interface Asked<T> {
 }
 
 /** What a page does while it has no data, when it cannot get any, and when it has. */
-export function Loaded<T>({ of, page, children }: { of: Asked<T>; /** Whether it is all of the page, and not a part of one. */ page?: boolean; children(data: T): ReactNode }) {
+export function Loaded<T>({ of, page, gone, children }: { of: Asked<T>; /** Whether it is all of the page, and not a part of one. */ page?: boolean; /** What is said where there is no such thing. */ gone?: string; children(data: T): ReactNode }) {
   if (of.data !== undefined) return children(of.data);
-  const retry = () => void of.refetch();
-  if (!page) return of.error ? <Trouble error={of.error} retry={retry} /> : <Waiting />;
-  const missing = of.error instanceof ApiError && of.error.status === 404;
-  return (
+  const missing = (page || gone !== undefined) && of.error instanceof ApiError && of.error.status === 404;
+  const instead = missing ? <Empty title={w.failure.notFound}>{gone ?? w.failure.notFoundHint}</Empty> : of.error ? <Trouble error={of.error} retry={() => void of.refetch()} /> : <Waiting />;
+  return page ? (
     <main className="page" id="page">
-      {missing ? <Empty title={w.failure.notFound}>{w.failure.notFoundHint}</Empty> : of.error ? <Trouble error={of.error} retry={retry} /> : <Waiting />}
+      {instead}
     </main>
+  ) : (
+    instead
   );
 }
 

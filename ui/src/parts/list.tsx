@@ -1,6 +1,7 @@
 /** A table of things: one row each, columns that know how to write themselves. */
 
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import { cronWords } from "../lib/cron";
 
 export interface Column<T> {
   head: string;
@@ -58,6 +59,12 @@ export function List<T>({ columns, rows, keyOf, label, card }: Props<T>) {
       </table>
     </div>
   );
+}
+
+/** When something is due, in words where there are short ones. */
+export function Cron({ line }: { line: string }) {
+  const said = cronWords(line);
+  return said ? <span title={line}>{said}</span> : <code>{line}</code>;
 }
 
 /** How much of the most something is. */
