@@ -55,6 +55,8 @@ export const boardWords = {
     tabName: (n: number) => `Tab ${n}`,
     tabTitle: "Name of the tab",
     removeTab: "Remove the tab",
+    chart: "Chart",
+    chartAndClicks: "Chart and clicks",
     sets: "A click sets",
     setsNothing: "nothing",
     embed: "Show on another site",

@@ -80,7 +80,9 @@ interface PartProps {
 
 function Shown({ builder, chart, facts, onChange }: PartProps & { chart?: ChartSpec; onChange(builder: Parts | null, chart?: ChartSpec): void }) {
   const { run, start } = useRun();
-  const [view, setView] = useState<View>("both");
+  const [chosen, setView] = useState<View>();
+  // Rows as they are make no chart of themselves.
+  const view = chosen ?? (builder.measures.length > 0 || chart ? "both" : "table");
   const [showing, setShowing] = useState(false);
   const [saving, setSaving] = useState(false);
   const sql = useMemo(() => sqlOf(builder, facts), [builder, facts]);
@@ -181,6 +183,20 @@ const without = <T,>(all: T[], at: number): T[] => all.filter((_, i) => i !== at
 /** The first column that fits, for something new. */
 function firstRef(builder: Parts, facts: ColumnFact[], only: (type: string) => boolean = () => true): Ref | undefined {
   const found = facts.find((one) => one.table_schema === builder.table.schema && one.table_name === builder.table.table && only(one.data_type));
+  return found && { at: 0, column: found.column_name };
+}
+
+/** What people group by first: when it happened, then what has a few values; not what names each row. */
+function likely(builder: Parts, facts: ColumnFact[], taken: Ref[]): Ref | undefined {
+  const own = facts.filter((one) => one.table_schema === builder.table.schema && one.table_name === builder.table.table);
+  const free = own.filter((one) => !taken.some((ref) => ref.at === 0 && ref.column === one.column_name));
+  const names = (column: string) => /(^|_)(id|uuid|ip|key)$/.test(column);
+  const timed = taken.some((ref) => isTime(typeOf(builder, facts, ref)));
+  const found =
+    (timed ? undefined : (free.find((one) => one.column_name === "timestamp" && isTime(one.data_type)) ?? free.find((one) => isTime(one.data_type)))) ??
+    free.find((one) => !isNumber(one.data_type) && !isTime(one.data_type) && !names(one.column_name)) ??
+    free[0] ??
+    own[0];
   return found && { at: 0, column: found.column_name };
 }
 
@@ -289,7 +305,7 @@ function Measures({ builder, facts, onChange }: PartProps) {
       <legend>{w.builder.summarise}</legend>
       {builder.measures.map((measure, at) => (
         // biome-ignore lint: numbers have no names, and stand where they stand
-        <div key={at} className="filterrow">
+        <div key={at} className={`filterrow ${measure.fn === "count" ? "alone" : ""}`}>
           <Choice
             label={w.builder.fn}
             value={measure.fn}
@@ -300,7 +316,7 @@ function Measures({ builder, facts, onChange }: PartProps) {
               else if (good) set(replaced(builder.measures, at, { fn, ref: good }));
             }}
           />
-          {measure.fn === "count" ? <span /> : <Columns builder={builder} facts={facts} label={w.builder.column} value={measure.ref} only={fits(measure.fn)} onChange={(ref) => set(replaced(builder.measures, at, { ...measure, ref }))} />}
+          {measure.fn !== "count" && <Columns builder={builder} facts={facts} label={w.builder.column} value={measure.ref} only={fits(measure.fn)} onChange={(ref) => set(replaced(builder.measures, at, { ...measure, ref }))} />}
           <Remove what={w.builder.fns[measure.fn] ?? ""} onClick={() => set(without(builder.measures, at))} />
         </div>
       ))}
@@ -338,7 +354,7 @@ function Groups({ builder, facts, onChange }: PartProps) {
       <Button
         look="plain"
         onClick={() => {
-          const ref = firstRef(builder, facts, (type) => !isNumber(type)) ?? firstRef(builder, facts);
+          const ref = likely(builder, facts, builder.groups.map((group) => group.ref));
           if (ref) set([...builder.groups, { ref, grain: grainOf(ref) }]);
         }}
       >

@@ -76,6 +76,14 @@ function say(filter: Filter, value: Said): void {
   navigate(location.pathname + (text ? `?${text}` : "") + location.hash, { replace: true });
 }
 
+/** A dashboard with one more question, on its first tab. */
+function withQuestion(body: DashboardBody, question: string): DashboardBody {
+  const tabs = body.tabs ?? [];
+  const tab = tabs[0]?.id;
+  const there = (tile: Tile) => onTab(tile, tabs, tab);
+  return { ...body, tiles: [...body.tiles.filter((tile) => !there(tile)), ...added(body.tiles.filter(there), { id: newId(), question, w: 6, h: 5, tab })] };
+}
+
 const newId = () => Math.random().toString(36).slice(2, 8);
 
 function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | null }) {
@@ -96,7 +104,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const box = useRef<HTMLElement>(null);
   useEffect(() => {
     const now = editing && draft ? draft : saved;
-    setBody(now.body);
+    const question = put ? search.get("put") : null;
+    setBody(question ? withQuestion(now.body, question) : now.body);
     setName(now.name);
     setSharing(now.sharing);
     // Another version, or another draft, is another of these: only here one begins and ends.
@@ -175,16 +184,17 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   // Only tiles of this tab are moved; the others stay where they are.
   const change = (tiles: Tile[]) => setBody({ ...body, tiles: [...body.tiles.filter((tile) => !onTab(tile, tabs, tab)), ...tiles] });
   const add = (tile: Omit<Tile, "x" | "y">) => change(added(shown, { ...tile, tab }));
-  // A question that is put here from its own page.
+  // Put here from its own page: it is told, and put once only.
+  const put = editing && why === null && search.has("put");
   useEffect(() => {
-    const put = new URLSearchParams(location.search).get("put");
-    if (!editing || why !== null || !put) return;
-    setSearch({ put: null });
-    const tile = { id: newId(), question: put, w: 6, h: 5, tab };
-    setBody((now) => ({ ...now, tiles: [...now.tiles.filter((one) => !onTab(one, tabs, tab)), ...added(now.tiles.filter((one) => onTab(one, tabs, tab)), tile)] }));
-    toast(w.dashboards.putThere);
-    requestAnimationFrame(() => box.current?.querySelector(".tile:last-child")?.scrollIntoView({ block: "nearest" }));
-  }, [editing]);
+    if (!put) return;
+    const timer = setTimeout(() => {
+      setSearch({ put: null });
+      box.current?.querySelector(".tile:last-child")?.scrollIntoView({ block: "nearest" });
+      toast(w.dashboards.putThere);
+    }, 100);
+    return () => clearTimeout(timer);
+  }, [put]);
   const pick = (name: string, clicked: Picked) => {
     const filter = filters.find((one) => one.name === name);
     if (!filter) return;

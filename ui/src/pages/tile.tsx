@@ -73,7 +73,7 @@ export function TileView({ tile, params, fresh, moving, filters, owner, onPick, 
             <button type="button" className="button plain icon grip" aria-label={w.dashboards.move(title)} onPointerDown={editing.onDrag} onKeyDown={editing.onKeys}>
               <Icon name="grip" />
             </button>
-            <Text aria-label={w.dashboards.tileTitle} value={tile.title ?? ""} onChange={(event) => editing.onChange({ title: event.target.value })} />
+            <Text aria-label={w.dashboards.tileTitle} placeholder={tile.question ? title : w.dashboards.tileTitle} value={tile.title ?? ""} onChange={(event) => editing.onChange({ title: event.target.value })} />
             <Button look="plain" aria-label={w.dashboards.removeTile(title)} onClick={editing.onRemove}>
               ×
             </Button>
@@ -153,13 +153,19 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
   };
   return (
     <>
-      {editing && <ChartChoice spec={spec} columns={columns} rows={rows} onChange={(chart) => editing.onChange({ chart })} />}
-      {editing && filters.length > 0 && (
-        <div className="chartbar">
-          <Field label={w.dashboards.sets}>
-            <Choice value={sets ?? ""} options={[["", w.dashboards.setsNothing], ...filters.map((filter) => [filter.name, filter.label || filter.name] as const)]} onChange={(name) => editing.onChange({ sets: name || undefined })} />
-          </Field>
-        </div>
+      {editing && (
+        // Folded, so that the tile is seen as it will be.
+        <details className="settings">
+          <summary>{filters.length > 0 ? w.dashboards.chartAndClicks : w.dashboards.chart}</summary>
+          <ChartChoice spec={spec} columns={columns} rows={rows} onChange={(chart) => editing.onChange({ chart })} />
+          {filters.length > 0 && (
+            <div className="chartbar">
+              <Field label={w.dashboards.sets}>
+                <Choice value={sets ?? ""} options={[["", w.dashboards.setsNothing], ...filters.map((filter) => [filter.name, filter.label || filter.name] as const)]} onChange={(name) => editing.onChange({ sets: name || undefined })} />
+              </Field>
+            </div>
+          )}
+        </details>
       )}
       <div className="inside">
         <Chart spec={spec} columns={columns} rows={rows} all={tail.result?.rows} at={tail.result?.created_at} title={title} onPick={sets && !editing ? pick : undefined} />
