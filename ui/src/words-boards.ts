@@ -79,6 +79,10 @@ export const boardWords = {
     any: (name: string) => `${name}: any`,
     types: { text: "text", number: "number", date: "date", timestamp: "timestamp", boolean: "boolean", date_range: "range of days" },
     name: "Name of the range",
+    label: "Shown as",
+    offered: "What the questions here take",
+    noParameters: "No question here takes a parameter yet: write {{name}} in its SQL, where a value is to stand.",
+    nobodyTakes: "No question here takes it yet.",
     sets: (from: string, to: string) => `It sets ${from}, and ${to}: the day after its last.`,
     default: "Default",
     ranges: {
@@ -121,6 +125,7 @@ export const boardWords = {
     when: "Bad news is",
     than: "Bound",
     asked: "Asked",
+    now: (row: string) => `Its first row now: ${row}. Other rows are not looked at: sort so that what counts comes first.`,
     firstNumber: "the first number",
     comparisons: { less: "less than", most: "at most", more: "more than", least: "at least", rows: "any row", no_rows: "no row" },
     every: (minutes: number) => (minutes % 1440 === 0 ? (minutes === 1440 ? "every day" : `every ${minutes / 1440} days`) : minutes % 60 === 0 ? (minutes === 60 ? "every hour" : `every ${minutes / 60} hours`) : `every ${minutes} minutes`),

@@ -3,9 +3,10 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, get, path } from "../lib/api";
-import { ago, moment } from "../lib/format";
+import { ago, cell, isNumber, moment } from "../lib/format";
+import type { Column, Row } from "../lib/rows";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Choice, Dialog, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
+import { Badge, Button, Choice, Dialog, Field, Loaded, Said, Text, Trouble, useAct } from "../parts/basics";
 import { List } from "../parts/list";
 import { words as w } from "../words";
 
@@ -45,7 +46,8 @@ function Receiver({ name, known }: { name: string; known: string[] }) {
   return known.includes(name) ? <div>{name}</div> : <Badge look="warn" title={w.alerts.gone(name)}>{name}</Badge>;
 }
 
-export function Alerts({ question, name, columns, onClose }: { question: string; name: string; columns: string[]; onClose(): void }) {
+export function Alerts({ question, name, columns, first, onClose }: { question: string; name: string; columns: Column[]; /** What the answer says first, as it is now. */ first: Row | undefined; onClose(): void }) {
+  const numbers = columns.filter((one) => isNumber(one.type)).map((one) => one.name);
   const queries = useQueryClient();
   const person = usePerson();
   const alerts = useAlerts();
@@ -78,7 +80,7 @@ export function Alerts({ question, name, columns, onClose }: { question: string;
   return (
     <Dialog title={w.alerts.title} wide onClose={onClose}>
       <div className="stack">
-        <p className="quiet">{w.alerts.hint}</p>
+        <p className="quiet"><Said text={w.alerts.hint} /></p>
         <Loaded of={alerts}>
           {(all) => {
             const own = all.filter((one) => one.question === question);
@@ -140,23 +142,24 @@ export function Alerts({ question, name, columns, onClose }: { question: string;
             <Text required maxLength={200} value={title} onChange={(event) => setTitle(event.target.value)} />
           </Field>
           <div className="row wrap">
+            {!counts && (
+              <Field label={w.builder.column}>
+                <Choice value={column} options={[["", w.alerts.firstNumber], ...numbers.map((one) => [one, one] as const)]} onChange={setColumn} />
+              </Field>
+            )}
             <Field label={w.alerts.when}>
               <Choice<Comparison> value={is} options={COMPARISONS.map((one) => [one, w.alerts.comparisons[one]] as const)} onChange={setIs} />
             </Field>
             {!counts && (
-              <>
-                <Field label={w.alerts.than}>
-                  <Text type="number" step="any" required value={than} onChange={(event) => setThan(event.target.value)} />
-                </Field>
-                <Field label={w.builder.column}>
-                  <Choice value={column} options={[["", w.alerts.firstNumber], ...columns.map((one) => [one, one] as const)]} onChange={setColumn} />
-                </Field>
-              </>
+              <Field label={w.alerts.than}>
+                <Text type="number" step="any" required value={than} onChange={(event) => setThan(event.target.value)} />
+              </Field>
             )}
             <Field label={w.alerts.asked}>
               <Choice value={every} options={EVERY.map((minutes) => [String(minutes), w.alerts.every(minutes)] as const)} onChange={setEvery} />
             </Field>
           </div>
+          {!counts && first && <p className="quiet small">{w.alerts.now(columns.slice(0, 6).map((one, i) => `${one.name} ${cell(first[i], one.type)}`).join(", "))}</p>}
           {receivers.length > 0 ? (
             <fieldset className="plainset row wrap">
               <legend className="legend">{w.deliveries.to}</legend>

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { added, type Filter, fitting, moved, onTab, ownDefaults, paramsOf, saidIn, settle, type Tile } from "./board";
+import { added, type Filter, fitting, moved, offeredFilters, onTab, ownDefaults, paramsOf, saidIn, settle, type Tile } from "./board";
 
 const tile = (id: string, x: number, y: number, w = 6, h = 4): Tile => ({ id, x, y, w, h });
 const places = (tiles: Tile[]) => Object.fromEntries(tiles.map((one) => [one.id, [one.x, one.y, one.w, one.h]]));
@@ -67,4 +67,12 @@ it("filters say a value, any, or nothing", () => {
   expect(told("f.country=&f.plan=pro&f.period=&f.day=2026-01-05..2026-01-06")).toEqual({ country: null, plan: "pro", period_from: null, period_to: null, since: "2026-01-05" });
   // What cannot be read says nothing: the page tells so.
   expect(told("f.period=some_day")).toEqual({ country: "DE" });
+});
+
+it("filters are offered for what questions take and no filter sets", () => {
+  const take = (name: string, type: "text" | "date") => ({ name, type });
+  const all = [take("period_from", "date"), take("country", "text"), take("period_to", "date"), take("mail_to", "text")];
+  expect(offeredFilters(all, [])).toEqual([{ name: "period", type: "date_range" }, { name: "country", type: "text" }, { name: "mail_to", type: "text" }]);
+  expect(offeredFilters(all, [{ name: "period", type: "date_range" }]).map((one) => one.name)).toEqual(["country", "mail_to"]);
+  expect(offeredFilters([take("period_from", "date")], [])).toEqual([{ name: "period_from", type: "date" }]);
 });

@@ -2,7 +2,7 @@
 
 import type { ChartSpec } from "../charts/spec";
 import { instantOf, isZoned, next, type Period } from "../charts/time";
-import type { QuestionBody } from "../lib/documents";
+import type { Parameter, QuestionBody } from "../lib/documents";
 import { daysOf, later, today } from "./board-range";
 
 export interface Tile {
@@ -52,6 +52,21 @@ export const ownDefault = (filter: Filter): string => String(filter.default ?? "
 export function setBy(filter: Filter): { one?: string; from?: string; to?: string } {
   if (filter.type !== "date_range") return { one: filter.name };
   return filter.from || filter.to ? { from: filter.from, to: filter.to } : { from: `${filter.name}_from`, to: `${filter.name}_to` };
+}
+
+/** Returns the filters that questions can take and that are not there yet: one for each parameter, or for both sides of a range. */
+export function offeredFilters(parameters: Parameter[], there: Filter[]): Filter[] {
+  const set = new Set(there.flatMap((filter) => Object.values(setBy(filter))));
+  const free = new Map(parameters.filter((one) => !set.has(one.name)).map((one) => [one.name, one]));
+  const found: Filter[] = [];
+  for (const { name, type, values } of free.values()) {
+    const range = /^(.+)_(from|to)$/.exec(name)?.[1];
+    const whole = range !== undefined && [`${range}_from`, `${range}_to`].every((side) => ["date", "timestamp"].includes(free.get(side)?.type ?? ""));
+    if (whole) {
+      if (!found.some((filter) => filter.name === range)) found.push({ name: range, type: "date_range" });
+    } else found.push({ name, type, values });
+  }
+  return found;
 }
 
 /** Returns what filters set, by parameter; those that say nothing set nothing. */

@@ -1,10 +1,10 @@
 /** What a dashboard is changed with: choosing questions, making filters and tabs, giving links away. */
 
 import { useState } from "react";
-import { useDocuments } from "../lib/documents";
+import { type Parameter, useDocuments } from "../lib/documents";
 import { Button, Choice, Dialog, Empty, Field, Loaded, Text } from "../parts/basics";
 import { words as w } from "../words";
-import type { Filter } from "./board";
+import { type Filter, offeredFilters, setBy } from "./board";
 import { FilterInput } from "./dashboard-filter";
 
 export function PickQuestion({ onPick, onClose }: { onPick(id: string, title: string): void; onClose(): void }) {
@@ -43,10 +43,13 @@ export function PickQuestion({ onPick, onClose }: { onPick(id: string, title: st
 
 const FILTER_TYPES = (["text", "number", "date", "date_range", "timestamp", "boolean"] as const).map((type) => [type, w.filters.types[type]] as const);
 
-export function NewFilter({ onMake, onClose }: { onMake(filter: Filter): void; onClose(): void }) {
+export function NewFilter({ parameters, there, onMake, onClose }: { /** What the questions on the dashboard take. */ parameters: Parameter[]; there: Filter[]; onMake(filter: Filter): void; onClose(): void }) {
+  const offers = offeredFilters(parameters, there);
   const [filter, setFilter] = useState<Filter>({ name: "", type: "text" });
   const isRange = filter.type === "date_range";
   const named = filter.name !== "";
+  const taken = Object.values(setBy(filter)).some((name) => parameters.some((one) => one.name === name));
+  const sets = isRange && named ? w.filters.sets(`{{${filter.name}_from}}`, `{{${filter.name}_to}}`) : undefined;
   return (
     <Dialog title={w.dashboards.addFilter} onClose={onClose}>
       <form
@@ -56,11 +59,25 @@ export function NewFilter({ onMake, onClose }: { onMake(filter: Filter): void; o
           onMake(filter);
         }}
       >
-        <Field label={isRange ? w.filters.name : w.dashboards.filterName} hint={isRange && named ? w.filters.sets(`{{${filter.name}_from}}`, `{{${filter.name}_to}}`) : undefined}>
+        {offers.length > 0 ? (
+          <div className="stack tight">
+            <span className="legend">{w.filters.offered}</span>
+            <div className="row wrap">
+              {offers.map((offer) => (
+                <Button key={offer.name} aria-pressed={filter.name === offer.name} onClick={() => setFilter({ ...offer, label: filter.label })}>
+                  {offer.name} <small className="quiet">{w.filters.types[offer.type]}</small>
+                </Button>
+              ))}
+            </div>
+          </div>
+        ) : (
+          parameters.length === 0 && <p className="note">{w.filters.noParameters}</p>
+        )}
+        <Field label={isRange ? w.filters.name : w.dashboards.filterName} hint={named && !taken ? [sets, w.filters.nobodyTakes].filter(Boolean).join(" ") : sets}>
           <Text required autoFocus pattern="[A-Za-z_][A-Za-z0-9_]*" value={filter.name} onChange={(event) => setFilter({ ...filter, name: event.target.value })} />
         </Field>
-        <Field label={w.common.name}>
-          <Text value={filter.label ?? ""} onChange={(event) => setFilter({ ...filter, label: event.target.value })} />
+        <Field label={w.filters.label}>
+          <Text value={filter.label ?? ""} placeholder={filter.name} onChange={(event) => setFilter({ ...filter, label: event.target.value })} />
         </Field>
         <Field label={w.data.type}>
           <Choice value={filter.type} options={FILTER_TYPES} onChange={(type) => setFilter({ ...filter, type, default: undefined, values: undefined })} />

@@ -50,7 +50,7 @@ export function OldVersion({ saved, why }: { saved: Saved<DashboardBody>; why: s
       toast(w.dashboards.restored(saved.shown_version));
     });
   return (
-    <div className="stack tight">
+    <div className="stack tight old">
       <div className="row wrap">
         <Badge look="warn">{w.ask.version(saved.shown_version)}</Badge>
         <span className="quiet small">{w.dashboards.oldHint}</span>

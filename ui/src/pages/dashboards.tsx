@@ -5,7 +5,7 @@ import { create, useDocuments } from "../lib/documents";
 import { ago } from "../lib/format";
 import { Link, navigate } from "../lib/router";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Empty, Loaded, Trouble, useAct, useTitle } from "../parts/basics";
+import { Badge, Button, Empty, Loaded, Said, Trouble, useAct, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 import type { DashboardBody } from "./board";
 import { FileProblems } from "./files";
@@ -49,7 +49,7 @@ export function Dashboards() {
                   <h2>
                     <Link href={`/d/${one.id}`}>{one.name}</Link> {one.certified && <Badge look="good">{w.questions.certified}</Badge>}
                   </h2>
-                  {one.description && <p>{one.description}</p>}
+                  {one.description && <p><Said text={one.description} /></p>}
                   <p className="quiet small">
                     {w.common.by(one.owner)}, {ago(one.updated_at)}
                   </p>

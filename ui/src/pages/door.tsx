@@ -4,7 +4,7 @@ import { type FormEvent, useState } from "react";
 import { api } from "../lib/api";
 import { navigate, ownAddress, usePlace } from "../lib/router";
 import { type Session, useSession } from "../lib/session";
-import { Button, Field, Text, Trouble, useAct, useTitle } from "../parts/basics";
+import { Button, Field, Said, Text, Trouble, useAct, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 
 function Mark() {
@@ -38,7 +38,7 @@ export function SignIn() {
         <Mark />
         <h1>{w.session.title}</h1>
         {over && <p className="note">{w.session.over}</p>}
-        {session?.setup && <p className="note">{w.session.noOwner}</p>}
+        {session?.setup && <p className="note"><Said text={w.session.noOwner} /></p>}
         <Field label={w.session.user}>
           <Text name="username" autoComplete="username" required autoFocus value={user} onChange={(event) => setUser(event.target.value)} />
         </Field>
@@ -78,7 +78,7 @@ export function SetUp() {
         <Mark />
         <h1>{w.session.setupTitle}</h1>
         <p>{w.session.setupText}</p>
-        {hash === "" && <p className="note">{w.session.setupLink}</p>}
+        {hash === "" && <p className="note"><Said text={w.session.setupLink} /></p>}
         <Field label={w.session.user}>
           <Text name="username" autoComplete="username" required value={user} onChange={(event) => setUser(event.target.value)} />
         </Field>

@@ -12,7 +12,7 @@ import { span, startRun } from "../lib/runs";
 import { usePerson } from "../lib/session";
 import { toHash } from "../lib/sheets";
 import { quotedTable } from "../lib/sqltext";
-import { Badge, Button, copy, Empty, Loaded, Menu, Tabs, Trouble, useAct, useTitle } from "../parts/basics";
+import { Badge, Button, copy, Empty, Loaded, Menu, Said, Tabs, Trouble, useAct, useTitle } from "../parts/basics";
 import { List } from "../parts/list";
 import { StateBadge } from "../parts/state";
 import { toast } from "../parts/toasts";
@@ -137,7 +137,7 @@ function Overview({ model }: { model: Info }) {
   return (
     <div className="stack">
       <section className="card stack">
-        <p className={model.description ? "prose" : "quiet"}>{model.description || w.models.noDescription}</p>
+        <p className={model.description ? "prose" : "quiet"}><Said text={model.description || w.models.noDescription} /></p>
         <dl className="facts">
           {facts
             .filter(([, value]) => value !== null && value !== "")

@@ -8,7 +8,7 @@ import { get, path } from "../lib/api";
 import { toAddress } from "../lib/builder";
 import { bySchema, FUNCTIONS, useColumns } from "../lib/catalogue";
 import { certify, type Parameter, type QuestionBody, remove, restore, type Saved, type Sharing, update, useDocument, useVersions } from "../lib/documents";
-import { ago, count, isNumber, moment } from "../lib/format";
+import { ago, count, moment } from "../lib/format";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import type { ResultInfo } from "../lib/rows";
 import { useRun } from "../lib/run";
@@ -16,7 +16,7 @@ import { usePerson } from "../lib/session";
 import { parameterNames } from "../lib/sqltext";
 import { tidy } from "../lib/tidy";
 import { AnswerView, Clock, summary, type View, ViewChoice } from "../parts/answer";
-import { Badge, Button, Choice, Dialog, Field, Loaded, Menu, Text, Trouble, useAct, useTitle, Waiting } from "../parts/basics";
+import { Badge, Button, Choice, Dialog, Field, Loaded, Menu, Said, Text, Trouble, useAct, useTitle, Waiting } from "../parts/basics";
 import { Icon } from "../parts/icons";
 import { ParameterInput } from "../parts/parameter";
 import { toast } from "../parts/toasts";
@@ -216,13 +216,17 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             )}
           </div>
           <FileConflict id={saved.id} why={whyNot} />
-          {saved.description && <p className="message quiet">{saved.description}</p>}
+          {saved.description && (
+            <p className="message quiet">
+              <Said text={saved.description} />
+            </p>
+          )}
           <AnswerView run={run} view={view} chart={chart} onChart={setChart} retry={() => void go()} />
         </section>
       </div>
       {dialog === "put" && <PutOnDashboard question={saved.id} onClose={() => setDialog(null)} />}
       {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
-      {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns.filter((column) => isNumber(column.type)).map((column) => column.name)} onClose={() => setDialog(null)} />}
+      {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns} first={run.rows[0]} onClose={() => setDialog(null)} />}
       {dialog === "give" && <GiveDialog address={path`/api/v1/questions/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}
       {dialog === "rollup" && <RollupDialog question={saved.id} name={saved.name} writes={writes} onClose={() => setDialog(null)} />}
       {dialog === "save" && <SaveVersion saved={saved} body={{ sql, view, chart, builder: changed ? undefined : saved.body.builder, parameters: known.map((one) => ({ ...one, default: valueOf(one) })) }} owns={owns} onClose={() => setDialog(null)} />}

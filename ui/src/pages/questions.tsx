@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useDocuments } from "../lib/documents";
 import { ago } from "../lib/format";
 import { Link } from "../lib/router";
-import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
+import { Badge, Empty, Loaded, Said, Text, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 import { FileProblems } from "./files";
 
@@ -57,7 +57,7 @@ export function Questions() {
                       <td>
                         <Link href={`/q/${one.id}`}>{one.name}</Link> {one.certified && <Badge look="good">{w.questions.certified}</Badge>}
                         {one.sharing === "private" && <Badge>{w.questions.sharings.private}</Badge>}
-                        {one.description && <div className="quiet small">{one.description}</div>}
+                        {one.description && <div className="quiet small"><Said text={one.description} /></div>}
                       </td>
                       <td>{one.owner}</td>
                       <td title={one.updated_at}>{ago(one.updated_at)}</td>

@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, get, path } from "../lib/api";
 import { quotedTable, quoted } from "../lib/sqltext";
-import { Badge, Button, Choice, Dialog, Field, Loaded, Text, Trouble, useAct } from "../parts/basics";
+import { Badge, Button, Choice, Dialog, Field, Loaded, Said, Text, Trouble, useAct } from "../parts/basics";
 import { List } from "../parts/list";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -76,7 +76,7 @@ export function Roles() {
                   cell: (role) => (
                     <>
                       {role} {BUILT_IN.includes(role) && <Badge>{w.roles.builtIn}</Badge>}
-                      <div className="quiet small">{(w.settings.roleHints as Record<string, string>)[role] ?? w.roles.ownHint}</div>
+                      <div className="quiet small"><Said text={(w.settings.roleHints as Record<string, string>)[role] ?? w.roles.ownHint} /></div>
                     </>
                   ),
                 },

@@ -44,7 +44,7 @@ export function Field({ label, hint, children }: { label: string; hint?: string;
       </label>
       {hint && (
         <span id={id} className="small">
-          {hint}
+          <Said text={hint} />
         </span>
       )}
     </div>
@@ -214,6 +214,12 @@ export function Trouble({ error, retry }: { error: unknown; retry?: () => void }
       </div>
     </div>
   );
+}
+
+/** A sentence in which what stands between backticks is code, as people write it. */
+export function Said({ text }: { text: string }) {
+  // biome-ignore lint: parts of a sentence have no other name
+  return text.split(/`([^`\n]+)`/).map((part, i) => (i % 2 === 1 ? <code key={i}>{part}</code> : part));
 }
 
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
