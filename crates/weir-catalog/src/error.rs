@@ -65,7 +65,8 @@ impl CatalogError {
     pub(crate) fn database(action: impl Into<String>, source: sqlx::Error) -> Self {
         use sqlx::error::DatabaseError;
         let code = source.as_database_error().and_then(DatabaseError::code);
-        // SQLite's primary result codes: 5 BUSY, 6 LOCKED, 11 CORRUPT, 26 NOTADB.
+        // SQLite's primary result codes: 5 BUSY, 6 LOCKED, 11 CORRUPT, 13 FULL, 26 NOTADB. What it has no
+        // room for beside the file itself comes as 10 IOERR or 14 CANTOPEN.
         let primary = code
             .and_then(|code| code.parse::<u32>().ok())
             .map(|code| code & 0xff);
@@ -77,6 +78,14 @@ impl CatalogError {
             Some(11 | 26) => (
                 CatalogErrorKind::Corrupt,
                 Some("restore `.weir/catalog.db` from a backup; the lake itself is not affected"),
+            ),
+            Some(13) => (
+                CatalogErrorKind::Unavailable,
+                Some("the disk of the catalog is full: make room on it"),
+            ),
+            Some(10 | 14) => (
+                CatalogErrorKind::Unavailable,
+                Some("see whether the disk of the catalog is full, read-only or broken"),
             ),
             _ => (CatalogErrorKind::Unavailable, None),
         };
