@@ -137,6 +137,7 @@ export const boardWords = {
     everybody: "everybody",
     choose: "Choose who is told.",
     nobody: "Nobody is told yet: what is bad news shows here only. schedules.yml, beside weir.toml, names who there is:",
+    allGone: "schedules.yml names none of them any more: nobody is told.",
     gone: (name: string) => `schedules.yml names no ${name} any more.`,
   },
   files: {

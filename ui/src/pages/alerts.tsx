@@ -41,9 +41,14 @@ const told = ({ is, column, than }: Alert["condition"]) => [is === "rows" || is 
 
 const EVERY = [5, 15, 60, 360, 1440] as const;
 
-/** Somebody who is told; one whom the file names no more is not. */
-function Receiver({ name, known }: { name: string; known: string[] }) {
-  return known.includes(name) ? <div>{name}</div> : <Badge look="warn" title={w.alerts.gone(name)}>{name}</Badge>;
+/** Who is told; whom the file names no more is not, and nobody else instead. */
+function Receivers({ names, known }: { names: string[]; known: string[] }) {
+  return (
+    <>
+      {names.map((name) => (known.includes(name) ? <div key={name}>{name}</div> : <Badge key={name} look="warn" title={w.alerts.gone(name)}>{name}</Badge>))}
+      {!names.some((name) => known.includes(name)) && <div className="small">{w.alerts.allGone}</div>}
+    </>
+  );
 }
 
 export function Alerts({ question, name, columns, first, onClose }: { question: string; name: string; columns: Column[]; /** What the answer says first, as it is now. */ first: Row | undefined; onClose(): void }) {
@@ -112,7 +117,7 @@ export function Alerts({ question, name, columns, first, onClose }: { question: 
                     ),
                   },
                   { head: w.data.at, cell: (one) => one.asked_at && <span title={moment(one.asked_at)}>{ago(one.asked_at)}</span> },
-                  { head: w.deliveries.to, cell: (one) => (one.receivers.length > 0 ? one.receivers.map((name) => <Receiver key={name} name={name} known={receivers} />) : w.alerts.everybody) },
+                  { head: w.deliveries.to, cell: (one) => (one.receivers.length > 0 ? <Receivers names={one.receivers} known={receivers} /> : w.alerts.everybody) },
                   { head: w.questions.owner, cell: (one) => one.made_by },
                   {
                     head: w.common.more,

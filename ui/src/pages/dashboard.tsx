@@ -8,7 +8,7 @@ import { certify, type QuestionBody, type Saved, type Sharing, useDocument, useK
 import { ago } from "../lib/format";
 import { navigate, setSearch, usePlace } from "../lib/router";
 import { usePerson } from "../lib/session";
-import { Badge, Button, Choice, copy, Empty, Loaded, Menu, Said, Text, Trouble, useAct, useTitle } from "../parts/basics";
+import { Badge, Button, Choice, copy, Empty, Loaded, Menu, Said as Sentence, Text, Trouble, useAct, useTitle } from "../parts/basics";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { added, type DashboardBody, type Filter, fitting, onTab, ownDefault, ownDefaults, type Picked, paramsOf, type Said, saidIn, setBy, type Tile } from "./board";
@@ -284,7 +284,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
       {(error ?? keeping.error) !== null && <Trouble error={error ?? keeping.error} />}
       {old && <OldVersion saved={saved} why={draft ? w.dashboards.draftFirst : why} />}
       <FileConflict id={saved.id} why={why} />
-      {saved.description && <p className="quiet"><Said text={saved.description} /></p>}
+      {saved.description && <p className="quiet"><Sentence text={saved.description} /></p>}
       {tabs.length > 0 && <TabBar tabs={tabs} on={tab} editing={editing} onChange={(next) => setBody({ ...body, ...next })} tiles={body.tiles} />}
       {filters.length > 0 && (
         <div className="filters" role="group" aria-label={w.dashboards.filter}>
