@@ -5,6 +5,7 @@ import { path } from "../lib/api";
 import { ago, count, moment, ratio } from "../lib/format";
 import { Link, setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
+import { usePerson } from "../lib/session";
 import { quoted } from "../lib/sqltext";
 import { Button, copy, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
 import { List } from "../parts/list";
@@ -97,6 +98,7 @@ function Change({ days }: { days: (number | null)[] }) {
 }
 
 function Names() {
+  const person = usePerson();
   const sources = useSources();
   const names = useQuery({
     queryKey: ["event names", sources.data],
@@ -108,7 +110,8 @@ function Names() {
     <Loaded of={sources}>
       {(known) =>
         known.length === 0 ? (
-          <First />
+          // Whoever may not read them cannot know that there are none.
+          person.may.manage_sources ? <First /> : <Empty title={w.events.noneForYou}>{w.events.noneForYouText}</Empty>
         ) : (
           <Loaded of={names}>
             {(all) => (

@@ -85,7 +85,7 @@ export function Quarantine() {
   return (
     <Loaded of={refused}>
       {(all) => {
-        if (all.length === 0 && !reason && !before) return <Empty title={w.events.noQuarantine}>{w.events.noQuarantineText}</Empty>;
+        if (all.length === 0 && !reason && !before) return person.may.manage_sources ? <Empty title={w.events.noQuarantine}>{w.events.noQuarantineText}</Empty> : <Empty title={w.events.quarantine}>{w.events.quarantineDenied}</Empty>;
         const oldest = all.at(-1);
         return (
           <div className="stack">
