@@ -13,7 +13,7 @@ import { usePerson } from "../lib/session";
 import { newSheet, toHash } from "../lib/sheets";
 import { quoted, quotedTable } from "../lib/sqltext";
 import { AnswerView, summary, type View, ViewChoice } from "../parts/answer";
-import { Button, Choice, Loaded, Menu, Text, useResting, useTitle } from "../parts/basics";
+import { Button, Choice, Empty, Loaded, Menu, Text, useResting, useTitle } from "../parts/basics";
 import { words as w } from "../words";
 import { bySense, schemaKind, useAbout, useTables } from "./data";
 import { SaveQuestion } from "./save";
@@ -51,6 +51,7 @@ function Pick({ onPick }: { onPick(table: TableName): void }) {
             const shown = all
               .filter((one) => schemaKind(one.schema_name, person.schema) !== w.data.kinds.system && `${one.schema_name}.${one.table_name} ${about(one)}`.toLowerCase().includes(filter.toLowerCase()))
               .sort((a, b) => bySense(a.schema_name, b.schema_name));
+            if (shown.length === 0) return <Empty title={filter ? w.tables.none : w.data.empty}>{filter ? null : w.data.emptyText}</Empty>;
             return (
               <ul className="picks">
                 {shown.slice(0, 200).map((one) => (

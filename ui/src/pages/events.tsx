@@ -6,12 +6,14 @@ import { ago, count, moment, ratio } from "../lib/format";
 import { Link, setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
+import { useEventSources } from "../lib/sources";
 import { quoted } from "../lib/sqltext";
-import { Button, copy, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
+import { Empty, Loaded, Tabs, useTitle } from "../parts/basics";
 import { List } from "../parts/list";
 import { words as w } from "../words";
 import { Live } from "./live";
 import { Quarantine } from "./quarantine";
+import { SendSnippet } from "./send";
 
 const TABS = [
   ["names", w.events.names],
@@ -51,6 +53,8 @@ export const useSources = () =>
       );
       return found.map((one) => one.schema_name);
     },
+    // Whoever sends the first event looks here for it.
+    refetchInterval: ({ state }) => (state.data?.length === 0 ? 2_000 : false),
   });
 
 interface Named {
@@ -139,13 +143,12 @@ function Names() {
 }
 
 /** The first thing to do on an empty Weir, ready to be copied. */
-export function First() {
-  const text = `weir keys create app\n\ncurl ${location.origin}/v1/track -u WRITE_KEY: \\\n  -H 'content-type: application/json' \\\n  -d '{"userId": "ada", "event": "Signed Up", "properties": {"plan": "free"}}'`;
+function First() {
+  const known = useEventSources(true);
   return (
     <Empty title={w.events.empty}>
       <p>{w.events.emptyText}</p>
-      <pre>{text}</pre>
-      <Button onClick={() => void copy(text)}>{w.common.copy}</Button>
+      {known.isFetched && <SendSnippet source={known.data?.[0]?.name ?? "app"} />}
     </Empty>
   );
 }

@@ -4,10 +4,12 @@ import { path } from "../lib/api";
 import { ago } from "../lib/format";
 import { type Model, useLastSteps, useModels } from "../lib/models";
 import { Link, setSearch, usePlace } from "../lib/router";
+import { quotedTable } from "../lib/sqltext";
 import { Badge, Button, Choice, copy, Empty, Loaded, Text, useTitle } from "../parts/basics";
 import { List } from "../parts/list";
 import { StateBadge } from "../parts/state";
 import { words as w } from "../words";
+import { useTables } from "./data";
 
 const KINDS = ["model", "seed", "snapshot", "step", "source"] as const;
 
@@ -20,6 +22,9 @@ export function Models() {
   const kind = search.get("kind") ?? "";
   const fits = (one: Model) =>
     (kind === "" || one.kind === kind) && `${one.name} ${one.schema}.${one.table} ${one.description} ${one.owner ?? ""} ${one.tags.join(" ")}`.toLowerCase().includes(filter.toLowerCase());
+  const tables = useTables();
+  const event = tables.data?.find((one) => one.table_name === "tracks");
+  const example = w.models.example(event && quotedTable(event.schema_name, event.table_name));
   return (
     <main className="page" id="page">
       <div className="head">
@@ -41,8 +46,8 @@ export function Models() {
             {all.length === 0 ? (
               <Empty title={w.models.empty}>
                 <p>{w.models.emptyText}</p>
-                <pre>{w.models.example}</pre>
-                <Button onClick={() => void copy(w.models.example)}>{w.common.copy}</Button>
+                <pre>{example}</pre>
+                <Button onClick={() => void copy(example)}>{w.common.copy}</Button>
               </Empty>
             ) : (
               <List

@@ -11,6 +11,7 @@ import { Badge, Button, Empty, Field, Loaded, Menu, Text, Trouble, useAct, useTi
 import { List } from "../parts/list";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
+import { SendSnippet } from "./send";
 import { FetchedState } from "./sources";
 
 export function Source({ source }: { source: string }) {
@@ -96,11 +97,11 @@ function Sender({ source }: { source: EventSource }) {
         <dl className="facts">
           <div>
             <dt>{w.sources.ips}</dt>
-            <dd>{source.settings.ip}</dd>
+            <dd>{w.sources.ipRules[source.settings.ip] ?? source.settings.ip}</dd>
           </div>
           <div>
             <dt>{w.sources.clock}</dt>
-            <dd>{source.settings.clock}</dd>
+            <dd>{w.sources.clockRules[source.settings.clock] ?? source.settings.clock}</dd>
           </div>
           <div>
             <dt>{w.data.tables}</dt>
@@ -109,6 +110,10 @@ function Sender({ source }: { source: EventSource }) {
             </dd>
           </div>
         </dl>
+      </section>
+      <section className="card stack apart" aria-labelledby="source-send">
+        <h2 id="source-send">{w.events.send}</h2>
+        <SendSnippet source={source.name} />
       </section>
     </>
   );

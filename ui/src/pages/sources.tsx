@@ -30,16 +30,12 @@ function All() {
   const fetched = useFetched(true);
   if (events.data?.length === 0 && fetched.data?.length === 0) {
     return (
-      <Empty title={w.sources.none}>
-        <p>{w.sources.noneText}</p>
-        <pre>{w.sources.example}</pre>
-        <Button onClick={() => void copy(w.sources.example)}>{w.common.copy}</Button>
-      </Empty>
+      <NothingFetched title={w.sources.none} />
     );
   }
   return (
     <div className="stack">
-      <Loaded of={fetched}>{(all) => (all.length === 0 ? null : <FetchedList all={all} />)}</Loaded>
+      <Loaded of={fetched}>{(all) => (all.length === 0 ? <NothingFetched title={w.sources.nothingFetched} /> : <FetchedList all={all} />)}</Loaded>
       <Loaded of={events}>
         {(all) => {
           // What rows are fetched from has a name among the senders, too.
@@ -48,6 +44,16 @@ function All() {
         }}
       </Loaded>
     </div>
+  );
+}
+
+function NothingFetched({ title }: { title: string }) {
+  return (
+    <Empty title={title}>
+      <p>{w.sources.noneText}</p>
+      <pre>{w.sources.example}</pre>
+      <Button onClick={() => void copy(w.sources.example)}>{w.common.copy}</Button>
+    </Empty>
   );
 }
 

@@ -134,7 +134,7 @@ export function Usage() {
         <section className="card" aria-labelledby="usage-slow">
           <h2 id="usage-slow">{w.usage.slow}</h2>
           <Loaded of={slow}>
-            {(all) => (
+            {(all) => all.length === 0 ? <Empty title={w.usage.empty} /> : (
               <List
                 label={w.usage.slow}
                 rows={all}
