@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Component, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
-import { get } from "./lib/api";
+import { ApiError, get } from "./lib/api";
 import { duration } from "./lib/format";
 import { Link, usePlace } from "./lib/router";
 import { useSession, usePerson } from "./lib/session";
@@ -136,6 +136,9 @@ export function Frame({ children }: { children: ReactNode }) {
   );
 }
 
+/** Whether a part of the application did not come: the server is away, or a newer one has no such part. */
+const unloaded = (error: Error) => /dynamically imported module|module script failed|preload CSS/i.test(error.message);
+
 /** A page that breaks leaves the frame standing. */
 class Fence extends Component<{ children: ReactNode }, { error: Error | null }> {
   override state: { error: Error | null } = { error: null };
@@ -147,8 +150,10 @@ class Fence extends Component<{ children: ReactNode }, { error: Error | null }> 
     if (!error) return this.props.children;
     return (
       <main className="page" id="page">
-        <h1>{w.failure.crashed}</h1>
-        <Trouble error={error} retry={() => location.reload()} />
+        <div className="stack">
+          <h1>{unloaded(error) ? w.failure.unloaded : w.failure.crashed}</h1>
+          <Trouble error={unloaded(error) ? new ApiError(0, "unreachable", w.failure.unloadedWhy, undefined) : error} retry={() => location.reload()} />
+        </div>
       </main>
     );
   }

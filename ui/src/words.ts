@@ -57,6 +57,8 @@ export const words = {
   failure: {
     title: "This did not work",
     crashed: "This page stopped working",
+    unloaded: "This page did not load",
+    unloadedWhy: "Weir does not answer, or it was replaced by a newer version: try again.",
     reload: "Reload the page",
     notFound: "There is nothing here",
     unreachable: "Weir does not answer.",

@@ -54,10 +54,10 @@ export function schemaKind(schema: string, own: string): string {
   return "";
 }
 
-/** Schemas as people look for them: what came as it was, and what is about Weir itself, comes last. */
+/** Schemas as people look for them: what was made to be asked comes first; raw copies, and what is about Weir itself, last. */
 export const bySense = (a: string, b: string): number => rank(a) - rank(b) || a.localeCompare(b);
 
-const rank = (schema: string) => (SYSTEM.has(schema) ? 2 : schema.startsWith("raw_") ? 1 : 0);
+const rank = (schema: string) => (SYSTEM.has(schema) ? 3 : schema.startsWith("raw_") ? 2 : schema === "main" || schema.startsWith("mart_") ? 0 : 1);
 
 export function Data({ schema }: { schema?: string }) {
   useTitle(schema ?? w.data.title);

@@ -197,7 +197,8 @@ function Mine() {
     <section className="card stack" aria-labelledby="home-mine">
       <h2 id="home-mine">{w.owners.mine}</h2>
       {mine.length === 0 ? (
-        <p className="quiet">{w.owners.none}</p>
+        // What is not known yet is not nothing.
+        <Loaded of={questions}>{() => <Loaded of={dashboards}>{() => <Loaded of={tables}>{() => <p className="quiet">{w.owners.none}</p>}</Loaded>}</Loaded>}</Loaded>
       ) : (
         <ul className="stack">
           {mine.slice(0, 2 * FEW).map((one) => (
