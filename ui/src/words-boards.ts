@@ -26,6 +26,7 @@ export const boardWords = {
     noTilesHint: "Press Edit, and add a question.",
     asOf: (when: string) => `as of ${when}`,
     refresh: "Refresh",
+    notRefreshed: "not refreshed: nobody answers",
     fullScreen: "Full screen",
     yaml: "YAML",
     yamlHint: "The whole dashboard as text, for dashboards/*.yml under git. Change it here, or paste one in.",

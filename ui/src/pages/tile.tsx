@@ -129,7 +129,14 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
     placeholderData: (before) => before,
     staleTime: 60_000,
   });
-  const error = saved.error ?? answer.error;
+  // On a wall, numbers of a minute ago are better than none: where nobody answers, the last ones stay, and that is said.
+  const key = JSON.stringify([question, saved.data?.version, own]);
+  const last = useRef<{ key: string; data: NonNullable<typeof answer.data> } | null>(null);
+  if (answer.data && !answer.isPlaceholderData) last.current = { key, data: answer.data };
+  const away = answer.error instanceof ApiError && [0, 429, 503].includes(answer.error.status);
+  const kept = away && last.current?.key === key ? last.current.data : undefined;
+  const shown = answer.data ?? kept;
+  const error = saved.error ?? (kept ? null : answer.error);
   if (error) {
     return (
       <div className="inside message">
@@ -137,14 +144,14 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
       </div>
     );
   }
-  if (!answer.data || !saved.data) {
+  if (!shown || !saved.data) {
     return (
       <div className="inside">
         <Waiting />
       </div>
     );
   }
-  const { columns, rows, tail } = answer.data;
+  const { columns, rows, tail } = shown;
   const spec = tile.chart ?? (saved.data.body.view === "table" && !saved.data.body.chart ? { kind: "table" as const } : (saved.data.body.chart ?? suggest(columns, rows)));
   told.current = (value) => {
     const used = fitted(spec, columns, rows);
@@ -177,6 +184,7 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
           </button>
         )}
         {saved.data.certified && <Badge look="good">{w.questions.certified}</Badge>}
+        {kept && <Badge look="warn" title={answer.error?.message}>{w.dashboards.notRefreshed}</Badge>}
       </footer>
       {asking && tail.result && <Origin result={tail.result} title={title} onClose={() => setAsking(false)} />}
     </>
