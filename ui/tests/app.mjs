@@ -322,7 +322,7 @@ await step("usage", async () => {
   await page.getByRole("status").getByText(/≈ .* of queries\./).waitFor();
   expect("prices are in the address", page.url().endsWith("?hour=3600"), page.url());
   await look("usage");
-  await page.getByLabel("With what the application asks by itself").check();
+  await page.getByLabel("Count what the application asks by itself, too").check();
   await page.getByText("All that was ever asked").waitFor();
   const own = await request("POST", "/api/v1/query", { sql: "select count(*) from weir.queries where starts_with(sql, '/* weir: application */')" });
   expect("what the application asks is marked", own.json?.rows?.[0]?.[0] > 0, own.json);

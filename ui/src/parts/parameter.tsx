@@ -53,6 +53,14 @@ export function ParameterInput({ parameter, value: chosen, onChange, late, defau
     staleTime: 60_000,
     retry: false,
   });
+  const tell = () => typed !== value && onChange(typed);
+  // Whoever picks a day from the calendar presses nothing else; whoever types a year has not done with its first digit.
+  const picking = late && (parameter.type === "date" || parameter.type === "timestamp") && typed !== value && /^[12]\d{3}-/.test(typed);
+  useEffect(() => {
+    if (!picking) return;
+    const timer = setTimeout(() => onChange(typed), 800);
+    return () => clearTimeout(timer);
+  }, [picking, typed]);
   if (parameter.values && list.data) {
     const known = list.data.some(([one]) => one === value) || value === "";
     const shown = (one: string) => list.data.find(([own]) => own === one)?.[1] ?? one;
@@ -73,14 +81,6 @@ export function ParameterInput({ parameter, value: chosen, onChange, late, defau
       />
     );
   }
-  const tell = () => typed !== value && onChange(typed);
-  // Whoever picks a day from the calendar presses nothing else; whoever types a year has not done with its first digit.
-  const picking = late && (parameter.type === "date" || parameter.type === "timestamp") && typed !== value && /^[12]\d{3}-/.test(typed);
-  useEffect(() => {
-    if (!picking) return;
-    const timer = setTimeout(() => onChange(typed), 800);
-    return () => clearTimeout(timer);
-  }, [picking, typed]);
   return (
     <Text
       type={inputType(parameter.type)}
