@@ -15,6 +15,8 @@ mkdirSync(artefacts, { recursive: true });
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 export const failures = [];
 export const timings = {};
+/** What one part made, and those after it look at. */
+export const made = { question: "", result: "", dashboard: "" };
 export const passwords = { owner: "a long sentence for the owner", vera: "a long sentence for the viewer" };
 export const EVIL = `<img src=x onerror="window.__xss=1">"'><script>window.__xss=1</script>`;
 
