@@ -133,6 +133,7 @@ export const flowWords = {
     on: "on",
     off: "switched off",
     last: "Last event",
+    lookedAt: "Last sync",
     lastSync: "Last rows",
     lag: "Behind",
     lastDay: "Last 24 hours",

@@ -19,7 +19,7 @@ export interface Fetched {
   syncing: boolean;
   problem: string | null;
   /** How its syncs went since the server's start; not all servers tell. */
-  health?: { synced_at: string | null; failures: number; problem: string | null; lag: { behind_bytes: number } | null } | null;
+  health?: { synced_at: string | null; failures: number; problem: string | null; lag: { behind_bytes: number } | null; /** When rows came last, by table. */ arrived?: Record<string, string> } | null;
 }
 
 /** A stream as its source offers it, and the table it becomes. */

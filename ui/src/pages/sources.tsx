@@ -164,7 +164,7 @@ function FetchedList({ all }: { all: Fetched[] }) {
           { head: w.sources.kind, cell: (one) => one.kind ?? "" },
           { head: w.sources.state, cell: (one) => <FetchedState source={one} /> },
           {
-            head: w.sources.lastSync,
+            head: w.sources.lookedAt,
             cell: (one) => {
               const at = one.health?.synced_at ?? loads.data?.get(one.source);
               return (
@@ -173,6 +173,13 @@ function FetchedList({ all }: { all: Fetched[] }) {
                   {one.health?.problem && <div className="small two-lines bad-text">{one.health.problem}</div>}
                 </>
               );
+            },
+          },
+          {
+            head: w.sources.lastSync,
+            cell: (one) => {
+              const at = Object.values(one.health?.arrived ?? {}).sort().at(-1) ?? loads.data?.get(one.source);
+              return at ? <span title={moment(at)}>{ago(at)}</span> : "";
             },
           },
           { head: w.sources.lag, number: true, cell: (one) => (one.health?.lag ? bytes(one.health.lag.behind_bytes) : "") },
