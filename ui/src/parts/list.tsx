@@ -35,7 +35,7 @@ export function List<T>({ columns, rows, keyOf, label, card }: Props<T>) {
   return (
     // What scrolls is reached by keys, and only what scrolls.
     <div className={`scroll ${card ? "card" : ""}`} ref={box} tabIndex={wide ? 0 : undefined} role={wide ? "group" : undefined} aria-label={wide ? label : undefined}>
-      <table className="list" aria-label={label}>
+      <table className="list stacked" aria-label={label}>
         <thead>
           <tr>
             {shown.map((column) => (
@@ -49,8 +49,9 @@ export function List<T>({ columns, rows, keyOf, label, card }: Props<T>) {
           {rows.map((row, at) => (
             <tr key={keyOf(row, at)}>
               {shown.map((column) => (
-                <td key={column.head} className={column.number ? "num" : undefined}>
-                  {column.cell(row)}
+                // On a phone the head stands beside its value.
+                <td key={column.head} className={column.number ? "num" : undefined} data-head={column.quiet ? undefined : column.head}>
+                  <div>{column.cell(row)}</div>
                 </td>
               ))}
             </tr>
