@@ -12,7 +12,7 @@ function labels(names: string[], width: number) {
   return (made?.xAxis as { axisLabel: { rotate?: number; interval?: unknown; width?: number; hideOverlap: boolean } }).axisLabel;
 }
 
-const long = Array.from({ length: 10 }, (_, i) => `A long name ${i}`);
+const long = Array.from({ length: 10 }, (_, i) => `${i}th of the long names`);
 
 test("names of bars have room, are cut, or are turned; none lies over another", () => {
   expect(labels(["a", "b", "c"], 360)).toMatchObject({ interval: 0, rotate: 0 });
@@ -21,6 +21,8 @@ test("names of bars have room, are cut, or are turned; none lies over another", 
   expect(cut).toMatchObject({ interval: 0, rotate: 0 });
   expect((cut.width ?? 0) * long.length).toBeLessThan(700);
   expect(labels(long, 340)).toMatchObject({ interval: 0, rotate: 50 });
+  // Cut, both would be the same.
+  expect(labels(["Product Viewed", "Product Added", "Signed Up", "Paid"], 330)).toMatchObject({ rotate: 50 });
   // Of many, those that do not touch.
   expect(labels(Array.from({ length: 60 }, (_, i) => `name ${i}`), 340)).toMatchObject({ hideOverlap: true });
 });

@@ -67,7 +67,9 @@ function placesAxis(data: string[], look: Look, width: number, timed = false): O
   const fits = Math.max(0, ...data.map((name) => name.length)) * LETTER <= room - 6;
   const all = { ...usual.axisLabel, hideOverlap: false, interval: 0, overflow: "truncate" };
   if (data.length > 12 || (timed && !fits)) return plain;
-  if (fits || room >= LEAST_NAME) return { ...plain, axisLabel: { ...all, rotate: 0, width: Math.round(room - 6) } };
+  // Two that are cut to the same say nothing of each other.
+  const told = new Set(data.map((name) => name.slice(0, Math.floor((room - 6) / LETTER) - 1))).size === new Set(data).size;
+  if (fits || (told && room >= LEAST_NAME)) return { ...plain, axisLabel: { ...all, rotate: 0, width: Math.round(room - 6) } };
   return room >= LEAST_TURNED ? { ...plain, axisLabel: { ...all, rotate: 50, width: 96 } } : plain;
 }
 
