@@ -39,32 +39,6 @@ if (setupLink) {
 }
 await page.getByRole("navigation", { name: "Main" }).waitFor();
 
-const make = (kind, body) =>
-  page.evaluate(
-    async ([kind, body]) => {
-      const { user } = await (await fetch("/api/v1/session")).json();
-      const headers = { "content-type": "application/json", "weir-csrf": user.csrf };
-      return (await (await fetch(`/api/v1/${kind}`, { method: "POST", headers, body: JSON.stringify(body) })).json()).id;
-    },
-    [kind, body],
-  );
-const question = (name, sql, chart) => make("questions", { name, sharing: "read", body: { sql, view: chart ? "chart" : "table", chart } });
-const daily = await question("Revenue by day", "select day, sum(revenue) as revenue from main.daily_revenue group by 1 order by 1", { kind: "bar", x: "day", y: ["revenue"] });
-const segments = await question("Spent by segment", "select segment, sum(spent) as spent, count(*) as customers from main.customers group by 1 order by 2 desc", { kind: "pie", x: "segment", y: ["spent"] });
-const orders = await question("Orders", "select count(*) as orders from shop.order_completed", { kind: "number", y: ["orders"] });
-const events = await question("Events by name", "select event_text as event, count(*) as n from shop.tracks group by 1 order by 2 desc limit 12", { kind: "bar", x: "event", y: ["n"] });
-const dashboard = await make("dashboards", {
-  name: "The shop today",
-  sharing: "read",
-  body: {
-    tiles: [
-      { id: "a", title: "Revenue by day", question: daily, x: 0, y: 0, w: 8, h: 5 },
-      { id: "b", title: "Orders", question: orders, x: 8, y: 0, w: 4, h: 2 },
-      { id: "c", title: "Spent by segment", question: segments, x: 8, y: 2, w: 4, h: 3 },
-      { id: "d", title: "Events by name", question: events, x: 0, y: 5, w: 12, h: 4 },
-    ],
-  },
-});
 const run = await page.evaluate(async () => (await (await fetch("/api/v1/runs?schedule=payouts&limit=100")).json()).runs.at(-1)?.id ?? 1);
 const builder = {
   table: { schema: "main", table: "stg_orders" },
@@ -80,13 +54,16 @@ const pages = [
   ["home", "/"],
   ["ask", `/ask#${new URLSearchParams({ sql, view: "both", chart: JSON.stringify({ kind: "bar", x: "event", y: ["n"] }) })}`],
   ["build", `/build#${new URLSearchParams({ q: JSON.stringify(builder) })}`],
-  ["question", `/q/${daily}`],
-  ["dashboard", `/d/${dashboard}`],
+  ["explain", `/ask#${new URLSearchParams({ sql })}`],
+  ["question", "/q/revenue"],
+  ["dashboard", "/d/shop"],
   ["data", "/data/main"],
   ["table", "/data/main/customers"],
   ["lineage", "/data/main/customers?tab=lineage"],
   ["events", "/events"],
+  ["quarantine", "/events?tab=quarantine"],
   ["sources", "/sources"],
+  ["source", "/sources/shop"],
   ["models", "/models"],
   ["model", "/models/model.plant_shop.customers"],
   ["runs", "/runs"],
@@ -100,9 +77,25 @@ for (const [picture, path] of pages) {
   await page.goto(url + path);
   await page.getByRole("main").waitFor();
   if (picture === "ask") await page.getByRole("button", { name: "Run", exact: true }).click();
+  if (picture === "explain") {
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("menuitem", { name: /Run it and measure/ }).click();
+    await page.getByText(/All steps together took/).waitFor();
+  }
   await take(picture);
 }
+await page.goto(`${url}/d/shop`);
+await page.getByTitle(/Where does this come from/).nth(2).click();
+await take("origin");
 await page.emulateMedia({ colorScheme: "dark" });
-await page.goto(`${url}/d/${dashboard}`);
+await page.goto(`${url}/d/shop`);
 await take("dashboard-dark");
+await page.emulateMedia({ colorScheme: "light" });
+for (const [picture, path] of [["phone-dashboard", "/d/shop"], ["phone-runs", "/runs"]]) {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto("about:blank");
+  await page.goto(url + path);
+  await page.getByRole("main").waitFor();
+  await take(picture);
+}
 await browser.close();
