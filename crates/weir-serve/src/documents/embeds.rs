@@ -53,6 +53,7 @@ pub(super) async fn list(
     Path(id): Path<String>,
 ) -> Done<Json<Value>> {
     let embeds = catalog.embeds(&who.actor(), &id).await?;
+    let embeds: Vec<Embed> = embeds.into_iter().map(without_types).collect();
     Ok(Json(json!({ "embeds": embeds })))
 }
 
@@ -71,16 +72,17 @@ pub(super) async fn create(
     }
     let kind = DocumentKind::Dashboard;
     let saved = catalog.document(&who.actor(), kind, &id, None).await?;
-    set_by_filters(&saved.body, &Value::Object(wanted.locked.clone()))?;
+    let locked = with_types(&saved.body, wanted.locked)?;
+    set_by_filters(&saved.body, &locked)?;
     let new = NewEmbed {
         label: wanted.label,
-        locked: Value::Object(wanted.locked),
+        locked,
         sites: wanted.sites,
         lifetime: days.and_then(TimeDelta::try_days),
     };
     let (embed, secret) = catalog.create_embed(&who.actor(), &id, new).await?;
     let path = format!("/embed/{}#{}", embed.id, secret.reveal());
-    let made = json!({ "embed": embed, "path": path });
+    let made = json!({ "embed": without_types(embed), "path": path });
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -210,11 +212,46 @@ struct Set {
     locked: Map<String, Value>,
 }
 
+/// Where the types lie that filters had when they were locked, among their values.
+const FILTER_TYPES: &str = "$types";
+
+fn type_of(filter: &Value) -> &str {
+    filter["type"].as_str().unwrap_or("text")
+}
+
+/// Adds the types of the filters that are locked: one that becomes another type sets other parameters, and would hold
+/// nothing any more.
+fn with_types(dashboard: &Value, mut locked: Map<String, Value>) -> Result<Value, ApiError> {
+    if locked.contains_key(FILTER_TYPES) {
+        return Err(ApiError::invalid("a filter's name does not begin with `$`"));
+    }
+    let filters = dashboard["filters"].as_array().into_iter().flatten();
+    let types: Map<String, Value> = filters
+        .filter_map(|filter| {
+            let name = filter["name"].as_str()?;
+            locked
+                .contains_key(name)
+                .then(|| (name.to_owned(), json!(type_of(filter))))
+        })
+        .collect();
+    locked.insert(FILTER_TYPES.to_owned(), Value::Object(types));
+    Ok(Value::Object(locked))
+}
+
+fn without_types(mut embed: Embed) -> Embed {
+    if let Some(locked) = embed.locked.as_object_mut() {
+        locked.remove(FILTER_TYPES);
+    }
+    embed
+}
+
 /// Returns what a dashboard's filters set. A page that knows the zone of whoever looks says itself what
 /// "today" is; here it is the day of UTC.
 fn set_by_filters(dashboard: &Value, locked: &Value) -> Result<Set, ApiError> {
     let empty = Map::new();
-    let locked = locked.as_object().unwrap_or(&empty);
+    let mut locked = locked.as_object().cloned().unwrap_or_default();
+    let types = locked.remove(FILTER_TYPES);
+    let locked = &locked;
     let today = Utc::now().date_naive();
     let all = |dashboard: &Value, chosen: &Map<String, Value>| {
         let values = filter_values(dashboard, chosen, today);
@@ -246,6 +283,22 @@ fn set_by_filters(dashboard: &Value, locked: &Value) -> Result<Set, ApiError> {
     if let Some((name, _)) = gone.iter().find(|(_, value)| is_range(value)) {
         return Err(ApiError::invalid(format!(
             "this link holds the filter `{name}`, which the dashboard does not have any more"
+        ))
+        .with_hint("make another link"));
+    }
+    let is_another = |filter: &&Value| {
+        let name = filter["name"].as_str().unwrap_or_default();
+        let now = type_of(filter);
+        match types.as_ref().and_then(|types| types[name].as_str()) {
+            Some(then) => then != now,
+            // A link from before types were kept.
+            None => now == "text" && locked.get(name).is_some_and(is_range),
+        }
+    };
+    if let Some(filter) = held.iter().find(is_another) {
+        let name = filter["name"].as_str().unwrap_or_default();
+        return Err(ApiError::invalid(format!(
+            "this link holds the filter `{name}`, which is of another type by now"
         ))
         .with_hint("make another link"));
     }
@@ -328,5 +381,18 @@ mod tests {
         let set = set_by_filters(&without, &json!({"country": "PT"})).unwrap();
         assert_eq!(Value::Object(set.locked), json!({"country": "PT"}));
         assert!(set_by_filters(&without, &json!({"period": "this_month"})).is_err());
+        // Of another type it sets other parameters: what was held would be open.
+        let period = json!({"period": "last_7_days", "country": "PT"});
+        let locked = with_types(&dashboard, period.as_object().unwrap().clone()).unwrap();
+        assert!(set_by_filters(&dashboard, &locked).is_ok());
+        let other = json!({"filters": [{"name": "period", "type": "text"}, {"name": "country"}]});
+        assert!(set_by_filters(&other, &locked).is_err());
+        assert!(set_by_filters(&other, &period).is_err());
+        let country = with_types(
+            &other,
+            json!({"country": "PT"}).as_object().unwrap().clone(),
+        );
+        assert!(set_by_filters(&dashboard, &country.unwrap()).is_ok());
+        assert!(with_types(&other, locked.as_object().unwrap().clone()).is_err());
     }
 }
