@@ -123,6 +123,8 @@ pub struct FileStream {
     pub delimiter: Option<u8>,
     /// Whether the first row names the columns.
     pub header: Option<bool>,
+    /// The sheet of a spreadsheet; the first when there is none.
+    pub sheet: Option<String>,
 }
 
 /// A format of files.
@@ -135,6 +137,11 @@ pub enum FileFormat {
     /// An object a line.
     JsonLines,
     Parquet,
+    Avro,
+    /// One sheet of a workbook.
+    Excel,
+    /// An archive of files that are text.
+    Zip,
 }
 
 /// A value that is never shown.

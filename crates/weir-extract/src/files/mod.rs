@@ -3,10 +3,13 @@
 //! Without a key of its own, a row is known by its file and its number there: a file that changes replaces
 //! its rows. What is no row is kept in the stream `quarantine`, with its file and line.
 
+mod archive;
+mod batches;
 mod dialect;
 mod pattern;
 mod place;
 mod rows;
+mod sheet;
 mod text;
 mod web;
 
@@ -351,7 +354,9 @@ impl<'a> Files<'a> {
                         }
                     };
                     let known = &mut order[at].1;
-                    if *known == Some(ColumnType::Text) || format == FileFormat::Parquet {
+                    if *known == Some(ColumnType::Text)
+                        || matches!(format, FileFormat::Parquet | FileFormat::Avro)
+                    {
                         continue;
                     }
                     let of = match cell {
@@ -535,14 +540,20 @@ fn format_of(path: &str) -> Option<FileFormat> {
     if name.starts_with(['.', '_']) {
         return None;
     }
-    let compressed = [".gz", ".zst"];
-    let bare = compressed.iter().find_map(|end| name.strip_suffix(end));
-    let name = bare.unwrap_or(&name);
-    match name.rsplit_once('.')?.1 {
+    let packed = [".gz", ".zst", ".zip"];
+    let bare = packed.iter().find_map(|end| name.strip_suffix(end));
+    match bare
+        .unwrap_or(&name)
+        .rsplit_once('.')
+        .map_or("", |(_, end)| end)
+    {
         "csv" | "tsv" | "txt" => Some(FileFormat::Csv),
         "json" => Some(FileFormat::Json),
         "ndjson" | "jsonl" => Some(FileFormat::JsonLines),
         "parquet" => Some(FileFormat::Parquet),
+        "avro" => Some(FileFormat::Avro),
+        "xlsx" | "xlsm" => Some(FileFormat::Excel),
+        _ if name.ends_with(".zip") => Some(FileFormat::Zip),
         _ => None,
     }
 }
@@ -568,6 +579,9 @@ mod tests {
         assert_eq!(name_of("2024.csv").as_deref(), Some("2024"));
         assert_eq!(format_of("a/b.CSV.gz"), Some(FileFormat::Csv));
         assert_eq!(format_of("a.ndjson.zst"), Some(FileFormat::JsonLines));
+        assert_eq!(format_of("a/b.csv.zip"), Some(FileFormat::Csv));
+        assert_eq!(format_of("export.zip"), Some(FileFormat::Zip));
+        assert_eq!(format_of("plan.XLSX"), Some(FileFormat::Excel));
         assert_eq!(format_of("a/.hidden.csv"), None);
         assert_eq!(format_of("a/README"), None);
     }

@@ -2,17 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use arrow::array::Array;
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::value::RawValue;
 
 use super::dialect::Dialect;
 use super::text::{SAMPLE, Utf8, decompressed, encoding_of};
+use super::{archive, batches, sheet};
 use crate::load::{Cell, ColumnType};
 use crate::singer::Members;
 use crate::spec::{FileFormat, FileStream};
@@ -22,7 +19,7 @@ const DOCUMENT_BYTES: u64 = 1 << 30;
 
 /// A place in a file that has a row or should have one.
 pub(super) struct Found<'a> {
-    /// Its line, from 1; for Parquet the number of the row.
+    /// Its line, from 1; the number of the row where there are no lines.
     pub(super) line: u64,
     pub(super) row: Result<&'a [(&'a str, Cell<'a>)], Poison>,
 }
@@ -41,7 +38,7 @@ pub(super) type Each<'f> = dyn FnMut(Found<'_>) -> bool + 'f;
 /// Types that a file itself tells, by column.
 pub(super) type Declared = Vec<(String, ColumnType)>;
 
-fn poison(reason: impl ToString, text: impl Into<String>) -> Poison {
+pub(super) fn poison(reason: impl ToString, text: impl Into<String>) -> Poison {
     Poison {
         reason: reason.to_string(),
         text: text.into(),
@@ -60,12 +57,11 @@ pub(super) fn read(
         last = found.line;
         each(found)
     };
-    let done = match format {
-        FileFormat::Csv => separated(path, stream, &mut counted).map(|()| Vec::new()),
-        FileFormat::Json => document(path, &mut counted).map(|()| Vec::new()),
-        FileFormat::JsonLines => lines(path, &mut counted).map(|()| Vec::new()),
-        FileFormat::Parquet => columns(path, &mut counted),
-    };
+    // What reads formats is the work of others: a panic on a broken file must not pass for its end.
+    let done = panic::catch_unwind(AssertUnwindSafe(|| {
+        whole(path, format, stream, &mut counted)
+    }));
+    let done = done.unwrap_or_else(|_| Err("what reads this format has failed".into()));
     done.unwrap_or_else(|error| {
         each(Found {
             line: last + 1,
@@ -78,12 +74,50 @@ pub(super) fn read(
     })
 }
 
+fn whole(
+    path: &Path,
+    format: FileFormat,
+    stream: &FileStream,
+    each: &mut Each<'_>,
+) -> Result<Declared, Broken> {
+    let nothing = |()| Vec::new();
+    if format != FileFormat::Excel && archive::is_one(path)? {
+        return archive::members(path, format, stream, each).map(nothing);
+    }
+    match format {
+        FileFormat::Csv | FileFormat::Json | FileFormat::JsonLines => {
+            texts(File::open(path)?, format, stream, each).map(nothing)
+        }
+        FileFormat::Parquet => batches::parquet(path, each),
+        FileFormat::Avro => batches::avro(path, each),
+        FileFormat::Excel => sheet::rows(path, stream, each).map(nothing),
+        FileFormat::Zip => Err("it is no ZIP archive".into()),
+    }
+}
+
+/// Reads a format that is text.
+pub(super) fn texts(
+    bytes: impl Read,
+    format: FileFormat,
+    stream: &FileStream,
+    each: &mut Each<'_>,
+) -> Result<(), Broken> {
+    match format {
+        FileFormat::Csv => separated(bytes, stream, each),
+        FileFormat::Json => document(bytes, each),
+        FileFormat::JsonLines => lines(bytes, each),
+        FileFormat::Parquet | FileFormat::Avro | FileFormat::Excel | FileFormat::Zip => {
+            Err("it is read from a file of its own only: unpack it".into())
+        }
+    }
+}
+
 /// What may be wrong with a file as a whole.
-type Broken = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// Opens a file as text, with the beginning of it.
-fn open(path: &Path) -> Result<(String, impl Read), Broken> {
-    let mut raw = decompressed(BufReader::with_capacity(SAMPLE, File::open(path)?))?;
+fn open<'a>(bytes: impl Read + 'a) -> Result<(String, impl Read + 'a), Broken> {
+    let mut raw = decompressed(BufReader::with_capacity(SAMPLE, bytes))?;
     let mut start = Vec::with_capacity(SAMPLE);
     raw.by_ref().take(SAMPLE as u64).read_to_end(&mut start)?;
     let encoding = encoding_of(&start);
@@ -93,8 +127,8 @@ fn open(path: &Path) -> Result<(String, impl Read), Broken> {
     Ok((sample, text))
 }
 
-fn separated(path: &Path, stream: &FileStream, each: &mut Each<'_>) -> Result<(), Broken> {
-    let (sample, text) = open(path)?;
+fn separated(bytes: impl Read, stream: &FileStream, each: &mut Each<'_>) -> Result<(), Broken> {
+    let (sample, text) = open(bytes)?;
     let dialect = Dialect::of(&sample, stream.delimiter, stream.header);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(dialect.delimiter)
@@ -107,7 +141,7 @@ fn separated(path: &Path, stream: &FileStream, each: &mut Each<'_>) -> Result<()
         let line = record.position().map_or(0, csv::Position::line);
         if names.is_empty() {
             names = match dialect.has_header {
-                true => header(&record),
+                true => header(record.iter()),
                 false => (1..=record.len()).map(|n| format!("column_{n}")).collect(),
             };
             if dialect.has_header {
@@ -147,9 +181,9 @@ fn separated(path: &Path, stream: &FileStream, each: &mut Each<'_>) -> Result<()
 }
 
 /// Returns the names of columns: none is empty or there twice.
-fn header(record: &csv::StringRecord) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(record.len());
-    for (at, name) in record.iter().enumerate() {
+pub(super) fn header<'a>(written: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, name) in written.enumerate() {
         let name = match name.trim() {
             "" => format!("column_{}", at + 1),
             name => name.to_owned(),
@@ -165,8 +199,8 @@ fn header(record: &csv::StringRecord) -> Vec<String> {
     names
 }
 
-fn lines(path: &Path, each: &mut Each<'_>) -> Result<(), Broken> {
-    let (_, text) = open(path)?;
+fn lines(bytes: impl Read, each: &mut Each<'_>) -> Result<(), Broken> {
+    let (_, text) = open(bytes)?;
     let mut reader = BufReader::with_capacity(SAMPLE, text);
     let (mut line, mut number) = (String::new(), 0);
     loop {
@@ -204,8 +238,8 @@ fn object(line: u64, text: &str, each: &mut Each<'_>) -> bool {
 }
 
 /// A list of objects, one object, or objects one after another.
-fn document(path: &Path, each: &mut Each<'_>) -> Result<(), Broken> {
-    let (_, text) = open(path)?;
+fn document(bytes: impl Read, each: &mut Each<'_>) -> Result<(), Broken> {
+    let (_, text) = open(bytes)?;
     let mut whole = String::new();
     text.take(DOCUMENT_BYTES + 1).read_to_string(&mut whole)?;
     if whole.len() as u64 > DOCUMENT_BYTES {
@@ -281,95 +315,15 @@ fn document(path: &Path, each: &mut Each<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-fn columns(path: &Path, each: &mut Each<'_>) -> Result<Declared, Broken> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    let fields = builder.schema().fields().iter();
-    let declared: Declared = fields
-        .map(|field| (field.name().clone(), stored_as(field.data_type())))
-        .collect();
-    let options = FormatOptions::default();
-    let mut line = 0;
-    for batch in builder.with_batch_size(8192).build()? {
-        let batch = batch?;
-        let mut brought = Vec::with_capacity(declared.len());
-        for (column, (_, column_type)) in batch.columns().iter().zip(&declared) {
-            let wanted = column_type.data_type();
-            brought.push(
-                match arrow::compute::can_cast_types(column.data_type(), &wanted) {
-                    true => cast(column, &wanted)?,
-                    false => column.clone(),
-                },
-            );
-        }
-        let formatters = brought
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            line += 1;
-            let values: Vec<Option<String>> = brought
-                .iter()
-                .zip(&formatters)
-                .map(|(column, formatter)| {
-                    let prefix = if *column.data_type() == DataType::Binary {
-                        "\\x"
-                    } else {
-                        ""
-                    };
-                    (!column.is_null(row)).then(|| format!("{prefix}{}", formatter.value(row)))
-                })
-                .collect();
-            let cells: Vec<(&str, Cell<'_>)> = declared
-                .iter()
-                .zip(&values)
-                .map(|((name, _), value)| {
-                    (
-                        name.as_str(),
-                        value.as_deref().map_or(Cell::Null, Cell::Text),
-                    )
-                })
-                .collect();
-            if !each(Found {
-                line,
-                row: Ok(&cells),
-            }) {
-                return Ok(declared);
-            }
-        }
-    }
-    Ok(declared)
-}
-
-/// Returns the type that values of a Parquet column have in the lake.
-fn stored_as(data_type: &DataType) -> ColumnType {
-    match data_type {
-        DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::UInt8
-        | DataType::UInt16
-        | DataType::UInt32 => ColumnType::Integer,
-        DataType::UInt64 => ColumnType::Decimal(0),
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => ColumnType::Double,
-        DataType::Decimal128(_, scale) if *scale >= 0 => ColumnType::Decimal(scale.unsigned_abs()),
-        DataType::Boolean => ColumnType::Boolean,
-        DataType::Date32 | DataType::Date64 => ColumnType::Date,
-        DataType::Timestamp(_, Some(_)) => ColumnType::Timestamp,
-        DataType::Timestamp(_, None) => ColumnType::LocalTimestamp,
-        DataType::Binary
-        | DataType::LargeBinary
-        | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => ColumnType::Binary,
-        _ => ColumnType::Text,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn rows(name: &str, format: FileFormat, bytes: &[u8]) -> Vec<(u64, String)> {
+    pub(in crate::files) fn rows(
+        name: &str,
+        format: FileFormat,
+        bytes: &[u8],
+    ) -> Vec<(u64, String)> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();

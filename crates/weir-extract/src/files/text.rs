@@ -8,7 +8,9 @@ use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, WINDOWS_1252};
 pub(super) const SAMPLE: usize = 64 << 10;
 
 /// Opens what compresses a file, told by its first bytes.
-pub(super) fn decompressed(mut file: BufReader<impl Read + 'static>) -> io::Result<Box<dyn Read>> {
+pub(super) fn decompressed<'a>(
+    mut file: BufReader<impl Read + 'a>,
+) -> io::Result<Box<dyn Read + 'a>> {
     let start = file.fill_buf()?;
     Ok(match start {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
@@ -17,7 +19,7 @@ pub(super) fn decompressed(mut file: BufReader<impl Read + 'static>) -> io::Resu
         [b'P', b'K', 3, 4, ..] => {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "it is a ZIP archive (or a spreadsheet), which is not read yet: unpack it, or export CSV",
+                "it is a ZIP archive where none is expected: unpack it",
             ));
         }
         _ => Box::new(file),

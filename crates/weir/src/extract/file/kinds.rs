@@ -173,6 +173,7 @@ pub(super) fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option
                 .get("header")
                 .is_some()
                 .then(|| flag(reader, own, "header")),
+            sheet: reader.text(own, "sheet").map(str::to_owned),
         });
     }
     Some(FilesSpec {
@@ -184,13 +185,16 @@ pub(super) fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option
     })
 }
 
-const FORMATS: [(&str, FileFormat); 6] = [
+const FORMATS: [(&str, FileFormat); 9] = [
     ("csv", FileFormat::Csv),
     ("tsv", FileFormat::Csv),
     ("json", FileFormat::Json),
     ("ndjson", FileFormat::JsonLines),
     ("jsonl", FileFormat::JsonLines),
     ("parquet", FileFormat::Parquet),
+    ("avro", FileFormat::Avro),
+    ("excel", FileFormat::Excel),
+    ("zip", FileFormat::Zip),
 ];
 
 /// Returns the separator of a CSV file: one byte.

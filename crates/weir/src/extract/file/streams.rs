@@ -12,7 +12,7 @@ use crate::flow::file::section::Reader;
 const POSTGRES_STREAM: [&str; 1] = ["deletes"];
 
 /// What streams of files know besides.
-const FILE_STREAM: [&str; 4] = ["files", "format", "delimiter", "header"];
+const FILE_STREAM: [&str; 5] = ["files", "format", "delimiter", "header", "sheet"];
 
 const STREAM: [&str; 10] = [
     "columns",
