@@ -239,7 +239,9 @@ async fn price_once(client: &Client, good: impl Fn(&Value) -> bool) -> Result<Va
     loop {
         let asked = client.request(Method::POST, "/api/v1/query").json(&body);
         // There is no table before the first copy.
-        if let Ok(mut answer) = client.json::<Value>(asked).await {
+        if super::has_table(client, "shop_db", "products").await
+            && let Ok(mut answer) = client.json::<Value>(asked).await
+        {
             let price = answer["rows"][0][2].take();
             if !price.is_null() && good(&price) {
                 return Ok(price);

@@ -48,7 +48,9 @@ pub(super) async fn drop_a_file(
     loop {
         let asked = client.request(Method::POST, "/api/v1/query").json(&body);
         // There is no table before its first file.
-        if let Ok(answer) = client.json::<Value>(asked).await {
+        if super::has_table(client, "suppliers", "supplier_prices").await
+            && let Ok(answer) = client.json::<Value>(asked).await
+        {
             ui.command(QUESTION);
             for row in answer["rows"].as_array().into_iter().flatten() {
                 let cells = row.as_array().into_iter().flatten();

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::Utc;
+use serde_json::{Value, json};
 use weir_catalog::Actor;
 use weir_core::SourceName;
 use weir_core::config::{Log, LogFormat};
@@ -322,7 +323,7 @@ fn show_runs(project: &Project, ui: &Ui) {
 }
 
 /// Writes a cell for people.
-fn text(value: &serde_json::Value) -> String {
+fn text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
@@ -345,4 +346,18 @@ fn own_command() -> String {
         .unwrap_or(&own)
         .display()
         .to_string()
+}
+
+/// Whether a table or view is there, asked in a way that fails nobody's statistics.
+async fn has_table(client: &Client, schema: &str, table: &str) -> bool {
+    let body = json!({
+        "sql": "SELECT count(*) FROM information_schema.tables WHERE table_schema = $1 AND table_name = $2",
+        "params": [schema, table],
+        "format": "json",
+    });
+    let asked = client
+        .request(reqwest::Method::POST, "/api/v1/query")
+        .json(&body);
+    let answer = client.json::<Value>(asked).await;
+    answer.is_ok_and(|answer| answer["rows"][0][0].as_i64().is_some_and(|n| n > 0))
 }
