@@ -46,7 +46,7 @@ impl Scope {
         let planned = self.pinned.planned.as_ref();
         planned.is_some_and(|planned| planned.has(schema, name))
             || self.stored(schema, name).is_some()
-            || self.all_names(schema).contains_key(name)
+            || self.kind(schema, name).is_some()
     }
 
     pub(crate) fn may_know(&self, schema: &str, table: &str) -> bool {
@@ -127,6 +127,60 @@ impl Scope {
         let known = self.pinned.access.known_schemas();
         schemas.extend(known.map(str::to_owned));
         schemas
+    }
+
+    /// Whether there is such a schema, whoever asks.
+    pub(crate) fn has_schema(&self, schema: &str) -> bool {
+        let built_in = [
+            DEFAULT_SCHEMA,
+            system::SCHEMA,
+            system::INFORMATION_SCHEMA,
+            system::pg_catalog::SCHEMA,
+        ];
+        built_in.contains(&schema)
+            || self
+                .pinned
+                .access
+                .known_schemas()
+                .any(|known| known == schema)
+            || self
+                .pinned
+                .view
+                .tables
+                .keys()
+                .any(|name| name.schema() == schema)
+            || self.any_view(|view| view.schema == schema)
+            || current::schemas(self.tables()).any(|current| current == schema)
+    }
+
+    /// Returns what `schema.name` is, whoever asks: one of [`Scope::all_names`].
+    pub(crate) fn kind(&self, schema: &str, name: &str) -> Option<Kind> {
+        if matches!(
+            schema,
+            system::SCHEMA | system::INFORMATION_SCHEMA | system::pg_catalog::SCHEMA
+        ) {
+            return self.all_names(schema).get(name).copied();
+        }
+        let lake = self.lake();
+        let table = TableName::new(schema, name).ok();
+        if table.is_some_and(|table| {
+            lake.tables.contains_key(&table) || lake.unreadable.contains(&table)
+        }) {
+            return Some(Kind::Table);
+        }
+        let is_view = self.any_view(|view| view.schema == schema && view.name == name)
+            || (name == builtin::USERS && builtin::users(self.tables(), schema).is_some())
+            || current::names(self.tables(), schema).any(|current| current == name);
+        is_view.then_some(Kind::View)
+    }
+
+    /// Whether a view fits, as they are in the transaction under way.
+    fn any_view(&self, fits: impl Fn(&View) -> bool) -> bool {
+        let views = &self.pinned.views;
+        match self.transaction() {
+            Some(transaction) => transaction.any_view(views, fits),
+            None => views.iter().any(fits),
+        }
     }
 
     /// Returns the names in `schema` that may be read.

@@ -226,6 +226,15 @@ impl Transaction {
         kept.chain(here.values().flatten()).cloned().collect()
     }
 
+    /// Whether one of these fits.
+    pub(crate) fn any_view(&self, views: &[View], fits: impl Fn(&View) -> bool) -> bool {
+        let here = self.inner.views.lock();
+        let is_here = |view: &View| {
+            !here.is_empty() && here.contains_key(&(view.schema.clone(), view.name.clone()))
+        };
+        here.values().flatten().any(&fits) || views.iter().any(|view| fits(view) && !is_here(view))
+    }
+
     /// Returns the view of that name, where this transaction has made or dropped it.
     pub(crate) fn view(&self, schema: &str, name: &str) -> Option<Option<View>> {
         let key = (schema.to_owned(), name.to_owned());

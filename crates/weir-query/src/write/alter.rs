@@ -35,7 +35,7 @@ const DONE: Command = Command {
 pub(super) async fn table(context: &Context, alter: AlterTable) -> Result<Command, QueryError> {
     let scope = context.now().await?;
     let (schema, table) = names::existing(&scope, &alter.name)?;
-    if alter.if_exists && !scope.all_names(&schema).contains_key(&table) {
+    if alter.if_exists && scope.kind(&schema, &table).is_none() {
         return Ok(DONE);
     }
     let [operation] = <[_; 1]>::try_from(alter.operations).map_err(|_| {
@@ -294,7 +294,7 @@ async fn rename(
     let to_schema = to_schema.unwrap_or_else(|| schema.to_owned());
     let object = Object::Table { schema, table };
     let catalog = &context.parts.catalog;
-    let is_view = scope.all_names(schema).get(table) == Some(&Kind::View);
+    let is_view = scope.kind(schema, table) == Some(Kind::View);
     if !is_view {
         context.writable(scope, schema, table)?;
     }
@@ -309,7 +309,7 @@ async fn rename(
         )
         .with_sqlstate("3F000"));
     }
-    if scope.all_names(&to_schema).contains_key(&to_table) {
+    if scope.kind(&to_schema, &to_table).is_some() {
         return Err(taken("table", &to_schema, &to_table));
     }
     let new = names::table_name(&to_schema, &to_table)?;

@@ -315,7 +315,7 @@ impl Context {
 
     /// Tells whether there is such a schema.
     pub(super) fn schema_exists(&self, scope: &Scope, schema: &str) -> bool {
-        scope.all_schemas().contains(schema)
+        scope.has_schema(schema)
     }
 
     /// Returns the table statements may write under this name, or says why there is none.
@@ -332,7 +332,7 @@ impl Context {
                 format!("`{schema}.{table}` cannot be written: its rows come from a source"),
             )
             .hint("copy what you need: CREATE TABLE ... AS SELECT ...")),
-            None => Err(match scope.all_names(schema).get(table) {
+            None => Err(match scope.kind(schema, table) {
                 Some(Kind::View) => not_a_table(schema, table, "a view")
                     .with_sqlstate("42809")
                     .hint("write to the tables it reads"),

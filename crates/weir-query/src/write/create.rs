@@ -140,6 +140,7 @@ pub(super) async fn table(context: &Context, create: CreateTable) -> Result<Comm
     })
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
     Table,
@@ -148,7 +149,7 @@ enum Found {
 
 /// Looks what a name is taken by.
 fn free(scope: &Scope, schema: &str, table: &str) -> Result<Found, QueryError> {
-    match scope.all_names(schema).get(table) {
+    match scope.kind(schema, table) {
         None => Ok(Found::Nothing),
         Some(Kind::Table) => Ok(Found::Table),
         Some(Kind::View) => Ok(Found::View),
@@ -315,7 +316,8 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
     let (schema, name) = names::new(context, &scope, &create.name)?;
     names::table_name(&schema, &name)?;
     authorize(context, Action::Create, &Object::Schema(&schema))?;
-    match free(&scope, &schema, &name)? {
+    let found = free(&scope, &schema, &name)?;
+    match found {
         Found::Nothing => {}
         Found::View if create.or_replace => {
             let object = Object::Table {
@@ -338,7 +340,8 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
             .collect();
         query = relabelled(query, quoted(&name), columns)?;
     }
-    if create.or_replace && circle::reads(&scope, &query, &schema, &name) {
+    // What reads a name that is nothing cannot be planned.
+    if found == Found::View && circle::reads(&scope, &query, &schema, &name) {
         return Err(invalid(format!("view {schema}.{name} would read itself"))
             .hint("keep what it reads now under another name, and read that"));
     }

@@ -26,7 +26,7 @@ pub(super) async fn tables(
     let mut found = Vec::new();
     for name in names {
         let (schema, table) = names::existing(&scope, name)?;
-        match scope.all_names(&schema).get(&table) {
+        match scope.kind(&schema, &table) {
             None if options.if_exists => continue,
             None => return Err(missing(&scope, &schema, &table)),
             Some(Kind::View) => {
@@ -87,7 +87,7 @@ pub(super) async fn views(
     let mut found = Vec::new();
     for name in names {
         let (schema, view) = names::existing(&scope, name)?;
-        match scope.all_names(&schema).get(&view) {
+        match scope.kind(&schema, &view) {
             Some(Kind::View) if scope.view(&schema, &view).is_some() => {}
             Some(Kind::Table) => {
                 let object = Object::Table {
@@ -197,7 +197,7 @@ pub(super) async fn truncate(context: &Context, truncate: Truncate) -> Result<Co
     let mut found = Vec::new();
     for target in &truncate.table_names {
         let (schema, table) = names::existing(&scope, &target.name)?;
-        if truncate.if_exists && !scope.all_names(&schema).contains_key(&table) {
+        if truncate.if_exists && scope.kind(&schema, &table).is_none() {
             continue;
         }
         context.writable(&scope, &schema, &table)?;

@@ -68,7 +68,7 @@ pub(super) fn existing(scope: &Scope, name: &ObjectName) -> Result<(String, Stri
         return Ok((schema, table));
     }
     let found = path(scope).into_iter().find(|schema| {
-        scope.stored(schema, &table).is_some() || scope.all_names(schema).contains_key(&table)
+        scope.stored(schema, &table).is_some() || scope.kind(schema, &table).is_some()
     });
     Ok((found.unwrap_or_else(|| DEFAULT_SCHEMA.to_owned()), table))
 }
