@@ -42,7 +42,8 @@ mod yielding;
 pub use caller::Caller;
 pub use catalog::Instant;
 pub use check::{
-    Candidate, CheckFailure, CheckOutcome, Checked, CheckedColumn, ColumnLineage, SourceColumn,
+    Around, BrokenView, Candidate, CheckFailure, CheckOutcome, Checked, CheckedColumn,
+    ColumnLineage, SourceColumn, Touch,
 };
 pub use datafusion::common::ScalarValue;
 pub use engine::{Engine, QueryRequest};

@@ -273,17 +273,33 @@ pub(crate) async fn unrun(
         return Err(QueryError::new(QueryErrorKind::ReadOnly, "not a query")
             .hint("a check takes SELECT statements"));
     }
-    let asker = Asker {
-        caller: request.caller.clone(),
-        settings: request.settings.clone(),
-    };
     let instant = parts.instant().await;
     let past = past::resolve(parts, request, &instant, &read.clauses, read.past, &[]).await?;
-    let mut pinned = Pinned::new(parts, asker, past, instant)?;
+    let mut pinned = Pinned::new(parts, asker(request), past, instant)?;
     pinned.planned = Some(planned);
     let scope = Scope::new(pinned);
     let plan = question(&scope.state(), &scope, read.statement).await?;
     Ok((plan, scope))
+}
+
+/// Returns what a request finds, over relations that are yet to be made where there are some.
+pub(crate) async fn scope_of(
+    parts: &Parts,
+    request: &QueryRequest,
+    planned: Option<Arc<crate::check::Planned>>,
+) -> Result<Scope, QueryError> {
+    let instant = parts.instant().await;
+    let past = past::resolve(parts, request, &instant, &[], Vec::new(), &[]).await?;
+    let mut pinned = Pinned::new(parts, asker(request), past, instant)?;
+    pinned.planned = planned;
+    Ok(Scope::new(pinned))
+}
+
+fn asker(request: &QueryRequest) -> Asker {
+    Asker {
+        caller: request.caller.clone(),
+        settings: request.settings.clone(),
+    }
 }
 
 /// Plans a statement that asks, and makes sure that it does nothing else.

@@ -4,8 +4,10 @@
 //! before it would give: so the columns and types of a whole project are known, and every mistake in
 //! it, while nothing has been written.
 
+mod around;
 mod division;
 mod lineage;
+mod repeated;
 mod varying;
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,6 +30,9 @@ use crate::settings::Settings;
 use crate::stream::timed_out;
 use crate::types::type_name;
 use crate::{functions, plan};
+
+pub use around::{Around, BrokenView, Touch};
+use repeated::Listed;
 
 pub(crate) use lineage::relations;
 pub use lineage::{ColumnLineage, SourceColumn};
@@ -135,12 +140,42 @@ impl Engine {
     /// Plans queries in the given order, each of which may name those before it.
     ///
     /// Nothing is run or written; the outcomes are in the same order.
+    ///
+    /// # Errors
+    /// When there are too many, or planning them takes too long. What is wrong with one is its outcome.
     pub async fn check(
         &self,
         caller: Caller,
         settings: Arc<Settings>,
         candidates: Vec<Candidate>,
     ) -> Result<Vec<CheckOutcome>, QueryError> {
+        let checking = self.check_all(caller, settings, candidates, None);
+        Ok(checking.await?.0)
+    }
+
+    /// Plans queries like [`Engine::check`], and looks for views that would break were they made, and how statements
+    /// that are kept somewhere would be touched. Nothing is looked for when a candidate failed.
+    ///
+    /// # Errors
+    /// As those of [`Engine::check`].
+    pub async fn check_around(
+        &self,
+        caller: Caller,
+        settings: Arc<Settings>,
+        candidates: Vec<Candidate>,
+        statements: Vec<String>,
+    ) -> Result<(Vec<CheckOutcome>, Option<Around>), QueryError> {
+        self.check_all(caller, settings, candidates, Some(statements))
+            .await
+    }
+
+    async fn check_all(
+        &self,
+        caller: Caller,
+        settings: Arc<Settings>,
+        candidates: Vec<Candidate>,
+        statements: Option<Vec<String>>,
+    ) -> Result<(Vec<CheckOutcome>, Option<Around>), QueryError> {
         if candidates.len() > MAX_QUERIES {
             return Err(QueryError::new(
                 QueryErrorKind::TooComplex,
@@ -155,7 +190,7 @@ impl Engine {
             let _place = place;
             let planned = Arc::new(Planned::default());
             let mut outcomes = Vec::with_capacity(candidates.len());
-            for candidate in candidates {
+            for candidate in &candidates {
                 if began.elapsed() >= timeout {
                     return Err(timed_out(timeout));
                 }
@@ -167,11 +202,11 @@ impl Engine {
                 *planned.missing.lock() = None;
                 let outcome = match one(&parts, &request, &planned).await {
                     Ok((columns, checked)) => {
-                        planned.put(&candidate, Some(columns));
+                        planned.put(candidate, Some(columns));
                         CheckOutcome::Ok(checked)
                     }
                     Err(error) => {
-                        planned.put(&candidate, None);
+                        planned.put(candidate, None);
                         CheckOutcome::Failed(CheckFailure {
                             message: error.to_string(),
                             hint: error.advice().map(str::to_owned),
@@ -183,7 +218,20 @@ impl Engine {
                 outcomes.push(outcome);
                 tokio::task::yield_now().await;
             }
-            Ok(outcomes)
+            let failed = |outcome: &CheckOutcome| matches!(outcome, CheckOutcome::Failed(_));
+            let around = match statements {
+                Some(statements) if !outcomes.iter().any(failed) => {
+                    let request = QueryRequest {
+                        settings,
+                        read_only: true,
+                        ..QueryRequest::new(String::new(), caller)
+                    };
+                    let look = around::look(&parts, &request, &candidates, &planned, &statements);
+                    Some(look.await?)
+                }
+                _ => None,
+            };
+            Ok((outcomes, around))
         })
         .await
     }
@@ -195,11 +243,12 @@ async fn one(
     planned: &Arc<Planned>,
 ) -> Result<(SchemaRef, Checked), QueryError> {
     let read = plan::read(parts, request)?;
+    let listed = Listed::of(&read.statement);
     let (plan, scope) = plan::unrun(parts, request, read, planned.clone()).await?;
     let presentable = plan::presentable(plan).map_err(|e| crate::error::translate(e, &scope))?;
     let columns = presentable.schema().inner().clone();
     let columns = functions::unmarked(&columns).unwrap_or(columns);
-    distinct(&columns)?;
+    distinct(&columns, &listed)?;
     let lineage = lineage::of(&presentable);
     let reads: BTreeSet<String> = relations(&presentable);
     let varies = varying::functions(&presentable);
@@ -227,7 +276,7 @@ async fn one(
 }
 
 /// Refuses two columns of one name: neither a table nor a view could have them.
-fn distinct(columns: &Schema) -> Result<(), QueryError> {
+fn distinct(columns: &Schema, listed: &Listed) -> Result<(), QueryError> {
     let mut seen = std::collections::HashSet::new();
     for field in columns.fields() {
         let name = plain_name(field.name()).to_string();
@@ -237,6 +286,7 @@ fn distinct(columns: &Schema) -> Result<(), QueryError> {
                 format!("two columns would be called `{name}`"),
             )
             .with_sqlstate("42701")
+            .at(listed.second(&name))
             .hint("give one of them another name with AS"));
         }
     }

@@ -1,5 +1,6 @@
 //! `/api/v1/query`: SQL in, rows out, in the format that was asked for.
 
+mod check;
 mod encode;
 mod failure;
 mod file;

@@ -1,4 +1,4 @@
-//! Transactions over HTTP, what they published, and checks of queries that are yet to be run.
+//! Transactions over HTTP, and what they published.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -11,10 +11,9 @@ use weir_access::Action;
 use weir_catalog::{
     Build, Catalog, Publication, PublicationTable, PublicationToken, PublicationView,
 };
-use weir_query::{
-    BuildNote, Candidate, CheckOutcome, Engine, PublishRequest, Published, Settings, StandingBuild,
-};
+use weir_query::{BuildNote, Engine, PublishRequest, Published, StandingBuild};
 
+use super::check;
 use super::failure::Failure;
 use crate::auth::{SignedIn, permit};
 use crate::error::ApiError;
@@ -38,7 +37,7 @@ pub(crate) fn transactions(engine: Engine, catalog: Catalog) -> Router {
         .route("/api/v1/transactions", post(begin))
         .route("/api/v1/transactions/{id}", axum::routing::delete(discard))
         .route("/api/v1/transactions/{id}/publish", post(publish))
-        .route("/api/v1/check", post(check))
+        .route("/api/v1/check", post(check::check))
         .route("/api/v1/builds", get(builds))
         .route("/api/v1/publications", get(publications))
         .route("/api/v1/publications/by-token", get(by_token))
@@ -74,9 +73,9 @@ impl axum::response::IntoResponse for Refusal {
     }
 }
 
-type Answer<T> = Result<Json<T>, Refusal>;
+pub(super) type Answer<T> = Result<Json<T>, Refusal>;
 
-fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
+pub(super) fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
     body.map(|Json(body)| body)
         .map_err(|rejection| ApiError::invalid(rejection.body_text()))
 }
@@ -190,29 +189,6 @@ async fn publish(
     };
     let published = rooms.engine.publish(&transaction, request).await?;
     Ok(Json(published.into()))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Check {
-    queries: Vec<Candidate>,
-}
-
-#[derive(Serialize)]
-struct CheckedQueries {
-    outcomes: Vec<CheckOutcome>,
-}
-
-async fn check(
-    State(rooms): State<Rooms>,
-    who: SignedIn,
-    body: Result<Json<Check>, JsonRejection>,
-) -> Answer<CheckedQueries> {
-    let Check { queries } = read(body)?;
-    let settings = std::sync::Arc::new(Settings::default());
-    let caller = who.caller("http");
-    let outcomes = rooms.engine.check(caller, settings, queries).await?;
-    Ok(Json(CheckedQueries { outcomes }))
 }
 
 #[derive(Serialize)]

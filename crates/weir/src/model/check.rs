@@ -14,6 +14,7 @@ use weir_model::run::{Earlier, Foreseen, Outlook, PerModel, RunOptions, Runner, 
 use weir_model::warehouse::RelationName;
 use weir_model::{ModelError, ModelErrorKind};
 
+use super::around::Around;
 use super::command::Nodes;
 use super::environment::Environment;
 use super::opened::{Opened, open, wrong};
@@ -33,6 +34,8 @@ pub(crate) struct Checked {
     /// What only its build can judge: its text comes from tables that are yet to be built, or it reads
     /// what does.
     pub(crate) unjudged: Vec<UniqueId>,
+    /// What rests on the models and is none of them.
+    pub(crate) around: Around,
 }
 
 impl Checked {
@@ -97,6 +100,7 @@ pub(crate) async fn plan(
             errors: Vec::new(),
             planned: Vec::new(),
             unjudged: Vec::new(),
+            around: Around::default(),
         });
     }
     let compiled = compile(opened, weir, models, deferred.clone(), earlier).await?;
@@ -132,7 +136,11 @@ pub(crate) async fn plan(
         .map(|(id, _)| id)
         .collect();
     let answer = weir
-        .call(Method::POST, "/api/v1/check", json!({ "queries": body }))
+        .call(
+            Method::POST,
+            "/api/v1/check",
+            json!({ "queries": body, "around": true }),
+        )
         .await;
     let answer = answer.explain(|| "the server cannot check the models".into())?;
     let outcomes = answer["outcomes"].as_array().cloned().unwrap_or_default();
@@ -161,6 +169,7 @@ pub(crate) async fn plan(
         errors,
         planned,
         unjudged: unjudged.nodes,
+        around: serde_json::from_value(answer["around"].clone()).unwrap_or_default(),
     })
 }
 
@@ -452,7 +461,8 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
     }
     match ui.is_json() {
         true => ui.answer_json(&json!({
-            "models": count, "errors": 0, "unjudged": checked.unjudged, "seconds": took,
+            "models": count, "errors": 0, "unjudged": checked.unjudged,
+            "around": checked.around, "seconds": took,
         })),
         false => {
             ui.status(format!(
@@ -460,6 +470,7 @@ pub(crate) async fn run(nodes: Nodes, global: &Global, ui: &Ui) -> Result<(), Fa
             ));
             checked.tell_unjudged(ui);
             checked.warn_of_division(&opened, ui);
+            checked.around.warn(ui);
         }
     }
     Ok(())

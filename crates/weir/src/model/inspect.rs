@@ -26,7 +26,7 @@ pub(crate) async fn compile(args: Compile, global: &Global, ui: &Ui) -> Result<(
         with_runner("compile", args.nodes, global, ui, move |_, runner, ui| {
             runner
                 .compile_inline(&sql)
-                .map_err(|error| wrong(&[error], ui))
+                .map_err(|error| wrong(&[error], ui).into())
         })
         .await?;
     match ui.is_json() {
@@ -42,6 +42,9 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Sto
     let is_json = ui.is_json() || args.output.as_deref() == Some("json");
     let chosen = args.nodes.select.clone();
     let inline = args.inline;
+    if inline.is_none() && chosen.select.is_empty() && chosen.selector.is_none() {
+        return Err(nothing_to_show().into());
+    }
     let shown: Vec<(String, Shown)> =
         with_runner("show", args.nodes, global, ui, move |opened, runner, ui| {
             let fail = |error| wrong(&[error], ui);
@@ -73,9 +76,7 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Sto
         })
         .await?;
     if shown.is_empty() {
-        return Err(Failure::new("nothing was chosen")
-            .with_hint("name a model with --select, or give SQL with --inline")
-            .into());
+        return Err(nothing_to_show().into());
     }
     let one = shown.len() == 1;
     for (name, Shown { table, .. }) in shown {
@@ -89,6 +90,11 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Sto
         ui.answer(as_text(&table));
     }
     Ok(())
+}
+
+fn nothing_to_show() -> Failure {
+    Failure::new("nothing was chosen")
+        .with_hint("name a model with --select, or give SQL with --inline")
 }
 
 fn as_json(name: &str, table: &Table) -> Value {

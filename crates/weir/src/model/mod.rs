@@ -4,6 +4,7 @@
 //! are joined, and what people see is written.
 
 mod arguments;
+mod around;
 mod artifacts;
 mod check;
 mod command;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::runtime::Handle;
+use weir_model::ModelErrorKind;
 use weir_model::artifact;
 use weir_model::context::{Cancellation, Flags};
 use weir_model::project::{DepsOptions, install};
@@ -26,7 +27,7 @@ pub(crate) async fn with_runner<T: Send + 'static>(
     nodes: Nodes,
     global: &Global,
     ui: &Ui,
-    work: impl FnOnce(&Opened, &Runner, &Ui) -> Result<T, Failure> + Send + 'static,
+    work: impl FnOnce(&Opened, &Runner, &Ui) -> Result<T, Stopped> + Send + 'static,
 ) -> Result<T, Stopped> {
     let opened = Arc::new(open(&nodes.project, flags(which, &nodes), ui)?);
     let previous = state_of(&nodes.select, &opened)?;
@@ -47,7 +48,7 @@ pub(crate) async fn with_runner<T: Send + 'static>(
     if let Some((server, _)) = weir {
         server.leave().await?;
     }
-    done?.map_err(Stopped::Nodes)
+    done?
 }
 
 /// `weir run-operation`.
@@ -64,7 +65,14 @@ pub(crate) async fn operation(args: Operation, global: &Global, ui: &Ui) -> Resu
     with_runner("run-operation", nodes, global, ui, move |_, runner, ui| {
         let value = runner
             .run_operation(&args.name, &arguments)
-            .map_err(|error| wrong(&[error], ui))?;
+            .map_err(|error| {
+                let kind = error.kind();
+                let failure = wrong(&[error], ui);
+                match kind {
+                    ModelErrorKind::MissingReference => Stopped::Error(failure),
+                    _ => Stopped::Nodes(failure),
+                }
+            })?;
         if ui.is_json() {
             ui.answer_json(&json!({ "macro": args.name, "value": value }));
         }

@@ -351,6 +351,7 @@ impl Work<'_> {
             if !self.ui.is_json() && !self.nodes.project.is_quiet() {
                 checked.tell_unjudged(self.ui);
                 checked.warn_of_division(self.opened, self.ui);
+                checked.around.warn(self.ui);
             }
             return Ok(checked);
         }

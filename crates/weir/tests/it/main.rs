@@ -2,6 +2,7 @@
 
 mod access;
 mod app;
+mod around;
 mod commands;
 mod crash;
 mod disk;

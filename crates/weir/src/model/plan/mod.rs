@@ -16,6 +16,7 @@ use weir_model::warehouse::RelationName;
 
 use self::columns::ColumnChange;
 use self::rows::{Difference, Trial};
+use super::around::Around;
 use super::check::{self, Checked};
 use super::command::{Nodes, Planning};
 use super::earlier::Notes;
@@ -95,8 +96,11 @@ impl Planner<'_> {
         let unchanged = outlooks.len() - rebuilt.len();
         let touched = touched(&manifest, &rebuilt, self.selected);
         match self.ui.is_json() {
-            true => self.answer_json(&rebuilt, unchanged, &touched),
-            false => self.answer(&rebuilt, unchanged, &touched),
+            true => self.answer_json(&rebuilt, unchanged, &touched, &checked.around),
+            false => {
+                self.answer(&rebuilt, unchanged, &touched, &checked.around);
+                checked.around.warn(self.ui);
+            }
         }
         Ok(())
     }
@@ -207,7 +211,7 @@ impl Planner<'_> {
         Ok(trial.take())
     }
 
-    fn answer(&self, rebuilt: &[Rebuilt], unchanged: usize, touched: &Touched) {
+    fn answer(&self, rebuilt: &[Rebuilt], unchanged: usize, touched: &Touched, around: &Around) {
         for node in rebuilt {
             let kind = node.id.kind().map_or("node", |kind| kind.as_str());
             self.ui
@@ -229,13 +233,22 @@ impl Planner<'_> {
             self.ui
                 .answer(format!("Shows what changes: {name} ({what})"));
         }
+        for shown in around.shown() {
+            self.ui.answer(format!("Shows what changes: {shown}"));
+        }
         self.ui.status(format!(
             "{} would be built, {unchanged} would stay as they are.",
             rebuilt.len()
         ));
     }
 
-    fn answer_json(&self, rebuilt: &[Rebuilt], unchanged: usize, touched: &Touched) {
+    fn answer_json(
+        &self,
+        rebuilt: &[Rebuilt],
+        unchanged: usize,
+        touched: &Touched,
+        around: &Around,
+    ) {
         let nodes = rebuilt.iter().map(|node| {
             json!({
                 "node": node.id.as_str(),
@@ -250,6 +263,7 @@ impl Planner<'_> {
             "unchanged": unchanged,
             "downstream": touched.nodes,
             "exposures": touched.exposures,
+            "around": around,
         }));
     }
 }
