@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
@@ -14,7 +14,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow_avro::reader::ReaderBuilder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::rows::{Broken, Declared, Each, Found};
+use super::blocks;
+use super::rows::{Broken, Declared, Each, Found, poison};
 use crate::load::{Cell, ColumnType};
 
 /// Rows that are read at once.
@@ -32,7 +33,19 @@ pub(super) fn avro(path: &Path, each: &mut Each<'_>) -> Result<Declared, Broken>
         .with_batch_size(BATCH)
         .build(BufReader::new(File::open(path)?))?;
     let schema = reader.schema();
-    rows(&schema, reader, each)
+    let mut number = 0;
+    let declared = rows(&schema, reader, &mut |found| {
+        number = found.line;
+        each(found)
+    })?;
+    // What reads blocks takes one that breaks off for the end.
+    if !blocks::are_whole(path)? {
+        each(Found {
+            line: number + 1,
+            row: Err(poison("the file cannot be read further: it breaks off", "")),
+        });
+    }
+    Ok(declared)
 }
 
 fn rows(
@@ -42,17 +55,20 @@ fn rows(
 ) -> Result<Declared, Broken> {
     let fields = schema.fields().iter();
     let declared: Declared = fields
-        .map(|field| (field.name().clone(), stored_as(field.data_type())))
+        .map(|field| (field.name().clone(), stored_as(field)))
         .collect();
     let options = FormatOptions::default();
     let mut line = 0;
     for batch in batches {
         let batch = batch?;
         let mut brought = Vec::with_capacity(declared.len());
-        for (column, (_, column_type)) in batch.columns().iter().zip(&declared) {
+        let columns = batch.columns().iter().zip(schema.fields());
+        for ((column, field), (_, column_type)) in columns.zip(&declared) {
             let wanted = column_type.data_type();
             brought.push(if column.data_type().is_nested() {
                 as_json(column)?
+            } else if is_uuid(field) {
+                as_uuids(column)
             } else if arrow::compute::can_cast_types(column.data_type(), &wanted) {
                 cast(column, &wanted)?
             } else {
@@ -117,9 +133,26 @@ fn as_json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(texts))
 }
 
+/// Whether 16 bytes are an UUID, in the words of Avro or of Arrow.
+fn is_uuid(field: &Field) -> bool {
+    let says = |key: &str, uuid: &str| field.metadata().get(key).is_some_and(|is| is == uuid);
+    *field.data_type() == DataType::FixedSizeBinary(16)
+        && (says("logicalType", "uuid") || says("ARROW:extension:name", "arrow.uuid"))
+}
+
+fn as_uuids(column: &ArrayRef) -> ArrayRef {
+    let bytes = column.as_fixed_size_binary_opt();
+    let texts = bytes.into_iter().flatten().map(|bytes| {
+        let uuid = uuid::Uuid::from_slice(bytes?).ok()?;
+        Some(uuid.to_string())
+    });
+    Arc::new(texts.collect::<StringArray>())
+}
+
 /// Returns the type that values of a column have in the lake.
-fn stored_as(data_type: &DataType) -> ColumnType {
-    match data_type {
+fn stored_as(field: &Field) -> ColumnType {
+    match field.data_type() {
+        _ if is_uuid(field) => ColumnType::Text,
         DataType::Int8
         | DataType::Int16
         | DataType::Int32
@@ -199,14 +232,17 @@ mod tests {
             {"name": "note", "type": ["null", "string"]},
             {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
             {"name": "on", "type": {"type": "int", "logicalType": "date"}},
+            {"name": "uid", "type": {"type": "string", "logicalType": "uuid"}},
             {"name": "tags", "type": {"type": "array", "items": "string"}}
         ]}"#;
+        let uid = "01234567-89ab-cdef-0123-456789abcdef";
         let mut block = Vec::new();
         long(-5, &mut block);
         long(1, &mut block);
         text("déjà", &mut block);
         long(1_700_000_000_123_456, &mut block);
         long(19_000, &mut block);
+        text(uid, &mut block);
         long(2, &mut block);
         text("a", &mut block);
         text("\"b\"", &mut block);
@@ -215,6 +251,7 @@ mod tests {
         long(0, &mut block);
         long(0, &mut block);
         long(-1, &mut block);
+        text(uid, &mut block);
         long(0, &mut block);
         for codec in ["null", "deflate", "zstandard"] {
             let file = avro(codec, schema, 2, &block);
@@ -225,6 +262,7 @@ mod tests {
                 r#"("note", Text("déjà"))"#,
                 r#"("at", Text("2023-11-14T22:13:20.123456Z"))"#,
                 r#"("on", Text("2022-01-08"))"#,
+                r#"("uid", Text("01234567-89ab-cdef-0123-456789abcdef"))"#,
                 r#"("tags", Text("[\"a\",\"\\\"b\\\"\"]"))"#,
             ] {
                 assert!(found[0].1.contains(wanted), "{codec}: {}", found[0].1);

@@ -5,6 +5,7 @@
 
 mod archive;
 mod batches;
+mod blocks;
 mod dialect;
 mod pattern;
 mod place;

@@ -30,7 +30,7 @@ async fn what_a_change_would_break_is_told_before_it_is_made() -> Result<()> {
     write("models/sums.sql", "select amount from {{ ref('base') }}\n")?;
     let changed = weir.dir().join("models/base.sql");
     weir.start().await?;
-    let (code, _, told) = weir.run(&["build"])?;
+    let (code, _, told) = weir.run(&["build", "--project-dir", &home])?;
     ensure!(code == 0, "{told}");
 
     let owner = Person::owner(&weir)?;
@@ -66,7 +66,8 @@ async fn what_a_change_would_break_is_told_before_it_is_made() -> Result<()> {
     ensure!(status == 201, "{status}: {said}");
 
     std::fs::write(&changed, base("price"))?;
-    let (code, planned, told) = weir.run(&["plan", "--select", "base", "--json"])?;
+    let (code, planned, told) =
+        weir.run(&["plan", "--project-dir", &home, "--select", "base", "--json"])?;
     ensure!(code == 0, "{told}");
     let planned: Value = serde_json::from_str(&planned)?;
     let around = &planned["around"];
@@ -93,7 +94,7 @@ async fn what_a_change_would_break_is_told_before_it_is_made() -> Result<()> {
         "{around}"
     );
 
-    let (code, _, told) = weir.run(&["build", "--select", "base"])?;
+    let (code, _, told) = weir.run(&["build", "--project-dir", &home, "--select", "base"])?;
     ensure!(code == 0, "{told}");
     for wanted in [
         "the view mine.near will not work any more: ",
@@ -103,7 +104,7 @@ async fn what_a_change_would_break_is_told_before_it_is_made() -> Result<()> {
     }
     // Broken it is now, and that is no news.
     std::fs::write(&changed, base("cost"))?;
-    let (code, _, told) = weir.run(&["build", "--select", "base"])?;
+    let (code, _, told) = weir.run(&["build", "--project-dir", &home, "--select", "base"])?;
     ensure!(code == 0 && !told.contains("any more"), "{code}: {told}");
     Ok(())
 }
