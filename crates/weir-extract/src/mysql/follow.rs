@@ -30,17 +30,13 @@ impl Database<'_> {
         let begin = state.place();
         let mut changes =
             Changes::begin(server, state, self.progress.clone(), into, control).await?;
-        if begin >= until {
-            // There is nothing to read.
-            drop(changes);
-            return self.note(into, state, begin).await.map(|()| false);
-        }
         let mut log = self.stream(server, changes.state).await?;
         let mut format = Format::default();
         // The file that events are of; the first ones say which, and when it was begun.
         let (mut at, mut is_first) = (begin, true);
         let mut file = changes.state.file.clone();
-        while at < until || changes.is_within() {
+        // Even where there is nothing to read, the file must be the one that was read.
+        while is_first || at < until || changes.is_within() {
             let event = match log.streamed().await {
                 Ok(Some(event)) => format.read(event)?,
                 Ok(None) => break,

@@ -52,7 +52,7 @@ const TABLES: &str = "\
 const COMPARED: [(&str, &str, &[&str]); 6] = [
     (
         "items",
-        "SELECT id, COALESCE(HEX(name), 'NULL'), COALESCE(price, 'NULL'), COALESCE(IF(ok, 'true', 'false'), 'NULL'), \
+        "SELECT id, COALESCE(HEX(name), 'NULL'), COALESCE(price, 'NULL'), IF(ok IS NULL, 'NULL', IF(ok, 'true', 'false')), \
          COALESCE(data, 'NULL'), COALESCE(HEX(raw), 'NULL'), COALESCE(day, 'NULL'), \
          COALESCE(DATE_FORMAT(at, '%Y-%m-%dT%H:%i:%s'), 'NULL'), COALESCE(big, 'NULL'), COALESCE(n, 'NULL'), \
          COALESCE(kind, 'NULL'), COALESCE(tags, 'NULL'), COALESCE(HEX(CONVERT(old USING utf8mb4)), 'NULL') FROM items",
@@ -140,7 +140,7 @@ fn transaction(chance: &mut Chance) -> String {
         let n = chance.of(1000);
         sql += &match chance.of(20) {
             0..=3 => format!(
-                "INSERT INTO items VALUES ({id}, 'n{n}\\t\\\\y ü😀', {n}.25, {}, '{{\"a\": {n}}}', X'00ff{:02x}00', '2024-01-0{}', \
+                "INSERT INTO items (id, name, price, ok, data, raw, day, at, big, n, kind, tags, old) VALUES ({id}, 'n{n}\\t\\\\y ü😀', {n}.25, {}, '{{\"a\": {n}}}', X'00ff{:02x}00', '2024-01-0{}', \
                  '2024-01-01 00:00:{:02}.125', REPEAT(MD5('{n}'), {}), {n}, '{}', 'x,z', 'é€{n}') \
                  ON DUPLICATE KEY UPDATE name = VALUES(name), tags = 'y';",
                 n % 2,
@@ -156,7 +156,7 @@ fn transaction(chance: &mut Chance) -> String {
             }
             6 => format!("UPDATE IGNORE items SET id = {other} WHERE id = {id};"),
             7 => format!("DELETE FROM items WHERE id = {id};"),
-            8 => format!("REPLACE INTO pairs VALUES ({id}, 'b{}', {n});", n % 3),
+            8 => format!("REPLACE INTO pairs (a, b, v) VALUES ({id}, 'b{}', {n});", n % 3),
             9 => format!("UPDATE IGNORE pairs SET a = a + 100 WHERE a = {id};"),
             // Equal to the server, and not to us.
             10 => format!("UPDATE pairs SET b = UPPER(b) WHERE a < {id};"),
@@ -172,12 +172,12 @@ fn transaction(chance: &mut Chance) -> String {
                 format!("SAVEPOINT s; DELETE FROM items WHERE id < {id}; ROLLBACK TO SAVEPOINT s;")
             }
             15 => format!(
-                "INSERT INTO bag VALUES ({0}, 't1', 0.1), ({0}, 't1', 0.1), ({0}, 't2', 1e20);",
+                "INSERT INTO bag (v, t, f) VALUES ({0}, 't1', 0.1), ({0}, 't1', 0.1), ({0}, 't2', 1e20);",
                 n % 5
             ),
             16 => format!("DELETE FROM bag WHERE v = {} LIMIT 1;", n % 5),
             17 => format!(
-                "UPDATE bag SET t = 'u', f = f / 3 WHERE v = {} LIMIT 2;",
+                "UPDATE bag SET t = 'u', f = v + 0.25 WHERE v = {} LIMIT 2;",
                 n % 5
             ),
             18 => format!(
