@@ -156,7 +156,10 @@ fn transaction(chance: &mut Chance) -> String {
             }
             6 => format!("UPDATE IGNORE items SET id = {other} WHERE id = {id};"),
             7 => format!("DELETE FROM items WHERE id = {id};"),
-            8 => format!("REPLACE INTO pairs (a, b, v) VALUES ({id}, 'b{}', {n});", n % 3),
+            8 => format!(
+                "REPLACE INTO pairs (a, b, v) VALUES ({id}, 'b{}', {n});",
+                n % 3
+            ),
             9 => format!("UPDATE IGNORE pairs SET a = a + 100 WHERE a = {id};"),
             // Equal to the server, and not to us.
             10 => format!("UPDATE pairs SET b = UPPER(b) WHERE a < {id};"),
