@@ -34,6 +34,8 @@ if [ "$what" = test ] || [ "$what" = bench ]; then
     # The oracle for what SQL means, and its client.
     need psql postgresql-client-15
     [ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
+    # Whose log is read, and its client. Tests start servers of their own.
+    [ -x /usr/sbin/mariadbd ] || need mariadbd mariadb-server
 fi
 if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -42,6 +44,13 @@ if [ "${#packages[@]}" -gt 0 ]; then
     fi
     echo "installing ${packages[*]}" >&2
     export DEBIAN_FRONTEND=noninteractive
+    # Packages bring services, which nobody here needs: where no policy says otherwise, they are not started.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        trap 'rm -f "$policy"' EXIT
+    fi
     if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null; }; then
         echo "could not install: ${packages[*]}" >&2
         [ "$what" = demo ] || exit 1

@@ -16,6 +16,7 @@ mod health;
 mod http;
 
 mod files;
+mod mysql;
 mod postgres;
 mod singer;
 
@@ -36,7 +37,7 @@ pub use progress::{Progress, Shown};
 pub use room::{Discovered, Extracts, Listed, NamedSource, Running, SourceFiles, Turn};
 pub use singer::{Offered, SourceFolder, expand};
 pub use spec::{
-    Budget, Cron, Deletes, FileFormat, FileStream, FilesSpec, PostgresSpec, Replication,
+    Budget, Cron, Deletes, FileFormat, FileStream, FilesSpec, MysqlSpec, PostgresSpec, Replication,
     SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,
 };
 pub use sync::{Loading, PlannedStream, SyncRequest};

@@ -355,7 +355,7 @@ impl Extracts {
     pub async fn is_settled(&self, turn: &Turn) -> Result<bool, ExtractError> {
         let source = source_name(&turn.source)?;
         let state = sync::state(&self.inner.destination, &source).await?;
-        Ok(crate::postgres::is_settled(&state))
+        Ok(crate::postgres::is_settled(&state) && crate::mysql::is_settled(&state))
     }
 
     /// Begins to load messages of a tap that somebody else runs; the turn is held as long.

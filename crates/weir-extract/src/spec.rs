@@ -54,6 +54,7 @@ pub struct Cron {
 pub enum SourceKind {
     Singer(SingerSpec),
     Postgres(PostgresSpec),
+    Mysql(MysqlSpec),
     Files(FilesSpec),
 }
 
@@ -96,6 +97,13 @@ pub struct PostgresSpec {
     pub manage: bool,
     /// Bytes of its log that the server may keep for us before the slot is let go; none for any.
     pub retain: Option<u64>,
+}
+
+/// A MySQL or MariaDB database whose tables are kept the same in the lake.
+#[derive(Clone, Debug)]
+pub struct MysqlSpec {
+    /// `mysql://user:password@host:port/database?sslmode=...`
+    pub url: Secret,
 }
 
 /// Files of a folder or of an object store.
@@ -261,6 +269,7 @@ impl SourceSpec {
         match self.kind {
             SourceKind::Singer(_) => "singer",
             SourceKind::Postgres(_) => "postgres",
+            SourceKind::Mysql(_) => "mysql",
             SourceKind::Files(_) => "files",
         }
     }

@@ -12,6 +12,7 @@ use crate::error::{ExtractError, ExtractErrorKind};
 use crate::files::Files;
 use crate::http::Http;
 use crate::load::{Destination, LoadRules, Session, table_name};
+use crate::mysql;
 use crate::postgres::Database;
 use crate::progress::Progress;
 use crate::singer::{Expected, Offered, SourceFolder, Tap, Target, Work};
@@ -86,6 +87,11 @@ impl Source {
                     .discover()
                     .await?
             }
+            SourceKind::Mysql(mysql) => {
+                mysql::Database::new(&self.spec, mysql, progress.clone())
+                    .discover()
+                    .await?
+            }
             SourceKind::Files(files) => {
                 Files::open(&self.spec, files, &self.service, progress.clone())?
                     .discover()
@@ -134,6 +140,21 @@ impl Source {
                     ));
                 }
                 let database = Database::new(&self.spec, postgres, progress.clone());
+                database
+                    .sync(session, &request.streams, request.full_refresh)
+                    .await
+            }
+            SourceKind::Mysql(mysql) => {
+                if request.from.is_some() {
+                    let message = "a database is read on from a place, not from a day";
+                    return Err(
+                        ExtractError::new(ExtractErrorKind::Unsupported, message).hint(format!(
+                            "`weir sync {} --full-refresh` fetches everything",
+                            self.spec.name
+                        )),
+                    );
+                }
+                let database = mysql::Database::new(&self.spec, mysql, progress.clone());
                 database
                     .sync(session, &request.streams, request.full_refresh)
                     .await

@@ -5,6 +5,7 @@
 
 mod clients;
 mod load;
+mod mariadb;
 mod postgres;
 mod proxy;
 mod weir;
@@ -12,6 +13,7 @@ mod weir;
 pub use anyhow::{Context, Result, bail, ensure};
 pub use clients::Clients;
 pub use load::{Load, LoadOptions};
+pub use mariadb::Mariadb;
 pub use postgres::{Answer, Failure, Postgres};
 pub use proxy::{Fault, Proxy};
 pub use weir::{Weir, until};

@@ -3,6 +3,9 @@
 mod files;
 mod loading;
 mod memory;
+mod mysql;
+mod mysql_log;
+mod mysql_types;
 mod polled;
 mod repair;
 mod replication;

@@ -39,7 +39,7 @@ pub(crate) enum SourceAction {
 /// A source that is to be.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Add {
-    /// A Singer tap, such as `tap-jsonl`; or any name, with `--postgres` or `--files`
+    /// A Singer tap, such as `tap-jsonl`; or any name, with `--postgres`, `--mysql` or `--files`
     name: String,
     /// The packages that bring the tap, as pip takes them
     #[arg(long, num_args = 1.., value_name = "SPEC", conflicts_with = "postgres")]
@@ -47,8 +47,11 @@ pub(crate) struct Add {
     /// Replicate the PostgreSQL database whose URL this environment variable holds
     #[arg(long, value_name = "VARIABLE")]
     postgres: Option<String>,
+    /// Replicate the MySQL or MariaDB database whose URL this environment variable holds
+    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["pip", "postgres"])]
+    mysql: Option<String>,
     /// Read files: of a folder, or of an object store such as `s3://bucket/folder`
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["pip", "postgres"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["pip", "postgres", "mysql"])]
     files: Option<String>,
     /// What the source is called; the tap's name without `tap-` by default
     #[arg(long = "as", value_name = "SOURCE")]
@@ -87,10 +90,11 @@ impl Add {
                     .with_hint("edit it, or give the new source another name with `--as`"),
             );
         }
-        let text = match (&self.postgres, &self.files) {
-            (Some(variable), _) => postgres_file(variable),
-            (None, Some(place)) => format!("kind: files\npath: {}\n", Value::from(place.as_str())),
-            (None, None) => self.tap_file()?,
+        let text = match (&self.postgres, &self.mysql, &self.files) {
+            (Some(variable), ..) => postgres_file(variable),
+            (_, Some(variable), _) => format!("kind: mysql\nurl: ${{env:{variable}}}\n"),
+            (_, _, Some(place)) => format!("kind: files\npath: {}\n", Value::from(place.as_str())),
+            _ => self.tap_file()?,
         };
         let action = || format!("cannot write `{}`", path.display());
         std::fs::create_dir_all(project.sources_dir()).explain(action)?;
@@ -106,6 +110,11 @@ impl Add {
                 // Files that come later may be of other streams.
                 show(&offered(&answer), ui);
                 ui.status("New files are read by themselves while `weir up` runs; or:");
+                ui.command(&format!("weir sync {source}"));
+            }
+            Ok(answer) if self.mysql.is_some() => {
+                // All tables are taken that can be, and so are those that come later.
+                show(&offered(&answer), ui);
                 ui.command(&format!("weir sync {source}"));
             }
             Ok(answer) => {

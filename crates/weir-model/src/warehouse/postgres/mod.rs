@@ -31,6 +31,17 @@ pub async fn log_in(options: &PostgresOptions) -> Result<Box<dyn Stream>> {
     Ok(wire.into_stream())
 }
 
+/// Begins TLS with a server of another protocol that has agreed to it, as the host and the `ssl*` of the options say.
+///
+/// # Errors
+/// When TLS is not as asked for.
+pub async fn encrypt(
+    stream: Box<dyn Stream>,
+    options: &PostgresOptions,
+) -> Result<Box<dyn Stream>> {
+    secure::encrypt(stream, options).await
+}
+
 /// A PostgreSQL server and database that a profile names.
 #[derive(Debug)]
 pub struct Postgres {

@@ -73,6 +73,26 @@ pub(super) async fn secure(
             );
         }
     }
+    encrypted(stream, mode, options).await
+}
+
+/// Begins TLS with a server that has agreed to it in the words of another protocol, as the options say; none
+/// is begun where they do not want any.
+pub(super) async fn encrypt(
+    stream: Box<dyn Stream>,
+    options: &PostgresOptions,
+) -> Result<Box<dyn Stream>> {
+    match Mode::of(options)? {
+        Mode::Disable => Ok(stream),
+        mode => encrypted(stream, mode, options).await,
+    }
+}
+
+async fn encrypted(
+    stream: Box<dyn Stream>,
+    mode: Mode,
+    options: &PostgresOptions,
+) -> Result<Box<dyn Stream>> {
     let config = Arc::new(config(mode, options)?);
     let name = ServerName::try_from(options.host.clone()).map_err(|error| {
         refused(format!("`{}` is no name of a host", options.host)).with_source(error)

@@ -6,7 +6,9 @@ use std::path::Path;
 use serde_json::Map as JsonMap;
 use weir_core::SourceName;
 use weir_core::config::ByteSize;
-use weir_extract::{FileFormat, FileStream, FilesSpec, PostgresSpec, Secret, SingerSpec};
+use weir_extract::{
+    FileFormat, FileStream, FilesSpec, MysqlSpec, PostgresSpec, Secret, SingerSpec,
+};
 use weir_model::yaml::{Map, Yaml};
 
 use super::streams::{DELETES, METHODS};
@@ -23,6 +25,7 @@ pub(super) const POSTGRES: [&str; 7] = [
     "replication_key",
     "deletes",
 ];
+pub(super) const MYSQL: [&str; 1] = ["url"];
 pub(super) const FILES: [&str; 3] = ["path", "options", "headers"];
 
 pub(super) fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option<SingerSpec> {
@@ -109,6 +112,23 @@ pub(super) fn postgres(
         slot,
         manage,
         retain: size(reader, map, "retain"),
+    })
+}
+
+pub(super) fn mysql(reader: &mut Reader<'_>, map: &Map) -> Option<MysqlSpec> {
+    if map.get("url").is_none() {
+        let at = map.entry("kind").map_or((1, 1), |e| (e.line, e.column));
+        let hint =
+            "write `url: ${env:NAME}`; the variable is like mysql://user:password@host/database";
+        reader.wrong(
+            at,
+            "a MySQL source needs a `url`".to_owned(),
+            Some(hint.to_owned()),
+        );
+    }
+    let url = reader.value(map, "url", true);
+    Some(MysqlSpec {
+        url: Secret::new(url?),
     })
 }
 

@@ -15,7 +15,7 @@ use weir_extract::{Secret, SourceKind, SourceSpec};
 use weir_model::ModelError;
 use weir_model::yaml::{Yaml, read};
 
-use self::kinds::{FILES, POSTGRES, SINGER, files, postgres, singer};
+use self::kinds::{FILES, MYSQL, POSTGRES, SINGER, files, mysql, postgres, singer};
 use self::streams::{CHANGES, Kind, streams};
 use self::timing::{alerts, budget, schedule};
 use self::words::word;
@@ -80,14 +80,15 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
     let own: &[&str] = match kind.and_then(Yaml::as_str) {
         Some("singer") => &SINGER,
         Some("postgres") => &POSTGRES,
+        Some("mysql" | "mariadb") => &MYSQL,
         Some("files") => &FILES,
         other => {
             let at = kind.map_or((1, 1), |kind| (kind.line, kind.column));
             let word = other.unwrap_or_default();
-            let hint = match did_you_mean(word, &["singer", "postgres", "files"]) {
+            let hint = match did_you_mean(word, &["singer", "postgres", "mysql", "files"]) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if word == "events" => "leave `kind` out for a source of events".to_owned(),
-                None => "it is `singer`, `postgres`, `files` or `webhook`; docs/sources.md says what is not there yet"
+                None => "it is `singer`, `postgres`, `mysql`, `files` or `webhook`; docs/sources.md says what is not there yet"
                     .to_owned(),
             };
             reader.wrong(
@@ -116,10 +117,11 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
         }
     };
     let is_files = own.contains(&"path");
-    let of = match (own.contains(&"tap"), is_files) {
-        (true, _) => Kind::Singer,
-        (_, true) => Kind::Files,
-        _ => Kind::Postgres,
+    let of = match (own.contains(&"tap"), is_files, own.contains(&"slot")) {
+        (true, ..) => Kind::Singer,
+        (_, true, _) => Kind::Files,
+        (_, _, true) => Kind::Postgres,
+        _ => Kind::Mysql,
     };
     let streams = streams(reader, map, of);
     let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
@@ -138,6 +140,7 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
         Kind::Singer => SourceKind::Singer(singer(reader, map, folder)?),
         Kind::Files => SourceKind::Files(files(reader, map, folder)?),
         Kind::Postgres => SourceKind::Postgres(postgres(reader, map, name.as_ref()?)?),
+        Kind::Mysql => SourceKind::Mysql(mysql(reader, map)?),
     };
     Some(SourceSpec {
         name: name?,

@@ -32,6 +32,7 @@ const STREAM: [&str; 10] = [
 pub(super) enum Kind {
     Singer,
     Postgres,
+    Mysql,
     Files,
 }
 
@@ -41,7 +42,7 @@ pub(super) fn streams(
     kind: Kind,
 ) -> BTreeMap<String, StreamRules> {
     let own: &[&str] = match kind {
-        Kind::Singer => &[],
+        Kind::Singer | Kind::Mysql => &[],
         Kind::Postgres => &POSTGRES_STREAM,
         Kind::Files => &FILE_STREAM,
     };

@@ -78,6 +78,14 @@ fn mistakes_name_the_place_and_the_fix() {
             .starts_with("4:13: `password` is a secret")
     );
     assert!(wrong("kind: postgres\nurl: postgresql://me:pw@h/db\n").contains("is a secret"));
+    assert!(wrong("kind: mysql\nurl: mysql://me:pw@h/db\n").contains("is a secret"));
+    assert!(wrong("kind: mysql\n").contains("a MySQL source needs a `url`"));
+    assert_eq!(
+        read_source("kind: mariadb\nurl: ${env:KEY}\n")
+            .unwrap()
+            .kind_name(),
+        "mysql"
+    );
     assert_eq!(
         wrong("kind: postgres\nurl: ${env:KEY}\nreplication: xmim\n"),
         "3:14: `replication` cannot be `xmim`; did you mean `xmin`?"
