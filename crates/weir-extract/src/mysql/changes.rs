@@ -615,7 +615,7 @@ mod tests {
             rewritten(&before, &[id.clone(), a.clone(), b.clone()]),
             None
         );
-        assert_eq!(rewritten(&before, &[id.clone()]), None);
+        assert_eq!(rewritten(&before, std::slice::from_ref(&id)), None);
         assert!(rewritten(&before, &[id.clone(), b.clone()]).is_some());
         let filled = TableColumn {
             has_default: true,

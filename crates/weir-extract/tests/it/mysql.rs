@@ -148,7 +148,7 @@ fn transaction(chance: &mut Chance) -> String {
                 n % 9 + 1,
                 n % 60,
                 if n < 20 { 9000 } else { 30 },
-                if n % 2 == 0 { "a" } else { "b" },
+                if n.is_multiple_of(2) { "a" } else { "b" },
             ),
             4 => format!("UPDATE items SET n = {n}, price = -price, kind = NULL WHERE id = {id};"),
             5 => {
