@@ -67,9 +67,12 @@ pub(super) async fn look(
             };
             // What is broken already is no news.
             if now.find(schema, name).await.is_ok() {
+                let message = translate(error, &then).to_string();
+                // Which view it is about is said already.
+                let about = format!("view `{schema}.{name}`: ");
                 around.broken_views.push(BrokenView {
                     view: format!("{schema}.{name}"),
-                    message: translate(error, &then).to_string(),
+                    message: message.strip_prefix(&about).unwrap_or(&message).to_owned(),
                 });
             }
             tokio::task::yield_now().await;

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::Position;
+use crate::functions::plain_name;
 
 /// The columns of a query as its text lists them.
 #[derive(Debug)]
@@ -63,9 +64,11 @@ impl Listed {
 fn listed(item: &SelectItem) -> (Name, Option<Position>) {
     let span = item.span();
     let ident = |ident: &Ident| {
+        // Where a name is there twice, it has got a mark by now.
+        let name = plain_name(&ident.value);
         Name::Is(match ident.quote_style {
-            Some(_) => ident.value.clone(),
-            None => ident.value.to_lowercase(),
+            Some(_) => name.to_owned(),
+            None => name.to_lowercase(),
         })
     };
     let name = match item {

@@ -178,3 +178,17 @@ fn documentation_is_shown_by_a_server() {
     let none = project.fails(&["docs", "serve", "--port", "8081"]);
     assert!(none.contains("weir up"), "{none}");
 }
+
+#[test]
+fn the_second_column_of_a_name_is_pointed_at() {
+    let project = Project::shop();
+    project.write(
+        "models/twice.sql",
+        "select\n    1 as id,\n    2 as amount,\n    3 as amount\n",
+    );
+    let told = project.fails(&["check"]);
+    assert!(
+        told.contains("two columns would be called `amount`") && told.contains("line 4"),
+        "{told}"
+    );
+}
