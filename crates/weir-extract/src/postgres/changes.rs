@@ -71,12 +71,16 @@ impl<'a> Changes<'a> {
         self.state.json()
     }
 
-    /// Marks tables whose rows in the lake are not theirs any more, so that they are copied again.
+    /// Returns whether some tables are to be copied again.
     pub(super) fn finish(self) -> bool {
-        for stream in &self.again {
-            self.state.tables.remove(stream);
-        }
         !self.again.is_empty()
+    }
+
+    /// Marks a table whose rows in the lake are not its own any more. The state says so at once: it may be
+    /// kept with the next commit, after which the log does not tell again why.
+    fn copy_again(&mut self, stream: String) {
+        self.state.tables.remove(&stream);
+        self.again.insert(stream);
     }
 
     /// Takes a message.
@@ -129,7 +133,7 @@ impl<'a> Changes<'a> {
             self.progress.note(format!(
                 "{stream}: it was truncated while it was copied, and is copied again"
             ));
-            self.again.insert(stream);
+            self.copy_again(stream);
             return Ok(());
         }
         if let Some(table) = into.stream(&stream) {
@@ -200,7 +204,7 @@ impl<'a> Changes<'a> {
             self.progress.note(format!(
                 "{stream}: rows are told apart in another way than before; it is copied again"
             ));
-            self.again.insert(stream);
+            self.copy_again(stream);
             self.relations.insert(relation.id, None);
             return Ok(());
         }
@@ -217,10 +221,12 @@ impl<'a> Changes<'a> {
                 // It is gone since.
                 None => Earlier::Known,
             };
-            if earlier == Earlier::Rewritten {
-                self.again.insert(stream.clone());
+            match earlier {
+                Earlier::Known => {
+                    self.state.tables.insert(stream.clone(), copied);
+                }
+                Earlier::Rewritten => self.copy_again(stream.clone()),
             }
-            self.state.tables.insert(stream.clone(), copied);
         }
         let followed = Followed {
             stream,

@@ -103,6 +103,38 @@ async fn work_and_faults(seed: u64, rounds: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_to_copy_again_is_not_forgotten_in_a_crash() {
+    let postgres = server().await;
+    run(
+        &postgres,
+        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t SELECT n, n FROM generate_series(1, 150000) n; \
+         CREATE TABLE filler (id serial PRIMARY KEY, b text)",
+    )
+    .await;
+    let memory = Memory::new();
+    let room = room(&memory, spec(postgres.url("shop"), true));
+    // Between two pieces of the copy, the table is emptied; the log tells of it when the copy is through.
+    memory.fail(Fault::After(1));
+    sync(&room, false).await.unwrap_err();
+    run(&postgres, "TRUNCATE t; INSERT INTO t VALUES (1, -1)").await;
+    for _ in 0..2 {
+        // As much as takes a commit of its own.
+        let much = "INSERT INTO filler (b) SELECT repeat('x', 100000) FROM generate_series(1, 200)";
+        run(&postgres, much).await;
+    }
+    // The commit after the copy's, in the middle of the log.
+    memory.fail(Fault::After(2));
+    sync(&room, false).await.unwrap_err();
+    assert!(
+        !memory.values("filler", "id").is_empty(),
+        "not in the log yet"
+    );
+    sync(&room, false).await.unwrap();
+    assert_eq!(memory.values("t", "a"), ["-1"]);
+    assert_eq!(memory.values("filler", "id").len(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn columns_that_come_go_and_change_are_followed() {
     let postgres = server().await;
     run(
