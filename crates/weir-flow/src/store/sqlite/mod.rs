@@ -14,8 +14,7 @@ mod lease;
 mod open;
 mod store;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -51,13 +50,7 @@ pub enum Durability {
 /// The store of runs in one SQLite file; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    /// Each commit waits for the disk, and with it for all commits before it, whoever made them.
     pool: SqlitePool,
-    /// Commits do not wait. What is done here alone may be forgotten when the power goes: see
-    /// [`SqliteStore::begin_quick`].
-    quick: SqlitePool,
-    /// The file that commits are appended to, where they are to survive the power's end.
-    log: Option<PathBuf>,
 }
 
 impl SqliteStore {
@@ -72,29 +65,17 @@ impl SqliteStore {
                 .because(error)
                 .with_hint("check that the folder exists and belongs to the user Weir runs as")
         })?;
-        let connect = async |connections, durability| {
-            let options = connect_options(path, durability);
-            let connected = weir_sqlite::pool(connections).connect_with(options).await;
-            connected.map_err(|error| FlowError::database(action(), error))
-        };
-        let pool = connect(3, durability).await?;
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let store = Self {
-            quick: match durability {
-                Durability::Power => connect(1, Durability::Process).await?,
-                Durability::Process => pool.clone(),
-            },
-            pool,
-            log: (durability == Durability::Power).then(|| log.into()),
-        };
+        let pool = weir_sqlite::pool(3)
+            .connect_with(connect_options(path, durability))
+            .await
+            .map_err(|error| FlowError::database(action(), error))?;
+        let store = Self { pool };
         store.migrate(path).await?;
         Ok(store)
     }
 
     /// Closes the file.
     pub async fn close(&self) {
-        self.quick.close().await;
         self.pool.close().await;
     }
 
@@ -142,29 +123,6 @@ impl SqliteStore {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(|error| FlowError::database(action, error))
-    }
-
-    /// Begins a transaction whose commit does not wait for the disk, for what may be done once more
-    /// after a power cut: beginning an attempt, and noting the end of one in the middle of a run.
-    ///
-    /// Nothing is published twice: the number of the publication and all that came before it are on
-    /// the disk before an attempt publishes, and a step that is done again finds what it published
-    /// under this number. So a step in a chain waits for the disk once, and not three times.
-    async fn begin_quick(&self, action: &str) -> Result<Tx, FlowError> {
-        self.quick
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|error| FlowError::database(action, error))
-    }
-
-    /// Waits until all that was committed so far is on the disk.
-    async fn sync(&self, action: &str) -> Result<(), FlowError> {
-        let Some(log) = self.log.clone() else {
-            return Ok(());
-        };
-        let synced = tokio::task::spawn_blocking(move || File::open(log)?.sync_data()).await;
-        let synced = synced.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        synced.map_err(|error| FlowError::new(FlowErrorKind::Unavailable, action).because(error))
     }
 }
 
@@ -264,31 +222,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_must_last_waits_for_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("flow.db");
-        let levels = async |store: &SqliteStore| {
-            let mut levels: Vec<i64> = Vec::new();
-            for pool in [&store.pool, &store.quick] {
-                let level = sqlx::query_scalar("PRAGMA synchronous").fetch_one(pool);
-                levels.push(level.await.unwrap());
-            }
-            levels
-        };
-        const NORMAL: i64 = 1;
-        const FULL: i64 = 2;
-        let store = SqliteStore::open(&path, Durability::Power).await.unwrap();
-        assert_eq!(levels(&store).await, [FULL, NORMAL]);
-        // What is synced is the file SQLite writes to.
-        let log = store.log.as_ref().unwrap();
-        assert!(log.metadata().unwrap().len() > 0);
-        store.sync("wait for the disk").await.unwrap();
-        store.close().await;
-        let store = SqliteStore::open(&path, Durability::Process).await.unwrap();
-        assert_eq!(levels(&store).await, [NORMAL, NORMAL]);
-    }
-
-    #[tokio::test]
     async fn a_store_goes_on_once_a_full_disk_has_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flow.db");
@@ -298,11 +231,7 @@ mod tests {
             .connect_with(connect_options(&path, Durability::Process))
             .await
             .unwrap();
-        let store = SqliteStore {
-            quick: pool.clone(),
-            log: None,
-            pool,
-        };
+        let store = SqliteStore { pool };
         store.migrate(&path).await.unwrap();
         sqlx::query("CREATE TABLE filling (bytes BLOB)")
             .execute(&store.pool)

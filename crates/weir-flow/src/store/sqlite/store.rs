@@ -19,8 +19,8 @@ use crate::record::{
     Alert, AttemptRecord, Backfill, LogLine, Run, ScheduleRecord, Step, TableState,
 };
 use crate::store::{
-    Beat, BeatAnswer, Definitions, Due, Figures, Finished, NewBackfill, Opening, Plan, Planned,
-    Resume, RunFilter, Store, Turn, Turned,
+    Beat, BeatAnswer, Definitions, Due, Figures, NewBackfill, Opening, Plan, Planned, Resume,
+    RunFilter, Store, Turn, Turned,
 };
 
 #[async_trait]
@@ -124,15 +124,9 @@ impl Store for SqliteStore {
 
     async fn advance(&self, turn: &Turn) -> Result<Turned, FlowError> {
         let action = "end and begin attempts";
-        let mut tx = self.begin_quick(action).await?;
+        let mut tx = self.begin(action).await?;
         let done = advance::advance(&mut tx, turn).await;
-        let turned = settle(tx, action, done).await?;
-        // Whoever hears that a run has ended may count on it.
-        let ended = |finished: &Finished| matches!(finished, Finished::Noted(Some(_)));
-        if turned.finished.iter().any(ended) {
-            self.sync(action).await?;
-        }
-        Ok(turned)
+        settle(tx, action, done).await
     }
 
     async fn beat(
