@@ -5,8 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use weir_core::SourceName;
+
+use crate::error::{ExtractError, ExtractErrorKind};
 
 /// A source that Weir fetches from.
 #[derive(Clone, Debug)]
@@ -262,6 +265,23 @@ impl SourceSpec {
     pub fn schema_changes(&self, stream: &str) -> SchemaChanges {
         let rule = self.rules(stream).schema_changes;
         rule.unwrap_or(self.schema_changes)
+    }
+
+    /// Reads a state that a commit kept; `of` says what it is of, as `PostgreSQL`.
+    pub(crate) fn state<T: DeserializeOwned>(
+        &self,
+        state: &Value,
+        of: &str,
+    ) -> Result<T, ExtractError> {
+        T::deserialize(state).map_err(|error| {
+            let message = format!("the state of the source is not one of {of}");
+            ExtractError::new(ExtractErrorKind::Invalid, message)
+                .because(error)
+                .hint(format!(
+                    "forget it, so that everything is read again: weir state reset {}",
+                    self.name
+                ))
+        })
     }
 
     /// Returns the kind as the file calls it.

@@ -8,6 +8,7 @@ mod load;
 mod mariadb;
 mod postgres;
 mod proxy;
+mod user;
 mod weir;
 
 pub use anyhow::{Context, Result, bail, ensure};

@@ -1,14 +1,15 @@
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::postgres::{Answer, Failure};
+use crate::user::instead_of_root;
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -28,13 +29,13 @@ pub struct Mariadb {
 impl Mariadb {
     /// Starts a server with settings such as `log-bin=bin`.
     pub async fn start_with(settings: &[&str]) -> Result<Self> {
-        let user = runs_as()?;
+        let user = instead_of_root(&["mysql", "nobody"])?;
         let folder = tempfile::Builder::new().prefix("weir-my-").tempdir()?;
-        if let Some((_, uid, gid)) = &user {
-            chown(folder.path(), Some(*uid), Some(*gid))?;
+        if let Some(user) = &user {
+            chown(folder.path(), Some(user.uid), Some(user.gid))?;
         }
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700))?;
-        let user = user.map(|(name, ..)| name);
+        let user = user.map(|user| user.name);
         let mut install = Command::new(program("mariadb-install-db")?);
         install
             .arg("--no-defaults")
@@ -196,27 +197,4 @@ fn program(name: &str) -> Result<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|program| program.exists())
         .with_context(|| format!("there is no `{name}`; `ci/prepare.sh test` installs it"))
-}
-
-/// Returns whom the server runs as; none for whoever we are.
-fn runs_as() -> Result<Option<(String, u32, u32)>> {
-    let we = std::fs::metadata("/proc/self")
-        .map(|me| me.uid())
-        .unwrap_or(1);
-    if we != 0 {
-        return Ok(None);
-    }
-    let users = std::fs::read_to_string("/etc/passwd")?;
-    for name in ["mysql", "nobody"] {
-        let entry = users
-            .lines()
-            .find(|line| line.split(':').next() == Some(name));
-        if let Some(entry) = entry {
-            let mut numbers = entry.split(':').skip(2).map(str::parse::<u32>);
-            if let (Some(Ok(uid)), Some(Ok(gid))) = (numbers.next(), numbers.next()) {
-                return Ok(Some((name.to_owned(), uid, gid)));
-            }
-        }
-    }
-    bail!("there is no user for MariaDB to run as")
 }

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::user::instead_of_root;
+
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
 
@@ -52,7 +54,7 @@ impl Postgres {
     /// Starts a server with settings such as `wal_level=logical`.
     pub async fn start_with(settings: &[&str]) -> Result<Self> {
         let programs = programs()?;
-        let user = runs_as()?;
+        let user = instead_of_root(&["postgres", "nobody"])?.map(|user| (user.uid, user.gid));
         let folder = tempfile::Builder::new().prefix("weir-pg-").tempdir()?;
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid))?;
@@ -280,30 +282,6 @@ fn programs() -> Result<PathBuf> {
     std::env::split_paths(&path)
         .find(|folder| folder.join("postgres").exists() && folder.join("initdb").exists())
         .context("there is no PostgreSQL; `ci/prepare.sh test` installs it")
-}
-
-/// Returns whom the server runs as; none for whoever we are.
-fn runs_as() -> Result<Option<(u32, u32)>> {
-    use std::os::unix::fs::MetadataExt;
-    let we = std::fs::metadata("/proc/self")
-        .map(|me| me.uid())
-        .unwrap_or(1);
-    if we != 0 {
-        return Ok(None);
-    }
-    let users = std::fs::read_to_string("/etc/passwd")?;
-    for name in ["postgres", "nobody"] {
-        let entry = users
-            .lines()
-            .find(|line| line.split(':').next() == Some(name));
-        if let Some(entry) = entry {
-            let mut numbers = entry.split(':').skip(2).map(str::parse::<u32>);
-            if let (Some(Ok(uid)), Some(Ok(gid))) = (numbers.next(), numbers.next()) {
-                return Ok(Some((uid, gid)));
-            }
-        }
-    }
-    bail!("there is no user for PostgreSQL to run as")
 }
 
 fn as_user(program: &Path, user: Option<(u32, u32)>) -> Command {

@@ -187,17 +187,7 @@ impl<'a> Files<'a> {
         });
         let mut state: FilesState = match into.state() {
             serde_json::Value::Null => FilesState::default(),
-            state => serde_json::from_value(state.clone()).map_err(|error| {
-                ExtractError::new(
-                    ExtractErrorKind::Invalid,
-                    "the state of the source is not one of files",
-                )
-                .because(error)
-                .hint(format!(
-                    "forget it, so that all files are read again: weir state reset {}",
-                    self.spec.name
-                ))
-            })?,
+            state => self.spec.state(state, "files")?,
         };
         let version = refresh.then(|| Utc::now().timestamp_micros());
         if refresh {

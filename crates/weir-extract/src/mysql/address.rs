@@ -1,6 +1,6 @@
 //! Where a server is, and how much TLS it is spoken to with.
 
-use weir_model::warehouse::postgres::PostgresOptions;
+use weir_model::warehouse::postgres::{PostgresOptions, decode};
 
 use crate::error::{ExtractError, ExtractErrorKind};
 
@@ -43,7 +43,7 @@ impl Address {
             return Err(wrong("there is no user"));
         }
         let mut options = PostgresOptions {
-            host: decoded(host.trim_start_matches('[').trim_end_matches(']')).ok_or_else(broken)?,
+            host: decode(host.trim_start_matches('[').trim_end_matches(']')).ok_or_else(broken)?,
             port: port
                 .parse()
                 .map_err(|_| wrong("there is a port that is no number"))?,
@@ -51,7 +51,7 @@ impl Address {
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decoded(value).ok_or_else(broken)?;
+            let value = decode(value).ok_or_else(broken)?;
             match key {
                 "sslmode" | "ssl-mode" => options.sslmode = Some(mode(&value)),
                 "sslrootcert" | "ssl-ca" => options.sslrootcert = Some(value),
@@ -71,11 +71,19 @@ impl Address {
             options.sslmode = Some(mode.to_owned());
         }
         Ok(Self {
-            user: decoded(user).ok_or_else(broken)?,
-            password: decoded(password).ok_or_else(broken)?,
-            database: decoded(database).ok_or_else(broken)?,
+            user: decode(user).ok_or_else(broken)?,
+            password: decode(password).ok_or_else(broken)?,
+            database: decode(database).ok_or_else(broken)?,
             options,
         })
+    }
+
+    /// Whether the server's certificate is checked.
+    pub(super) fn is_verified(&self) -> bool {
+        matches!(
+            self.options.sslmode.as_deref(),
+            Some("verify-ca" | "verify-full")
+        )
     }
 
     /// Whether TLS is begun with a server that `offers` it; an error where it must be and is not.
@@ -103,22 +111,6 @@ fn mode(word: &str) -> String {
         "VERIFY_IDENTITY" => "verify-full".to_owned(),
         _ => word.to_owned(),
     }
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if *first == b'%' {
-            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

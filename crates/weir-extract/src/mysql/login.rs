@@ -128,7 +128,8 @@ fn proof_by(
     scramble: &[u8],
     is_secret: bool,
 ) -> Result<Vec<u8>, ExtractError> {
-    if plugin == "mysql_clear_password" && is_secret {
+    // Anybody may ask for the password itself: only a server whose certificate was checked gets it.
+    if plugin == "mysql_clear_password" && is_secret && address.is_verified() {
         let mut password = address.password.as_bytes().to_vec();
         password.push(0);
         return Ok(password);
@@ -163,4 +164,62 @@ fn proof(plugin: &str, password: &str, scramble: &[u8]) -> Option<Vec<u8>> {
     let mixed = mixed.finish();
     let both = once.as_ref().iter().zip(mixed.as_ref());
     Some(both.map(|(a, b)| a ^ b).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// A greeting as servers send it, with TLS offered.
+    fn greeting() -> Vec<u8> {
+        let mut body = b"\x0a10.11\0".to_vec();
+        body.extend_from_slice(&[1; 4 + 8]);
+        body.push(0);
+        body.extend_from_slice(&((SSL | PROTOCOL_41) as u16).to_le_bytes());
+        body.extend_from_slice(&[0; 3]);
+        body.extend_from_slice(&((PLUGIN_AUTH >> 16) as u16).to_le_bytes());
+        body.push(21);
+        body.extend_from_slice(&[0; 10]);
+        body.extend_from_slice(&[1; 12]);
+        body.extend_from_slice(b"\0mysql_native_password\0");
+        let mut packet = vec![body.len() as u8, 0, 0, 0];
+        packet.append(&mut body);
+        packet
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_tls_does_not_pass_for_an_answer_within() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // The greeting, and an OK as if we were logged in.
+            let mut sent = greeting();
+            sent.extend_from_slice(&[7, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0]);
+            stream.write_all(&sent).await.unwrap();
+            stream
+        });
+        let url = format!("mysql://ann:pw@127.0.0.1:{port}/shop?sslmode=require");
+        let error = Session::open(&Address::read(&url).unwrap()).await.err();
+        let told = error.unwrap().to_string();
+        assert!(told.contains("before TLS had begun"), "{told}");
+        server.await.unwrap();
+    }
+
+    #[test]
+    fn only_a_server_that_is_known_gets_the_password_itself() {
+        let proof = |mode: &str| {
+            let url = format!("mysql://ann:pw@db.example/shop?sslmode={mode}");
+            proof_by(
+                "mysql_clear_password",
+                &Address::read(&url).unwrap(),
+                b"",
+                true,
+            )
+        };
+        assert!(proof("require").is_err() && proof("prefer").is_err());
+        assert_eq!(proof("verify-full").unwrap(), b"pw\0");
+    }
 }

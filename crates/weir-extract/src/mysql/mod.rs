@@ -199,15 +199,7 @@ impl<'a> Database<'a> {
         if state.is_null() {
             return Ok(Standing::New);
         }
-        let position: Position = serde_json::from_value(state.clone()).map_err(|error| {
-            let message = "the state of the source is not one of MySQL";
-            ExtractError::new(ExtractErrorKind::Invalid, message)
-                .because(error)
-                .hint(format!(
-                    "forget it, so that everything is copied again: weir state reset {}",
-                    self.spec.name
-                ))
-        })?;
+        let position: Position = self.spec.state(state, "MySQL")?;
         if position.server != server.identity {
             return Ok(Standing::Lost(format!(
                 "this is another server than the one that was copied: {} instead of {}",

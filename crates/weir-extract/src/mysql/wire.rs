@@ -91,6 +91,10 @@ impl Session {
 
     /// Goes on encrypted.
     pub(super) async fn encrypt(&mut self, address: &Address) -> Result<(), ExtractError> {
+        // Whoever stands between could put in answers that would pass for encrypted ones.
+        if !self.incoming.is_empty() {
+            return Err(protocol("the server sent something before TLS had begun"));
+        }
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()) as _);
         let stream = weir_model::warehouse::postgres::encrypt(plain, &address.options).await;
         self.stream = stream.map_err(|error| {

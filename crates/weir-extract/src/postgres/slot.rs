@@ -175,15 +175,7 @@ impl Database<'_> {
         if state.is_null() {
             return Ok(Standing::New);
         }
-        let position: Position = serde_json::from_value(state.clone()).map_err(|error| {
-            let message = "the state of the source is not one of PostgreSQL";
-            ExtractError::new(ExtractErrorKind::Invalid, message)
-                .because(error)
-                .hint(format!(
-                    "forget it, so that everything is copied again: weir state reset {}",
-                    self.spec.name
-                ))
-        })?;
+        let position: Position = self.spec.state(state, "PostgreSQL")?;
         if position.system != system {
             let why = "this is another PostgreSQL cluster than the one that was copied";
             return Ok(Standing::Lost(position, why.to_owned()));

@@ -80,9 +80,9 @@ pub(super) async fn look(
     }
     let as_now = Arc::new(Planned::default());
     for sql in statements {
-        let touch = match words(sql).is_disjoint(&resting.names) {
-            true => Touch::None,
-            false => {
+        let touch = match Text::of(sql).names(&resting.names) {
+            false => Touch::None,
+            true => {
                 let request = QueryRequest {
                     sql: sql.clone(),
                     ..request.clone()
@@ -108,7 +108,7 @@ pub(super) async fn look(
 struct Resting<'a> {
     views: Vec<&'a View>,
     /// The candidates' names, and those of the views.
-    names: HashSet<&'a str>,
+    names: HashSet<String>,
     candidates: HashSet<(&'a str, &'a str)>,
 }
 
@@ -130,17 +130,17 @@ fn resting<'a>(views: &'a [View], candidates: &'a [Candidate]) -> Resting<'a> {
         .iter()
         .map(|candidate| (candidate.schema.as_str(), candidate.name.as_str()))
         .collect();
-    let mut names: HashSet<&str> = anew.iter().map(|(_, name)| *name).collect();
-    let mut waiting: Vec<(&View, HashSet<&str>)> = views
+    let mut names: HashSet<String> = anew.iter().map(|(_, name)| name.to_lowercase()).collect();
+    let mut waiting: Vec<(&View, Text)> = views
         .iter()
         .filter(|view| !anew.contains(&(view.schema.as_str(), view.name.as_str())))
-        .map(|view| (view, words(&view.sql)))
+        .map(|view| (view, Text::of(&view.sql)))
         .collect();
     let mut found = Vec::new();
     loop {
         let (resting, others): (Vec<_>, Vec<_>) = waiting
             .into_iter()
-            .partition(|(_, words)| !words.is_disjoint(&names));
+            .partition(|(_, text)| text.names(&names));
         if resting.is_empty() || found.len() >= MAX_VIEWS {
             return Resting {
                 views: found,
@@ -149,21 +149,37 @@ fn resting<'a>(views: &'a [View], candidates: &'a [Candidate]) -> Resting<'a> {
             };
         }
         for (view, _) in resting {
-            names.insert(&view.name);
+            names.insert(view.name.to_lowercase());
             found.push(view);
         }
         waiting = others;
     }
 }
 
-fn words(sql: &str) -> HashSet<&str> {
-    sql.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$' | '-' | ' ')))
-        .flat_map(|part| {
-            // A quoted name may have spaces; a plain one ends at them.
-            std::iter::once(part).chain(part.split([' ', '-']))
-        })
-        .filter(|word| !word.is_empty())
-        .collect()
+/// The text of a statement, and its words, both in lower case: plain names are written either way.
+struct Text {
+    whole: String,
+    words: HashSet<String>,
+}
+
+impl Text {
+    fn of(sql: &str) -> Self {
+        let whole = sql.to_lowercase();
+        let words = whole.split(|c| !is_plain(c)).map(str::to_owned).collect();
+        Self { whole, words }
+    }
+
+    /// Whether one of the names may be in it. Names that are no words stand in quotes.
+    fn names(&self, names: &HashSet<String>) -> bool {
+        !self.words.is_disjoint(names)
+            || names
+                .iter()
+                .any(|name| !name.chars().all(is_plain) && self.whole.contains(name.as_str()))
+    }
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '$')
 }
 
 #[cfg(test)]
@@ -184,6 +200,8 @@ mod tests {
             view("near", "select id from main.base"),
             view("quoted", "select 1 from main.\"big base-line\""),
             view("other", "select 1 as basement"),
+            view("loud", "SELECT ID FROM MAIN.BASE"),
+            view("odd", "select 1 from main.\"a.b (c)\""),
             view("base", "select 1"),
         ];
         let candidate = |name: &str| Candidate {
@@ -195,8 +213,12 @@ mod tests {
             let found = resting(&views, candidates).views;
             found.into_iter().map(|view| view.name.clone()).collect()
         };
-        assert_eq!(names(&[candidate("base")]), ["near", "quoted", "far"]);
+        assert_eq!(
+            names(&[candidate("base")]),
+            ["near", "quoted", "loud", "far"]
+        );
         assert_eq!(names(&[candidate("big base-line")]), ["quoted"]);
+        assert_eq!(names(&[candidate("a.b (c)")]), ["odd"]);
         assert!(names(&[candidate("missing")]).is_empty());
     }
 }

@@ -180,15 +180,7 @@ impl Database<'_> {
         if let Some(state) = Polled::read(into.state()) {
             return Ok(state);
         }
-        let position: Position = serde_json::from_value(into.state().clone()).map_err(|error| {
-            let message = "the state of the source is not one of PostgreSQL";
-            ExtractError::new(ExtractErrorKind::Invalid, message)
-                .because(error)
-                .hint(format!(
-                    "forget it, so that everything is copied again: weir state reset {}",
-                    self.spec.name
-                ))
-        })?;
+        let position: Position = self.spec.state(into.state(), "PostgreSQL")?;
         let slot = literal(&position.slot);
         let sql = format!("SELECT 1 FROM pg_replication_slots WHERE slot_name = {slot}");
         if !session.rows(&sql).await?.is_empty() {

@@ -14,7 +14,7 @@ mod wire;
 
 use async_trait::async_trait;
 
-pub use options::PostgresOptions;
+pub use options::{PostgresOptions, decode};
 pub use wire::Stream;
 
 use super::{Connection, Dialect, Result, Warehouse};

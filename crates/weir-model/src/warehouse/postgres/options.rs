@@ -183,8 +183,8 @@ impl PostgresOptions {
     }
 }
 
-/// Replaces `%41` by `A`; none if an escape is broken.
-fn decode(text: &str) -> Option<String> {
+/// Replaces `%41` by `A`, as in the addresses of servers; none if an escape is broken.
+pub fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

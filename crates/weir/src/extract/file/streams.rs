@@ -8,20 +8,21 @@ use weir_model::yaml::{Map, Yaml};
 use super::words::{flag, word};
 use crate::flow::file::section::Reader;
 
-/// What streams of a database know besides.
-const POSTGRES_STREAM: [&str; 1] = ["deletes"];
+/// What streams of a tap know besides.
+const SINGER_STREAM: [&str; 2] = ["replication", "replication_key"];
+
+/// What streams of a PostgreSQL database know besides.
+const POSTGRES_STREAM: [&str; 3] = ["replication", "replication_key", "deletes"];
 
 /// What streams of files know besides.
 const FILE_STREAM: [&str; 5] = ["files", "format", "delimiter", "header", "sheet"];
 
-const STREAM: [&str; 10] = [
+const STREAM: [&str; 8] = [
     "columns",
     "key",
     "drop",
     "hash",
     "rename",
-    "replication",
-    "replication_key",
     "schema_changes",
     "freshness",
     "skip",
@@ -42,7 +43,8 @@ pub(super) fn streams(
     kind: Kind,
 ) -> BTreeMap<String, StreamRules> {
     let own: &[&str] = match kind {
-        Kind::Singer | Kind::Mysql => &[],
+        Kind::Singer => &SINGER_STREAM,
+        Kind::Mysql => &[],
         Kind::Postgres => &POSTGRES_STREAM,
         Kind::Files => &FILE_STREAM,
     };

@@ -80,6 +80,10 @@ fn mistakes_name_the_place_and_the_fix() {
     assert!(wrong("kind: postgres\nurl: postgresql://me:pw@h/db\n").contains("is a secret"));
     assert!(wrong("kind: mysql\nurl: mysql://me:pw@h/db\n").contains("is a secret"));
     assert!(wrong("kind: mysql\n").contains("a MySQL source needs a `url`"));
+    for kind in ["kind: mysql\nurl: ${env:KEY}\n", "kind: files\npath: in\n"] {
+        let told = wrong(&format!("{kind}streams: {{a: {{replication: xmin}}}}\n"));
+        assert!(told.contains("`replication`"), "{told}");
+    }
     assert_eq!(
         read_source("kind: mariadb\nurl: ${env:KEY}\n")
             .unwrap()
