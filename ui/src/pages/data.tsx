@@ -10,6 +10,7 @@ import { Link } from "../lib/router";
 import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
+import { List } from "../parts/list";
 import { words as w } from "../words";
 import { useTableOwners } from "./owner";
 
@@ -102,35 +103,28 @@ export function Data({ schema }: { schema?: string }) {
                     <summary className="row">
                       <h2>{name}</h2> {kind && <Badge>{kind}</Badge>} <span className="quiet small">{w.data.count(own.length)}</span>
                     </summary>
-                    <div className="scroll">
-                      <table className="list even">
-                        <thead>
-                          <tr>
-                            <th>{w.data.table}</th>
-                            <th>{w.owners.owner}</th>
-                            <th className="num">{w.data.columns}</th>
-                            <th className="num">{w.data.rows}</th>
-                            <th className="num">{w.data.size}</th>
-                            <th className="num">{w.data.version}</th>
-                          </tr>
-                        </thead>
-                        <tbody>
-                          {own.map((table) => (
-                            <tr key={table.table_name}>
-                              <td>
-                                <Link href={path`/data/${table.schema_name}/${table.table_name}`}>{table.table_name}</Link> {table.kind !== "table" && <Badge>{table.kind}</Badge>}
-                                {about(table) && <div className="quiet small">{about(table)}</div>}
-                              </td>
-                              <td>{ownerOf(table) ?? ""}</td>
-                              <td className="num">{table.columns ?? columnsOf(table) ?? ""}</td>
-                              <td className="num">{table.rows === null ? "" : count(table.rows)}</td>
-                              <td className="num">{table.file_bytes === null ? "" : bytes(table.file_bytes)}</td>
-                              <td className="num">{table.version ?? ""}</td>
-                            </tr>
-                          ))}
-                        </tbody>
-                      </table>
-                    </div>
+                    <List
+                      even
+                      label={name}
+                      rows={own}
+                      keyOf={(table) => table.table_name}
+                      columns={[
+                        {
+                          head: w.data.table,
+                          cell: (table) => (
+                            <>
+                              <Link href={path`/data/${table.schema_name}/${table.table_name}`}>{table.table_name}</Link> {table.kind !== "table" && <Badge>{table.kind}</Badge>}
+                              {about(table) && <div className="quiet small">{about(table)}</div>}
+                            </>
+                          ),
+                        },
+                        { head: w.owners.owner, cell: ownerOf },
+                        { head: w.data.columns, number: true, cell: (table) => table.columns ?? columnsOf(table) },
+                        { head: w.data.rows, number: true, cell: (table) => table.rows !== null && count(table.rows) },
+                        { head: w.data.size, number: true, cell: (table) => table.file_bytes !== null && bytes(table.file_bytes) },
+                        { head: w.data.version, number: true, cell: (table) => table.version },
+                      ]}
+                    />
                   </details>
                 );
               })}

@@ -9,6 +9,7 @@ import { ask, query } from "../lib/rows";
 import { toHash } from "../lib/sheets";
 import { quoted } from "../lib/sqltext";
 import { Badge, Empty, Loaded, useTitle } from "../parts/basics";
+import { List } from "../parts/list";
 import { words as w } from "../words";
 
 interface Facts {
@@ -97,32 +98,21 @@ export function Event({ source, event }: { source: string; event: string }) {
               <section className="card pane" style={{ height: 260 }} aria-label={w.events.trend}>
                 <Loaded of={days}>{(answer) => <Chart spec={{ kind: "bar", x: "day", y: ["events"] }} columns={answer.columns} rows={answer.rows} title={event} />}</Loaded>
               </section>
-              <section className="card scroll" aria-labelledby="event-properties">
+              <section className="card" aria-labelledby="event-properties">
                 <h2 id="event-properties">{w.events.properties}</h2>
                 <Loaded of={sample}>
                   {() => (
-                    <table className="list">
-                      <thead>
-                        <tr>
-                          <th>{w.events.property}</th>
-                          <th>{w.data.type}</th>
-                          <th className="num">{w.events.filled}</th>
-                          <th>{w.events.example}</th>
-                        </tr>
-                      </thead>
-                      <tbody>
-                        {properties.map((one) => (
-                          <tr key={one.name}>
-                            <td>{one.name}</td>
-                            <td>
-                              <code>{one.type}</code>
-                            </td>
-                            <td className="num">{ratio(one.filled)}</td>
-                            <td className="quiet">{one.examples.map((text) => text.slice(0, 60)).join(" · ")}</td>
-                          </tr>
-                        ))}
-                      </tbody>
-                    </table>
+                    <List
+                      label={w.events.properties}
+                      rows={properties}
+                      keyOf={(one) => one.name}
+                      columns={[
+                        { head: w.events.property, cell: (one) => one.name },
+                        { head: w.data.type, cell: (one) => <code>{one.type}</code> },
+                        { head: w.events.filled, number: true, cell: (one) => ratio(one.filled) },
+                        { head: w.events.example, cell: (one) => one.examples.length > 0 && <span className="quiet">{one.examples.map((text) => text.slice(0, 60)).join(" · ")}</span> },
+                      ]}
+                    />
                   )}
                 </Loaded>
               </section>

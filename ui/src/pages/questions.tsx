@@ -5,6 +5,7 @@ import { useDocuments } from "../lib/documents";
 import { ago } from "../lib/format";
 import { Link } from "../lib/router";
 import { Badge, Empty, Loaded, Said, Text, useTitle } from "../parts/basics";
+import { List } from "../parts/list";
 import { words as w } from "../words";
 import { FileProblems } from "./files";
 
@@ -41,32 +42,27 @@ export function Questions() {
             );
           }
           return (
-            <div className="scroll card">
-              <table className="list">
-                <thead>
-                  <tr>
-                    <th>{w.common.name}</th>
-                    <th>{w.questions.owner}</th>
-                    <th>{w.questions.changed}</th>
-                    <th className="num">{w.questions.version}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {shown.map((one) => (
-                    <tr key={one.id}>
-                      <td>
-                        <Link href={`/q/${one.id}`}>{one.name}</Link> {one.certified && <Badge look="good">{w.questions.certified}</Badge>}
-                        {one.sharing === "private" && <Badge>{w.questions.sharings.private}</Badge>}
-                        {one.description && <div className="quiet small"><Said text={one.description} /></div>}
-                      </td>
-                      <td>{one.owner}</td>
-                      <td title={one.updated_at}>{ago(one.updated_at)}</td>
-                      <td className="num">{one.version}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <List
+              card
+              label={w.questions.title}
+              rows={shown}
+              keyOf={(one) => one.id}
+              columns={[
+                {
+                  head: w.common.name,
+                  cell: (one) => (
+                    <>
+                      <Link href={`/q/${one.id}`}>{one.name}</Link> {one.certified && <Badge look="good">{w.questions.certified}</Badge>}
+                      {one.sharing === "private" && <Badge>{w.questions.sharings.private}</Badge>}
+                      {one.description && <div className="quiet small"><Said text={one.description} /></div>}
+                    </>
+                  ),
+                },
+                { head: w.questions.owner, cell: (one) => one.owner },
+                { head: w.questions.changed, cell: (one) => <span title={one.updated_at}>{ago(one.updated_at)}</span> },
+                { head: w.questions.version, number: true, cell: (one) => one.version },
+              ]}
+            />
           );
         }}
       </Loaded>

@@ -136,7 +136,7 @@ function Steps({ run }: { run: RunDetail }) {
   const to = run.ended_at ? Date.parse(run.ended_at) : now;
   return (
     <section className="card scroll" aria-label={w.runs.steps}>
-      <table className="list steps">
+      <table className="list steps stacked">
         <thead>
           <tr>
             <th>{w.runs.step}</th>
@@ -152,25 +152,31 @@ function Steps({ run }: { run: RunDetail }) {
             const table = step.table?.split(".");
             return (
               <tr key={step.id} aria-selected={chosen === step.asset}>
-                <td>
-                  <button type="button" className="link" aria-pressed={chosen === step.asset} onClick={() => setSearch({ step: chosen === step.asset ? null : step.asset })}>
-                    {shortName(step.asset)}
-                  </button>
-                  {table && table.length === 2 && (
-                    <div className="small">
-                      <Link href={path`/data/${table[0] ?? ""}/${table[1] ?? ""}`}>{step.table}</Link>
-                    </div>
-                  )}
+                <td data-head={w.runs.step}>
+                  <div>
+                    <button type="button" className="link" aria-pressed={chosen === step.asset} onClick={() => setSearch({ step: chosen === step.asset ? null : step.asset })}>
+                      {shortName(step.asset)}
+                    </button>
+                    {table && table.length === 2 && (
+                      <div className="small">
+                        <Link href={path`/data/${table[0] ?? ""}/${table[1] ?? ""}`}>{step.table}</Link>
+                      </div>
+                    )}
+                  </div>
                 </td>
-                <td>
-                  <StateBadge state={step.state} />
-                  {note(step) && <div className="quiet small">{note(step)}</div>}
+                <td data-head={w.runs.state}>
+                  <div>
+                    <StateBadge state={step.state} />
+                    {note(step) && <div className="quiet small">{note(step)}</div>}
+                  </div>
                 </td>
-                <td className="wide">
+                <td className="wide" data-head={w.runs.took}>
                   <div className="lane">{bar && <i className={step.state} style={{ left: `${bar.left}%`, width: `${bar.width}%` }} />}</div>
                   {ms !== null && <span className="quiet small num">{duration(ms)}</span>}
                 </td>
-                <td className="num">{step.attempts.length || ""}</td>
+                <td className="num" data-head={w.runs.tries}>
+                  <div>{step.attempts.length || ""}</div>
+                </td>
               </tr>
             );
           })}

@@ -9,6 +9,7 @@ import { type Session, usePerson, useSession } from "../lib/session";
 import { setTheme, type Theme, useTheme } from "../lib/theme";
 import { chooseZone, chosenZone, isZone, ownZone } from "../lib/zone";
 import { Badge, Button, Choice, Dialog, Field, Loaded, Tabs, Text, Trouble, useAct, useTitle } from "../parts/basics";
+import { List } from "../parts/list";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
 import { Roles } from "./roles";
@@ -165,62 +166,62 @@ function Users() {
       {error !== null && <Trouble error={error} />}
       <Loaded of={users}>
         {(all) => (
-          <div className="scroll card">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th>{w.common.name}</th>
-                  <th>{w.settings.roles}</th>
-                  <th>{w.settings.created}</th>
-                  <th>
-                    <span className="hidden">{w.common.edit}</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((user) => (
-                  <tr key={user.name}>
-                    <td>
-                      {user.name} {user.disabled && <Badge look="warn">{w.settings.disabled}</Badge>} {!user.has_password && <Badge>{w.settings.noPassword}</Badge>}
-                    </td>
-                    <td>
-                      <div className="row wrap">
-                        {(roles.data ?? user.roles).map((role) => {
-                          const has = user.roles.includes(role);
-                          if (!has && why) return null;
-                          const hint = (w.settings.roleHints as Record<string, string>)[role];
-                          return (
-                            <Button
-                              key={role}
-                              look="plain"
-                              aria-pressed={has}
-                              why={why}
-                              title={`${has ? w.settings.takeRole(role) : w.settings.addRole(role)}. ${hint ?? ""}`}
-                              aria-label={`${user.name}: ${role}`}
-                              onClick={() => void change(has ? "DELETE" : "PUT", path`/api/v1/users/${user.name}/roles/${role}`)}
-                            >
-                              {role}
-                            </Button>
-                          );
-                        })}
-                      </div>
-                    </td>
-                    <td className="quiet">{ago(user.created_at)}</td>
-                    <td>
-                      <div className="row wrap">
-                        <Button why={why} onClick={() => setDialog({ kind: "password", user: user.name })}>
-                          {w.settings.setPassword}
+          <List
+            card
+            label={w.settings.users}
+            rows={all}
+            keyOf={(user) => user.name}
+            columns={[
+              {
+                head: w.common.name,
+                cell: (user) => (
+                  <>
+                    {user.name} {user.disabled && <Badge look="warn">{w.settings.disabled}</Badge>} {!user.has_password && <Badge>{w.settings.noPassword}</Badge>}
+                  </>
+                ),
+              },
+              {
+                head: w.settings.roles,
+                cell: (user) => (
+                  <div className="row wrap">
+                    {(roles.data ?? user.roles).map((role) => {
+                      const has = user.roles.includes(role);
+                      if (!has && why) return null;
+                      const hint = (w.settings.roleHints as Record<string, string>)[role];
+                      return (
+                        <Button
+                          key={role}
+                          look="plain"
+                          aria-pressed={has}
+                          why={why}
+                          title={`${has ? w.settings.takeRole(role) : w.settings.addRole(role)}. ${hint ?? ""}`}
+                          aria-label={`${user.name}: ${role}`}
+                          onClick={() => void change(has ? "DELETE" : "PUT", path`/api/v1/users/${user.name}/roles/${role}`)}
+                        >
+                          {role}
                         </Button>
-                        <Button why={why} onClick={() => void change("PUT", path`/api/v1/users/${user.name}/disabled`, { disabled: !user.disabled })}>
-                          {user.disabled ? w.settings.enable : w.settings.disable}
-                        </Button>
-                      </div>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+                      );
+                    })}
+                  </div>
+                ),
+              },
+              { head: w.settings.created, cell: (user) => <span className="quiet">{ago(user.created_at)}</span> },
+              {
+                head: w.common.edit,
+                quiet: true,
+                cell: (user) => (
+                  <div className="row wrap">
+                    <Button why={why} onClick={() => setDialog({ kind: "password", user: user.name })}>
+                      {w.settings.setPassword}
+                    </Button>
+                    <Button why={why} onClick={() => void change("PUT", path`/api/v1/users/${user.name}/disabled`, { disabled: !user.disabled })}>
+                      {user.disabled ? w.settings.enable : w.settings.disable}
+                    </Button>
+                  </div>
+                ),
+              },
+            ]}
+          />
         )}
       </Loaded>
       {dialog?.kind === "new" && <NewUser roles={roles.data ?? []} onClose={() => setDialog(null)} />}

@@ -14,6 +14,7 @@ import { quotedTable } from "../lib/sqltext";
 import { usePerson } from "../lib/session";
 import { Badge, Button, Empty, Loaded, Tabs, useTitle } from "../parts/basics";
 import { Grid, inMemory } from "../parts/grid";
+import { List } from "../parts/list";
 import { words as w } from "../words";
 import { useTables } from "./data";
 import { Lineage } from "./lineage";
@@ -140,30 +141,17 @@ function Columns({ schema, table }: { schema: string; table: string }) {
   return (
     <Loaded of={columns}>
       {(all) => (
-        <div className="scroll card">
-          <table className="list">
-            <thead>
-              <tr>
-                <th>{w.common.name}</th>
-                <th>{w.data.type}</th>
-                <th>{w.common.description}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {all
-                .filter((one) => one.table_schema === schema && one.table_name === table)
-                .map((one) => (
-                  <tr key={one.column_name}>
-                    <td>{one.column_name}</td>
-                    <td className="quiet">
-                      <code>{one.data_type}</code>
-                    </td>
-                    <td className="prose">{aboutOf(one.column_name)}</td>
-                  </tr>
-                ))}
-            </tbody>
-          </table>
-        </div>
+        <List
+          card
+          label={w.data.columns}
+          rows={all.filter((one) => one.table_schema === schema && one.table_name === table)}
+          keyOf={(one) => one.column_name}
+          columns={[
+            { head: w.common.name, cell: (one) => one.column_name },
+            { head: w.data.type, cell: (one) => <code className="quiet">{one.data_type}</code> },
+            { head: w.common.description, cell: (one) => { const about = aboutOf(one.column_name); return about && <span className="prose">{about}</span>; } },
+          ]}
+        />
       )}
     </Loaded>
   );
@@ -215,40 +203,28 @@ function Versions({ schema, table, name }: { schema: string; table: string; name
         all.length === 0 ? (
           <Empty title={w.common.none} />
         ) : (
-          <div className="scroll card">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th className="num">{w.data.version}</th>
-                  <th>{w.data.at}</th>
-                  <th>{w.data.operation}</th>
-                  <th>{w.data.writer}</th>
-                  <th className="num">{w.data.added}</th>
-                  <th className="num">{w.data.removed}</th>
-                  <th>
-                    <span className="hidden">{w.data.askThis}</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((one) => (
-                  <tr key={one.version}>
-                    <td className="num">{one.version}</td>
-                    <td title={one.committed_at}>
-                      {moment(one.committed_at)} <span className="quiet">{ago(one.committed_at)}</span>
-                    </td>
-                    <td>{one.operation}</td>
-                    <td className="quiet">{one.writer}</td>
-                    <td className="num">{one.rows_added === null ? "" : count(one.rows_added)}</td>
-                    <td className="num">{one.rows_removed === null ? "" : count(one.rows_removed)}</td>
-                    <td>
-                      <Link href={asking(`select *\nfrom ${name} for version as of ${one.version}\nlimit 100`)}>{w.data.asOfVersion(one.version)}</Link>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <List
+            card
+            label={w.data.versions}
+            rows={all}
+            keyOf={(one) => one.version}
+            columns={[
+              { head: w.data.version, number: true, cell: (one) => one.version },
+              {
+                head: w.data.at,
+                cell: (one) => (
+                  <span title={one.committed_at}>
+                    {moment(one.committed_at)} <span className="quiet">{ago(one.committed_at)}</span>
+                  </span>
+                ),
+              },
+              { head: w.data.operation, cell: (one) => one.operation },
+              { head: w.data.writer, cell: (one) => one.writer && <span className="quiet">{one.writer}</span> },
+              { head: w.data.added, number: true, cell: (one) => one.rows_added !== null && count(one.rows_added) },
+              { head: w.data.removed, number: true, cell: (one) => one.rows_removed !== null && count(one.rows_removed) },
+              { head: w.data.askThis, quiet: true, cell: (one) => <Link href={asking(`select *\nfrom ${name} for version as of ${one.version}\nlimit 100`)}>{w.data.asOfVersion(one.version)}</Link> },
+            ]}
+          />
         )
       }
     </Loaded>
@@ -280,28 +256,18 @@ function Queries({ schema, table }: { schema: string; table: string }) {
         all.length === 0 ? (
           <Empty title={w.usage.empty} />
         ) : (
-          <div className="scroll card">
-            <table className="list">
-              <thead>
-                <tr>
-                  <th>{w.usage.user}</th>
-                  <th className="num">{w.usage.queries}</th>
-                  <th className="num">{w.usage.time}</th>
-                  <th>{w.data.at}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((one) => (
-                  <tr key={one.caller}>
-                    <td>{one.caller}</td>
-                    <td className="num">{count(one.queries)}</td>
-                    <td className="num">{duration(one.ms)}</td>
-                    <td>{ago(one.last_at)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <List
+            card
+            label={w.data.queries}
+            rows={all}
+            keyOf={(one) => one.caller}
+            columns={[
+              { head: w.usage.user, cell: (one) => one.caller },
+              { head: w.usage.queries, number: true, cell: (one) => count(one.queries) },
+              { head: w.usage.time, number: true, cell: (one) => duration(one.ms) },
+              { head: w.data.at, cell: (one) => ago(one.last_at) },
+            ]}
+          />
         )
       }
     </Loaded>

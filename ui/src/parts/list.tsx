@@ -19,9 +19,11 @@ interface Props<T> {
   label?: string;
   /** Whether it stands on a card of its own. */
   card?: boolean;
+  /** Whether its columns stand where those of lists beside it do. */
+  even?: boolean;
 }
 
-export function List<T>({ columns, rows, keyOf, label, card }: Props<T>) {
+export function List<T>({ columns, rows, keyOf, label, card, even }: Props<T>) {
   const shown = columns.filter((column) => column !== false);
   const box = useRef<HTMLDivElement>(null);
   const [wide, setWide] = useState(false);
@@ -35,7 +37,7 @@ export function List<T>({ columns, rows, keyOf, label, card }: Props<T>) {
   return (
     // What scrolls is reached by keys, and only what scrolls.
     <div className={`scroll ${card ? "card" : ""}`} ref={box} tabIndex={wide ? 0 : undefined} role={wide ? "group" : undefined} aria-label={wide ? label : undefined}>
-      <table className="list stacked" aria-label={label}>
+      <table className={`list stacked ${even ? "even" : ""}`} aria-label={label}>
         <thead>
           <tr>
             {shown.map((column) => (
