@@ -56,6 +56,12 @@ export const builderWords = {
     } as Record<string, string>,
     units: { minutes: "minutes", hours: "hours", days: "days", weeks: "weeks", months: "months" } as Record<string, string>,
     grains: { hour: "hour", day: "day", week: "week", month: "month", quarter: "quarter", year: "year", none: "exact value" } as Record<string, string>,
+    countOf: (table: string) => `Count of ${table}`,
+    rowsOf: (table: string) => `Rows of ${table}`,
+    valuesOf: (columns: string, table: string) => `Different values of ${columns} in ${table}`,
+    within: (numbers: string, table: string) => `${numbers} in ${table}`,
+    grouped: (columns: string) => `by ${columns}`,
+    where: (conditions: string) => `where ${conditions}`,
     inHint: "Several values with commas between them.",
   },
   compare: {

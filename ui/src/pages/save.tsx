@@ -7,6 +7,7 @@ import { create, type QuestionBody, type Sharing } from "../lib/documents";
 import { navigate } from "../lib/router";
 import type { Sheet } from "../lib/sheets";
 import { parameterNames } from "../lib/sqltext";
+import { suggested } from "../lib/suggested";
 import { Button, Choice, Dialog, Field, Text, Trouble, useAct } from "../parts/basics";
 import { words as w } from "../words";
 
@@ -14,7 +15,7 @@ export const SHARINGS = (["read", "edit", "private"] as const).map((name) => [na
 
 export function SaveQuestion({ sheet, builder, onClose }: { sheet: Sheet; /** What it was put together from. */ builder?: Builder; onClose(): void }) {
   const queries = useQueryClient();
-  const [name, setName] = useState("");
+  const [name, setName] = useState(() => (builder ? suggested(builder) : ""));
   const [description, setDescription] = useState("");
   const [sharing, setSharing] = useState<Sharing>("read");
   const [busy, act, error] = useAct();
@@ -37,7 +38,7 @@ export function SaveQuestion({ sheet, builder, onClose }: { sheet: Sheet; /** Wh
         }}
       >
         <Field label={w.common.name}>
-          <Text required maxLength={200} autoFocus value={name} onChange={(event) => setName(event.target.value)} />
+          <Text required maxLength={200} autoFocus onFocus={(event) => event.target.select()} value={name} onChange={(event) => setName(event.target.value)} />
         </Field>
         <Field label={w.common.description}>
           <textarea className="input" value={description} onChange={(event) => setDescription(event.target.value)} />
