@@ -67,6 +67,9 @@ export const flowWords = {
     resumedToast: (name: string) => `“${name}” goes on.`,
     deadline: (when: string) => `too old ${when}`,
     steps: (n: number) => (n === 1 ? "1 step" : `${n} steps`),
+    delivery: "Delivery of",
+    deliveryOfSome: "Delivery of a dashboard",
+    kept: "Kept table",
   },
   backfills: {
     title: (name: string) => `Backfill ${name}`,
@@ -96,6 +99,8 @@ export const flowWords = {
     tests: "Tests",
     noTests: "No tests judge it",
     lastRun: "Last run",
+    built: (when: string) => `built ${when}`,
+    builtHint: "By a command, not by a run",
     schedules: "Built by",
     nobody: "nothing builds it by itself",
     file: "File",

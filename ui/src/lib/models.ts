@@ -56,6 +56,53 @@ export interface LastStep {
   ended_at: string | null;
 }
 
+interface Publication {
+  published_at: string;
+  changes: string;
+}
+
+/** Finds when each table and view was last published, the newest publications first. */
+export function builtAt(publications: readonly Publication[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { published_at, changes } of publications) {
+    let changed: { tables?: TableName[]; views?: TableName[] } | null;
+    try {
+      changed = JSON.parse(changes);
+    } catch {
+      continue;
+    }
+    for (const { schema, name } of [...(changed?.tables ?? []), ...(changed?.views ?? [])]) {
+      const key = tableKey(schema, name);
+      if (!found.has(key)) found.set(key, published_at);
+    }
+  }
+  return found;
+}
+
+interface TableName {
+  schema: string;
+  name: string;
+}
+
+/** A table among others; names may have dots. */
+export const tableKey = (schema: string, table: string) => JSON.stringify([schema, table]);
+
+/** When the newest publications that no run made, such as those of `weir build`, published each table and view. */
+export const useBuilt = () =>
+  useQuery({
+    queryKey: ["built"],
+    queryFn: async ({ signal }) =>
+      builtAt(
+        await query<Publication>(
+          `select published_at, changes from weir.publications
+           where state = 'published' and coalesce(about, '') not like '%"run":%' order by published_at desc limit 200`,
+          [],
+          signal,
+        ),
+      ),
+    staleTime: 5_000,
+  });
+
 /** The newest step of each asset; nothing for those who may not see runs. */
 export const useLastSteps = () =>
   useQuery({

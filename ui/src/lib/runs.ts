@@ -74,6 +74,8 @@ export interface Schedule {
   next_at: string | null;
   deadline_at: string | null;
   last_run: Run | null;
+  /** The dashboard it sends. */
+  dashboard?: string | null;
 }
 
 export interface Backfill {

@@ -2,6 +2,7 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { api, path } from "../lib/api";
+import { useCalled } from "../lib/called";
 import { create } from "../lib/documents";
 import { count } from "../lib/format";
 import { navigate } from "../lib/router";
@@ -24,6 +25,7 @@ export function useActions(): Action[] {
   const { signOut } = useSession();
   const queries = useQueryClient();
   const schedules = useSchedules(may.operate);
+  const called = useCalled(may.operate);
   const sources = useFetched(may.manage_sources);
   const action = (name: string, act: () => unknown): Action => ({ name, kind: w.palette.action, to: `#${name}`, act: () => void Promise.resolve(act()).catch(failed) });
 
@@ -54,7 +56,7 @@ export function useActions(): Action[] {
     ...(may.create ? [action(w.dashboards.new, newDashboard)] : []),
     action(isDark() ? w.palette.toLight : w.palette.toDark, () => setTheme(isDark() ? "light" : "dark")),
     ...(may.operate ? [action(w.runs.startTitle, () => navigate("/runs?start=1"))] : []),
-    ...(schedules.data?.schedules ?? []).map((one) => action(w.palette.trigger(one.name), () => trigger(one.name))),
+    ...(schedules.data?.schedules ?? []).map((one) => action(w.palette.trigger(called(one.name).text), () => trigger(one.name))),
     ...(sources.data ?? []).filter((one) => one.problem === null).map((one) => action(w.palette.sync(one.source), () => fetchNow(one.source))),
     action(w.session.signOut, signOut),
   ];

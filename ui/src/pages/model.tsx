@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { path } from "../lib/api";
+import { useCalled } from "../lib/called";
 import { useColumns } from "../lib/catalogue";
 import { ago, duration, moment } from "../lib/format";
 import { type LastStep, type Model as Info, type ModelTest, useModel, useModels } from "../lib/models";
@@ -112,6 +113,8 @@ const useFresh = (model: Info) =>
 
 function Overview({ model }: { model: Info }) {
   const fresh = useFresh(model);
+  const person = usePerson();
+  const called = useCalled(person.may.operate);
   const columns = useColumns();
   const build = useQuery({
     queryKey: ["build", model.schema, model.table],
@@ -129,7 +132,7 @@ function Overview({ model }: { model: Info }) {
     [w.data.table, <Link key="table" href={path`/data/${model.schema}/${model.table}`}>{`${model.schema}.${model.table}`}</Link>],
     [w.models.fresh, fresh.data ? <span title={moment(fresh.data)}>{ago(fresh.data)}</span> : fresh.isFetched ? w.models.unknown : ""],
     [w.models.owner, model.owner],
-    [w.models.schedules, model.schedules.length > 0 ? <span className="row wrap">{model.schedules.map((name) => <Link key={name} className="badge" href={`/runs?schedule=${encodeURIComponent(name)}`}>{name}</Link>)}</span> : model.kind === "source" ? null : <span className="quiet">{w.models.nobody}</span>],
+    [w.models.schedules, model.schedules.length > 0 ? <span className="row wrap">{model.schedules.map((name) => <Link key={name} className="badge" href={`/runs?schedule=${encodeURIComponent(name)}`}>{called(name).text}</Link>)}</span> : model.kind === "source" ? null : <span className="quiet">{w.models.nobody}</span>],
     [w.models.primaryKey, model.primary_key.length > 0 ? model.primary_key.join(", ") : null],
     [w.models.file, model.file ? <code key="file">{model.file}</code> : null],
     [w.rollups.from, model.question ? <Link key="question" href={path`/q/${model.question}`}>{w.ask.openLive}</Link> : null],

@@ -1,9 +1,11 @@
 /** All that the project's files build: models, seeds, snapshots, steps, and the sources they read. */
 
 import { path } from "../lib/api";
-import { ago } from "../lib/format";
-import { type Model, useLastSteps, useModels } from "../lib/models";
+import { useCalled } from "../lib/called";
+import { ago, moment } from "../lib/format";
+import { type Model, tableKey, useBuilt, useLastSteps, useModels } from "../lib/models";
 import { Link, setSearch, usePlace } from "../lib/router";
+import { usePerson } from "../lib/session";
 import { quotedTable } from "../lib/sqltext";
 import { Badge, Button, Choice, copy, Empty, Loaded, Text, useTitle } from "../parts/basics";
 import { List } from "../parts/list";
@@ -16,12 +18,15 @@ const KINDS = ["model", "seed", "snapshot", "step", "source"] as const;
 export function Models() {
   useTitle(w.models.title);
   const { search } = usePlace();
+  const person = usePerson();
   const models = useModels();
   const steps = useLastSteps();
+  const built = useBuilt();
   const filter = search.get("q") ?? "";
   const kind = search.get("kind") ?? "";
   const fits = (one: Model) =>
     (kind === "" || one.kind === kind) && `${one.name} ${one.schema}.${one.table} ${one.description} ${one.owner ?? ""} ${one.tags.join(" ")}`.toLowerCase().includes(filter.toLowerCase());
+  const called = useCalled(person.may.operate);
   const tables = useTables();
   const event = tables.data?.find((one) => one.table_name === "tracks");
   const example = w.models.example(event && quotedTable(event.schema_name, event.table_name));
@@ -80,6 +85,15 @@ export function Models() {
                     head: w.models.lastRun,
                     cell: (one) => {
                       const last = steps.data?.get(one.asset);
+                      const at = built.data?.get(tableKey(one.schema, one.table));
+                      const ran = last?.ended_at ?? last?.started_at;
+                      if (at && one.kind !== "source" && (!last || (ran && Date.parse(at) > Date.parse(ran)))) {
+                        return (
+                          <span className="quiet small" title={`${w.models.builtHint}, ${moment(at)}`}>
+                            {w.models.built(ago(at))}
+                          </span>
+                        );
+                      }
                       if (!last) return "";
                       return (
                         <span className="row">
@@ -91,7 +105,7 @@ export function Models() {
                       );
                     },
                   },
-                  { head: w.models.schedules, cell: (one) => <span className="quiet">{one.schedules.join(", ")}</span> },
+                  { head: w.models.schedules, cell: (one) => <span className="quiet">{one.schedules.map((name) => called(name).text).join(", ")}</span> },
                 ]}
               />
             )}

@@ -3,11 +3,13 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, path } from "../lib/api";
+import { useCalled } from "../lib/called";
 import { ago, duration, moment, zone } from "../lib/format";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import { isOpen, type Line, retryRun, type RunDetail, shortName, span, type Step, useLog, useRun } from "../lib/runs";
 import { usePerson } from "../lib/session";
 import { Badge, Button, Choice, Empty, Loaded, Menu, type MenuItem, Trouble, useAct, useTitle } from "../parts/basics";
+import { ScheduleName } from "../parts/list";
 import { StateBadge } from "../parts/state";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -61,6 +63,7 @@ function Head({ run }: { run: RunDetail }) {
   const queries = useQueryClient();
   const { search } = usePlace();
   const [busy, act, error] = useAct();
+  const called = useCalled();
   const open = isOpen(run.state);
   const now = useNow(open);
   const took = span(run.started_at, run.ended_at, now);
@@ -88,9 +91,9 @@ function Head({ run }: { run: RunDetail }) {
         </h1>
         <StateBadge state={run.state} />
         {run.schedule && (
-          <Link className="badge" href={`/runs?schedule=${encodeURIComponent(run.schedule)}`}>
-            {run.schedule}
-          </Link>
+          <span className="badge">
+            <ScheduleName name={run.schedule} called={called(run.schedule)} />
+          </span>
         )}
         {run.partition && <Badge>{run.partition}</Badge>}
         <span className="quiet small" title={moment(run.created_at)}>

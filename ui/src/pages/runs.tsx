@@ -2,12 +2,13 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { apart, type Called, useCalled } from "../lib/called";
 import { ago, duration, moment } from "../lib/format";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import { PAGE, type Run, span, startRun, STATES, useRuns, useSchedules } from "../lib/runs";
 import { usePerson } from "../lib/session";
 import { Button, Choice, copy, Dialog, Empty, Field, Loaded, Tabs, Text, Trouble, useAct, useTitle } from "../parts/basics";
-import { type Column, List } from "../parts/list";
+import { type Column, List, ScheduleName } from "../parts/list";
 import { StateBadge, StepsBar } from "../parts/state";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -75,7 +76,7 @@ export function why(run: Run): string {
   return run.caused_by && run.rerun_of === null ? `${cause}, ${run.caused_by}` : cause;
 }
 
-export const runColumns: readonly Column<Run>[] = [
+const runColumns = (called: (name: string) => Called): readonly Column<Run>[] => [
   {
     head: w.runs.one,
     cell: (run) => (
@@ -86,7 +87,7 @@ export const runColumns: readonly Column<Run>[] = [
     ),
   },
   { head: w.runs.state, cell: (run) => <StateBadge state={run.state} title={run.reason ?? undefined} /> },
-  { head: w.runs.schedule, cell: (run) => (run.schedule ? <Link href={`/runs?schedule=${encodeURIComponent(run.schedule)}`}>{run.schedule}</Link> : <span className="quiet">–</span>) },
+  { head: w.runs.schedule, cell: (run) => (run.schedule ? <ScheduleName name={run.schedule} called={called(run.schedule)} /> : <span className="quiet">–</span>) },
   { head: w.runs.cause, cell: (run) => <span className="quiet">{run.held ? w.runs.held : why(run)}</span> },
   { head: w.runs.steps, cell: (run) => <StepsBar steps={run.steps} /> },
   { head: w.runs.started, cell: (run) => <span title={moment(run.created_at)}>{ago(run.started_at ?? run.created_at)}</span> },
@@ -109,6 +110,7 @@ function AllRuns() {
   const schedules = useSchedules(true);
   const names = schedules.data?.schedules.map((one) => one.name) ?? [];
   if (schedule && !names.includes(schedule)) names.push(schedule);
+  const called = useCalled();
   const filtered = schedule !== "" || state !== "" || before !== undefined;
   return (
     <div className="stack">
@@ -117,7 +119,7 @@ function AllRuns() {
           <Choice label={w.runs.state} value={state} options={[["", w.runs.anyState], ...STATES.map((one) => [one, w.runs.states[one] ?? one] as const)]} onChange={(next) => setSearch({ state: next, before: null })} />
         </div>
         <div className="narrow-field">
-          <Choice label={w.runs.schedule} value={schedule} options={[["", w.runs.anySchedule], ...names.map((one) => [one, one] as const)]} onChange={(next) => setSearch({ schedule: next, before: null })} />
+          <Choice label={w.runs.schedule} value={schedule} options={[["", w.runs.anySchedule], ...apart(names.map((one) => [one, called(one).text]))]} onChange={(next) => setSearch({ schedule: next, before: null })} />
         </div>
       </div>
       <Loaded of={runs}>
@@ -126,7 +128,7 @@ function AllRuns() {
           if (all.length === 0) return <Nothing />;
           return (
             <>
-              <List card label={w.runs.title} columns={runColumns} rows={all} keyOf={(run) => run.id} />
+              <List card label={w.runs.title} columns={runColumns(called)} rows={all} keyOf={(run) => run.id} />
               {all.length === PAGE && (
                 <div>
                   <Button onClick={() => setSearch({ before: String(all.at(-1)?.id ?? "") }, { push: true })}>{w.runs.older}</Button>

@@ -3,11 +3,12 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, path } from "../lib/api";
+import { useCalled } from "../lib/called";
 import { ago, moment } from "../lib/format";
 import { Link, navigate } from "../lib/router";
 import { type Backfill, type Schedule, shortName, useBackfills, useSchedules } from "../lib/runs";
 import { Badge, Button, copy, Dialog, Empty, Field, Loaded, Menu, Text, Trouble, useAct } from "../parts/basics";
-import { Cron, List, Meter } from "../parts/list";
+import { Cron, List, Meter, ScheduleName } from "../parts/list";
 import { StateBadge } from "../parts/state";
 import { toast } from "../parts/toasts";
 import { words as w } from "../words";
@@ -15,6 +16,7 @@ import { words as w } from "../words";
 export function Schedules() {
   const queries = useQueryClient();
   const schedules = useSchedules(true);
+  const called = useCalled();
   const [filling, setFilling] = useState<string | null>(null);
   const [, act, error] = useAct();
   const change = (schedule: Schedule, what: string, body?: unknown, told?: string) =>
@@ -30,10 +32,10 @@ export function Schedules() {
     { text: w.schedules.trigger, act: () => void change(one, "trigger", {}) },
     ...(one.paused_at
       ? [
-          { text: w.schedules.resumeAll, act: () => void change(one, "resume", {}, w.schedules.resumedToast(one.name)) },
-          { text: w.schedules.resumeSkip, act: () => void change(one, "resume", { skip: true }, w.schedules.resumedToast(one.name)) },
+          { text: w.schedules.resumeAll, act: () => void change(one, "resume", {}, w.schedules.resumedToast(called(one.name).text)) },
+          { text: w.schedules.resumeSkip, act: () => void change(one, "resume", { skip: true }, w.schedules.resumedToast(called(one.name).text)) },
         ]
-      : [{ text: w.schedules.pause, act: () => void change(one, "pause", undefined, w.schedules.pausedToast(one.name)) }]),
+      : [{ text: w.schedules.pause, act: () => void change(one, "pause", undefined, w.schedules.pausedToast(called(one.name).text)) }]),
     { text: w.schedules.backfill, act: () => setFilling(one.name) },
   ];
   return (
@@ -58,7 +60,7 @@ export function Schedules() {
                   head: w.common.name,
                   cell: (one) => (
                     <>
-                      <Link href={`/runs?schedule=${encodeURIComponent(one.name)}`}>{one.name}</Link> {one.paused_at && <Badge look="warn">{w.schedules.paused}</Badge>}
+                      <ScheduleName name={one.name} called={called(one.name)} /> {one.paused_at && <Badge look="warn">{w.schedules.paused}</Badge>}
                       <div className="quiet small">{w.schedules.steps(one.steps)}</div>
                     </>
                   ),
@@ -93,13 +95,13 @@ export function Schedules() {
                       </span>
                     ),
                 },
-                { head: w.common.more, quiet: true, cell: (one) => <Menu label={w.common.more} name={`${w.common.more}: ${one.name}`} items={items(one)} /> },
+                { head: w.common.more, quiet: true, cell: (one) => <Menu label={w.common.more} name={`${w.common.more}: ${called(one.name).text}`} items={items(one)} /> },
               ]}
             />
           )
         }
       </Loaded>
-      {filling && <NewBackfill schedule={filling} onClose={() => setFilling(null)} />}
+      {filling && <NewBackfill schedule={filling} title={w.backfills.title(called(filling).text)} onClose={() => setFilling(null)} />}
     </div>
   );
 }
@@ -111,7 +113,7 @@ interface Begun {
   steps: number;
 }
 
-function NewBackfill({ schedule, onClose }: { schedule: string; onClose(): void }) {
+function NewBackfill({ schedule, title, onClose }: { schedule: string; title: string; onClose(): void }) {
   const queries = useQueryClient();
   const [from, setFrom] = useState("");
   const [to, setTo] = useState("");
@@ -129,7 +131,7 @@ function NewBackfill({ schedule, onClose }: { schedule: string; onClose(): void 
       navigate("/runs?tab=backfills");
     });
   return (
-    <Dialog title={w.backfills.title(schedule)} onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       <form
         className="stack"
         onSubmit={(event) => {

@@ -1,7 +1,9 @@
 /** A table of things: one row each, columns that know how to write themselves. */
 
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import type { Called } from "../lib/called";
 import { cronWords } from "../lib/cron";
+import { Link } from "../lib/router";
 
 export interface Column<T> {
   head: string;
@@ -68,6 +70,23 @@ export function List<T>({ columns, rows, keyOf, label, card, even }: Props<T>) {
 export function Cron({ line }: { line: string }) {
   const said = cronWords(line);
   return said ? <span title={line}>{said}</span> : <code>{line}</code>;
+}
+
+/** A schedule by what it does: its runs are one press away, and what it is about as well. */
+export function ScheduleName({ name, called }: { name: string; called: Called }) {
+  return (
+    <>
+      <Link href={`/runs?schedule=${encodeURIComponent(name)}`} title={called.text === name ? undefined : name}>
+        {called.what ?? called.text}
+      </Link>
+      {called.about && (
+        <>
+          {" "}
+          <Link href={called.about.href}>{called.about.name}</Link>
+        </>
+      )}
+    </>
+  );
 }
 
 /** How much of the most something is. */
