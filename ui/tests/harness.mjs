@@ -73,6 +73,15 @@ export async function look(name) {
   }
 }
 
+/** Whatever is read fits a phone: neither the page nor a list is wider. Code, drawings and rows of answers may scroll in themselves. */
+export async function fits(name) {
+  const wide = await page.evaluate(() => {
+    const beyond = (element, most) => (element.scrollWidth > most ? [`${element.tagName.toLowerCase()}.${element.className} ${element.scrollWidth} > ${most}`] : []);
+    return [...beyond(document.documentElement, innerWidth), ...[...document.querySelectorAll("main, main .scroll")].flatMap((element) => beyond(element, element.clientWidth))];
+  });
+  expect(`${name} fits a phone`, wide.length === 0, wide);
+}
+
 export const button = (name) => page.getByRole("button", { name, exact: true });
 export const heading = (name) => page.getByRole("heading", { name, exact: true });
 

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { attacker, browser, button, expect, EVIL, heading, look, page, report, request, sendEvent, setUp, step, url, write } from "./harness.mjs";
+import { attacker, browser, button, expect, EVIL, fits, heading, look, page, report, request, sendEvent, setUp, step, url, write } from "./harness.mjs";
 
 const link = (name) => page.getByRole("link", { name, exact: true });
 const more = async (name, item) => {
@@ -413,8 +413,7 @@ await step("home, search, dark and on a phone", async () => {
     await page.getByRole("main").waitFor();
     await page.locator(".wait").waitFor({ state: "detached" }).catch(() => {});
     await look(`phone-${name}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    expect(`phone-${name} fits`, wide <= 0, wide);
+    await fits(`phone-${name}`);
   }
   expect("no script ran", (await page.evaluate(() => window.__xss)) === undefined);
 });

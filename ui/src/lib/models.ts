@@ -56,7 +56,7 @@ export interface LastStep {
   ended_at: string | null;
 }
 
-interface Publication {
+export interface Publication {
   published_at: string;
   changes: string;
 }

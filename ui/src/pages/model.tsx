@@ -6,7 +6,7 @@ import { path } from "../lib/api";
 import { useCalled } from "../lib/called";
 import { useColumns } from "../lib/catalogue";
 import { ago, duration, moment } from "../lib/format";
-import { type LastStep, type Model as Info, type ModelTest, useModel, useModels } from "../lib/models";
+import { builtAt, type LastStep, type Model as Info, type ModelTest, type Publication, tableKey, useModel, useModels } from "../lib/models";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
 import { span, startRun } from "../lib/runs";
@@ -105,10 +105,13 @@ function Head({ model }: { model: Info }) {
 const useFresh = (model: Info) =>
   useQuery({
     queryKey: ["model fresh", model.schema, model.table],
-    queryFn: async ({ signal }) =>
-      (
-        await query<{ committed_at: string }>("select committed_at from weir.commits where schema_name = $1 and table_name = $2 order by version desc limit 1", [model.schema, model.table], signal)
-      )[0]?.committed_at ?? null,
+    queryFn: async ({ signal }) => {
+      const [commit] = await query<{ committed_at: string }>("select committed_at from weir.commits where schema_name = $1 and table_name = $2 order by version desc limit 1", [model.schema, model.table], signal);
+      if (commit) return commit.committed_at;
+      // Views have no versions: they are what was published last.
+      const published = await query<Publication>("select published_at, changes from weir.publications where state = 'published' and strpos(changes, $1) > 0 order by published_at desc limit 50", [JSON.stringify(model.table)], signal);
+      return builtAt(published).get(tableKey(model.schema, model.table)) ?? null;
+    },
   });
 
 function Overview({ model }: { model: Info }) {
