@@ -3,7 +3,7 @@
 import { Component, lazy, type ReactNode, Suspense, useMemo, useRef } from "react";
 import { Badge, Choice, Empty, Field, Menu, Waiting } from "../parts/basics";
 import { Grid, inMemory } from "../parts/grid";
-import { cell, count, isNumber } from "../lib/format";
+import { cell, compact, count, isNumber } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { csv, shown } from "./data";
@@ -11,7 +11,7 @@ import { headline } from "./headline";
 import { flows, globeColumns } from "./kinds";
 import { timeFacts } from "./options";
 import { saveCsv, savePng, saveSvg } from "./picture";
-import { type ChartKind, type ChartSpec, fitted, KINDS, placeText, table } from "./spec";
+import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
 
 const load = () => import("./engine");
 const Engine = lazy(load);
@@ -45,15 +45,15 @@ function BigNumber({ spec, columns, rows, at }: { spec: ChartSpec; columns: Colu
   const { value, before, change, time, open } = made;
   return (
     <div className="bignumber">
-      <b>{cell(value, column.type)}</b>
+      <b className={cell(value, column.type).length > 14 ? "long" : undefined}>{cell(value, column.type)}</b>
       <span className="quiet">
         {column.name}
         {time && ` · ${placeText(time.place, time.column.type)}`}
       </span>
       {change !== null && (
         // What is missing of a period that is not over is no fall: it has no colour.
-        <span className={open ? "quiet" : change >= 0 ? "up" : "down"}>
-          {change >= 0 ? "▲" : "▼"} {(Math.abs(change) * 100).toFixed(1)} % · {w.chart.previous(cell(before, column.type))}
+        <span className={open || change === 0 ? "quiet" : change > 0 ? "up" : "down"}>
+          {change === 0 ? "=" : change > 0 ? "▲" : "▼"} {share(Math.abs(change))} · {w.chart.previous(cell(before, column.type))}
         </span>
       )}
       {open && <span className="unfinished">{w.chart.unfinishedOne}</span>}
@@ -68,7 +68,7 @@ function Pivot({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; ro
     const heads = [{ name: spec.x ?? "", type: "text" }, ...series.map((one) => ({ name: one.name, type: "numeric" })), { name: "Σ", type: "numeric" }];
     const lines = places.map((place, i) => {
       const values = series.map((one) => one.values[i] ?? null);
-      return [placeText(place, type), ...values, values.reduce<number>((sum, value) => sum + (value ?? 0), 0)];
+      return [placeText(place, type), ...values, values.reduce<number | null>((sum, value) => (value === null ? sum : (sum ?? 0) + value), null)];
     });
     return inMemory(heads, lines);
   }, [spec.x, series, places, type]);
@@ -103,10 +103,17 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
   if (used.kind === "table") return <Grid source={source} label={title} />;
   const facts = timeFacts(used, columns, rows, asOf);
   const cut = all !== undefined && all > rows.length && <Badge look="warn">{w.chart.cut(count(rows.length), count(all))}</Badge>;
+  const drawing = !["number", "pivot"].includes(used.kind);
   let drawn: ReactNode;
   if (used.kind === "number") drawn = <BigNumber spec={used} columns={columns} rows={rows} at={asOf} />;
   else if (used.kind === "pivot") drawn = <Pivot spec={used} columns={columns} rows={rows} />;
   else if (!used.y?.length || (used.kind === "map" && !canMap(used, columns)) || (used.kind === "sankey" && !flows(used, columns, rows))) drawn = <Cannot />;
+  else if (drawing && !hasValues(used, columns, rows))
+    drawn = (
+      <div className="message">
+        <Empty title={w.chart.nothing(used.y.join(", "))}>{POSITIVE.has(used.kind) ? w.chart.nothingPositive : w.chart.nothingHint}</Empty>
+      </div>
+    );
   else
     drawn = (
       <div className="chart" ref={box}>
@@ -143,6 +150,22 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
     </>
   );
 }
+
+/** Kinds that show parts of a whole: nothing is no part, and less than nothing is none either. */
+const POSITIVE = new Set<ChartKind>(["pie", "funnel", "sankey"]);
+
+/** Whether there is any number to draw. */
+function hasValues(spec: ChartSpec, columns: Column[], rows: Row[]): boolean {
+  // Points on a map need none.
+  if (spec.kind === "map" && globeColumns(columns)) return true;
+  const at = (spec.y ?? []).map((name) => columns.findIndex((column) => column.name === name)).filter((i) => i >= 0);
+  return rows.some((row) => at.some((i) => {
+    const value = numeric(row[i]);
+    return value !== null && (value > 0 || !POSITIVE.has(spec.kind));
+  }));
+}
+
+const share = (change: number) => (change < 10_000 ? `${(change * 100).toFixed(1)} %` : `${compact(change * 100)} %`);
 
 const canMap = (spec: ChartSpec, columns: Column[]) => globeColumns(columns) !== null || (spec.x !== undefined && !isNumber(columns.find((column) => column.name === spec.x)?.type ?? ""));
 

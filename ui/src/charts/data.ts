@@ -2,7 +2,7 @@
 
 import { raw } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
-import { boxes, flows, globeColumns } from "./kinds";
+import { boxes, flows, globeColumns, plainName } from "./kinds";
 import { bins, type ChartSpec, numeric, table } from "./spec";
 import { timeline } from "./time";
 
@@ -30,7 +30,7 @@ export function shown(spec: ChartSpec, columns: Column[], rows: Row[], at: numbe
         lines: boxes(spec, columns, rows).map((one) => [one.name, ...one.five, one.beyond.join(" ")]),
       };
     case "sankey":
-      return { heads: [spec.x ?? "", spec.series ?? "", spec.y?.[0] ?? ""], lines: (flows(spec, columns, rows) ?? []).map((flow) => [flow.source, flow.target, flow.value]) };
+      return { heads: [spec.x ?? "", spec.series ?? "", spec.y?.[0] ?? ""], lines: (flows(spec, columns, rows) ?? []).map((flow) => [flow.source, plainName(flow.target), flow.value]) };
     case "scatter":
       return named([spec.x, ...(spec.y ?? []).slice(0, 1), spec.series]);
     case "map": {

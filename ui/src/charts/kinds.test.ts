@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { boxes, countryName, flows, globeColumns, quantile } from "./kinds";
+import { boxes, countryName, flows, globeColumns, plainName, quantile } from "./kinds";
 
 const column = (name: string, type = "text") => ({ name, type });
 
@@ -15,14 +15,16 @@ test("what lies far out is beyond the whiskers", () => {
   expect(box?.beyond).toEqual([100]);
 });
 
-test("flows add up, and circles are none", () => {
+test("flows add up, and circles stand on both sides", () => {
   const columns = [column("a"), column("b"), column("n", "bigint")];
   const spec = { kind: "sankey" as const, x: "a", series: "b", y: ["n"] };
   expect(flows(spec, columns, [["x", "y", 1], ["x", "y", 2], ["y", "z", 1]])).toEqual([
     { source: "x", target: "y", value: 3 },
     { source: "y", target: "z", value: 1 },
   ]);
-  expect(flows(spec, columns, [["x", "y", 1], ["y", "x", 1]])).toBeNull();
+  const around = flows(spec, columns, [["x", "y", 1], ["y", "x", 1]]) ?? [];
+  expect(around.map((flow) => [flow.source, plainName(flow.target)])).toEqual([["x", "y"], ["y", "x"]]);
+  expect(new Set(around.flatMap((flow) => [flow.source, flow.target])).size).toBe(4);
 });
 
 test("places on the globe", () => {

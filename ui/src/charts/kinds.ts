@@ -52,7 +52,13 @@ export interface Flow {
   value: number;
 }
 
-/** Adds flows up; null where they run in circles, which such a drawing cannot show. */
+/** What tells a place where flows arrive from the one of the same name where they begin; nobody sees it. */
+const ARRIVED = "\u200b";
+
+/** A place's name as the data has it. */
+export const plainName = (name: string) => (name.endsWith(ARRIVED) ? name.slice(0, -ARRIVED.length) : name);
+
+/** Adds flows up. Those that run in circles cannot be drawn as such: then each place stands on the left, and on the right once more. */
 export function flows(spec: ChartSpec, columns: Column[], rows: Row[]): Flow[] | null {
   const index = (name: string | undefined) => columns.findIndex((column) => column.name === name);
   const [from, to, y] = [index(spec.x), index(spec.series), index(spec.y?.[0])];
@@ -68,7 +74,7 @@ export function flows(spec: ChartSpec, columns: Column[], rows: Row[]): Flow[] |
     else sums.set(key, flow);
   }
   const all = [...sums.values()].sort((a, b) => b.value - a.value).slice(0, 200);
-  return circular(all) ? null : all;
+  return circular(all) ? all.map((flow) => ({ ...flow, target: flow.target + ARRIVED })) : all;
 }
 
 function circular(all: Flow[]): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { options } from "./options";
+import { cut, options, scale } from "./options";
 
 const look = { dark: false, ink: "#000", quiet: "#555", line: "#ddd", sheet: "#fff" };
 const columns = [
@@ -36,4 +36,41 @@ test("a pie's names stand around it, or in a list where there is no room for tha
   // Neither over its edges nor over the list.
   expect(narrow.series[0]?.radius[1]).toBeLessThan(60);
   expect(pie(320, 900).series[0]?.radius[1]).toBeLessThan(80);
+});
+
+const plainLook = { dark: false, ink: "black", quiet: "grey", line: "grey", sheet: "white" };
+type Drawn = { series: { data: unknown[] }[]; xAxis: { data?: string[]; type: string } };
+
+test("points along time stand where their moment is, whatever series they are of", () => {
+  const columns = [{ name: "at", type: "date" }, { name: "v", type: "bigint" }, { name: "k", type: "text" }];
+  const made = options({ kind: "scatter", x: "at", y: ["v"], series: "k" }, columns, [["2026-01-03", 1, "a"], ["1600-01-01", 2, "b"], [null, 3, "b"]], plainLook, 0) as unknown as Drawn;
+  expect(made.xAxis.type).toBe("time");
+  expect(made.series.map((one) => one.data)).toEqual([[[Date.UTC(2026, 0, 3), 1, "2026-01-03"]], [[Date.UTC(1600, 0, 1), 2, "1600-01-01"]]]);
+});
+
+test("a funnel has its empty steps, and no share of nothing", () => {
+  const columns = [{ name: "step", type: "text" }, { name: "n", type: "bigint" }];
+  const made = options({ kind: "funnel", x: "step", y: ["n"] }, columns, [["seen", 0], ["bought", 5], ["wrong", -1]], plainLook, 0) as unknown as { series: { data: { name: string; value: number }[]; label: { formatter(part: { name: string; value: number }): string } }[] };
+  expect(made.series[0]?.data.map((part) => part.name)).toEqual(["seen", "bought"]);
+  expect(made.series[0]?.label.formatter({ name: "bought", value: 5 })).toMatch(/bought\s+5 {2}\(–\)/);
+});
+
+test("a value between gaps has a mark", () => {
+  const rows = Array.from({ length: 100 }, (_, i) => [`p${i}`, i % 2 ? null : i]);
+  const made = options({ kind: "line", x: "p", y: ["v"] }, [{ name: "p", type: "text" }, { name: "v", type: "bigint" }], rows, plainLook, 0) as unknown as Drawn;
+  expect(made.series[0]?.data[2]).toEqual({ value: 2, symbol: "circle" });
+});
+
+test("names are cut between letters", () => {
+  expect(cut("🌱".repeat(40), 5)).toBe("🌱🌱🌱🌱…");
+  expect(cut("short", 5)).toBe("short");
+});
+
+test("colours are of the values there are", () => {
+  const of = (least: number, most: number) => (({ min, max }) => [min, max])(scale(plainLook, least, most) as { min: number; max: number });
+  expect(of(85_000, 91_000)).toEqual([85_000, 91_000]);
+  expect(of(10, 91)).toEqual([0, 91]);
+  expect(of(-20, -10)).toEqual([-20, 0]);
+  expect(of(42, 42)).toEqual([0, 42]);
+  expect(of(0, 0)).toEqual([0, 1]);
 });

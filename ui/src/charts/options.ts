@@ -1,10 +1,11 @@
 /** From rows to what the drawing library takes. Text of the data stays text: nothing here makes markup. */
 
-import { compact, count, isNumber, isTime } from "../lib/format";
+import { compact, count, exact, isNumber, isTime } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
-import { boxes, countryName, flows, globeColumns } from "./kinds";
+import { boxes, countryName, flows, globeColumns, plainName } from "./kinds";
+import { words as w } from "../words";
 import { bins, type ChartSpec, numeric, PALETTE, PALETTE_DARK, placeText, table } from "./spec";
-import { type Period, periodText, timeline } from "./time";
+import { type Period, periodText, timeline, wallAt } from "./time";
 
 /** The colours of the page at this moment. */
 export interface Look {
@@ -17,7 +18,16 @@ export interface Look {
 
 type Option = Record<string, unknown>;
 
-const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
+/** Letters of a name that has to share its room; the tooltip has all of it. */
+const NAME = 28;
+
+/** Cuts a name, and never a letter of it. */
+export function cut(name: string, most = NAME): string {
+  const letters = [...name];
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : name;
+}
+
+const told = (value: number) => (Math.abs(value) >= 1e15 ? compact(value) : exact(value));
 
 function base(look: Look): Option {
   return {
@@ -25,7 +35,7 @@ function base(look: Look): Option {
     animation: false,
     textStyle: { color: look.ink, fontFamily: "system-ui, sans-serif" },
     grid: { left: 8, right: 16, top: 36, bottom: 8, outerBoundsMode: "same", containLabel: true },
-    legend: { type: "scroll", top: 4, textStyle: { color: look.quiet }, icon: "roundRect", itemWidth: 12, itemHeight: 8 },
+    legend: { type: "scroll", top: 4, textStyle: { color: look.quiet }, icon: "roundRect", itemWidth: 12, itemHeight: 8, formatter: (name: string) => cut(name) },
     // As drawn text, not as HTML: what stands in it comes from the data.
     tooltip: {
       renderMode: "richText",
@@ -33,7 +43,7 @@ function base(look: Look): Option {
       backgroundColor: look.sheet,
       borderColor: look.line,
       textStyle: { color: look.ink, fontSize: 12 },
-      valueFormatter: (value: unknown) => (typeof value === "number" ? exact.format(value) : String(value ?? "∅")),
+      valueFormatter: (value: unknown) => (typeof value === "number" ? exact(value) : String(value ?? "∅")),
     },
   };
 }
@@ -73,6 +83,12 @@ function placesAxis(data: string[], look: Look, width: number, timed = false): O
   return room >= LEAST_TURNED ? { ...plain, axisLabel: { ...all, rotate: 50, width: 96 } } : plain;
 }
 
+/** Places beyond which a line's values have no marks. */
+const MARKED = 60;
+
+/** Places beyond which a line is thinned to what can be seen. */
+const THINNED = 2_000;
+
 /** Series that are named at their ends; more have a legend. */
 const NAMED = 5;
 
@@ -84,10 +100,16 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
   const kind = spec.kind === "bar" ? "bar" : "line";
   const many = series.length > 1;
   const direct = many && kind === "line" && series.length <= NAMED && !spec.stacked;
-  const text = (place: Cell) => (period ? periodText(place, type, period, time.zone) : placeText(place, type));
+  const text = (place: Cell) => (period ? periodText(place, type, period, time.zone, time.years) : placeText(place, type));
   const last = places.length - 1;
   // A period that is not over is pale and dashed: what is missing of it is no fall.
   const pale = (value: number | null, i: number) => (time.open && i === last && kind === "bar" && value !== null ? { value, itemStyle: { opacity: 0.45, borderType: "dashed", borderColor: look.ink, borderWidth: 1 } } : value);
+  const valueAt = (values: (number | null)[], i: number) => values[time.from[i] ?? -1] ?? null;
+  // A value between gaps is on no line: without a mark it could not be seen.
+  const alone = (values: (number | null)[], i: number) => {
+    const value = valueAt(values, i);
+    return kind === "line" && places.length > MARKED && value !== null && valueAt(values, i - 1) === null && valueAt(values, i + 1) === null ? { value, symbol: "circle" } : null;
+  };
   const longest = direct ? Math.min(140, Math.max(...series.map((one) => one.name.length)) * 7 + 12) : 20;
   return {
     ...base(look),
@@ -99,14 +121,16 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
     series: series.map((one, i) => ({
       name: one.name,
       type: kind,
-      data: time.from.map((from, i) => pale(from < 0 ? null : (one.values[from] ?? null), i)),
+      data: places.map((_, i) => alone(one.values, i) ?? pale(valueAt(one.values, i), i)),
       stack: spec.stacked ? "all" : undefined,
       areaStyle: spec.kind === "area" ? { opacity: 0.25 } : undefined,
-      symbol: places.length > 60 ? "none" : "circle",
+      symbol: places.length > MARKED ? "none" : "circle",
       symbolSize: 5,
+      showAllSymbol: places.length > MARKED ? true : "auto",
       barMaxWidth: 48,
       connectNulls: false,
-      sampling: kind === "line" ? "lttb" : undefined,
+      // A thinned line must not lose what stands between gaps.
+      sampling: kind === "line" && places.length > THINNED && !one.values.includes(null) ? "lttb" : undefined,
       large: kind === "bar" && places.length > 2000,
       emphasis: { focus: "series" },
       endLabel: direct ? { show: true, formatter: "{a}", color: "inherit", fontSize: 11.5, width: 130, overflow: "truncate" } : undefined,
@@ -128,25 +152,38 @@ export function timeFacts(spec: ChartSpec, columns: Column[], rows: Row[], at: n
   return { period, open, zone };
 }
 
+const said = (value: number | string | undefined) => (typeof value === "number" ? exact(value) : String(value ?? "∅"));
+
 function scatter(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {
   const x = columns.findIndex((column) => column.name === spec.x);
   const y = columns.findIndex((column) => column.name === spec.y?.[0]);
   const split = columns.findIndex((column) => column.name === spec.series);
   if (x < 0 || y < 0) return null;
-  const numbers = isNumber(columns[x]?.type ?? "");
+  const type = columns[x]?.type ?? "";
+  const [numbers, timed] = [isNumber(type), isTime(type)];
+  const placed = (row: Row) => (numbers ? numeric(row[x]) : timed ? wallAt(row[x], type) : placeText(row[x], type));
   const groups = new Map<string, unknown[][]>();
   for (const row of rows) {
     const name = split >= 0 ? String(row[split] ?? "∅") : (spec.y?.[0] ?? "");
     const value = numeric(row[y]);
-    if (value === null) continue;
+    const place = placed(row);
+    if (value === null || place === null) continue;
     const group = groups.get(name) ?? [];
-    group.push([numbers ? numeric(row[x]) : placeText(row[x], columns[x]?.type ?? ""), value]);
+    // The third is what the tooltip says of the first.
+    group.push(timed ? [place, value, placeText(row[x], type)] : [place, value]);
     groups.set(name, group);
   }
   return {
     ...base(look),
+    // Times are written by the clock that the data was put on.
+    useUTC: true,
+    tooltip: {
+      ...(base(look).tooltip as Option),
+      formatter: ({ seriesName, value }: { seriesName: string; value: (number | string)[] }) => [groups.size > 1 ? seriesName : "", `${spec.x}: ${said(value[2] ?? value[0])}`, `${spec.y?.[0]}: ${said(value[1])}`].filter(Boolean).join("\n"),
+    },
     legend: { ...(base(look).legend as Option), show: groups.size > 1 },
-    xAxis: numbers ? { ...valueAxis(look), scale: true, name: spec.x } : { type: "category", ...axisLook(look) },
+    grid: { ...(base(look).grid as Option), top: groups.size > 1 ? 36 : 14 },
+    xAxis: numbers ? { ...valueAxis(look), scale: true } : timed ? { type: "time", ...axisLook(look) } : { type: "category", data: [...new Set(rows.filter((row) => numeric(row[y]) !== null).map((row) => placeText(row[x], type)))], ...axisLook(look) },
     yAxis: { ...valueAxis(look), scale: true },
     series: [...groups].map(([name, data]) => ({ name, type: "scatter", data, symbolSize: 6, large: data.length > 2000 })),
   };
@@ -157,14 +194,16 @@ const AROUND = 440;
 /** Of text in two lines. */
 const LINE = 15;
 
-const share = (value: number, sum: number) => `${sum > 0 ? Math.round((value / sum) * 1000) / 10 : 0} %`;
+const share = (value: number, sum: number) => (Number.isFinite(value / sum) ? `${exact(Math.round((value / sum) * 1000) / 10)} %` : "–");
 
 function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width: number, height: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table({ ...spec, series: undefined, y: spec.y?.slice(0, 1) }, columns, rows);
-  const all = places.map((place, i) => ({ name: placeText(place, type), value: series[0]?.values[i] ?? 0 })).filter((part) => part.value > 0);
+  const all = places.map((place, i) => ({ name: placeText(place, type), value: series[0]?.values[i] ?? 0 })).filter((part) => (spec.kind === "funnel" ? part.value >= 0 : part.value > 0));
   if (spec.kind === "funnel") {
     const first = all[0]?.value ?? 0;
+    const apart = (height - 24) / Math.max(1, all.length) >= 2 * LINE ? "\n" : "  ";
+    const every = Math.ceil((all.length * LINE) / Math.max(LINE, height - 24));
     return {
       ...base(look),
       legend: { show: false },
@@ -183,8 +222,10 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, wid
             position: "right",
             color: look.ink,
             lineHeight: LINE,
-            formatter: (part: { name: string; value: number }) => `${part.name}\n${count(part.value)}  (${share(part.value, first)})`,
+            // Of more steps than there is room for lines, some are named.
+            formatter: (part: { name: string; value: number; dataIndex?: number }) => ((part.dataIndex ?? 0) % every > 0 ? "" : `${cut(part.name)}${apart}${told(part.value)}  (${share(part.value, first)})`),
           },
+          labelLine: { show: every === 1 },
         },
       ],
     };
@@ -192,11 +233,11 @@ function slices(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, wid
   const sorted = [...all].sort((a, b) => b.value - a.value);
   const sum = all.reduce((sum, part) => sum + part.value, 0);
   const rest = sorted.slice(9).reduce((sum, part) => sum + part.value, 0);
-  const data = rest > 0 ? [...sorted.slice(0, 9), { name: "…", value: rest }] : sorted;
+  const data = rest > 0 ? [...sorted.slice(0, 9), { name: w.chart.others(count(sorted.length - 9)), value: rest }] : sorted;
   const pie = { type: "pie", data, itemStyle: { borderColor: look.sheet, borderWidth: 1 } };
   if (width >= AROUND) {
-    const label = { color: look.ink, lineHeight: LINE, formatter: (part: { name: string; value: number }) => `${part.name}\n${share(part.value, sum)}` };
-    return { ...base(look), legend: { show: false }, series: [{ ...pie, radius: ["38%", "62%"], label }] };
+    const label = { color: look.ink, lineHeight: LINE, formatter: (part: { name: string; value: number }) => `${cut(part.name)}${data.length > 5 ? "  " : "\n"}${share(part.value, sum)}` };
+    return { ...base(look), legend: { show: false }, series: [{ ...pie, radius: ["38%", "62%"], label, labelLayout: { hideOverlap: true } }] };
   }
   const legend = {
     ...(base(look).legend as Option),
@@ -221,18 +262,27 @@ const ramp = (look: Look): Option => ({
   inRange: { color: look.dark ? ["#16323a", "#56B4E9", "#f5f7c8"] : ["#f0f6fa", "#56B4E9", "#00395c"] },
 });
 
-function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option {
+/** The ramp from the least value to the most, which it tells; from nothing, unless all are far from it. */
+export function scale(look: Look, least: number, most: number): Option {
+  const from = least > most / 2 && least < most ? least : Math.min(0, least);
+  const to = Math.max(most, from === most ? from + 1 : 0);
+  return { ...ramp(look), min: from, max: to, text: [compact(to), compact(from)], textGap: 8 };
+}
+
+function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table(spec, columns, rows);
   const data = series.flatMap((one, y) => one.values.map((value, x) => [x, y, value ?? "-"]));
   const values = series.flatMap((one) => one.values).filter((value) => value !== null);
+  const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const least = values.reduce((a, b) => Math.min(a, b), most);
   return {
     ...base(look),
     legend: { show: false },
     grid: { left: 8, right: 16, top: 12, bottom: 44, containLabel: true },
-    xAxis: { type: "category", data: places.map((place) => placeText(place, type)), ...axisLook(look) },
-    yAxis: { type: "category", data: series.map((one) => one.name), ...axisLook(look) },
-    visualMap: { ...ramp(look), min: values.reduce((a, b) => Math.min(a, b), 0), max: values.reduce((a, b) => Math.max(a, b), 1) },
+    xAxis: placesAxis(places.map((place) => placeText(place, type)), look, width, isTime(type)),
+    yAxis: { type: "category", data: series.map((one) => one.name), ...axisLook(look), axisLabel: { ...axisLook(look).axisLabel, width: Math.round(Math.max(60, width / 4)), overflow: "truncate" } },
+    visualMap: scale(look, least, most),
     series: [{ type: "heatmap", data, itemStyle: { borderColor: look.sheet, borderWidth: 1 } }],
   };
 }
@@ -245,7 +295,7 @@ function histogram(spec: ChartSpec, columns: Column[], rows: Row[], look: Look):
     ...base(look),
     legend: { show: false },
     grid: { left: 8, right: 16, top: 14, bottom: 8, containLabel: true },
-    xAxis: { type: "category", data: found.map((bin) => `${exact.format(bin.from)} – ${exact.format(bin.to)}`), ...axisLook(look) },
+    xAxis: { type: "category", data: found.map((bin) => `${told(bin.from)} – ${told(bin.to)}`), ...axisLook(look) },
     yAxis: valueAxis(look),
     series: [{ name: spec.y?.[0], type: "bar", barCategoryGap: "2%", data: found.map((bin) => bin.count) }],
   };
@@ -266,9 +316,13 @@ function box(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width:
   };
 }
 
-function sankey(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Option | null {
+/** Places of flows that have room for their names, however little flows there. */
+const FEW_NAMES = 16;
+
+function sankey(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, height: number): Option | null {
   const links = flows(spec, columns, rows);
   if (!links || links.length === 0) return null;
+  const most = links.reduce((sum, link) => sum + link.value, 0);
   const names = [...new Set(links.flatMap((link) => [link.source, link.target]))];
   return {
     ...base(look),
@@ -284,7 +338,11 @@ function sankey(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Op
         nodeWidth: 12,
         data: names.map((name) => ({ name })),
         links,
-        label: { color: look.ink, fontSize: 11.5 },
+        // What is thinner than its name has none: names would lie over each other.
+        label: { color: look.ink, fontSize: 11.5, formatter: ({ name, value }: { name: string; value: number }) => (names.length > FEW_NAMES && (value / most) * height < LINE ? "" : cut(plainName(name), 20)) },
+        tooltip: {
+          formatter: ({ data, value }: { data: { name?: string; source?: string; target?: string }; value: number }) => `${data.source === undefined ? plainName(data.name ?? "") : `${data.source} → ${plainName(data.target ?? "")}`}  ${exact(value)}`,
+        },
         lineStyle: { color: "source", opacity: 0.3 },
         emphasis: { focus: "adjacency" },
       },
@@ -322,7 +380,11 @@ function map(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): Optio
   return {
     ...base(look),
     legend: { show: false },
-    visualMap: { ...ramp(look), min: Math.min(0, ...values), max: Math.max(1, ...values) },
+    visualMap: scale(
+      look,
+      values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
+      values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
+    ),
     series: [{ name: spec.y?.[0], type: "map", map: "world", roam: true, showLegendSymbol: false, bottom: 44, top: 8, itemStyle: ground, data: [...sums].map(([name, value]) => ({ name, value })), emphasis: { label: { show: false }, itemStyle: { areaColor: look.dark ? PALETTE_DARK[1] : PALETTE[1] } }, select: { disabled: true } }],
   };
 }
@@ -341,13 +403,13 @@ export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: L
     case "funnel":
       return slices(spec, columns, rows, look, width, height);
     case "heatmap":
-      return heat(spec, columns, rows, look);
+      return heat(spec, columns, rows, look, width);
     case "histogram":
       return histogram(spec, columns, rows, look);
     case "box":
       return box(spec, columns, rows, look, width);
     case "sankey":
-      return sankey(spec, columns, rows, look);
+      return sankey(spec, columns, rows, look, height);
     case "map":
       return map(spec, columns, rows, look);
     default:

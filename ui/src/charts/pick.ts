@@ -2,9 +2,9 @@
 
 import { isTime, raw } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
-import { countryName } from "./kinds";
+import { countryName, plainName } from "./kinds";
 import { type ChartSpec, placeText, table } from "./spec";
-import { timeline } from "./time";
+import { timeline, wallAt } from "./time";
 
 /** What the drawing library tells of a click. */
 export interface Clicked {
@@ -19,7 +19,7 @@ export function picked(spec: ChartSpec, columns: Column[], rows: Row[], at: numb
   const x = index(spec.x);
   const type = columns[x]?.type ?? "text";
   const told = (place: Cell) => (place === null || place === undefined ? null : raw(place));
-  const called = (column: number, text: (place: Cell) => string) => told(rows.find((row) => row[column] !== null && text(row[column]) === name)?.[column]);
+  const called = (column: number, text: (place: Cell) => string) => told(rows.find((row) => row[column] !== null && text(row[column]) === plainName(name))?.[column]);
   switch (spec.kind) {
     case "line":
     case "bar":
@@ -30,7 +30,7 @@ export function picked(spec: ChartSpec, columns: Column[], rows: Row[], at: numb
     case "heatmap":
       return Array.isArray(value) ? told(table(spec, columns, rows).places[Number(value[0])]) : null;
     case "scatter":
-      return !Array.isArray(value) ? null : isTime(type) ? told(rows.find((row) => placeText(row[x], type) === value[0])?.[x]) : told(value[0]);
+      return !Array.isArray(value) ? null : isTime(type) ? told(rows.find((row) => wallAt(row[x], type) === value[0])?.[x]) : told(value[0]);
     case "map":
       return called(x, (place) => countryName(String(place)));
     case "sankey": {

@@ -25,7 +25,7 @@ test("what is missing is there, and empty; the last day is open until it ends", 
 });
 
 test("what is no time stays as it is", () => {
-  expect(timeline(["a", "b"], "text", 0)).toEqual({ period: null, places: ["a", "b"], from: [0, 1], open: false, zone: null });
+  expect(timeline(["a", "b"], "text", 0)).toEqual({ period: null, places: ["a", "b"], from: [0, 1], open: false, zone: null, years: false });
   expect(timeline(["x", "2026-01-01"], "date", 0).period).toBeNull();
 });
 
@@ -125,4 +125,20 @@ test("clocks that are skipped or shown twice", () => {
   expect(wallOf(utc("2026-11-01T08:30:00"), "America/Los_Angeles")).toBe(utc("2026-11-01T01:30:00"));
   expect(wallOf(utc("2026-11-01T09:30:00"), "America/Los_Angeles")).toBe(utc("2026-11-01T01:30:00"));
   expect(wallOf(utc("1969-12-31T23:59:59.250"), "Pacific/Auckland")).toBe(utc("1970-01-01T11:59:59.250"));
+});
+
+test("few days of many centuries are not filled up with those that are missing", () => {
+  const far = Array.from({ length: 50 }, (_, i) => new Date(Date.UTC(1600, 0, 1) + i * 1000 * 86_400_000).toISOString().slice(0, 10));
+  const { period, places, from } = timeline(far, "date", 0);
+  expect([period, places.length, from.at(-1)]).toEqual([null, 50, 49]);
+  const days = Array.from({ length: 3_000 }, (_, i) => new Date(i * 86_400_000).toISOString().slice(0, 10)).filter((_, i) => i !== 2_900);
+  const filled = timeline(days, "date", 0);
+  expect([filled.period, filled.places.length, filled.from[2_900]]).toEqual(["day", 3_000, -1]);
+});
+
+test("places of several years tell which", () => {
+  expect(timeline(["1969-12-31", "1970-01-01"], "date", 0).years).toBe(true);
+  expect(timeline(["2026-01-01", "2026-01-02"], "date", 0).years).toBe(false);
+  expect(periodText("1951-06-01", "date", "day", null, true)).toContain("1951");
+  expect(periodText("1951-06-01", "date", "day", null, false)).not.toContain("1951");
 });

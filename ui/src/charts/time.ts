@@ -20,6 +20,12 @@ export function instantOf(place: Cell, type: string): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
+/** A place of time on the clock that it is told by: the viewer's for moments, its own for others. */
+export function wallAt(place: Cell, type: string): number | null {
+  const ms = instantOf(place, type);
+  return ms === null || !isZoned(type) ? ms : wallOf(ms, viewers);
+}
+
 /** Adds a period to a moment, by the calendar. */
 export function next(ms: number, period: Period): number {
   const date = new Date(ms);
@@ -51,6 +57,9 @@ export function periodOf(moments: number[]): Period | null {
   return every(MINUTE) ? "minute" : null;
 }
 
+/** How many periods lie between two moments, about. */
+const periodsBetween = (from: number, to: number, period: Period) => (to - from) / (next(0, period) - 0);
+
 /** Places on an axis that are filled up at most. */
 const MOST = 2_000;
 
@@ -64,6 +73,8 @@ export interface Timeline {
   open: boolean;
   /** On whose clocks places are written; null for days and times that are nobody's in particular. */
   zone: string | null;
+  /** Whether its places are of several years, which must be told. */
+  years: boolean;
 }
 
 const isMidnight = (wall: number) => wall % DAY === 0;
@@ -85,7 +96,7 @@ const isCalendar = (period: Period) => period !== "hour" && period !== "minute";
 
 /** Puts places of time in order, and the missing ones between them. `at` is when the answer was made. */
 export function timeline(places: Cell[], type: string, at: number, zone = viewers): Timeline {
-  const plain: Timeline = { period: null, places, from: places.map((_, i) => i), open: false, zone: null };
+  const plain: Timeline = { period: null, places, from: places.map((_, i) => i), open: false, zone: null, years: false };
   const moments = places.map((place) => instantOf(place, type));
   if (moments.length === 0 || moments.some((ms) => ms === null)) return plain;
   const known = moments as number[];
@@ -99,12 +110,16 @@ export function timeline(places: Cell[], type: string, at: number, zone = viewer
   const now = name ? wallOf(at, name) : isZoned(type) ? at : wallOf(at, zone);
   const last = walls.at(-1) ?? 0;
   const open = last <= now && next(last, period) > now;
-  const filled: Timeline = { period, places: [], from: [], open, zone: clocks.zone };
+  const years = new Date(walls[0] ?? 0).getUTCFullYear() !== new Date(last).getUTCFullYear();
+  // Few moments of many years, each a day, are no days of which all others are missing.
+  const most = Math.max(MOST, 2 * walls.length);
+  if (periodsBetween(walls[0] ?? 0, last, period) > most) return { ...plain, open, zone: clocks.zone };
+  const filled: Timeline = { period, places: [], from: [], open, zone: clocks.zone, years };
   for (const [i, ms] of walls.entries()) {
     const before = walls[i - 1];
     if (before !== undefined) {
       // Half a period: days of a third zone's clocks come an hour early or late when those change.
-      for (let gap = next(before, period); gap < ms - (next(gap, period) - gap) / 2 && filled.places.length < MOST; gap = next(gap, period)) {
+      for (let gap = next(before, period); gap < ms - (next(gap, period) - gap) / 2 && filled.places.length < most; gap = next(gap, period)) {
         filled.places.push(isZoned(type) ? new Date(name ? momentOf(gap, name) : gap).toISOString() : new Date(gap).toISOString().slice(0, 19));
         filled.from.push(-1);
       }
@@ -128,7 +143,7 @@ const FORMATS: Record<Period, Intl.DateTimeFormatOptions> = {
 const made = new Map<string, Intl.DateTimeFormat>();
 
 /** Writes a place of time for an axis whose periods are known, on the clocks of `zone` where it has any. */
-export function periodText(place: Cell, type: string, period: Period, zone: string | null = isZoned(type) ? viewers : null): string {
+export function periodText(place: Cell, type: string, period: Period, zone: string | null = isZoned(type) ? viewers : null, years = false): string {
   const ms = instantOf(place, type);
   if (ms === null) return String(place ?? "∅");
   const wall = zone === null ? ms : wallOf(ms, zone);
@@ -138,10 +153,11 @@ export function periodText(place: Cell, type: string, period: Period, zone: stri
     const date = new Date(wall);
     return `Q${Math.floor(date.getUTCMonth() / 3) + 1} ${date.getUTCFullYear()}`;
   }
-  let format = made.get(shown);
+  const key = `${shown} ${years}`;
+  let format = made.get(key);
   if (!format) {
-    format = new Intl.DateTimeFormat(undefined, { ...FORMATS[shown], timeZone: "UTC" });
-    made.set(shown, format);
+    format = new Intl.DateTimeFormat(undefined, { ...FORMATS[shown], ...(years ? { year: "numeric" } : {}), timeZone: "UTC" });
+    made.set(key, format);
   }
   return format.format(wall);
 }

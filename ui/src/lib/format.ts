@@ -7,6 +7,11 @@ export { zone };
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+// What axes write: steps of 250 and of 0.002 must not be rounded to each other.
+const thousands = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 2 });
+const figures = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 });
+const powers = new Intl.NumberFormat(undefined, { notation: "scientific", maximumFractionDigits: 2 });
+const tiny = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone });
 const dateMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", timeZone: zone });
@@ -15,7 +20,22 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: 
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 export const count = (value: number) => whole.format(value);
-export const compact = (value: number) => short.format(value);
+
+/** Beyond it, and below its inverse, digits are no number any more. */
+const VAST = 1e15;
+
+const isVast = (value: number) => Math.abs(value) >= VAST || (value !== 0 && Math.abs(value) < 1 / VAST);
+
+/** Writes a number in little room. */
+export const compact = (value: number) => (isVast(value) ? powers : Math.abs(value) < 1000 ? figures : thousands).format(value);
+
+/** Writes a number as exactly as one reads it. */
+export function exact(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e21 || (size > 0 && size < 1e-9)) return String(value).replace("e+", "e");
+  return (size > 0 && size < 1e-3 ? tiny : number).format(value);
+}
+
 export const ratio = (value: number) => percent.format(value);
 
 export function bytes(value: number): string {
@@ -83,7 +103,7 @@ export const isTime = (type: string) => isInstant(type) || type === "date";
 /** Writes one value for reading. Times with a zone are shown in the one that was chosen; days and others as they are. */
 export function cell(value: unknown, type: string): string {
   if (value === null || value === undefined) return "∅";
-  if (typeof value === "number") return number.format(value);
+  if (typeof value === "number") return exact(value);
   if (typeof value === "boolean") return value ? "true" : "false";
   if (typeof value === "string") {
     if (isInstant(type) && /[zZ]|[+-]\d\d:?\d\d$/.test(value)) {
