@@ -8,6 +8,7 @@ import type { Column, Row } from "../lib/rows";
 import { asText, between, holds, type Place } from "../lib/selection";
 import { type Order, pressed } from "../lib/sorting";
 import { words as w } from "../words";
+import { textWidth } from "../lib/measure";
 import { Button, copy, Dialog } from "./basics";
 import { Head, within } from "./gridhead";
 import { useLines } from "./lines";
@@ -42,10 +43,20 @@ export const inMemory = (columns: Column[], rows: Row[]): RowSource => ({ column
 function widths(source: RowSource): number[] {
   const rows = Array.from({ length: Math.min(source.count, 50) }, (_, i) => source.row(i)).filter((row) => row !== undefined);
   return source.columns.map((column, i) => {
-    const longest = rows.reduce((most, row) => Math.max(most, cell(row[i], column.type).length), 0);
-    const wanted = Math.max(column.name.length * 7.6 + 16, column.type.length * 6.2 + 16, Math.min(longest, 60) * 7.2);
-    return Math.round(Math.min(Math.max(wanted + 24, 88), 420));
+    const longest = rows.reduce((most, row) => longer(most, cell(row[i], column.type)), "");
+    return Math.min(Math.max(wanted(column, longest), 88), 420);
   });
+}
+
+const longer = (a: string, b: string) => (b.length > a.length ? b : a);
+
+/** Letters beyond which nobody measures. */
+const MEASURED = 300;
+
+/** How wide a column has to be for its head, and for one of its values. */
+function wanted(column: Column | undefined, value: string): number {
+  const head = Math.max(textWidth((column?.name ?? "").slice(0, MEASURED), "600 13px"), textWidth(column?.type ?? "", "11px")) + 16;
+  return Math.ceil(Math.max(head, textWidth(value.slice(0, MEASURED), "13px")) + 24);
 }
 
 /** Rows that a column is fitted to at most. */
@@ -54,9 +65,9 @@ const FITTED = 2_000;
 /** Finds the width at which all of a column's values can be read. */
 function fit(source: RowSource, at: number): number {
   const column = source.columns[at];
-  let longest = 0;
-  for (let i = 0; column && i < Math.min(loadedOf(source), FITTED); i += 1) longest = Math.max(longest, cell(source.row(i)?.[at], column.type).length);
-  return within(Math.max(longest * 7.4, (column?.name.length ?? 0) * 7.6 + 16, (column?.type.length ?? 0) * 6.2 + 16) + 24);
+  let longest = "";
+  for (let i = 0; column && i < Math.min(loadedOf(source), FITTED); i += 1) longest = longer(longest, cell(source.row(i)?.[at], column.type));
+  return within(wanted(column, longest));
 }
 
 /** Rows beyond which scrolling flies by: what is passed over is not asked for. */
