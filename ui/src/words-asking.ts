@@ -159,6 +159,7 @@ export const askingWords = {
     nothing: (columns: string) => `There is nothing to draw: no row has a number in ${columns}`,
     nothingHint: "Each is empty, no number, or without an end.",
     nothingPositive: "Parts of a whole are larger than nothing, and none is.",
+    several: (count: string) => `${count} columns`,
     others: (count: string) => `${count} others`,
     cut: (shown: string, all: string) => `Drawn from the first ${shown} of ${all} rows.`,
     unfinished: "the last one is not over yet",

@@ -207,12 +207,15 @@ export function ChartChoice({ spec, columns, rows, onChange }: { spec: ChartSpec
   );
 }
 
+/** Names columns, as long as they can be read. */
+const listed = (names: string[]) => (names.length > 4 ? w.chart.several(count(names.length)) : names.join(", "));
+
 /** Each column of numbers alone, all of them, and what is chosen now. */
 function choices(numbers: (readonly [string, string])[], used: ChartSpec): (readonly [string, string])[] {
   const found = [...numbers];
   const all = numbers.map(([name]) => name);
-  if (all.length > 1) found.push([all.join("\0"), all.join(", ")]);
+  if (all.length > 1) found.push([all.join("\0"), listed(all)]);
   const now = used.y?.join("\0") ?? "";
-  if (!found.some(([name]) => name === now)) found.push([now, used.y?.join(", ") ?? ""]);
+  if (!found.some(([name]) => name === now)) found.push([now, listed(used.y ?? [])]);
   return found;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { begin, type Builder, joinsOf, readBuilder, sqlOf, withoutJoin } from "./builder";
+import { begin, type Builder, chartOf, joinsOf, readBuilder, sqlOf, withoutJoin } from "./builder";
 import type { ColumnFact } from "./catalogue";
 import type { Model } from "./models";
 
@@ -99,4 +99,10 @@ test("joins come from tests and keys", () => {
 test("what is no question is none", () => {
   for (const value of [null, 1, "x", {}, { table: { schema: 1 } }, { table: { schema: "a", table: "b" } }]) expect(readBuilder(value)).toBeNull();
   expect(readBuilder(orders)).toEqual(orders);
+});
+
+test("numbers that are grouped by stand along the axis", () => {
+  const by = (column: string) => chartOf({ ...orders, groups: [{ ref: ref(column) }], measures: [{ fn: "sum", ref: ref("total") }] }, facts);
+  expect(by("id")).toEqual({ kind: "bar", x: "id", y: ["sum_total"], series: undefined });
+  expect(by("customer_id")).toBeUndefined();
 });

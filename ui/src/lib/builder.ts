@@ -267,6 +267,14 @@ export function withoutJoin(builder: Builder, at: number): Builder {
   };
 }
 
+/** The chart of what was asked for, where rows alone do not tell: numbers that are grouped by are no measures. */
+export function chartOf(builder: Builder, columns: ColumnFact[]): ChartSpec | undefined {
+  const [group] = builder.groups;
+  const names = heads(builder);
+  if (!group || builder.measures.length === 0 || !builder.groups.some((one) => isNumber(typeOf(builder, columns, one.ref)))) return undefined;
+  return { kind: group.grain ? "line" : "bar", x: names[0], y: names.slice(builder.groups.length).slice(0, 1), series: builder.groups.length > 1 ? names[1] : undefined };
+}
+
 /** Writes a question for an address; after `#`, so that no server sees it. */
 export const toAddress = (builder: Builder, chart?: ChartSpec) => `/build#${new URLSearchParams({ q: JSON.stringify(builder), ...(chart ? { chart: JSON.stringify(chart) } : {}) })}`;
 

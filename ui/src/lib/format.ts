@@ -100,10 +100,32 @@ export const isInstant = (type: string) => type.startsWith("timestamp");
 
 export const isTime = (type: string) => isInstant(type) || type === "date";
 
+/** Writes a decimal of more digits than a number has room for. */
+function decimal(value: string): string {
+  const [before = "", after = ""] = value.split(".");
+  const sign = before.startsWith("-") ? "-" : "";
+  const point = number.formatToParts(1.5).find((part) => part.type === "decimal")?.value ?? ".";
+  return `${sign}${whole.format(BigInt(before.replace("-", "")))}${point}${after}`;
+}
+
+const scaled = new Map<number, Intl.NumberFormat>();
+
+/** Writes a decimal with as many places as its type has: amounts of money stand below each other. */
+function money(value: number, type: string): string | null {
+  const places = Number(/^numeric\(\d+,(\d+)\)$/.exec(type)?.[1] ?? 0);
+  if (places === 0 || places > 4 || Math.abs(value) >= 1e15) return null;
+  let format = scaled.get(places);
+  if (!format) {
+    format = new Intl.NumberFormat(undefined, { minimumFractionDigits: places, maximumFractionDigits: places });
+    scaled.set(places, format);
+  }
+  return format.format(value);
+}
+
 /** Writes one value for reading. Times with a zone are shown in the one that was chosen; days and others as they are. */
 export function cell(value: unknown, type: string): string {
   if (value === null || value === undefined) return "∅";
-  if (typeof value === "number") return exact(value);
+  if (typeof value === "number") return money(value, type) ?? exact(value);
   if (typeof value === "boolean") return value ? "true" : "false";
   if (typeof value === "string") {
     if (isInstant(type) && /[zZ]|[+-]\d\d:?\d\d$/.test(value)) {
@@ -113,6 +135,7 @@ export function cell(value: unknown, type: string): string {
     // Times without a zone are nobody's in particular: as they are, without what says nothing.
     if (isInstant(type)) return value.replace("T", " ").replace(/(:\d\d):00(\.0+)?$/, "$1");
     if (isNumber(type) && /^-?\d+$/.test(value)) return whole.format(BigInt(value));
+    if (isNumber(type) && /^-?\d+\.\d+$/.test(value)) return decimal(value);
     return value;
   }
   return JSON.stringify(value);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Column, Reader, type Row } from "./rows";
+import { careful, type Column, Reader, type Row } from "./rows";
 
 function readIn(text: string, size: number) {
   const seen = { columns: [] as Column[], rows: [] as Row[], id: "" };
@@ -43,5 +43,14 @@ describe("the reader of rows", () => {
     const answer = readIn(`${head}\n${rows[1]}],"row_count":1,"elapsed_ms":1,"error":{"code":"timeout","message":"m"}}\n`, 9);
     expect(answer.rows).toHaveLength(1);
     expect(answer.tail.error?.code).toBe("timeout");
+  });
+});
+
+describe("numbers", () => {
+  it("are as exact as they came, whatever a double has room for", () => {
+    const read = (source: string) => careful("", JSON.parse(source), { source });
+    for (const source of ["123456789012345678901234567.891", "-0.12345678901234567890", "9007199254740993"]) expect(read(source)).toBe(source);
+    // What is a double stays one.
+    for (const [source, value] of [["587.6304240000001", 587.6304240000001], ["1.50", 1.5], ["0.1", 0.1], ["1.0e300", 1e300], ["0.000000000000000000", 0]] as const) expect(read(source)).toBe(value);
   });
 });

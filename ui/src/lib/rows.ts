@@ -48,13 +48,20 @@ export interface Sink {
   rows(rows: Row[]): void;
 }
 
-/** Numbers beyond 2^53 would be rounded: lines with such are read with care. */
-const LONG = /[-:[,]\d{16}/;
+/** Numbers beyond 2^53, and decimals of more digits than a double has, would be rounded: lines with such are read with care. */
+const LONG = /[-:[,][\d.]{16}/;
+
+/** Digits that a double has for certain. */
+const DIGITS = 15;
 
 type Source = { source?: string };
 
-function careful(this: unknown, _key: string, value: unknown, context?: Source): unknown {
+/** Keeps what a number would round as it was written. */
+export function careful(this: unknown, _key: string, value: unknown, context?: Source): unknown {
   if (typeof value === "number" && !Number.isSafeInteger(value) && context?.source && /^-?\d+$/.test(context.source)) {
+    return context.source;
+  }
+  if (typeof value === "number" && context?.source && /^-?\d+\.\d+$/.test(context.source) && context.source.replace(/^-?0*\.?0*|\./g, "").length > DIGITS && String(value) !== context.source) {
     return context.source;
   }
   return value;

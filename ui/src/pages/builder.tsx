@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "react";
 import type { ChartSpec } from "../charts/spec";
-import { begin, type Builder as Parts, type Filter, fromAddress, FUNCTIONS, GRAINS, heads, joinsOf, LAST_UNITS, opsOf, type Ref, sqlOf, type TableName, toAddress, typeOf, valuesOf, withoutJoin } from "../lib/builder";
+import { begin, type Builder as Parts, chartOf, type Filter, fromAddress, FUNCTIONS, GRAINS, heads, joinsOf, LAST_UNITS, opsOf, type Ref, sqlOf, type TableName, toAddress, typeOf, valuesOf, withoutJoin } from "../lib/builder";
 import { type ColumnFact, useColumns } from "../lib/catalogue";
 import { isNumber, isTime, zone } from "../lib/format";
 import { useModels } from "../lib/models";
@@ -79,8 +79,9 @@ interface PartProps {
   onChange(builder: Parts): void;
 }
 
-function Shown({ builder, chart, facts, onChange }: PartProps & { chart?: ChartSpec; onChange(builder: Parts | null, chart?: ChartSpec): void }) {
+function Shown({ builder, chart: drawn, facts, onChange }: PartProps & { chart?: ChartSpec; onChange(builder: Parts | null, chart?: ChartSpec): void }) {
   const { run, start } = useRun();
+  const chart = useMemo(() => drawn ?? chartOf(builder, facts), [drawn, builder, facts]);
   const [chosen, setView] = useState<View>();
   // Rows as they are make no chart of themselves.
   const view = chosen ?? (builder.measures.length > 0 || chart ? "both" : "table");
