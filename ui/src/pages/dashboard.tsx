@@ -68,12 +68,12 @@ export function Dashboard({ id }: { id: string }) {
 }
 
 /** Keeps what a filter says in the address: its default is left out, and nothing behind `=` is any. */
-function say(filter: Filter, value: Said): void {
+function say(filter: Filter, value: Said, options: { push?: boolean } = {}): void {
   const search = new URLSearchParams(location.search);
   if (value === "" || value === ownDefault(filter)) search.delete(`f.${filter.name}`);
   else search.set(`f.${filter.name}`, value ?? "");
   const text = search.toString();
-  navigate(location.pathname + (text ? `?${text}` : "") + location.hash, { replace: true });
+  navigate(location.pathname + (text ? `?${text}` : "") + location.hash, { replace: !options.push });
 }
 
 /** A dashboard with one more question, on its first tab. */
@@ -199,7 +199,8 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
     const filter = filters.find((one) => one.name === name);
     if (!filter) return;
     const value = fitting(filter.type, clicked);
-    say(filter, saidOf(filter) === value ? "" : value);
+    // A click that filters is taken back as it came: by going back.
+    say(filter, saidOf(filter) === value ? "" : value, { push: true });
   };
   return (
     <main className="page" id="page" ref={box}>
@@ -361,7 +362,7 @@ function TabBar({ tabs, on, editing, tiles, onChange }: TabBarProps) {
     <div className="row wrap tabbar">
       <div className="tabs grow" role="group" aria-label={w.dashboards.tabs}>
         {tabs.map((tab) => (
-          <button type="button" key={tab.id} className="tab" aria-pressed={tab.id === on} onClick={() => setSearch({ tab: tab.id === tabs[0]?.id ? null : tab.id })}>
+          <button type="button" key={tab.id} className="tab" aria-pressed={tab.id === on} onClick={() => setSearch({ tab: tab.id === tabs[0]?.id ? null : tab.id }, { push: true })}>
             {tab.name}
           </button>
         ))}

@@ -1,12 +1,12 @@
 /** The catalogue: schemas and what is in them. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { path } from "../lib/api";
 import { bySchema, useColumns } from "../lib/catalogue";
 import { bytes, count } from "../lib/format";
 import { useModels } from "../lib/models";
-import { Link } from "../lib/router";
+import { Link, setSearch, usePlace } from "../lib/router";
 import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
 import { Badge, Empty, Loaded, Text, useTitle } from "../parts/basics";
@@ -71,7 +71,8 @@ export function Data({ schema }: { schema?: string }) {
   const known = useMemo(() => bySchema(catalogue.data ?? []), [catalogue.data]);
   // Of views the catalogue says how many there are.
   const columnsOf = (table: TableFact) => known[table.schema_name]?.[table.table_name]?.length;
-  const [filter, setFilter] = useState("");
+  const { search } = usePlace();
+  const filter = search.get("q") ?? "";
   return (
     <main className="page" id="page">
       <div className="head">
@@ -84,7 +85,7 @@ export function Data({ schema }: { schema?: string }) {
             w.data.title
           )}
         </h1>
-        <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} style={{ width: 220 }} value={filter} onChange={(event) => setFilter(event.target.value)} />
+        <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} style={{ width: 220 }} value={filter} onChange={(event) => setSearch({ q: event.target.value })} />
       </div>
       <Loaded of={tables}>
         {(all) => {

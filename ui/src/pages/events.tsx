@@ -32,7 +32,7 @@ export function Events() {
       <div className="head">
         <h1>{w.events.title}</h1>
       </div>
-      <Tabs<Tab> label={w.events.title} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "names" ? null : next })} />
+      <Tabs<Tab> label={w.events.title} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "names" ? null : next }, { push: true })} />
       {tab === "names" && <Names />}
       {tab === "live" && <Live />}
       {tab === "quarantine" && <Quarantine />}

@@ -45,7 +45,7 @@ export function Model({ asset }: { asset: string }) {
         {(shown) => (
           <>
             <Head model={shown} />
-            <Tabs<Tab> label={shown.name} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "overview" ? null : next })} />
+            <Tabs<Tab> label={shown.name} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "overview" ? null : next }, { push: true })} />
             {tab === "overview" && <Overview model={shown} />}
             {tab === "sql" && <Code model={shown} />}
             {/* What is no table stands only among models. */}

@@ -1,9 +1,8 @@
 /** All questions one may open. */
 
-import { useState } from "react";
 import { useDocuments } from "../lib/documents";
 import { ago } from "../lib/format";
-import { Link } from "../lib/router";
+import { Link, setSearch, usePlace } from "../lib/router";
 import { Badge, Empty, Loaded, Said, Text, useTitle } from "../parts/basics";
 import { List } from "../parts/list";
 import { words as w } from "../words";
@@ -12,12 +11,13 @@ import { FileProblems } from "./files";
 export function Questions() {
   useTitle(w.questions.title);
   const questions = useDocuments("questions");
-  const [filter, setFilter] = useState("");
+  const { search } = usePlace();
+  const filter = search.get("q") ?? "";
   return (
     <main className="page" id="page">
       <div className="head">
         <h1>{w.questions.title}</h1>
-        <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} style={{ width: 220 }} value={filter} onChange={(event) => setFilter(event.target.value)} />
+        <Text type="search" aria-label={w.common.filter} placeholder={w.common.filter} style={{ width: 220 }} value={filter} onChange={(event) => setSearch({ q: event.target.value })} />
         <div className="actions">
           <Link className="button" href="/build">
             {w.builder.withoutSql}

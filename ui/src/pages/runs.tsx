@@ -49,7 +49,7 @@ export function Runs() {
         </div>
       </div>
       <Problem />
-      <Tabs<Tab> label={w.runs.title} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "runs" ? null : next })} />
+      <Tabs<Tab> label={w.runs.title} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "runs" ? null : next }, { push: true })} />
       {tab === "runs" && <AllRuns />}
       {tab === "schedules" && <Schedules />}
       {tab === "backfills" && <Backfills />}

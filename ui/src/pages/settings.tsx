@@ -37,7 +37,7 @@ export function Settings() {
       <div className="head">
         <h1>{w.settings.title}</h1>
       </div>
-      <Tabs<Tab> label={w.settings.title} value={tab} tabs={tabs} onChange={(next) => setSearch({ tab: next === "me" ? null : next })} />
+      <Tabs<Tab> label={w.settings.title} value={tab} tabs={tabs} onChange={(next) => setSearch({ tab: next === "me" ? null : next }, { push: true })} />
       {tab === "me" && <Me />}
       {tab === "users" && <Users />}
       {tab === "roles" && <Roles />}

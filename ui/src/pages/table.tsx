@@ -66,7 +66,7 @@ export function Table({ schema, table }: { schema: string; table: string }) {
               </div>
               <About schema={schema} table={table} comment={fact.comment} />
               <Owned schema={schema} table={table} />
-              <Tabs<Tab> label={table} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "columns" ? null : next })} />
+              <Tabs<Tab> label={table} value={tab} tabs={TABS} onChange={(next) => setSearch({ tab: next === "columns" ? null : next }, { push: true })} />
               {tab === "columns" && <Columns schema={schema} table={table} />}
               {tab === "sample" && <Sample name={name} />}
               {tab === "versions" && <Versions schema={schema} table={table} name={name} />}
