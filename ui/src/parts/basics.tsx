@@ -171,7 +171,10 @@ export function Menu({ label, name, items, look }: { label: string; /** What it 
 export function Tabs<T extends string>({ label, value, tabs, onChange }: { label: string; value: T; tabs: readonly (readonly [T, string])[]; onChange(value: T): void }) {
   const box = useRef<HTMLDivElement>(null);
   // On a phone some of them are beside the window.
-  useEffect(() => box.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [value]);
+  useEffect(() => {
+    // A newer browser's answer is a promise, which no effect may return.
+    void box.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [value]);
   const go = (event: React.KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (step === 0) return;
