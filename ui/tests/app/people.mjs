@@ -43,6 +43,16 @@ await step("let a viewer in", async () => {
 });
 
 await step("dark", async () => {
+  for (const [name, path] of [["home", "/"], ["ask", "/ask"], ["dashboard", `/d/${made.dashboard}`], ["data", "/data"], ["events", "/events"], ["usage", "/usage"]]) {
+    await page.goto(url + path);
+    await page.getByRole("main").waitFor();
+    await page.locator(".wait").waitFor({ state: "detached" }).catch(() => {});
+    await look(`dark-${name}`);
+  }
+});
+
+await step("on a phone", async () => {
+  await page.setViewportSize({ width: 390, height: 780 });
   const event = "/events/app/Order%20Completed";
   const pages = [
     ["home", "/"], ["question", `/q/${made.question}?p.event=Order+Completed`], ["dashboard", `/d/${made.dashboard}`], ["data", "/data"], ["events", "/events"],
