@@ -60,7 +60,8 @@ await step("a question is kept as a table", async () => {
   await page.getByRole("link", { name: /^app\.tracks/ }).first().waitFor();
   await look("rollup-table");
   await page.goto(`${url}/runs?tab=schedules`);
-  await link("rollup.owner.by_event").waitFor();
+  await link("Kept table").waitFor();
+  await link("owner.by_event").waitFor();
   await page.goto(`${url}/models`);
   await link("by_event").click();
   await heading("Models / by_event").waitFor();
@@ -123,6 +124,12 @@ await step("a dashboard is sent", async () => {
   expect("the letter is drawn", letter.tiles[0].svg.startsWith("<svg "), letter);
   await dialog.getByText("succeeded").waitFor();
   await look("delivery");
+  // Neither among schedules nor among runs does anybody meet its number.
+  for (const at of ["/runs?tab=schedules", "/runs"]) {
+    await page.goto(url + at);
+    await page.getByRole("main").getByRole("link", { name: /^Delivery of( a dashboard)?$/ }).first().waitFor();
+  }
+  await look("runs-delivery");
 });
 
 let dated = "";

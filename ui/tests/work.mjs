@@ -144,6 +144,8 @@ await step("a question without SQL", async () => {
   await page.getByText("is distinct from 'nobody''s'").waitFor();
   await look("build");
   await button("Save").click();
+  const offered = await page.getByRole("dialog").getByLabel("Name", { exact: true }).inputValue();
+  expect("a name is offered", / of .* by /.test(offered), offered);
   await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("Who bought");
   await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
   await heading("Who bought").waitFor();
