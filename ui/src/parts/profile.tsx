@@ -62,12 +62,12 @@ export function ColumnProfile({ source, column, order, onOrder, onFit, onClose }
         </dl>
         {made.bins.length > 1 && <Histogram bins={made.bins} />}
         {made.top.length > 0 && (
-          <table className="list" aria-label={w.grid.top}>
+          <table className="list frequent" aria-label={w.grid.top}>
             <thead>
               <tr>
                 <th>{w.grid.top}</th>
-                <th className="num">{w.grid.rows}</th>
-                <th>
+                <th className="num" style={{ width: 90 }}>{w.grid.rows}</th>
+                <th style={{ width: 120 }}>
                   <span className="hidden">{w.usage.share}</span>
                 </th>
               </tr>
@@ -76,10 +76,10 @@ export function ColumnProfile({ source, column, order, onOrder, onFit, onClose }
               {made.top.map((one) => (
                 <tr key={JSON.stringify(one.value)}>
                   <td className={isNumber(type) ? "num" : undefined}>
-                    <span className="clip">{cell(one.value, type)}</span>
+                    <div className="clip" title={cell(one.value, type)}>{cell(one.value, type)}</div>
                   </td>
                   <td className="num">{count(one.count)}</td>
-                  <td style={{ width: 120 }}>
+                  <td>
                     <Meter part={one.count} of={most} />
                   </td>
                 </tr>
