@@ -186,12 +186,15 @@ pub(super) fn kinds(kinds: &[AssetKind]) -> Option<String> {
     (!words.is_empty()).then(|| serde_json::json!(words).to_string())
 }
 
-/// Slots are derived: what is free is the size less the leases that live.
+/// Slots are derived: what is free is the size less the leases that live. Only of pools somebody waits for.
 async fn free_slots(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(String, i64)>, Trouble> {
     let slots = sqlx::query_as(
         "SELECT name, size - (SELECT count(*) FROM attempts a
              WHERE a.pool = p.name AND a.state = 'running' AND a.lease_until > ?1)
-         FROM pools p ORDER BY name",
+         FROM pools p
+         WHERE EXISTS (SELECT 1 FROM steps s WHERE s.pool = p.name
+             AND s.state = 'queued' AND s.waits_for = 0 AND s.held = 0)
+         ORDER BY name",
     )
     .bind(micros(now))
     .fetch_all(&mut **tx)
@@ -262,7 +265,8 @@ struct Run {
 async fn begin_run(tx: &mut Tx, run: RunId, now: DateTime<Utc>) -> Result<Run, Trouble> {
     let row = sqlx::query(
         "UPDATE runs SET state = 'running', started_at = coalesce(started_at, ?2) WHERE id = ?1
-         RETURNING cause, detail, scheduled_at",
+         RETURNING cause, detail, scheduled_at,
+             EXISTS (SELECT 1 FROM run_inputs WHERE run_id = runs.id) AS has_inputs",
     )
     .bind(run.0)
     .bind(micros(now))
@@ -270,10 +274,14 @@ async fn begin_run(tx: &mut Tx, run: RunId, now: DateTime<Utc>) -> Result<Run, T
     .await?;
     let cause = Cause::from_parts(row.try_get("cause")?, row.try_get("detail")?)
         .ok_or_else(|| Trouble::corrupt(format!("run {run} has no known cause")))?;
+    let inputs = match row.try_get("has_inputs")? {
+        true => super::history::inputs_of(&mut **tx, run).await?,
+        false => Vec::new(),
+    };
     Ok(Run {
         cause,
         scheduled_at: row.try_get::<Option<i64>, _>("scheduled_at")?.map(time),
-        inputs: super::history::inputs_of(&mut **tx, run).await?,
+        inputs,
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn end_step(
         .bind(now)
         .execute(&mut **tx)
         .await?;
-    let ended = match ending.state {
+    let (ended, ready) = match ending.state {
         State::Succeeded | State::Skipped => {
             sqlx::query(
                 "UPDATE asset_states SET succeeded_at = ?3, run_id = ?4
@@ -50,25 +50,38 @@ pub(super) async fn end_step(
             .bind(ending.run.0)
             .execute(&mut **tx)
             .await?;
-            release_children(tx, ending, now).await?;
-            1
+            (1, release_children(tx, ending).await?)
         }
-        _ => 1 + skip_descendants(tx, ending, now).await?,
+        _ => (1 + skip_descendants(tx, ending, now).await?, Vec::new()),
     };
-    let open: i64 = sqlx::query_scalar(
-        "UPDATE runs SET open_steps = open_steps - ?2 WHERE id = ?1 RETURNING open_steps",
+    let room = SLICE_MICROS * i64::try_from(ready.len()).unwrap_or(i64::MAX / SLICE_MICROS);
+    let (open, turn): (i64, i64) = sqlx::query_as(
+        "UPDATE runs SET open_steps = open_steps - ?2,
+             turn = CASE ?4 WHEN 0 THEN turn ELSE max(turn, ?3) + ?4 END
+         WHERE id = ?1 RETURNING open_steps, turn",
     )
     .bind(ending.run.0)
     .bind(ended)
+    .bind(now)
+    .bind(room)
     .fetch_one(&mut **tx)
     .await?;
+    stand_in_line(tx, ready, turn - room, now).await?;
     match open {
         0 => end_run(tx, ending.run, now).await.map(Some),
         _ => Ok(None),
     }
 }
 
-async fn release_children(tx: &mut Tx, ending: &Ending<'_>, now: i64) -> Result<(), Trouble> {
+/// A step all of whose inputs are there.
+struct Ready {
+    step: i64,
+    priority: i64,
+    queue_micros: Option<i64>,
+}
+
+/// Returns the steps that waited for this one alone.
+async fn release_children(tx: &mut Tx, ending: &Ending<'_>) -> Result<Vec<Ready>, Trouble> {
     let rows = sqlx::query(
         "UPDATE steps SET waits_for = waits_for - 1
          WHERE id IN (SELECT child_id FROM step_edges WHERE parent_id = ?1)
@@ -77,38 +90,36 @@ async fn release_children(tx: &mut Tx, ending: &Ending<'_>, now: i64) -> Result<
     .bind(ending.step.0)
     .fetch_all(&mut **tx)
     .await?;
-    let mut ready: Vec<(i64, i64, Option<i64>)> = Vec::new();
+    let mut ready = Vec::new();
     for row in rows {
         let waits_for: i64 = row.try_get("waits_for")?;
         let state: &str = row.try_get("state")?;
         if waits_for == 0 && state == "queued" {
-            ready.push((
-                row.try_get("id")?,
-                row.try_get("priority")?,
-                row.try_get("queue_micros")?,
-            ));
+            ready.push(Ready {
+                step: row.try_get("id")?,
+                priority: row.try_get("priority")?,
+                queue_micros: row.try_get("queue_micros")?,
+            });
         }
     }
-    if ready.is_empty() {
-        return Ok(());
-    }
-    ready.sort_unstable();
-    let turn: i64 = sqlx::query_scalar(
-        "UPDATE runs SET turn = max(turn, ?2) + ?3 WHERE id = ?1 RETURNING turn",
-    )
-    .bind(ending.run.0)
-    .bind(now)
-    .bind(SLICE_MICROS * ready.len() as i64)
-    .fetch_one(&mut **tx)
-    .await?;
-    let mut turn = turn - SLICE_MICROS * ready.len() as i64;
-    for (id, priority, queue_micros) in ready {
+    ready.sort_unstable_by_key(|ready| ready.step);
+    Ok(ready)
+}
+
+/// Gives steps their turns, behind the one that is given.
+async fn stand_in_line(
+    tx: &mut Tx,
+    ready: Vec<Ready>,
+    mut turn: i64,
+    now: i64,
+) -> Result<(), Trouble> {
+    for ready in ready {
         turn += SLICE_MICROS;
         sqlx::query("UPDATE steps SET turn = ?2, ready_at = ?3, queue_until = ?4 WHERE id = ?1")
-            .bind(id)
-            .bind(turn - AGEING_MICROS * priority)
+            .bind(ready.step)
+            .bind(turn - AGEING_MICROS * ready.priority)
             .bind(now)
-            .bind(queue_micros.map(|wait| now.saturating_add(wait)))
+            .bind(ready.queue_micros.map(|wait| now.saturating_add(wait)))
             .execute(&mut **tx)
             .await?;
     }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    SqliteStore, advance, backfill, control, definition, due, figures, history, incident, lease,
-    micros, open, settle,
+    SqliteStore, advance, apart, backfill, control, definition, due, figures, history, incident,
+    lease, micros, open, settle,
 };
 use crate::asset::AssetKind;
 use crate::error::FlowError;
@@ -124,9 +124,13 @@ impl Store for SqliteStore {
 
     async fn advance(&self, turn: &Turn) -> Result<Turned, FlowError> {
         let action = "end and begin attempts";
-        let mut tx = self.begin(action).await?;
-        let done = advance::advance(&mut tx, turn).await;
-        settle(tx, action, done).await
+        let (store, turn) = (self.clone(), turn.clone());
+        apart(action, async move {
+            let mut tx = store.begin(action).await?;
+            let done = advance::advance(&mut tx, &turn).await;
+            settle(tx, action, done).await
+        })
+        .await
     }
 
     async fn beat(
