@@ -22,6 +22,7 @@ use crate::access_statements;
 use crate::caller::Caller;
 use crate::catalog;
 use crate::error::{QueryError, QueryErrorKind};
+use crate::explain::Places;
 use crate::frugal::Frugal;
 use crate::functions;
 use crate::idle::Idle;
@@ -497,6 +498,7 @@ impl Engine {
             ticket.track(share.clone());
             ticket.enter(QueryState::Running);
             let task = task_context(&state, &parts.runtime, share.clone(), &ticket.id())?;
+            let places = Places::in_rows_of(&logical, &scope);
             let frugal = Frugal::for_plan(&plan, logical, state, parts.clone(), share.clone());
             let (sender, messages) = mpsc::channel(BATCHES_AHEAD);
             let id = ticket.id();
@@ -504,6 +506,7 @@ impl Engine {
                 plan,
                 frugal,
                 renamed,
+                places,
                 task,
                 scope,
                 ticket,

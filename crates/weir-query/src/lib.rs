@@ -12,6 +12,7 @@ mod dependent;
 mod dialect;
 mod engine;
 mod error;
+mod explain;
 mod frugal;
 mod functions;
 mod guard;

@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::catalog::Scope;
 use crate::engine::{Parts, asked_to_end, given_up, panicked, report};
 use crate::error::{QueryError, QueryErrorKind, translate};
+use crate::explain::Places;
 use crate::frugal::Frugal;
 use crate::idle::Idle;
 use crate::memory::Share;
@@ -82,6 +83,8 @@ pub(crate) struct Run {
     pub(crate) frugal: Option<Frugal>,
     /// The columns as they are shown, where they have other names inside.
     pub(crate) renamed: Option<SchemaRef>,
+    /// What rows of an `EXPLAIN` do not show of where files are.
+    pub(crate) places: Option<Places>,
     pub(crate) task: Arc<TaskContext>,
     pub(crate) scope: Scope,
     pub(crate) ticket: Ticket,
@@ -99,6 +102,7 @@ impl Run {
             plan,
             frugal,
             renamed,
+            places,
             task,
             scope,
             ticket,
@@ -110,16 +114,31 @@ impl Run {
         let cancelled = ticket.cancelled();
         let work = async {
             let ways = (&mut seat, &sender);
-            let first = (plan.clone(), renamed.clone());
-            let end = batches(first, task, &scope, &ticket, ways, cancelled.clone()).await;
+            let shape = Shape { renamed, places };
+            let end = batches(
+                (plan.clone(), &shape),
+                task,
+                &scope,
+                &ticket,
+                ways,
+                cancelled.clone(),
+            )
+            .await;
             match (end, frugal) {
                 (Err(error), Some(frugal))
                     if error.kind() == QueryErrorKind::OutOfMemory && ticket.rows() == 0 =>
                 {
                     let (plan, task) = frugal.plan(&ticket.id(), error.row_bytes()).await?;
                     let ways = (&mut seat, &sender);
-                    let second = (plan.clone(), renamed);
-                    let end = batches(second, task, &scope, &ticket, ways, cancelled).await;
+                    let end = batches(
+                        (plan.clone(), &shape),
+                        task,
+                        &scope,
+                        &ticket,
+                        ways,
+                        cancelled,
+                    )
+                    .await;
                     ticket.ran(&plan);
                     end
                 }
@@ -166,9 +185,33 @@ fn later(
     }
 }
 
+/// What becomes of the plan's batches before anybody sees them.
+struct Shape {
+    renamed: Option<SchemaRef>,
+    places: Option<Places>,
+}
+
+impl Shape {
+    fn shown(&self, batch: RecordBatch) -> Result<RecordBatch, QueryError> {
+        let batch = match &self.renamed {
+            Some(schema) => {
+                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+                let columns = batch.columns().to_vec();
+                RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+                    .map_err(QueryError::internal)?
+            }
+            None => batch,
+        };
+        Ok(match &self.places {
+            Some(places) => places.hidden(batch),
+            None => batch,
+        })
+    }
+}
+
 /// Runs the plan and hands its batches out until it ends, fails, or nobody reads.
 async fn batches(
-    (plan, renamed): (Arc<dyn ExecutionPlan>, Option<SchemaRef>),
+    (plan, shape): (Arc<dyn ExecutionPlan>, &Shape),
     task: Arc<TaskContext>,
     scope: &Scope,
     ticket: &Ticket,
@@ -195,15 +238,7 @@ async fn batches(
             Some(Ok(batch)) => batch,
             Some(Err(error)) => return Err(translate(error, scope)),
         };
-        let batch = match &renamed {
-            Some(schema) => {
-                let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-                let columns = batch.columns().to_vec();
-                RecordBatch::try_new_with_options(schema.clone(), columns, &options)
-                    .map_err(QueryError::internal)?
-            }
-            None => batch,
-        };
+        let batch = shape.shown(batch)?;
         ticket.count_rows(batch.num_rows());
         let work = async {
             let Ok(room) = seat.wait_for(sender.reserve()).await? else {
