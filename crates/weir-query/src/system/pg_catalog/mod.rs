@@ -7,6 +7,7 @@ pub(crate) mod functions;
 mod layout;
 pub(crate) mod oids;
 pub(crate) mod rewrite;
+mod said;
 pub(crate) mod types;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use crate::params::elements;
 
 use super::empty::*;
+use super::said;
 
 /// Rewrites a statement.
 ///
@@ -143,6 +144,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         without_rows(select);
+        said::ask(select);
         ControlFlow::Continue(())
     }
 

@@ -81,7 +81,7 @@ impl Names {
     fn comment(&self, table: &ScalarValue, column: Option<i64>) -> Option<String> {
         let (schema, name) = self.table(table)?;
         if let Some(view) = self.scope.view(&schema, &name) {
-            // Which column has a number is known once the view is planned: `pg_description` tells.
+            // Which column has a number is known once the view is planned: see `said`.
             return view.comments.view.filter(|_| column.is_none());
         }
         let table = self.scope.lake_table(&schema, &name)?;
