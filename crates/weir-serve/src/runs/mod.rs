@@ -95,6 +95,9 @@ pub trait Desk: Send + Sync + Debug {
     /// Returns why a question cannot be kept as a table, or a delivery not be sent; none where it can.
     fn unfit(&self, id: &str) -> Option<String>;
 
+    /// Returns the id of the dashboard that a schedule sends, if it is a delivery's.
+    fn sends(&self, schedule: &ScheduleName) -> Option<String>;
+
     /// Returns the names of those whom `schedules.yml` lets be told and sent something.
     fn receivers(&self) -> Vec<String>;
 

@@ -40,7 +40,8 @@ pub(super) async fn list(State(runs): State<Runs>) -> Result<Json<Schedules>, Ap
                 Some(RunShape::new(run, Counts::of(&steps)))
             }
         };
-        schedules.push(ScheduleShape::new(&record, last));
+        let dashboard = runs.desk.sends(&record.schedule.name);
+        schedules.push(ScheduleShape::new(&record, last, dashboard));
     }
     Ok(Json(Schedules {
         schedules,

@@ -195,6 +195,8 @@ pub(super) struct ScheduleShape {
     definition: String,
     zone: Option<String>,
     steps: usize,
+    /// The dashboard it sends.
+    dashboard: Option<String>,
     paused_at: Option<DateTime<Utc>>,
     next_at: Option<DateTime<Utc>>,
     /// When its target is too old.
@@ -203,7 +205,11 @@ pub(super) struct ScheduleShape {
 }
 
 impl ScheduleShape {
-    pub(super) fn new(record: &ScheduleRecord, last: Option<RunShape>) -> Self {
+    pub(super) fn new(
+        record: &ScheduleRecord,
+        last: Option<RunShape>,
+        dashboard: Option<String>,
+    ) -> Self {
         let schedule = &record.schedule;
         Self {
             name: schedule.name.to_string(),
@@ -214,6 +220,7 @@ impl ScheduleShape {
                 _ => None,
             },
             steps: schedule.target.assets.len(),
+            dashboard,
             paused_at: record.paused_at,
             next_at: record.next_at.filter(|_| record.paused_at.is_none()),
             deadline_at: record.deadline_at,

@@ -142,6 +142,11 @@ impl Desk for FrontDesk {
         code.plan.unfit.get(question).cloned()
     }
 
+    fn sends(&self, schedule: &ScheduleName) -> Option<String> {
+        let code = self.codes.now()?;
+        code.plan.deliveries.get(schedule).cloned()
+    }
+
     fn receivers(&self) -> Vec<String> {
         let code = self.codes.now();
         let all = code.iter().flat_map(|code| code.plan.receivers.keys());

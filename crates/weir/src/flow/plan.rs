@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub(super) told: HashMap<ScheduleName, Vec<String>>,
     /// Questions that are kept as tables, by asset.
     pub(super) rollups: BTreeMap<AssetId, Rollup>,
+    /// By schedule of a delivery, the dashboard it sends.
+    pub(super) deliveries: BTreeMap<ScheduleName, String>,
     /// By question and delivery, why it cannot be kept as a table or sent.
     pub(super) unfit: BTreeMap<String, String>,
 }
@@ -95,6 +97,10 @@ pub(super) fn plan(
     plan.unfit = rollup::add(&kept.rollups, file, &mut assets, &mut schedules);
     let unfit = delivery::add(&kept.deliveries, file, &mut assets, &mut schedules);
     plan.unfit.extend(unfit);
+    let deliveries = kept.deliveries.iter();
+    plan.deliveries = deliveries
+        .map(|one| (delivery::schedule_of(one), one.dashboard.clone()))
+        .collect();
     plan.rollups = kept
         .rollups
         .iter()

@@ -7,6 +7,7 @@ use weir_catalog::Delivery;
 
 use super::answer::{Answer, Cell, Kind};
 use super::draw::{draw, number_of};
+use super::markdown;
 use super::series::Spec;
 use super::svg::escaped;
 
@@ -92,11 +93,7 @@ impl Letter {
             match &tile.shown {
                 Shown::Text(said) => {
                     let _ = writeln!(text, "{said}");
-                    let _ = write!(
-                        html,
-                        "<p style=\"white-space:pre-wrap\">{}</p>",
-                        escaped(said)
-                    );
+                    html.push_str(&markdown::html(said, &self.link));
                 }
                 Shown::Failed(why) => {
                     let _ = writeln!(text, "There is no answer: {why}");
@@ -159,7 +156,7 @@ impl Letter {
         for tile in &self.tiles {
             let mut part = format!("\n*{}*\n", marked(&tile.title));
             match &tile.shown {
-                Shown::Text(said) => part.push_str(&marked(said)),
+                Shown::Text(said) => part.push_str(&markdown::chat(said, &self.link)),
                 Shown::Failed(why) => part.push_str(&marked(&format!("There is no answer: {why}"))),
                 Shown::Answer(answer, spec) => match number_of(spec, answer) {
                     Some(number) if spec.kind == "number" => part.push_str(&marked(&number)),
@@ -315,7 +312,7 @@ fn table(answer: &Answer) -> String {
 }
 
 /// Keeps names and values from being read as markup of Slack, and from ending or beginning a block.
-fn marked(text: &str) -> String {
+pub(super) fn marked(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

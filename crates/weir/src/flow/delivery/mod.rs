@@ -4,6 +4,7 @@
 mod answer;
 mod draw;
 mod letter;
+mod markdown;
 mod plan;
 mod post;
 mod series;
@@ -12,5 +13,5 @@ mod svg;
 mod work;
 
 pub(super) use letter::Attached;
-pub(super) use plan::add;
+pub(super) use plan::{add, schedule_of};
 pub(super) use work::Deliveries;

@@ -18,6 +18,11 @@ pub(super) fn asset_of(delivery: &Delivery) -> AssetId {
     AssetId::new(format!("{PREFIX}{}", delivery.id))
 }
 
+/// Returns what the schedule of a delivery is called.
+pub(in crate::flow) fn schedule_of(delivery: &Delivery) -> ScheduleName {
+    ScheduleName::new(asset_of(delivery).as_str())
+}
+
 /// Adds deliveries to what runs; returns those that cannot be, by id, and why.
 pub(in crate::flow) fn add(
     deliveries: &[Delivery],
@@ -46,7 +51,7 @@ pub(in crate::flow) fn add(
 fn schedule(delivery: &Delivery) -> Result<Schedule, FlowError> {
     let asset = asset_of(delivery);
     Ok(Schedule {
-        name: ScheduleName::new(asset.as_str()),
+        name: schedule_of(delivery),
         target: Target::only([asset]),
         trigger: Trigger::Cron {
             cron: Cron::parse(&delivery.cron, &delivery.zone)?,
