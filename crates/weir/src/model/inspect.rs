@@ -43,7 +43,9 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Sto
     let chosen = args.nodes.select.clone();
     let inline = args.inline;
     if inline.is_none() && chosen.select.is_empty() && chosen.selector.is_none() {
-        return Err(nothing_to_show().into());
+        let failure = Failure::new("nothing was chosen")
+            .with_hint("name a model with --select, or give SQL with --inline");
+        return Err(failure.into());
     }
     let shown: Vec<(String, Shown)> =
         with_runner("show", args.nodes, global, ui, move |opened, runner, ui| {
@@ -76,7 +78,8 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Sto
         })
         .await?;
     if shown.is_empty() {
-        return Err(nothing_to_show().into());
+        // As with dbt, a selection that finds nothing is no failure.
+        ui.warn("nothing was selected, so there is nothing to show");
     }
     let one = shown.len() == 1;
     for (name, Shown { table, .. }) in shown {
@@ -90,11 +93,6 @@ pub(crate) async fn show(args: Show, global: &Global, ui: &Ui) -> Result<(), Sto
         ui.answer(as_text(&table));
     }
     Ok(())
-}
-
-fn nothing_to_show() -> Failure {
-    Failure::new("nothing was chosen")
-        .with_hint("name a model with --select, or give SQL with --inline")
 }
 
 fn as_json(name: &str, table: &Table) -> Value {
