@@ -202,7 +202,7 @@ pub(crate) fn unquoted(raw: &str) -> Result<Cow<'_, str>, Unfit> {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or("not a text")?;
-    if !inner.contains('\\') {
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Ok(Cow::Borrowed(inner));
     }
     // A lone half of a pair of surrogates is no text.

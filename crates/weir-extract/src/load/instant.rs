@@ -43,6 +43,53 @@ pub(super) fn type_of(text: &str) -> Option<ColumnType> {
 }
 
 fn read(text: &str) -> Option<Written> {
+    common(text).or_else(|| any(text))
+}
+
+/// Reads what nearly all dates and times look like: `2026-11-03`, and `2026-11-03T04:05:06` with nothing behind
+/// it, `Z` or `+01:00`. What does not, or is no date, is for [`any`] to judge.
+fn common(text: &str) -> Option<Written> {
+    let text = text.as_bytes();
+    if !matches!(text.len(), 10 | 19 | 20 | 25) || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let two = |at: usize| {
+        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
+    };
+    let year = i32::try_from(two(0)? * 100 + two(2)?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, two(5)?, two(8)?)?;
+    let days = i64::from(date.num_days_from_ce()) - 719_163;
+    let mut written = Written {
+        days,
+        micros: 0,
+        offset: None,
+    };
+    if text.len() == 10 {
+        return Some(written);
+    }
+    if !matches!(text[10], b'T' | b't' | b' ') || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let time = NaiveTime::from_hms_opt(two(11)?, two(14)?, two(17)?)?;
+    written.micros = i64::from(time.num_seconds_from_midnight()) * 1_000_000;
+    written.offset = match (&text[19..], text.len()) {
+        ([], _) => None,
+        ([b'Z' | b'z'], _) => Some(0),
+        ([sign @ (b'+' | b'-'), ..], 25) if text[22] == b':' => {
+            let (hours, minutes) = (two(20)?, two(23)?);
+            if hours > 15 || minutes > 59 {
+                return None;
+            }
+            let seconds = i32::try_from(hours * 3_600 + minutes * 60).ok()?;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => return None,
+    };
+    Some(written)
+}
+
+fn any(text: &str) -> Option<Written> {
     let text = text.trim();
     let (text, before_christ) = match text.strip_suffix(" BC") {
         Some(text) => (text, true),
@@ -153,6 +200,41 @@ mod tests {
             Some(true)
         );
         assert_eq!(instant("1970-01-01T24:00:00Z"), Some(MICROS_A_DAY));
+    }
+
+    #[test]
+    fn the_short_way_reads_what_the_long_one_does() {
+        let parts = |written: Written| (written.days, written.micros, written.offset);
+        let mut short = 0;
+        for date in [
+            "2024-02-29",
+            "2023-02-29",
+            "0001-01-01",
+            "9999-12-31",
+            "2024-13-01",
+            "20-4-02-29x",
+        ] {
+            for clock in [
+                "",
+                "T00:00:00",
+                " 23:59:59",
+                "t12:30:07",
+                "T24:00:00",
+                "T23:59:60",
+                "X00:00:00",
+            ] {
+                for offset in [
+                    "", "Z", "z", "+00:00", "-05:30", "+15:59", "+16:00", "+25:00", "+00-00",
+                ] {
+                    let text = format!("{date}{clock}{offset}");
+                    if let Some(common) = common(&text) {
+                        short += 1;
+                        assert_eq!(Some(parts(common)), any(&text).map(parts), "{text}");
+                    }
+                }
+            }
+        }
+        assert_eq!(short, 3 * (1 + 3 * 6));
     }
 
     #[test]

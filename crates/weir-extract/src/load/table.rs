@@ -156,6 +156,14 @@ impl StreamTable {
         self.places.get(name).copied()
     }
 
+    /// Returns the place of a declared field that is most often at `guess`: records have their members in one order.
+    pub(crate) fn field_near(&self, guess: usize, name: &str) -> Option<usize> {
+        match self.fields.get(guess) {
+            Some(field) if field.name == name => Some(guess),
+            _ => self.field(name),
+        }
+    }
+
     /// Returns how many fields are declared.
     pub(crate) fn fields(&self) -> usize {
         self.fields.len()

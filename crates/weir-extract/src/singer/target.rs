@@ -165,12 +165,16 @@ impl Target {
         let mut cells = vec![Cell::Null; table.fields()];
         let mut undeclared = Vec::new();
         let mut operation = Operation::Upsert;
+        let mut next = 0;
         for (name, raw) in &members.0 {
             if name == DELETED && *raw != "null" {
                 operation = Operation::Delete;
             }
-            match table.field(name) {
-                Some(at) => cells[at] = Cell::Json(raw),
+            match table.field_near(next, name) {
+                Some(at) => {
+                    cells[at] = Cell::Json(raw);
+                    next = at + 1;
+                }
                 None => undeclared.push((name.as_ref(), *raw)),
             }
         }

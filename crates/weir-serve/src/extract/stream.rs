@@ -138,7 +138,7 @@ pub(super) async fn load(
                 return;
             };
             rest.extend_from_slice(&chunk);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            while let Some(end) = memchr::memchr(b'\n', &rest) {
                 let line = rest.split_to(end + 1);
                 match take(&mut loading, &line).await {
                     Ok(Some(state)) => {
@@ -180,8 +180,11 @@ async fn take(
     loading: &mut weir_extract::Loading,
     line: &[u8],
 ) -> Result<Option<Value>, ExtractError> {
-    let text = String::from_utf8_lossy(line);
-    loading.line(&text).await
+    // Looking whether it is text is much quicker than mending what is not.
+    match std::str::from_utf8(line) {
+        Ok(text) => loading.line(text).await,
+        Err(_) => loading.line(&String::from_utf8_lossy(line)).await,
+    }
 }
 
 fn too_long() -> ExtractError {

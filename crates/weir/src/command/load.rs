@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::io::BufRead;
 
 use reqwest::{Body, Method};
@@ -96,7 +97,8 @@ fn read(sender: tokio::sync::mpsc::Sender<Piece>) -> Result<(), Failure> {
                 break;
             }
         }
-        let text = String::from_utf8_lossy(&line);
+        let text = std::str::from_utf8(&line)
+            .map_or_else(|_| String::from_utf8_lossy(&line), Cow::Borrowed);
         let expanded = weir_extract::expand(text.trim_end_matches('\n'), &mut |line| {
             piece.extend_from_slice(line.as_bytes());
             piece.push(b'\n');
