@@ -17,12 +17,14 @@ from memory import memory
 from models import models
 from process import process
 from queries import queries
+from replication import replication
 from server import CLEAN, PROFILES, Weir, note, options, progress
 from sources import sources
+from taps import taps
 from tpch import tpch
 from wire import wire
 
-SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "flow", "sources", "app", "memory", "process"]
+SECTIONS = ["wire", "hostile", "intake", "queries", "beside", "tpch", "models", "flow", "sources", "replication", "taps", "app", "memory", "process"]
 
 
 def main():
@@ -64,6 +66,10 @@ def main():
             app()
         if "sources" in wanted:
             sources(weir)
+        if "replication" in wanted:
+            replication(weir)
+        if "taps" in wanted:
+            taps(weir)
         if "memory" in wanted:
             memory(weir)
         if "process" in wanted:

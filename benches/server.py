@@ -17,7 +17,7 @@ parser.add_argument("--load", required=True)
 parser.add_argument("--profile", default="dev")
 parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
 parser.add_argument("--seconds", type=int, help="length of the sustained run")
-parser.add_argument("--only", help="sections to run, with commas: wire, hostile, intake, queries, beside, tpch, models, flow, sources, app, memory, process")
+parser.add_argument("--only", help="sections to run, with commas: wire, hostile, intake, queries, beside, tpch, models, flow, sources, replication, taps, app, memory, process")
 parser.add_argument("--out", help="file for the report; benches/results.md for a run of everything")
 options = parser.parse_args()
 if not options.out and not options.only:

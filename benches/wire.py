@@ -19,6 +19,7 @@ class Postgres:
     """A PostgreSQL with a folder of its own and its usual settings; clients prove a password."""
 
     name, user, database, password = "PostgreSQL", "postgres", "postgres", "measured"
+    settings = []
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="weir-pg-")
@@ -37,6 +38,7 @@ class Postgres:
         make = [f"{PROGRAMS}/initdb", "-A", "scram-sha-256", "-U", "postgres", "--pwfile", secret, "-E", "UTF8", "--locale=C", "-D", data]
         subprocess.run(make, check=True, capture_output=True, cwd="/", **(self.runs_as or {}))
         serve = [f"{PROGRAMS}/postgres", "-D", data, "-p", str(self.port), "-k", self.folder, "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=150"]
+        serve += [part for setting in self.settings for part in ("-c", setting)]
         self.process = subprocess.Popen(serve, cwd="/", stderr=subprocess.DEVNULL, **(self.runs_as or {}))
         for _ in range(200):
             if subprocess.run([f"{PROGRAMS}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0:
