@@ -8,7 +8,7 @@ import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { csv, shown } from "./data";
 import { headline } from "./headline";
-import { flows, globeColumns } from "./kinds";
+import { flows, globeColumns, MOST_BOXES } from "./kinds";
 import { timeFacts } from "./options";
 import { saveCsv, savePng, saveSvg } from "./picture";
 import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
@@ -146,9 +146,17 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
           {facts.open && <span className="open"> · {w.chart.unfinished}</span>}
         </p>
       )}
+      {used.kind === "box" && <ManyBoxes spec={used} columns={columns} rows={rows} />}
       {cut}
     </>
   );
+}
+
+/** Says that not all groups have a box. */
+function ManyBoxes({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
+  const x = columns.findIndex((column) => column.name === spec.x);
+  const groups = useMemo(() => new Set(rows.map((row) => row[x])).size, [rows, x]);
+  return groups > MOST_BOXES && <Badge look="warn">{w.chart.cutGroups(count(MOST_BOXES), count(groups))}</Badge>;
 }
 
 /** Kinds that show parts of a whole: nothing is no part, and less than nothing is none either. */

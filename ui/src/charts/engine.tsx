@@ -8,6 +8,8 @@ import { useEffect, useRef, useState } from "react";
 import { useDark } from "../lib/theme";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
+import { Empty } from "../parts/basics";
+import { countryName, globeColumns } from "./kinds";
 import { options } from "./options";
 import { picked } from "./pick";
 import type { ChartSpec } from "./spec";
@@ -61,15 +63,23 @@ interface Props {
   onPick?: (value: string) => void;
 }
 
+const noneIs = (countries: ReadonlySet<string>, rows: Row[], at: number) => !rows.some((row) => row[at] !== null && countries.has(countryName(String(row[at]))));
+
 export default function Engine({ spec, columns, rows, title, at, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const dark = useDark();
   const [ready, setReady] = useState(spec.kind !== "map");
+  const [countries, setCountries] = useState<ReadonlySet<string> | null>(null);
+  const lost = spec.kind === "map" && countries !== null && !globeColumns(columns) && noneIs(countries, rows, columns.findIndex((column) => column.name === spec.x));
   useEffect(() => {
     if (spec.kind !== "map") return setReady(true);
     let here = true;
     setReady(false);
-    void import("./world").then(() => here && setReady(true));
+    void import("./world").then((world) => {
+      if (!here) return;
+      setCountries(world.countries);
+      setReady(true);
+    });
     return () => {
       here = false;
     };
@@ -109,6 +119,13 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
       resized.disconnect();
       chart.dispose();
     };
-  }, [spec, columns, rows, dark, onPick, ready, at]);
+  }, [spec, columns, rows, dark, onPick, ready, lost, at]);
+  // A map of nothing would look as if there were nothing.
+  if (lost)
+    return (
+      <div className="message">
+        <Empty title={w.chart.nowhere(spec.x ?? "")}>{w.chart.nowhereHint}</Empty>
+      </div>
+    );
   return <div ref={box} role="img" aria-label={`${title}: ${w.chart.described(w.chart.kinds[spec.kind], String(rows.length))}`} />;
 }

@@ -35,3 +35,7 @@ test("places on the globe", () => {
   expect(countryName("Czech Republic")).toBe("Czechia");
   expect(countryName("<b>")).toBe("<b>");
 });
+
+test("countries are known in any case", () => {
+  expect(["germany", "FRANCE", "new zealand", "de", "Côte d'Ivoire"].map(countryName)).toEqual(["Germany", "France", "New Zealand", "Germany", "Côte d'Ivoire"]);
+});

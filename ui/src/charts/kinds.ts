@@ -20,6 +20,9 @@ export interface Box {
   beyond: number[];
 }
 
+/** Boxes that stand beside each other at most. */
+export const MOST_BOXES = 60;
+
 /** Points beyond whiskers that are drawn of one box. */
 const BEYOND = 100;
 
@@ -35,7 +38,7 @@ export function boxes(spec: ChartSpec, columns: Column[], rows: Row[]): Box[] {
     group.push(value);
     groups.set(name, group);
   }
-  return [...groups].slice(0, 60).map(([name, values]) => {
+  return [...groups].slice(0, MOST_BOXES).map(([name, values]) => {
     const sorted = values.sort((a, b) => a - b);
     const [q1, q2, q3] = [quantile(sorted, 0.25), quantile(sorted, 0.5), quantile(sorted, 0.75)];
     const reach = 1.5 * (q3 - q1);
@@ -147,5 +150,9 @@ export function countryName(text: string): string {
       return given;
     }
   }
-  return OTHERWISE[given.toLowerCase()] ?? given;
+  const known = OTHERWISE[given.toLowerCase()];
+  if (known) return known;
+  // The map writes names as names: `germany` and `GERMANY` are not known to it.
+  const shouted = given === given.toLowerCase() || given === given.toUpperCase();
+  return shouted ? given.toLowerCase().replace(/(^|[\s-])(?!of\b|and\b|the\b)(\p{L})/gu, (_, before: string, letter: string) => before + letter.toUpperCase()) : given;
 }

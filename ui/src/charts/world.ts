@@ -33,4 +33,7 @@ const flat = {
     }),
 };
 
+/** Names of the countries that are drawn. */
+export const countries: ReadonlySet<string> = new Set(flat.features.map((country) => country.properties.name));
+
 registerMap("world", flat as unknown as Parameters<typeof registerMap>[1]);
