@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use weir_extract::{ExtractError, ExtractErrorKind, Extracts, SourceSpec, SyncRequest};
 
-/// How often it is looked whether a sync is due: files may have changed.
+/// How long nobody looks at the sources' files at most: they may have changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After failures in a row the next sync waits longer, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -28,23 +28,36 @@ struct Known {
     failures: u32,
 }
 
+impl Known {
+    /// Returns when the next sync is due; none for at once.
+    fn due(&self, every: Duration) -> Option<Instant> {
+        let wait = match self.failures {
+            0 => every,
+            failures => every
+                .saturating_mul(1 << failures.min(10))
+                .min(LONGEST_WAIT.max(every)),
+        };
+        Some(self.began? + wait)
+    }
+}
+
 /// Begins syncs when they are due, until `shutdown`.
 pub(super) async fn follow(extracts: Extracts, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut known: BTreeMap<String, Known> = BTreeMap::new();
     let (ended, mut endings) = tokio::sync::mpsc::channel::<(String, Result<(), ExtractError>)>(64);
     let mut running: BTreeSet<String> = BTreeSet::new();
+    let mut look = Instant::now();
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             Some((name, done)) = endings.recv() => {
                 running.remove(&name);
                 note(&name, &done, known.entry(name.clone()).or_default());
-                continue;
             }
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep_until(look) => {}
         }
+        let now = Instant::now();
+        look = now + LOOK_EVERY;
         let Ok(sources) = extracts.sources() else {
             // Whoever syncs by hand is told what is wrong.
             continue;
@@ -54,18 +67,15 @@ pub(super) async fn follow(extracts: Extracts, shutdown: CancellationToken) {
             Some((name, every))
         });
         for (name, every) in followed {
-            let known = known.entry(name.clone()).or_default();
-            let wait = match known.failures {
-                0 => every,
-                failures => every
-                    .saturating_mul(1 << failures.min(10))
-                    .min(LONGEST_WAIT.max(every)),
-            };
-            let due = known.began.is_none_or(|began| began.elapsed() >= wait);
-            if !due || running.contains(&name) {
+            if running.contains(&name) {
                 continue;
             }
-            known.began = Some(Instant::now());
+            let known = known.entry(name.clone()).or_default();
+            if let Some(due) = known.due(every).filter(|due| *due > now) {
+                look = look.min(due);
+                continue;
+            }
+            known.began = Some(now);
             match extracts.sync(&name, SyncRequest::default()) {
                 Ok(mut sync) => {
                     running.insert(name.clone());
@@ -103,5 +113,26 @@ fn note(name: &str, done: &Result<(), ExtractError>, known: &mut Known) {
             }
             known.failures = known.failures.saturating_add(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sync_is_due_from_the_beginning_of_the_last_and_later_after_failures() {
+        let (began, second) = (Instant::now(), Duration::from_secs(1));
+        let due = |failures| {
+            let known = Known {
+                began: Some(began),
+                failures,
+            };
+            known.due(second)
+        };
+        assert_eq!(Known::default().due(second), None);
+        assert_eq!(due(0), Some(began + second));
+        assert_eq!(due(3), Some(began + 8 * second));
+        assert_eq!(due(u32::MAX), Some(began + LONGEST_WAIT));
     }
 }
