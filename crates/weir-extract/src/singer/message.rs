@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -19,7 +20,7 @@ pub(super) enum Message<'a> {
     },
     Record {
         stream: Cow<'a, str>,
-        record: &'a RawValue,
+        record: Members<'a>,
         version: Option<i64>,
     },
     State(Value),
@@ -44,7 +45,7 @@ struct Line<'a> {
     #[serde(borrow)]
     stream: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    record: Option<&'a RawValue>,
+    record: Option<Content<'a>>,
     schema: Option<Value>,
     key_properties: Option<Vec<String>>,
     version: Option<i64>,
@@ -73,14 +74,23 @@ pub(super) fn read(line: &str) -> Result<Message<'_>, String> {
     };
     let lacks = |what: &str| format!("a {kind} message needs a `{what}`");
     Ok(match kind.as_str() {
-        "RECORD" => Message::Record {
-            stream: match stream {
+        "RECORD" => {
+            let stream = match stream {
                 Some(stream) if !stream.is_empty() => stream,
                 none => named(none)?.into(),
-            },
-            record: line.record.ok_or_else(|| lacks("record"))?,
-            version: line.version,
-        },
+            };
+            let record = match line.record.ok_or_else(|| lacks("record"))? {
+                Content::Object(members) => members,
+                Content::Other => {
+                    return Err(format!("the record of stream `{stream}` is not an object"));
+                }
+            };
+            Message::Record {
+                stream,
+                record,
+                version: line.version,
+            }
+        }
         "SCHEMA" => Message::Schema {
             stream: named(stream)?.into(),
             schema: line.schema.ok_or_else(|| lacks("schema"))?,
@@ -104,8 +114,71 @@ pub(super) fn read(line: &str) -> Result<Message<'_>, String> {
     })
 }
 
+/// What a message says its record is. Records are read with their messages, and not once more.
+enum Content<'a> {
+    Object(Members<'a>),
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read<'a>(PhantomData<&'a str>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Read<'a> {
+            type Value = Content<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a record")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Members::collect(map).map(Content::Object)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Content::Other)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Content::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Content::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Content::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Content::Other)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+                Ok(Content::Other)
+            }
+        }
+
+        deserializer.deserialize_any(Read(PhantomData))
+    }
+}
+
 /// The members of a record, each as written.
+#[derive(Debug)]
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Members<'a> {
+    fn collect<'de: 'a, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut members = Vec::with_capacity(16);
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            let value: &'de RawValue = map.next_value()?;
+            members.push((name, value.get()));
+        }
+        Ok(Self(members))
+    }
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -118,13 +191,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(16);
-                while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
-                    let value: &'de RawValue = map.next_value()?;
-                    members.push((name, value.get()));
-                }
-                Ok(Members(members))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Members::collect(map)
             }
         }
 
@@ -150,8 +218,8 @@ mod tests {
             panic!("no record");
         };
         assert_eq!(
-            (stream.as_ref(), record.get(), version),
-            ("a", "{\"n\":1.50}", Some(7))
+            (stream.as_ref(), record.0, version),
+            ("a", vec![("n".into(), "1.50")], Some(7))
         );
         assert!(matches!(
             read(r#"{"type":"LOG","level":"info"}"#),
@@ -172,6 +240,18 @@ mod tests {
             (
                 r#"{"type":"RECORD","record":{}}"#,
                 "a RECORD message needs a `stream`",
+            ),
+            (
+                r#"{"type":"RECORD","stream":"a","record":[{"n":[1]},"x"]}"#,
+                "the record of stream `a` is not an object",
+            ),
+            (
+                r#"{"type":"RECORD","stream":"a","record":-1e9}"#,
+                "is not an object",
+            ),
+            (
+                r#"{"type":"RECORD","stream":"a","record":null}"#,
+                "a RECORD message needs a `record`",
             ),
             (r#"{"type":"STATE"}"#, "a STATE message needs a `value`"),
             (

@@ -61,7 +61,7 @@ impl Target {
                 record,
                 version,
             } => {
-                self.record(&stream, record.get(), version)?;
+                self.record(&stream, &record, version)?;
                 self.session.settle().await
             }
             Message::Schema {
@@ -149,7 +149,7 @@ impl Target {
     fn record(
         &mut self,
         stream: &str,
-        record: &str,
+        record: &Members<'_>,
         version: Option<i64>,
     ) -> Result<(), ExtractError> {
         let line = self.line;
@@ -157,8 +157,6 @@ impl Target {
         let Some(known) = self.streams.get_mut(stream) else {
             return Err(wrong(&undeclared(stream, "RECORD")));
         };
-        let members: Members<'_> = serde_json::from_str(record)
-            .map_err(|_| wrong(&format!("the record of stream `{stream}` is not an object")))?;
         let Some(table) = self.session.stream(stream) else {
             return Err(wrong(&undeclared(stream, "RECORD")));
         };
@@ -166,7 +164,7 @@ impl Target {
         let mut undeclared = Vec::new();
         let mut operation = Operation::Upsert;
         let mut next = 0;
-        for (name, raw) in &members.0 {
+        for (name, raw) in &record.0 {
             if name == DELETED && *raw != "null" {
                 operation = Operation::Delete;
             }
