@@ -155,7 +155,7 @@ mod tests {
         }
         assert!(html.contains("&lt;img src=x onerror=1&gt; a p"), "{html}");
         let chat = chat(
-            "<!channel> `|``` [x|y](https://a.example/|b)\n```\n```end\n",
+            "<!channel> `|```\n\n[x|y](https://a.example/|b)\n```\n```end\n",
             PAGE,
         );
         assert!(!chat.contains("<!channel>"), "{chat}");
