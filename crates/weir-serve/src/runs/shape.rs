@@ -237,7 +237,10 @@ pub(super) fn definition(trigger: &Trigger) -> String {
         Trigger::Every { every } => format!("every {}", text(*every)),
         Trigger::Inputs { tables, .. } => {
             let names: Vec<&str> = tables.iter().map(AsRef::as_ref).collect();
-            format!("when {} change", names.join(", "))
+            match names.as_slice() {
+                [one] => format!("when {one} changes"),
+                names => format!("when {} change", names.join(", ")),
+            }
         }
         Trigger::Freshness { max_age, .. } => format!("fresh within {}", text(*max_age)),
         Trigger::Webhook => "when it is called".to_owned(),
