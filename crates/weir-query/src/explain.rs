@@ -41,8 +41,11 @@ impl Places {
             if !line.contains("file_groups=") {
                 return line.to_owned();
             }
-            let first = line.replace(&format!("[{}", self.lake), "[");
-            first.replace(&format!(", {}", self.lake), ", ")
+            ["[", ", ", "filename="]
+                .iter()
+                .fold(line.to_owned(), |line, before| {
+                    line.replace(&format!("{before}{}", self.lake), before)
+                })
         });
         lines.collect()
     }
@@ -59,12 +62,14 @@ mod tests {
         };
         let plan = "FilterExec: x = [home/anna/lake/\n  DataSourceExec: file_groups={2 groups: \
                     [[home/anna/lake/main/t/1.parquet, home/anna/lake/main/t/2.parquet], \
-                    [home/anna/lake/main/t/3.parquet:0..10]]}, projection=[x]\n";
+                    [home/anna/lake/main/t/3.parquet:0..10]]}, projection=[x], \
+                    metrics=[bytes_scanned{partition=0, filename=home/anna/lake/main/t/1.parquet}=7]\n";
         assert_eq!(
             places.text(plan),
             "FilterExec: x = [home/anna/lake/\n  DataSourceExec: file_groups={2 groups: \
              [[main/t/1.parquet, main/t/2.parquet], \
-             [main/t/3.parquet:0..10]]}, projection=[x]\n"
+             [main/t/3.parquet:0..10]]}, projection=[x], \
+             metrics=[bytes_scanned{partition=0, filename=main/t/1.parquet}=7]\n"
         );
     }
 }

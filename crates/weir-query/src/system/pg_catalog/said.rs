@@ -14,38 +14,83 @@ use super::rewrite::last;
 
 const NAME: &str = "col_description";
 
-/// Rewrites the calls among what is selected. Elsewhere, and in groups, the function itself answers, which knows tables.
+/// Functions of single values that may stand around a call. Of others it is not known whether they take rows
+/// together, in which no question can be asked.
+const AROUND: [&str; 6] = [
+    "coalesce",
+    "concat",
+    "left",
+    "nullif",
+    "quote_literal",
+    "replace",
+];
+
+/// Rewrites the calls among what is selected. Elsewhere, in groups and in aggregates, the function itself answers, which
+/// knows tables.
 pub(super) fn ask(select: &mut Select) {
     if !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty()) {
         return;
     }
     for item in &mut select.projection {
-        match item {
-            // The column keeps the name of the function.
-            SelectItem::UnnamedExpr(expr) if question(expr).is_some() => {
-                if let Some(expr) = question(expr) {
-                    let alias = Ident::new(NAME);
-                    *item = SelectItem::ExprWithAlias { expr, alias };
-                }
-            }
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                let _ = expr.visit(&mut Calls);
-            }
-            _ => {}
+        let expr = match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => expr,
+            _ => continue,
+        };
+        let Some(asked) = question(expr) else {
+            within(expr);
+            continue;
+        };
+        *expr = asked;
+        // The column keeps the name of the function.
+        if let SelectItem::UnnamedExpr(expr) = item {
+            let expr = expr.clone();
+            let alias = Ident::new(NAME);
+            *item = SelectItem::ExprWithAlias { expr, alias };
         }
     }
 }
 
-struct Calls;
-
-impl VisitorMut for Calls {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Some(asked) = question(expr) {
-            *expr = asked;
+/// Rewrites calls where one value comes of one row.
+fn within(expr: &mut Expr) {
+    if let Some(asked) = question(expr) {
+        *expr = asked;
+        return;
+    }
+    match expr {
+        Expr::Nested(inner)
+        | Expr::IsNull(inner)
+        | Expr::IsNotNull(inner)
+        | Expr::Cast { expr: inner, .. } => within(inner),
+        Expr::BinaryOp { left, right, .. } => {
+            within(left);
+            within(right);
         }
-        ControlFlow::Continue(())
+        Expr::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } => {
+            operand.iter_mut().for_each(|operand| within(operand));
+            for when in conditions {
+                within(&mut when.condition);
+                within(&mut when.result);
+            }
+            else_result.iter_mut().for_each(|other| within(other));
+        }
+        Expr::Function(Function {
+            name,
+            args: FunctionArguments::List(args),
+            over: None,
+            ..
+        }) if AROUND.contains(&last(name).as_str()) => {
+            for arg in &mut args.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                    within(arg);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -8,6 +8,9 @@ use url::Url;
 
 use super::letter::marked;
 
+/// How far items of lists are set in at most, however deep they are.
+const DEEPEST: usize = 8;
+
 /// Writes a text for a mail; `page` is where its links begin.
 pub(super) fn html(text: &str, page: &str) -> String {
     let mut html = String::new();
@@ -100,7 +103,7 @@ pub(super) fn chat(text: &str, page: &str) -> String {
                 lists.pop();
             }
             Event::Start(Tag::Item) => {
-                out.push_str(&"  ".repeat(lists.len().saturating_sub(1)));
+                out.push_str(&"  ".repeat(lists.len().saturating_sub(1).min(DEEPEST)));
                 match lists.last_mut() {
                     Some(Some(number)) => {
                         let _ = write!(out, "{number}. ");
@@ -144,6 +147,13 @@ mod tests {
             "*Sales*\nAs of _now_,\nsee <https://weir.example/q/1|all *orders*>:\n• one\n• `two`\n1. first\n\
              2. <https://example.com/?a=1&b=2|away>"
         );
+    }
+
+    #[test]
+    fn lists_in_lists_stay_small() {
+        let text = "- ".repeat(5_000) + "x";
+        assert!(chat(&text, PAGE).len() < 50 * text.len());
+        assert!(html(&text, PAGE).len() < 50 * text.len());
     }
 
     #[test]
