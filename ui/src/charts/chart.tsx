@@ -10,6 +10,7 @@ import { csv, shown } from "./data";
 import { headline } from "./headline";
 import { flows, globeColumns, MOST_BOXES } from "./kinds";
 import { timeFacts } from "./options";
+import { type Picks, told } from "./pick";
 import { saveCsv, savePng, saveSvg } from "./picture";
 import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
 
@@ -61,7 +62,7 @@ function BigNumber({ spec, columns, rows, at }: { spec: ChartSpec; columns: Colu
   );
 }
 
-function Pivot({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
+function Pivot({ spec, columns, rows, onPick }: { spec: ChartSpec; columns: Column[]; rows: Row[]; onPick?: Picks }) {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = useMemo(() => table(spec, columns, rows), [spec, columns, rows]);
   const source = useMemo(() => {
@@ -72,7 +73,7 @@ function Pivot({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; ro
     });
     return inMemory(heads, lines);
   }, [spec.x, series, places, type]);
-  return <Grid source={source} label={w.chart.kinds.pivot} />;
+  return <Grid source={source} label={w.chart.kinds.pivot} pick={onPick && { column: 0, value: (row) => told(places.find((place) => placeText(place, type) === row[0])), act: onPick }} />;
 }
 
 interface ChartProps {
@@ -84,11 +85,13 @@ interface ChartProps {
   all?: number;
   /** When the answer was made; now when left out. */
   at?: string;
-  /** Told the value that was clicked, as the data has it. */
-  onPick?: (value: string) => void;
+  /** Told the value that was chosen, as the data has it. */
+  onPick?: Picks;
+  /** The column whose values a table gives to choose from; that of the axis when left out. */
+  pickColumn?: string;
 }
 
-export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProps) {
+export function Chart({ spec, columns, rows, title, all, at, onPick, pickColumn }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const asOf = useMemo(() => (at ? Date.parse(at) : Date.now()), [at, rows]);
   const used = useMemo(() => fitted(spec, columns, rows), [spec, columns, rows]);
@@ -100,13 +103,17 @@ export function Chart({ spec, columns, rows, title, all, at, onPick }: ChartProp
       </div>
     );
   }
-  if (used.kind === "table") return <Grid source={source} label={title} />;
+  if (used.kind === "table") {
+    const column = columns.findIndex((one) => one.name === pickColumn);
+    const at = column >= 0 ? column : columns.findIndex((one) => one.name === used.x);
+    return <Grid source={source} label={title} pick={onPick && at >= 0 ? { column: at, value: (row) => told(row[at]), act: onPick } : undefined} />;
+  }
   const facts = timeFacts(used, columns, rows, asOf);
   const cut = all !== undefined && all > rows.length && <Badge look="warn">{w.chart.cut(count(rows.length), count(all))}</Badge>;
   const drawing = !["number", "pivot"].includes(used.kind);
   let drawn: ReactNode;
   if (used.kind === "number") drawn = <BigNumber spec={used} columns={columns} rows={rows} at={asOf} />;
-  else if (used.kind === "pivot") drawn = <Pivot spec={used} columns={columns} rows={rows} />;
+  else if (used.kind === "pivot") drawn = <Pivot spec={used} columns={columns} rows={rows} onPick={onPick} />;
   else if (!used.y?.length || (used.kind === "map" && !canMap(used, columns)) || (used.kind === "sankey" && !flows(used, columns, rows))) drawn = <Cannot />;
   else if (drawing && !hasValues(used, columns, rows))
     drawn = (

@@ -4,15 +4,18 @@ import { BarChart, BoxplotChart, FunnelChart, HeatmapChart, LineChart, MapChart,
 import { GeoComponent, GridComponent, LegendComponent, MarkAreaComponent, TooltipComponent, VisualMapComponent } from "echarts/components";
 import { init, setPlatformAPI, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { useDark } from "../lib/theme";
 import type { Column, Row } from "../lib/rows";
 import { words as w } from "../words";
 import { Empty } from "../parts/basics";
-import { countryName, globeColumns } from "./kinds";
-import { options } from "./options";
-import { picked } from "./pick";
+import { nameEnds } from "./drawn";
+import { countryName, globeColumns, plainName } from "./kinds";
+import { marksOf } from "./marks";
+import { direct, options, timeFacts } from "./options";
+import { picked, type Picks } from "./pick";
 import type { ChartSpec } from "./spec";
+import { Walk } from "./walk";
 
 use([
   BarChart, BoxplotChart, FunnelChart, HeatmapChart, LineChart, MapChart, PieChart, SankeyChart, ScatterChart,
@@ -59,15 +62,19 @@ interface Props {
   title: string;
   /** When the answer was made: by then the last period may not have been over. */
   at: number;
-  /** Told the value that was clicked, as the data has it. */
-  onPick?: (value: string) => void;
+  /** Told the value that was chosen, as the data has it; null to choose none. Says what came of it. */
+  onPick?: Picks;
 }
 
 const noneIs = (countries: ReadonlySet<string>, rows: Row[], at: number) => !rows.some((row) => row[at] !== null && countries.has(countryName(String(row[at]))));
 
 export default function Engine({ spec, columns, rows, title, at, onPick }: Props) {
   const box = useRef<HTMLDivElement>(null);
+  const id = useId();
   const dark = useDark();
+  // How keys go through the drawing there is; another one begins where the last one was left.
+  const walk = useRef<Walk | null>(null);
+  const [told, setTold] = useState("");
   const [ready, setReady] = useState(spec.kind !== "map");
   const [countries, setCountries] = useState<ReadonlySet<string> | null>(null);
   const lost = spec.kind === "map" && countries !== null && !globeColumns(columns) && noneIs(countries, rows, columns.findIndex((column) => column.name === spec.x));
@@ -88,13 +95,20 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     const element = box.current;
     if (!element || !ready) return;
     const fitting = () => options(spec, columns, rows, look(dark), at, element.clientWidth || undefined, element.clientHeight || undefined);
-    const made = fitting();
+    let made = fitting();
     if (!made) return;
     const chart = init(element, null, { renderer: "svg" });
     chart.setOption(made as Parameters<typeof chart.setOption>[0]);
+    const own = new Walk(chart, () => (made ? marksOf(spec, made, timeFacts(spec, columns, rows, at).open) : []), look(dark));
+    own.takeOver(walk.current);
+    walk.current = own;
+    const isNamed = () => direct(spec, (made?.series as unknown[] | undefined)?.length ?? 0, element.clientHeight);
+    const name = () => (isNamed() ? nameEnds(chart, (made?.series as unknown[]).length, look(dark)) : () => {});
+    let unname = name();
     if (onPick) {
-      chart.on("click", ({ name, dataIndex, value }) => {
-        const found = picked(spec, columns, rows, at, { name: String(name), dataIndex, value });
+      chart.on("click", (event) => {
+        const { name, dataIndex, value, dataType, data } = event as typeof event & { dataType?: string; data?: { source?: string } };
+        const found = picked(spec, columns, rows, at, { name: dataType === "edge" ? String(data?.source) : String(name), dataIndex, value });
         if (found !== null) onPick(found);
       });
     }
@@ -107,12 +121,17 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     });
     // The first call only tells the size it was drawn in: drawing it again would double the work.
     const resized = new ResizeObserver(() => {
-      if (chart.getWidth() === element.clientWidth && chart.getHeight() === element.clientHeight) return;
-      const { xAxis, legend, series } = fitting() ?? {};
-      // How names stand along the axis or beside a pie depends on the room.
-      const told = spec.kind === "pie" ? { legend, series } : xAxis ? { xAxis } : null;
-      if (chart.getWidth() !== element.clientWidth && told) chart.setOption(told as Parameters<typeof chart.setOption>[0]);
+      const [wider, higher] = [chart.getWidth() !== element.clientWidth, chart.getHeight() !== element.clientHeight];
+      if (!wider && !higher) return;
+      made = fitting();
+      const { xAxis, legend, series, grid } = made ?? {};
+      unname();
+      // How names stand along the axis, at lines' ends or beside a pie depends on the room.
+      const fresh = spec.kind === "pie" ? { legend, series } : xAxis ? { xAxis, legend, grid } : null;
+      if (fresh) chart.setOption(fresh as Parameters<typeof chart.setOption>[0]);
       chart.resize();
+      unname = name();
+      own.again();
     });
     resized.observe(element);
     return () => {
@@ -120,6 +139,30 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
       chart.dispose();
     };
   }, [spec, columns, rows, dark, onPick, ready, lost, at]);
+  const keys = (event: KeyboardEvent) => {
+    const mark = walk.current?.at;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Escape") {
+      if (onPick?.(null) === "cleared") setTold(w.chart.unfiltered);
+      else if (mark) {
+        walk.current?.leave();
+        setTold("");
+      } else return;
+    } else if (mark && onPick && (event.key === "Enter" || event.key === " ")) {
+      const value = picked(spec, columns, rows, at, mark);
+      setTold(value === null ? w.chart.notPicked(mark.text) : onPick(value) === "cleared" ? w.chart.unfiltered : w.chart.filtered(plainName(mark.name) || value));
+    } else {
+      const next = walk.current?.go(event.key);
+      if (!next) return;
+      setTold(next.text);
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const left = () => {
+    walk.current?.leave();
+    setTold("");
+  };
   // A map of nothing would look as if there were nothing.
   if (lost)
     return (
@@ -127,5 +170,16 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
         <Empty title={w.chart.nowhere(spec.x ?? "")}>{w.chart.nowhereHint}</Empty>
       </div>
     );
-  return <div ref={box} role="img" aria-label={`${title}: ${w.chart.described(w.chart.kinds[spec.kind], String(rows.length))}`} />;
+  return (
+    // biome-ignore lint: a drawing is walked through by keys
+    <div className="walk" role="application" aria-roledescription={w.chart.one} aria-label={title} aria-describedby={`${id}keys`} tabIndex={0} onKeyDown={keys} onBlur={left}>
+      <div ref={box} role="img" aria-label={`${title}: ${w.chart.described(w.chart.kinds[spec.kind], String(rows.length))}`} />
+      <span id={`${id}keys`} className="hidden">
+        {onPick ? `${w.chart.keys} ${w.chart.keysPick}` : w.chart.keys}
+      </span>
+      <span className="hidden" aria-live="polite">
+        {told}
+      </span>
+    </div>
+  );
 }

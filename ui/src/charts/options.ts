@@ -5,6 +5,7 @@ import type { Cell, Column, Row } from "../lib/rows";
 import { boxes, countryName, flows, globeColumns, plainName } from "./kinds";
 import { words as w } from "../words";
 import { bins, type ChartSpec, numeric, PALETTE, PALETTE_DARK, placeText, table } from "./spec";
+import { named } from "./ends";
 import { type Period, periodText, timeline, wallAt } from "./time";
 
 /** The colours of the page at this moment. */
@@ -92,14 +93,20 @@ const THINNED = 2_000;
 /** Series that are named at their ends; more have a legend. */
 const NAMED = 5;
 
-function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width: number): Option {
+/** Of the drawing, above and below its plane. */
+const ABOUT = 48;
+
+/** Whether lines are named at their ends, by the application: the library lets names lie over each other. */
+export const direct = (spec: ChartSpec, series: number, height: number) => series > 1 && spec.kind !== "bar" && series <= NAMED && !spec.stacked && named(series, height - ABOUT);
+
+function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width: number, height: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places: known, series } = table(spec, columns, rows);
   const time = timeline(known, type, at);
   const { period, places } = time;
   const kind = spec.kind === "bar" ? "bar" : "line";
   const many = series.length > 1;
-  const direct = many && kind === "line" && series.length <= NAMED && !spec.stacked;
+  const ends = direct(spec, series.length, height);
   const text = (place: Cell) => (period ? periodText(place, type, period, time.zone, time.years) : placeText(place, type));
   const last = places.length - 1;
   // A period that is not over is pale and dashed: what is missing of it is no fall.
@@ -110,12 +117,12 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
     const value = valueAt(values, i);
     return kind === "line" && places.length > MARKED && value !== null && valueAt(values, i - 1) === null && valueAt(values, i + 1) === null ? { value, symbol: "circle" } : null;
   };
-  const longest = direct ? Math.min(140, Math.max(...series.map((one) => one.name.length)) * 7 + 12) : 20;
+  const longest = ends ? Math.min(140, Math.max(...series.map((one) => one.name.length)) * 7 + 24) : 20;
   return {
     ...base(look),
     tooltip: { ...(base(look).tooltip as Option), trigger: "axis", order: spec.stacked ? "seriesDesc" : "valueDesc", axisPointer: { type: kind === "bar" ? "shadow" : "line" } },
-    legend: { ...(base(look).legend as Option), show: many && !direct },
-    grid: { left: 8, right: longest, top: many && !direct ? 36 : 14, bottom: 8, containLabel: true },
+    legend: { ...(base(look).legend as Option), show: many && !ends },
+    grid: { left: 8, right: longest, top: many && !ends ? 36 : 14, bottom: 8, containLabel: true },
     xAxis: { ...placesAxis(places.map(text), look, width, isTime(type)), boundaryGap: kind === "bar" },
     yAxis: valueAxis(look),
     series: series.map((one, i) => ({
@@ -133,8 +140,6 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
       sampling: kind === "line" && places.length > THINNED && !one.values.includes(null) ? "lttb" : undefined,
       large: kind === "bar" && places.length > 2000,
       emphasis: { focus: "series" },
-      endLabel: direct ? { show: true, formatter: "{a}", color: "inherit", fontSize: 11.5, width: 130, overflow: "truncate" } : undefined,
-      labelLayout: direct ? { moveOverlap: "shiftY" } : undefined,
       markArea:
         time.open && kind === "line" && i === 0 && last > 0
           ? { silent: true, itemStyle: { color: look.quiet, opacity: 0.1 }, data: [[{ xAxis: last - 1 }, { xAxis: last }]] }
@@ -272,6 +277,7 @@ export function scale(look: Look, least: number, most: number): Option {
 function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table(spec, columns, rows);
+  const named = (at: number) => (places[at] === undefined ? "" : placeText(places[at], type));
   const data = series.flatMap((one, y) => one.values.map((value, x) => [x, y, value ?? "-"]));
   const values = series.flatMap((one) => one.values).filter((value) => value !== null);
   const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
@@ -279,6 +285,7 @@ function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width
   return {
     ...base(look),
     legend: { show: false },
+    tooltip: { ...(base(look).tooltip as Option), formatter: ({ value }: { value: [number, number, number | string] }) => `${[named(value[0]), series[value[1]]?.name].filter(Boolean).join("\n")}\n${said(value[2])}` },
     grid: { left: 8, right: 16, top: 12, bottom: 44, containLabel: true },
     xAxis: placesAxis(places.map((place) => placeText(place, type)), look, width, isTime(type)),
     yAxis: { type: "category", data: series.map((one) => one.name), ...axisLook(look), axisLabel: { ...axisLook(look).axisLabel, width: Math.round(Math.max(60, width / 4)), overflow: "truncate" } },
@@ -396,7 +403,7 @@ export function options(spec: ChartSpec, columns: Column[], rows: Row[], look: L
     case "line":
     case "bar":
     case "area":
-      return alongAxis(spec, columns, rows, look, at, width);
+      return alongAxis(spec, columns, rows, look, at, width, height);
     case "scatter":
       return scatter(spec, columns, rows, look);
     case "pie":

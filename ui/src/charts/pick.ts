@@ -13,12 +13,17 @@ export interface Clicked {
   value?: unknown;
 }
 
+/** Takes the value that was chosen of a chart, or null to choose none, and says what came of it. */
+export type Picks = (value: string | null) => "set" | "cleared" | "nothing";
+
+/** A value as the data has it; null is none to choose. */
+export const told = (place: Cell) => (place === null || place === undefined ? null : raw(place));
+
 /** Returns the raw value that was clicked; null where it is none of the data's, such as what is missing. */
 export function picked(spec: ChartSpec, columns: Column[], rows: Row[], at: number, { name, dataIndex, value }: Clicked): string | null {
   const index = (wanted: string | undefined) => columns.findIndex((column) => column.name === wanted);
   const x = index(spec.x);
   const type = columns[x]?.type ?? "text";
-  const told = (place: Cell) => (place === null || place === undefined ? null : raw(place));
   const called = (column: number, text: (place: Cell) => string) => told(rows.find((row) => row[column] !== null && text(row[column]) === plainName(name))?.[column]);
   switch (spec.kind) {
     case "line":

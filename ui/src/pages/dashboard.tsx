@@ -3,6 +3,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { expectCharts } from "../charts/chart";
+import type { Picks } from "../charts/pick";
 import { api, get, path } from "../lib/api";
 import { certify, type QuestionBody, type Saved, type Sharing, useDocument, useKnown } from "../lib/documents";
 import { ago } from "../lib/format";
@@ -195,12 +196,16 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
     }, 100);
     return () => clearTimeout(timer);
   }, [put]);
-  const pick = (name: string, clicked: Picked) => {
+  const pick = (name: string, clicked: Picked | null): ReturnType<Picks> => {
     const filter = filters.find((one) => one.name === name);
-    if (!filter) return;
-    const value = fitting(filter.type, clicked);
+    if (!filter) return "nothing";
+    const now = saidOf(filter);
+    const value = clicked === null ? "" : fitting(filter.type, clicked);
+    if (clicked === null && now === ownDefault(filter)) return "nothing";
+    const same = now === value;
     // A click that filters is taken back as it came: by going back.
-    say(filter, saidOf(filter) === value ? "" : value, { push: true });
+    say(filter, same ? "" : value, { push: true });
+    return clicked === null || same ? "cleared" : "set";
   };
   return (
     <main className="page" id="page" ref={box}>

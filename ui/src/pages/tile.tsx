@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type PointerEvent, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Chart, ChartChoice } from "../charts/chart";
 import { timeFacts } from "../charts/options";
+import type { Picks } from "../charts/pick";
 import { fitted, suggest } from "../charts/spec";
 import { ApiError } from "../lib/api";
 import { type QuestionBody, useDocument } from "../lib/documents";
@@ -38,7 +39,8 @@ interface Props {
   filters: Filter[];
   /** Whose dashboard it is on. */
   owner: string;
-  onPick(filter: string, value: Picked): void;
+  /** Sets a filter to a value of the data; to none for null. */
+  onPick(filter: string, value: Picked | null): ReturnType<Picks>;
   editing?: TileEditing;
 }
 
@@ -116,8 +118,8 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
   const [asking, setAsking] = useState(false);
   const sets = filters.some((filter) => filter.name === tile.sets) ? tile.sets : undefined;
   // One for good: a chart that is told another is drawn anew.
-  const told = useRef<(value: string) => void>(() => {});
-  const pick = useCallback((value: string) => told.current(value), []);
+  const told = useRef<Picks>(() => "nothing");
+  const pick = useCallback<Picks>((value) => told.current(value), []);
   const saved = useDocument<QuestionBody>("questions", question);
   const names = saved.data?.body.parameters?.map((one) => one.name) ?? [];
   // Only what the question takes: a filter of others is no reason to ask again.
@@ -154,9 +156,12 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
   const { columns, rows, tail } = shown;
   const spec = tile.chart ?? (saved.data.body.view === "table" && !saved.data.body.chart ? { kind: "table" as const } : (saved.data.body.chart ?? suggest(columns, rows)));
   told.current = (value) => {
+    if (!sets) return "nothing";
+    if (value === null) return onPick(sets, null);
     const used = fitted(spec, columns, rows);
-    const type = columns.find((column) => column.name === used.x)?.type ?? "text";
-    if (sets) onPick(sets, { value, type, period: timeFacts(used, columns, rows, Date.parse(tail.result?.created_at ?? "")).period });
+    const from = used.kind === "table" && columns.some((column) => column.name === sets) ? sets : used.x;
+    const type = columns.find((column) => column.name === from)?.type ?? "text";
+    return onPick(sets, { value, type, period: timeFacts(used, columns, rows, Date.parse(tail.result?.created_at ?? "")).period });
   };
   return (
     <>
@@ -175,12 +180,13 @@ function Asked({ tile, question, params, fresh, filters, owner, onPick, editing,
         </details>
       )}
       <div className="inside">
-        <Chart spec={spec} columns={columns} rows={rows} all={tail.result?.rows} at={tail.result?.created_at} title={title} onPick={sets && !editing ? pick : undefined} />
+        <Chart spec={spec} columns={columns} rows={rows} all={tail.result?.rows} at={tail.result?.created_at} title={title} onPick={sets && !editing ? pick : undefined} pickColumn={sets} />
       </div>
       <footer>
         {tail.result && (
           <button type="button" className="asof clip" title={`${w.origin.title} ${moment(tail.result.created_at)}`} onClick={() => setAsking(true)}>
-            <AsOf at={tail.result.created_at} /> · {tail.result.reads.slice(0, 3).join(", ")}
+            <AsOf at={tail.result.created_at} />
+            {tail.result.reads.length > 0 && ` · ${tail.result.reads.slice(0, 3).join(", ")}`}
           </button>
         )}
         {saved.data.certified && <Badge look="good">{w.questions.certified}</Badge>}

@@ -1,6 +1,7 @@
 /** The tiles of a dashboard where they lie, and how they are moved. */
 
 import { type PointerEvent, useRef, useState } from "react";
+import type { Picks } from "../charts/pick";
 import { COLUMNS, type Filter, moved, type Picked, type Said, type Tile } from "./board";
 import { TileView } from "./tile";
 
@@ -17,7 +18,7 @@ interface Props {
   owner: string;
   onChange(tiles: Tile[]): void;
   /** A tile's value was clicked that sets a filter. */
-  onPick(filter: string, value: Picked): void;
+  onPick(filter: string, value: Picked | null): ReturnType<Picks>;
 }
 
 export function Tiles({ tiles, editing, params, fresh, filters, owner, onChange, onPick }: Props) {

@@ -2,6 +2,7 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
+import type { Picks } from "../charts/pick";
 import { isZoned } from "../charts/time";
 import { cell, count, isNumber, raw } from "../lib/format";
 import type { Column, Row } from "../lib/rows";
@@ -76,7 +77,14 @@ const FAR = 1_000;
 /** Where the heads are, above the first row. */
 const HEADS = -1;
 
-export function Grid({ source: given, label = w.grid.label }: { source: RowSource; label?: string }) {
+/** A column whose values can be chosen, as those of a chart. */
+interface Pick {
+  column: number;
+  value(row: Row): string | null;
+  act: Picks;
+}
+
+export function Grid({ source: given, label = w.grid.label, pick }: { source: RowSource; label?: string; pick?: Pick }) {
   const { source, order, setOrder, among } = useOrdered(given);
   const { box, first, last, shift, reveal } = useLines(source.count);
   const id = useId();
@@ -85,6 +93,7 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
   const [anchor, setAnchor] = useState<Place | null>(null);
   const [whole, setWhole] = useState<{ text: string; name: string } | null>(null);
   const [profiled, setProfiled] = useState<number | null>(null);
+  const [told, setTold] = useState("");
   // Widths that somebody chose, by place and name: another question has others.
   const [chosen, setChosen] = useState<Record<string, number>>({});
   const keyOf = (i: number) => `${i} ${given.columns[i]?.name}`;
@@ -127,6 +136,20 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
     }
     setWhole({ text, name });
   };
+  /** Chooses a row's value; whether there is one. */
+  const choosing = (row: number): boolean => {
+    const values = source.row(row);
+    const value = values && pick?.value(values);
+    if (!pick || !values || value === null || value === undefined) return false;
+    const name = cell(values[pick.column], source.columns[pick.column]?.type ?? "text");
+    setTold(pick.act(value) === "cleared" ? w.chart.unfiltered : w.chart.filtered(name));
+    return true;
+  };
+  const unchoosing = (): boolean => {
+    if (pick?.act(null) !== "cleared") return false;
+    setTold(w.chart.unfiltered);
+    return true;
+  };
   const area = between(at, anchor ?? at);
   const end: Place = { row: source.count - 1, column: source.columns.length - 1 };
   const move = (row: number, column: number, extend = false) => {
@@ -155,7 +178,10 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
   const acts = (event: React.KeyboardEvent): boolean => {
     const control = event.ctrlKey || event.metaKey;
     const onHead = at.row === HEADS;
-    if (event.key === "Enter") onHead ? sort(at.column) : open(at.row, at.column);
+    if (event.key === "Enter") {
+      if (onHead) sort(at.column);
+      else if (pick?.column !== at.column || !choosing(at.row)) open(at.row, at.column);
+    }
     else if (control && event.key === "c") copyChosen();
     else if (control && event.key === "a") choose({ row: 0, column: 0 }, end);
     else if (event.key === " " && event.shiftKey) choose({ row: Math.max(0, at.row), column: 0 }, { row: Math.max(0, at.row), column: end.column });
@@ -164,6 +190,7 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
     else if (event.altKey && onHead && event.key === "ArrowRight") resize(at.column, within((sizes[at.column] ?? 0) + 16));
     else if (event.altKey && onHead && event.key === "ArrowLeft") resize(at.column, within((sizes[at.column] ?? 0) - 16));
     else if (event.key === "Escape" && anchor) setAnchor(null);
+    else if (event.key === "Escape") return unchoosing();
     else return false;
     return true;
   };
@@ -247,7 +274,8 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
                   const value = row?.[item.index];
                   const on = at.row === line && at.column === item.index;
                   const within = holds(area, line, item.index);
-                  const kind = `cell${column && isNumber(column.type) ? " n" : ""}${value === null ? " null" : ""}${on ? " on" : within ? " in" : ""}`;
+                  const picks = pick?.column === item.index && value !== null && value !== undefined;
+                  const kind = `cell${picks ? " picks" : ""}${column && isNumber(column.type) ? " n" : ""}${value === null ? " null" : ""}${on ? " on" : within ? " in" : ""}`;
                   return (
                     // biome-ignore lint: keys are handled by the grid
                     <div
@@ -261,7 +289,8 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
                       style={{ left: item.start, width: item.size }}
                       onPointerDown={(event) => press(event, { row: line, column: item.index })}
                       onPointerEnter={(event) => drag(event, { row: line, column: item.index })}
-                      onDoubleClick={() => open(line, item.index)}
+                      onClick={(event) => picks && !anchor && !event.shiftKey && choosing(line)}
+                      onDoubleClick={() => !picks && open(line, item.index)}
                     >
                       {row === undefined ? w.grid.loading : cell(value, column?.type ?? "text")}
                     </div>
@@ -273,8 +302,13 @@ export function Grid({ source: given, label = w.grid.label }: { source: RowSourc
         </div>
       </div>
       <span id={`${id}keys`} className="hidden">
-        {w.grid.keys}
+        {pick ? `${w.grid.keys} ${w.grid.keysPick(source.columns[pick.column]?.name ?? "")}` : w.grid.keys}
       </span>
+      {pick && (
+        <span className="hidden" aria-live="polite">
+          {told}
+        </span>
+      )}
       {(among !== null || given.order?.busy) && (
         <p className="subtitle" role="status">
           {given.order?.busy ? w.grid.sorting : w.grid.sortedAmong(count(among ?? 0), count(given.count))}
