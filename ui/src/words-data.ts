@@ -32,7 +32,7 @@ export const dataWords = {
     breaks: (count: number) => (count === 1 ? "1 thing rests on it" : `${count} things rest on it`),
     impact: "What breaks if it changes",
     away: "Steps away",
-    things: { table: "table", source: "source", step: "step", question: "question", dashboard: "dashboard" },
+    things: { table: "table", source: "source", step: "step", question: "question", dashboard: "dashboard", alert: "alert", delivery: "delivery" } as Record<string, string>,
     unknownReads: "What these questions read is not known, because they cannot be asked as they are:",
     leftReads: (n: number) => `${n} older questions and dashboards are not looked at.`,
     madeBy: (kind: string, name: string) => `Made by the ${kind} ${name}`,

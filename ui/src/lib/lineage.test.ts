@@ -37,6 +37,30 @@ test("sources, tables, steps, questions and dashboards hang together", () => {
   expect(things.has("source:crm")).toBe(false);
 });
 
+test("alerts rest on their questions, and deliveries on their dashboards", () => {
+  const { edges, things } = graphOf({
+    edges: [],
+    tables: [],
+    models: [],
+    sources: [],
+    questions: [document("q1", "Orders")],
+    reads: new Map([["q1", ["main.orders"]]]),
+    dashboards: [{ document: document("d1", "Shop"), questions: ["q1"] }],
+    alerts: [{ id: "a1", name: "Too few", question: "q1", made_by: "ada" }, { id: "a2", name: "Of others", question: "secret" }],
+    deliveries: [{ id: "e1", dashboard: "d1" }, { id: "e2", dashboard: "d1" }, { id: "e3", dashboard: "secret" }],
+  });
+  expect(edges.map(({ from, to }) => `${from} > ${to}`).sort()).toEqual(["dashboard:d1 > delivery:e1", "dashboard:d1 > delivery:e2", "main.orders > question:q1", "question:q1 > alert:a1", "question:q1 > dashboard:d1"]);
+  expect(things.get("alert:a1")).toEqual({ kind: "alert", name: "Too few", owner: "ada", href: "/q/q1?open=alerts" });
+  expect(things.get("delivery:e1")).toEqual({ kind: "delivery", name: "Shop", href: "/d/d1?open=send" });
+  expect(things.get("delivery:e2")?.name).toBe("Shop (2)");
+});
+
+test("what is of a kind that nobody knows yet has its name, and no page", () => {
+  const { things } = graphOf({ edges: [{ from: "main.orders", to: "notebook:n1" }], tables: [], models: [], sources: [], questions: [], reads: new Map(), dashboards: [] });
+  expect(things.get("notebook:n1")).toEqual({ kind: "notebook", name: "n1" });
+  expect(things.get("main.orders")?.kind).toBe("table");
+});
+
 test("a question that one may not open is not told of", () => {
   const { edges } = graphOf({ edges: [], tables: [], models: [{ ...model("rollup.x", "rollup", "kept"), question: "secret" }], sources: [], questions: [], reads: new Map(), dashboards: [] });
   expect(edges).toEqual([]);

@@ -1,4 +1,4 @@
-/** What feeds what: sources, tables, steps, questions, dashboards, as one graph. */
+/** What feeds what: sources, tables, steps, questions, dashboards, alerts and deliveries, as one graph. */
 
 import type { Document, Parameter, QuestionBody } from "./documents";
 import type { Model } from "./models";
@@ -11,12 +11,14 @@ export interface Edge {
 }
 
 export interface Thing {
-  kind: "table" | "source" | "step" | "question" | "dashboard";
+  /** One of those that the application knows, or another that the server names. */
+  kind: "table" | "source" | "step" | "question" | "dashboard" | "alert" | "delivery" | (string & {});
   name: string;
   /** What it is, where that is more than its kind: `view`, `model`, `seed`. */
   note?: string;
   owner?: string | null;
-  href: string;
+  /** Its page, where it has one. */
+  href?: string;
 }
 
 export interface Graph {
@@ -35,11 +37,15 @@ export interface Known {
   /** By question, the tables it reads. */
   reads: Map<string, string[]>;
   dashboards: { document: Document; questions: string[] }[];
+  alerts?: { id: string; name: string; question: string; made_by?: string }[];
+  deliveries?: { id: string; dashboard: string }[];
 }
 
 export const tableKey = (schema: string, table: string) => `${schema}.${table}`;
 export const questionKey = (id: string) => `question:${id}`;
 export const dashboardKey = (id: string) => `dashboard:${id}`;
+export const alertKey = (id: string) => `alert:${id}`;
+export const deliveryKey = (id: string) => `delivery:${id}`;
 export const stepKey = (name: string) => `step:${name}`;
 export const sourceKey = (name: string) => `source:${name}`;
 
@@ -49,7 +55,10 @@ export function tableHref(key: string): string {
   return `${path`/data/${key.slice(0, dot)}/${key.slice(dot + 1)}`}?tab=lineage`;
 }
 
-export function graphOf({ edges, tables, models, sources, questions, reads, dashboards }: Known): Graph {
+/** What is no table says what it is before its name; tables have a dot between theirs. */
+const OTHER = /^([a-z][a-z_]*):([^.]+)$/;
+
+export function graphOf({ edges, tables, models, sources, questions, reads, dashboards, alerts = [], deliveries = [] }: Known): Graph {
   const things = new Map<string, Thing>();
   const found = new Map<string, Edge>();
   const join = (from: string, to: string) => {
@@ -61,7 +70,11 @@ export function graphOf({ edges, tables, models, sources, questions, reads, dash
   };
   for (const { schema_name, table_name, kind } of tables) isTable(tableKey(schema_name, table_name), kind === "table" ? undefined : kind);
   for (const { from, to } of edges) {
-    for (const key of [from, to]) if (!things.has(key)) isTable(key);
+    for (const key of [from, to]) {
+      const [, kind, name] = OTHER.exec(key) ?? [];
+      if (kind && name) things.set(key, { kind, name });
+      else if (!things.has(key)) isTable(key);
+    }
     join(from, to);
   }
   const outputs = new Map(models.map((model) => [model.asset, tableKey(model.schema, model.table)]));
@@ -101,6 +114,18 @@ export function graphOf({ edges, tables, models, sources, questions, reads, dash
     const key = dashboardKey(document.id);
     things.set(key, { kind: "dashboard", name: document.name, owner: document.owner, href: path`/d/${document.id}` });
     for (const question of new Set(shown)) if (things.has(questionKey(question))) join(questionKey(question), key);
+  }
+  for (const { id, name, question, made_by } of alerts) {
+    if (!things.has(questionKey(question))) continue;
+    things.set(alertKey(id), { kind: "alert", name, owner: made_by, href: `${path`/q/${question}`}?open=alerts` });
+    join(questionKey(question), alertKey(id));
+  }
+  for (const { id, dashboard } of deliveries) {
+    const sent = things.get(dashboardKey(dashboard));
+    if (!sent) continue;
+    const before = deliveries.filter((one) => one.dashboard === dashboard).findIndex((one) => one.id === id);
+    things.set(deliveryKey(id), { kind: "delivery", name: before > 0 ? `${sent.name} (${before + 1})` : sent.name, href: `${path`/d/${dashboard}`}?open=send` });
+    join(dashboardKey(dashboard), deliveryKey(id));
   }
   return { edges: [...found.values()], things };
 }

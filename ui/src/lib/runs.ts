@@ -142,6 +142,10 @@ export const useSchedules = (wanted: boolean) =>
     refetchInterval: 5_000,
   });
 
+/** Which of the schedules send a dashboard. */
+export const deliveriesOf = (schedules: readonly Pick<Schedule, "name" | "dashboard">[]) =>
+  schedules.flatMap(({ name, dashboard }) => (dashboard && name.startsWith("delivery.") ? [{ id: name.slice("delivery.".length), dashboard }] : []));
+
 export const useBackfills = (wanted: boolean) =>
   useQuery({
     queryKey: ["backfills"],

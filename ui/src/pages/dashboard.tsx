@@ -99,7 +99,12 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const [body, setBody] = useState(from.body);
   const [name, setName] = useState(from.name);
   const [sharing, setSharing] = useState<Sharing>(from.sharing);
-  const [dialog, setDialog] = useState<"question" | "filter" | "yaml" | "embed" | "send" | "give" | "history" | "remove" | null>(null);
+  const [dialog, setDialog] = useState<"question" | "filter" | "yaml" | "embed" | "send" | "give" | "history" | "remove" | null>(search.get("open") === "send" ? "send" : null);
+  // A link may open it; once it is closed it stays so.
+  const close = () => {
+    setDialog(null);
+    if (search.has("open")) setSearch({ open: null });
+  };
   const [fresh, setFresh] = useState(0);
   const [busy, act, error] = useAct();
   const box = useRef<HTMLElement>(null);
@@ -344,7 +349,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
           onClose={() => setDialog(null)}
         />
       )}
-      {dialog === "send" && <Deliveries id={saved.id} filters={filters} why={owns ? null : w.noAccess(`“${saved.name}”`)} onClose={() => setDialog(null)} />}
+      {dialog === "send" && <Deliveries id={saved.id} filters={filters} why={owns ? null : w.noAccess(`“${saved.name}”`)} onClose={close} />}
       {dialog === "give" && <GiveDialog address={path`/api/v1/dashboards/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}
       {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
       {dialog === "remove" && <RemoveDialog saved={saved} onClose={() => setDialog(null)} />}

@@ -1,18 +1,20 @@
 /** What feeds a table and what it feeds, drawn from left to right. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import { path } from "../lib/api";
 import { Link, navigate, setSearch, usePlace } from "../lib/router";
 import { type Edge, type Graph, graphOf, type Thing } from "../lib/lineage";
 import { useModels } from "../lib/models";
 import { useReads } from "../lib/reads";
+import { deliveriesOf, useSchedules } from "../lib/runs";
 import { query } from "../lib/rows";
 import { usePerson } from "../lib/session";
 import { useEventSources, useFetched } from "../lib/sources";
 import { Choice, Empty, Loaded, Trouble } from "../parts/basics";
 import { List } from "../parts/list";
 import { words as w } from "../words";
+import { useAlerts } from "./alerts";
 import { useTables } from "./data";
 
 export interface Placed {
@@ -122,6 +124,9 @@ function useGraph(edges: Edge[]): { graph: Graph; reads: ReturnType<typeof useRe
   const events = useEventSources(person.may.manage_sources);
   const fetched = useFetched(person.may.manage_sources);
   const reads = useReads();
+  const alerts = useAlerts();
+  const schedules = useSchedules(person.may.operate);
+  const deliveries = useMemo(() => deliveriesOf(schedules.data?.schedules ?? []), [schedules.data]);
   const graph = useMemo(
     () =>
       graphOf({
@@ -132,8 +137,10 @@ function useGraph(edges: Edge[]): { graph: Graph; reads: ReturnType<typeof useRe
         questions: reads.data?.questions ?? [],
         reads: reads.data?.reads ?? new Map(),
         dashboards: reads.data?.dashboards ?? [],
+        alerts: alerts.data ?? [],
+        deliveries,
       }),
-    [edges, tables.data, models.data, events.data, fetched.data, reads.data],
+    [edges, tables.data, models.data, events.data, fetched.data, reads.data, alerts.data, deliveries],
   );
   return { graph, reads };
 }
@@ -148,9 +155,9 @@ function Woven({ here, edges }: { here: string; edges: Edge[] }) {
   const column = search.get("column") ?? "";
   const columns = useColumnLineage();
   const { graph, reads } = useGraph(edges);
-  const openColumn = (name: string) => {
+  const columnHref = (name: string) => {
     const [schema = "", table = "", ...rest] = name.split(".");
-    navigate(`${path`/data/${schema}/${table}`}?${new URLSearchParams({ tab: "lineage", column: rest.join(".") })}`);
+    return `${path`/data/${schema}/${table}`}?${new URLSearchParams({ tab: "lineage", column: rest.join(".") })}`;
   };
   const known = [...new Set((columns.data ?? []).flatMap((edge) => [edge.from, edge.to]).filter((name) => name.startsWith(`${here}.`)).map((name) => name.slice(here.length + 1)))].sort();
   if (!graph.edges.some((edge) => edge.from === here || edge.to === here)) {
@@ -174,11 +181,11 @@ function Woven({ here, edges }: { here: string; edges: Edge[] }) {
           here={`${here}.${column}`}
           title={(name) => name.split(".").slice(2).join(".")}
           kind={(name) => name.split(".").slice(0, 2).join(".")}
-          open={openColumn}
+          href={columnHref}
         />
       ) : (
         <>
-          <Drawing edges={graph.edges} here={here} title={(key) => graph.things.get(key)?.name ?? key} kind={(key) => kindOf(graph.things.get(key))} open={(key) => navigate(graph.things.get(key)?.href ?? "/data")} />
+          <Drawing edges={graph.edges} here={here} title={(key) => graph.things.get(key)?.name ?? key} kind={(key) => kindOf(graph.things.get(key))} href={(key) => graph.things.get(key)?.href} />
           <Impact graph={graph} here={here} />
         </>
       )}
@@ -187,7 +194,14 @@ function Woven({ here, edges }: { here: string; edges: Edge[] }) {
   );
 }
 
-const kindOf = (thing: Thing | undefined): string => (thing ? (thing.note ? (w.models.kinds[thing.note] ?? thing.note) : w.data.things[thing.kind]) : w.data.things.table);
+/** What a thing is; a kind that nobody here has a word for is called as the server calls it. */
+const kindOf = (thing: Thing | undefined): string => (thing ? (thing.note ? (w.models.kinds[thing.note] ?? thing.note) : (w.data.things[thing.kind] ?? thing.kind)) : w.data.things.table) ?? "";
+
+/** A thing's name, which leads to its page. */
+function Named({ graph, name }: { graph: Graph; name: string }) {
+  const thing = graph.things.get(name);
+  return thing && !thing.href ? thing.name : <Link href={thing?.href ?? "/data"}>{thing?.name ?? name}</Link>;
+}
 
 /** What would break: everything that rests on it, the nearest first. */
 function Impact({ graph, here }: { graph: Graph; here: string }) {
@@ -202,7 +216,7 @@ function Impact({ graph, here }: { graph: Graph; here: string }) {
         rows={below}
         keyOf={(node) => node.name}
         columns={[
-          { head: w.common.name, cell: (node) => <Link href={graph.things.get(node.name)?.href ?? "/data"}>{graph.things.get(node.name)?.name ?? node.name}</Link> },
+          { head: w.common.name, cell: (node) => <Named graph={graph} name={node.name} /> },
           { head: w.models.kind, cell: (node) => kindOf(graph.things.get(node.name)) },
           { head: w.owners.owner, cell: (node) => graph.things.get(node.name)?.owner ?? "" },
           { head: w.data.away, number: true, cell: (node) => node.step },
@@ -242,11 +256,12 @@ interface DrawingProps {
   title?(name: string): string;
   /** What it is, below it. */
   kind?(name: string): string;
-  open(name: string): void;
+  /** Its page, where it has one. */
+  href(name: string): string | undefined;
 }
 
 /** Draws what lies before and behind one thing. */
-export function Drawing({ edges, here, title = (name) => name, kind, open }: DrawingProps) {
+export function Drawing({ edges, here, title = (name) => name, kind, href }: DrawingProps) {
   const found = useMemo(() => layout(edges, here), [edges, here]);
   const box = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(0);
@@ -278,33 +293,33 @@ export function Drawing({ edges, here, title = (name) => name, kind, open }: Dra
             const [x1, y1, x2, y2] = [a.x + boxWidth, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
             return <path key={`${edge.from}→${edge.to}`} d={`M${x1} ${y1}C${x1 + 30} ${y1} ${x2 - 30} ${y2} ${x2} ${y2}`} />;
           })}
-          {placed.nodes.map((node) => (
-            <g
-              key={node.name}
-              className={node.name === here ? "here" : ""}
-              transform={`translate(${node.x} ${node.y})`}
-              role="link"
-              tabIndex={0}
-              aria-label={kind ? `${title(node.name)} ${kind(node.name)}` : title(node.name)}
-              style={{ cursor: "pointer" }}
-              onClick={() => open(node.name)}
-              onKeyDown={(event) => event.key === "Enter" && open(node.name)}
-            >
-              <rect width={boxWidth} height={HEIGHT} rx="6" />
-              {/* A picture of its own cuts off what is too long, and keeps it whole for whoever hears it. */}
-              <svg x="10" width={boxWidth - 16} height={HEIGHT}>
-                <title>{title(node.name)}</title>
-                <text y={kind ? 16 : 22}>
-                  {title(node.name)}{" "}
-                  {kind && (
-                    <tspan x="0" y="29" className="kind">
-                      {kind(node.name)}
-                    </tspan>
-                  )}
-                </text>
-              </svg>
-            </g>
-          ))}
+          {placed.nodes.map((node) => {
+            const to = href(node.name);
+            const leads = to === undefined ? { role: "img" } : { role: "link", tabIndex: 0, style: { cursor: "pointer" }, onClick: () => navigate(to), onKeyDown: (event: KeyboardEvent) => event.key === "Enter" && navigate(to) };
+            return (
+              <g
+                key={node.name}
+                className={node.name === here ? "here" : ""}
+                transform={`translate(${node.x} ${node.y})`}
+                aria-label={kind ? `${title(node.name)} ${kind(node.name)}` : title(node.name)}
+                {...leads}
+              >
+                <rect width={boxWidth} height={HEIGHT} rx="6" />
+                {/* A picture of its own cuts off what is too long, and keeps it whole for whoever hears it. */}
+                <svg x="10" width={boxWidth - 16} height={HEIGHT}>
+                  <title>{title(node.name)}</title>
+                  <text y={kind ? 16 : 22}>
+                    {title(node.name)}{" "}
+                    {kind && (
+                      <tspan x="0" y="29" className="kind">
+                        {kind(node.name)}
+                      </tspan>
+                    )}
+                  </text>
+                </svg>
+              </g>
+            );
+          })}
         </svg>
       </div>
     </div>

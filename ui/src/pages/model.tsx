@@ -227,7 +227,7 @@ function Neighbours({ model }: { model: Info }) {
             here={model.asset}
             title={(asset) => named.get(asset)?.name ?? asset}
             kind={(asset) => w.models.kinds[named.get(asset)?.kind ?? ""] ?? ""}
-            open={(asset) => navigate(path`/models/${asset}` + "?tab=lineage")}
+            href={(asset) => `${path`/models/${asset}`}?tab=lineage`}
           />
         ) : (
           <Empty title={w.models.lineage}>{w.models.alone}</Empty>

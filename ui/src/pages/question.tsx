@@ -49,7 +49,12 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const [view, setView] = useState<View>(saved.body.view ?? "table");
   const [parameters, setParameters] = useState<Parameter[]>(saved.body.parameters ?? []);
   const [editing, setEditing] = useState(false);
-  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | "rollup" | "give" | "put" | null>(null);
+  const [dialog, setDialog] = useState<"save" | "history" | "alerts" | "rollup" | "give" | "put" | null>(search.get("open") === "alerts" ? "alerts" : null);
+  // A link may open it; once it is closed it stays so.
+  const close = () => {
+    setDialog(null);
+    if (search.has("open")) setSearch({ open: null });
+  };
   const kept = useRollup(saved.id).data?.rollup;
   const editor = useRef<EditorHandle>(null);
   const columns = useColumns();
@@ -226,7 +231,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
       </div>
       {dialog === "put" && <PutOnDashboard question={saved.id} onClose={() => setDialog(null)} />}
       {dialog === "history" && <History saved={saved} onClose={() => setDialog(null)} />}
-      {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns} first={run.rows[0]} onClose={() => setDialog(null)} />}
+      {dialog === "alerts" && <Alerts question={saved.id} name={saved.name} columns={run.columns} first={run.rows[0]} onClose={close} />}
       {dialog === "give" && <GiveDialog address={path`/api/v1/questions/${saved.id}/owner`} name={saved.name} owner={saved.owner} onClose={() => setDialog(null)} />}
       {dialog === "rollup" && <RollupDialog question={saved.id} name={saved.name} writes={writes} onClose={() => setDialog(null)} />}
       {dialog === "save" && <SaveVersion saved={saved} body={{ sql, view, chart, builder: changed ? undefined : saved.body.builder, parameters: known.map((one) => ({ ...one, default: valueOf(one) })) }} owns={owns} onClose={() => setDialog(null)} />}
