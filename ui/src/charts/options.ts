@@ -120,7 +120,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
   const longest = ends ? Math.min(140, Math.max(...series.map((one) => one.name.length)) * 7 + 24) : 20;
   return {
     ...base(look),
-    tooltip: { ...(base(look).tooltip as Option), trigger: "axis", order: spec.stacked ? "seriesDesc" : "valueDesc", axisPointer: { type: kind === "bar" ? "shadow" : "line" } },
+    tooltip: { ...(base(look).tooltip as Option), trigger: "axis", order: spec.stacked ? "seriesDesc" : "valueDesc", axisPointer: { type: kind === "bar" ? "shadow" : "line", animation: false } },
     legend: { ...(base(look).legend as Option), show: many && !ends },
     grid: { left: 8, right: longest, top: many && !ends ? 36 : 14, bottom: 8, containLabel: true },
     xAxis: { ...placesAxis(places.map(text), look, width, isTime(type)), boundaryGap: kind === "bar" },
