@@ -163,6 +163,7 @@ export const askingWords = {
     nowhere: (column: string) => `No value of ${column} is a country that the map knows`,
     nowhereHint: "Countries are told by their English name or their code of two letters; points by columns lat and lon.",
     cutGroups: (shown: string, all: string) => `The first ${shown} of ${all} groups.`,
+    boundless: (count: string, added: boolean) => `${count === "1" ? "1 value is" : `${count} values are`} NaN or infinite, and not ${added ? "added up" : "drawn"}.`,
     several: (count: string) => `${count} columns`,
     others: (count: string) => `${count} others`,
     cut: (shown: string, all: string) => `Drawn from the first ${shown} of ${all} rows.`,

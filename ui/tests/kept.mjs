@@ -203,6 +203,24 @@ await step("an alert tells whom somebody chose", async () => {
   await page.keyboard.press("Escape");
 });
 
+await step("what is told and sent rests on what it is about", async () => {
+  await page.goto(`${url}/data/app/tracks?tab=lineage`);
+  const rests = page.getByRole("region", { name: "What breaks if it changes" });
+  await rests.getByRole("row", { name: /delivery/ }).getByRole("link", { name: "Board" }).waitFor();
+  await rests.getByRole("row", { name: /alert/ }).getByRole("link").click();
+  await dialog.getByRole("heading", { name: "Alerts" }).waitFor();
+  expect("the alert is where its question is", page.url().includes(`/q/${question}?open=alerts`), page.url());
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  expect("a closed dialog stays closed", !page.url().includes("open="), page.url());
+  await page.goBack();
+  await page.getByRole("link", { name: /^Board delivery$/ }).waitFor();
+  await look("lineage-told");
+  await page.getByRole("link", { name: /^Board delivery$/ }).click();
+  await dialog.getByRole("heading", { name: "Send it" }).waitFor();
+  await page.keyboard.press("Escape");
+});
+
 await step("what a chart shows is a file, and a frozen answer opens as it was shared", async () => {
   await page.goto(`${url}/d/${dated}`);
   await page.locator(".tile .chart svg").waitFor();

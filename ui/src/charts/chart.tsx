@@ -12,7 +12,7 @@ import { flows, globeColumns, MOST_BOXES } from "./kinds";
 import { timeFacts } from "./options";
 import { type Picks, told } from "./pick";
 import { saveCsv, savePng, saveSvg } from "./picture";
-import { type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
+import { boundless, type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
 
 const load = () => import("./engine");
 const Engine = lazy(load);
@@ -154,6 +154,7 @@ export function Chart({ spec, columns, rows, title, all, at, onPick, pickColumn 
         </p>
       )}
       {used.kind === "box" && <ManyBoxes spec={used} columns={columns} rows={rows} />}
+      {used.kind !== "number" && <Boundless spec={used} columns={columns} rows={rows} />}
       {cut}
     </>
   );
@@ -164,6 +165,12 @@ function ManyBoxes({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]
   const x = columns.findIndex((column) => column.name === spec.x);
   const groups = useMemo(() => new Set(rows.map((row) => row[x])).size, [rows, x]);
   return groups > MOST_BOXES && <Badge look="warn">{w.chart.cutGroups(count(MOST_BOXES), count(groups))}</Badge>;
+}
+
+/** Says that values are left out because they are NaN or infinite. */
+function Boundless({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
+  const found = useMemo(() => boundless(spec, columns, rows), [spec, columns, rows]);
+  return found > 0 && <Badge look="warn">{w.chart.boundless(count(found), spec.kind === "pivot")}</Badge>;
 }
 
 /** Kinds that show parts of a whole: nothing is no part, and less than nothing is none either. */

@@ -40,6 +40,6 @@ test("each kind has what it draws", () => {
 });
 
 test("text is no formula, and numbers stay", () => {
-  const text = csv({ heads: ["=a", 'b"c'], lines: [["=cmd|' /C calc'!A0", -1], ["-2.5", null], ["two\nlines", "a,b"], ["+x", true]] });
-  expect(text).toBe(`'=a,"b""c"\n'=cmd|' /C calc'!A0,-1\n-2.5,\n"two\nlines","a,b"\n'+x,true\n`);
+  const text = csv({ heads: ["=a", 'b"c'], lines: [["=cmd|' /C calc'!A0", -1], ["-2.5", null], ["two\nlines", "a,b"], ["+x", true], ["-Infinity", "NaN"]] });
+  expect(text).toBe(`'=a,"b""c"\n'=cmd|' /C calc'!A0,-1\n-2.5,\n"two\nlines","a,b"\n'+x,true\n-Infinity,NaN\n`);
 });

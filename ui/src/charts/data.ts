@@ -1,6 +1,6 @@
 /** What a chart shows, as rows, and as a file that spreadsheets open. */
 
-import { raw } from "../lib/format";
+import { isBoundless, raw } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
 import { boxes, flows, globeColumns, plainName } from "./kinds";
 import { bins, type ChartSpec, numeric, table } from "./spec";
@@ -54,7 +54,7 @@ export function shown(spec: ChartSpec, columns: Column[], rows: Row[], at: numbe
 export function csv({ heads, lines }: Data): string {
   const field = (cell: Cell) => {
     const text = raw(cell);
-    const harmless = typeof cell === "string" && /^[=+\-@\t\r]/.test(text) && numeric(cell) === null ? `'${text}` : text;
+    const harmless = typeof cell === "string" && /^[=+\-@\t\r]/.test(text) && numeric(cell) === null && !isBoundless(cell) ? `'${text}` : text;
     return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
   };
   return [heads, ...lines].map((line) => `${line.map(field).join(",")}\n`).join("");

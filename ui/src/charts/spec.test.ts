@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bins, fitted, numeric, placeText, suggest, table } from "./spec";
+import { bins, boundless, fitted, numeric, placeText, suggest, table } from "./spec";
 
 const day = { name: "day", type: "date" };
 const kind = { name: "kind", type: "text" };
@@ -67,4 +67,15 @@ it("writes instants short where nothing is lost", () => {
   expect(placeText("2026-01-02T00:00:00", "timestamp")).toBe("2026-01-02");
   expect(placeText("2026-01-02T10:30:05", "timestamp")).toBe("2026-01-02 10:30:05");
   expect(placeText(null, "text")).toBe("∅");
+});
+
+it("leaves out what is NaN or infinite as what is missing, and counts it", () => {
+  const x = { name: "x", type: "double precision" };
+  const rows = [["a", 1], ["b", "NaN"], ["c", "Infinity"], ["d", "-Infinity"], ["e", null]];
+  expect(["NaN", "Infinity", "-Infinity", Number.POSITIVE_INFINITY, "1e999"].map(numeric)).toEqual([null, null, null, null, null]);
+  expect(table({ kind: "line", x: "kind", y: ["x"] }, [kind, x], rows).series).toEqual([{ name: "x", values: [1, null, null, null, null] }]);
+  expect(boundless({ kind: "line", x: "kind", y: ["x"] }, [kind, x], rows)).toBe(3);
+  expect(boundless({ kind: "scatter", x: "x", y: ["n"] }, [x, n], [["NaN", 1], [1, "NaN"], [1, 1]])).toBe(2);
+  // A text that says so is a text.
+  expect(boundless({ kind: "bar", x: "kind", y: ["n"] }, [kind, n], [["NaN", 1]])).toBe(0);
 });

@@ -1,6 +1,6 @@
 /** What a chart is, and which one fits an answer. */
 
-import { isNumber, isTime, momentIn } from "../lib/format";
+import { isBoundless, isNumber, isTime, momentIn } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
 import { zone } from "../lib/zone";
 import { instantOf, isZoned } from "./time";
@@ -81,12 +81,19 @@ export function fitted(spec: ChartSpec, columns: Column[], rows: Row[]): ChartSp
 
 /** Returns a cell as a number; what is none is null, never 0. */
 export function numeric(cell: Cell): number | null {
-  if (typeof cell === "number") return cell;
+  if (typeof cell === "number") return Number.isFinite(cell) ? cell : null;
   if (typeof cell === "string" && cell.trim() !== "") {
     const value = Number(cell);
     return Number.isFinite(value) ? value : null;
   }
   return null;
+}
+
+/** Counts the values to be drawn that are NaN or infinite: they are left out, as what is missing is. */
+export function boundless(spec: ChartSpec, columns: Column[], rows: Row[]): number {
+  const drawn = new Set([...(spec.y ?? []), ...(spec.kind === "scatter" ? [spec.x] : [])]);
+  const at = columns.flatMap((column, i) => (drawn.has(column.name) && isNumber(column.type) ? [i] : []));
+  return rows.reduce((sum, row) => sum + at.filter((i) => isBoundless(row[i])).length, 0);
 }
 
 export interface Series {

@@ -96,6 +96,9 @@ const NUMBERS = new Set(["smallint", "integer", "bigint", "real", "double precis
 /** Whether a type's values are numbers; `numeric(10,2)` is one. */
 export const isNumber = (type: string) => NUMBERS.has(type.replace(/\(.*/, "").trim());
 
+/** Whether a value among numbers is none one can count with: JSON has no form for these, so they come as text, as PostgreSQL writes them. */
+export const isBoundless = (value: unknown): boolean => value === "NaN" || value === "Infinity" || value === "-Infinity";
+
 export const isInstant = (type: string) => type.startsWith("timestamp");
 
 export const isTime = (type: string) => isInstant(type) || type === "date";

@@ -13,6 +13,14 @@ test("texts have no spread; values that all differ have no most frequent ones", 
 });
 
 test("nothing but nulls", () => {
-  expect(profileOf([[null]], 0, "text")).toEqual({ rows: 1, nulls: 1, distinct: 0, min: null, max: null, top: [], bins: [] });
+  expect(profileOf([[null]], 0, "text")).toEqual({ rows: 1, nulls: 1, distinct: 0, min: null, max: null, top: [], bins: [], boundless: [] });
   expect(profileOf([], 0, "bigint")).toMatchObject({ rows: 0, min: null });
+});
+
+test("what is NaN or infinite is counted apart", () => {
+  const rows = [[1.5], ["NaN"], [4], ["NaN"], ["-Infinity"], [null]];
+  expect(profileOf(rows, 0, "double precision")).toMatchObject({ nulls: 1, distinct: 4, min: 1.5, max: 4, top: [{ value: 1.5, count: 1 }, { value: 4, count: 1 }], boundless: [{ value: "NaN", count: 2 }, { value: "-Infinity", count: 1 }] });
+  // A text is a text.
+  expect(profileOf(rows, 0, "text").boundless).toEqual([]);
+  expect(profileOf([["NaN"]], 0, "real")).toMatchObject({ min: null, max: null, distinct: 1 });
 });

@@ -22,3 +22,9 @@ test("a cell alone is as it is", () => {
   expect(asText(columns, row, { top: 2, bottom: 2, left: 0, right: 0 }).text).toBe("=1+1");
   expect(asText(columns, row, { top: 0, bottom: 0, left: 2, right: 2 }).text).toBe("");
 });
+
+test("numbers without an end are copied as they are, and text of the same letters is no formula", () => {
+  const mixed = [{ name: "x", type: "double precision" }, { name: "t", type: "text" }];
+  expect(asText(mixed, () => ["-Infinity", "-Infinity"], { top: 0, bottom: 0, left: 0, right: 1 }).text).toBe("-Infinity\t'-Infinity");
+  expect(asText(mixed, (i) => [["NaN", "a"], ["Infinity", "b"]][i], { top: 0, bottom: 1, left: 0, right: 0 }).text).toBe("NaN\nInfinity");
+});

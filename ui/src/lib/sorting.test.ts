@@ -16,6 +16,7 @@ test("numbers by value, also long ones; what is missing last, both ways", () => 
   expect(by([10, null, 9, -1], "bigint")).toEqual([-1, 9, 10, null]);
   expect(by([10, null, 9, -1], "bigint", true)).toEqual([10, 9, -1, null]);
   expect(by(["9007199254740993", "9007199254740992", 7], "bigint")).toEqual([7, "9007199254740992", "9007199254740993"]);
+  expect(by(["NaN", 1, "Infinity", null, "-Infinity", "NaN"], "real")).toEqual(["-Infinity", 1, "Infinity", "NaN", "NaN", null]);
   expect(by(["10.5", "9.25", "-3"], "numeric(10,2)")).toEqual(["-3", "9.25", "10.5"]);
 });
 

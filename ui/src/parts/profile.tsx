@@ -33,6 +33,7 @@ export function ColumnProfile({ source, column, order, onOrder, onFit, onClose }
   }, [source, loaded, column, type]);
   const facts: [string, string][] = [
     [w.grid.nulls, made.rows > 0 ? `${count(made.nulls)} (${ratio(made.nulls / made.rows)})` : count(made.nulls)],
+    ...made.boundless.map((one): [string, string] => [String(one.value), `${count(one.count)} (${ratio(one.count / made.rows)})`]),
     [w.grid.distinct, count(made.distinct)],
     [w.grid.min, cell(made.min, type)],
     [w.grid.max, cell(made.max, type)],
