@@ -7,25 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
-from server import note, options, progress
+from server import note, options, packages, progress
 
 SHAPES = {"fan": ("fan of 1,000", 1000), "chain": ("chain of 100", 100), "layers": ("10 layers of 100", 1000)}
 FIGURES = {"fan": "fan_1000_ms", "chain": "chain_100_ms", "layers": "layers_10x100_ms"}
 VERSIONS = ["dagster==1.13.27", "luigi==3.8.1"]
 FILES = 20_000 if options.quick else 200_000
-
-
-def peers():
-    """The Python that has the peers; None when they cannot be installed."""
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir/flow-peers")
-    python = os.path.join(cache, "bin/python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", cache], check=True)
-    got = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *VERSIONS])
-    return python if got.returncode == 0 else None
 
 
 def example(name, *arguments):
@@ -64,7 +53,7 @@ def measured(folder):
     note()
     progress("flow: Weir's scheduler")
     own = example("flow", folder)
-    python = peers()
+    python = packages("flow-peers", VERSIONS)
     note("| shape of steps that do nothing | Weir | each | Luigi | Dagster, in process |")
     note("|---|---|---|---|---|")
     for shape, (title, steps) in SHAPES.items():

@@ -5,12 +5,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-from server import CLEAN, ROUNDS, Weir, note, options, progress
+from server import CLEAN, ROUNDS, Weir, note, options, packages, progress
 from wire import PROGRAMS, Postgres
 
 ROWS = 300_000 if options.quick else 2_000_000
@@ -46,16 +45,6 @@ class Replicated(Postgres):
             for statement in statements:
                 found = connection.execute(statement)
         return found.fetchall() if found.description else None
-
-
-def peers():
-    """The Python that has the peers; None when they cannot be installed."""
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir/extract-peers")
-    python = os.path.join(cache, "bin/python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", cache], check=True)
-    got = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *VERSIONS])
-    return python if got.returncode == 0 else None
 
 
 def cost(command, **more):
@@ -184,7 +173,7 @@ def replication(weir):
 def measured(server, folder):
     progress(f"replication: {ROWS:,} rows")
     server.ask(TABLE, "vacuum analyze")
-    python = peers()
+    python = packages("extract-peers", VERSIONS)
     note("## Replicating PostgreSQL")
     note()
     size = server.ask("select pg_relation_size('orders') / 1048576")[0][0]

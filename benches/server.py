@@ -55,6 +55,16 @@ def free_port():
         return s.getsockname()[1]
 
 
+def packages(name, versions):
+    """The Python of an environment with these packages, for peers; None when they cannot be installed."""
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir", name)
+    python = os.path.join(cache, "bin/python")
+    if not os.path.exists(python):
+        subprocess.run([sys.executable, "-m", "venv", cache], check=True)
+    got = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *versions])
+    return python if got.returncode == 0 else None
+
+
 class Weir:
     """A project in a folder of its own."""
 

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 
-from replication import Replicated, cost, median
-from server import CLEAN, ROUNDS, Weir, note, options, progress
+from replication import cost, median
+from server import CLEAN, ROUNDS, Weir, note, options, packages, progress
+from wire import Postgres
 
 RECORDS = 300_000 if options.quick else 1_000_000
 VERSIONS = {"target-duckdb": "target-duckdb==0.8.0", "target-postgres": "meltanolabs-target-postgres==0.8.1", "target-jsonl": "target-jsonl==0.1.4"}
@@ -33,16 +32,6 @@ def messages(path):
                 say({"type": "STATE", "value": {"bookmarks": {"orders": {"id": n}}}})
 
 
-def installed(name):
-    """The program of another target; None when it cannot be installed."""
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "weir/targets", name)
-    python = os.path.join(cache, "bin/python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", cache], check=True)
-    got = subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", VERSIONS[name]])
-    return os.path.join(cache, "bin", name) if got.returncode == 0 else None
-
-
 def configuration(name, folder, server):
     settings = {
         "target-duckdb": {"filepath": os.path.join(folder, "kept.duckdb"), "default_target_schema": "main"},
@@ -59,7 +48,7 @@ def taps(weir):
     weir.stop()
     folder = tempfile.mkdtemp(prefix="weir-taps-")
     CLEAN.append(folder)
-    server = Replicated()
+    server = Postgres()
     try:
         measured(folder, server)
     finally:
@@ -91,13 +80,14 @@ def measured(folder, server):
         found.append(given([options.binary, "load", "--schema", "raw_bench"], env=environment))
     line("`weir load` into Delta (300,000 per CPU s wanted)", median(found))
     for name in VERSIONS:
-        program = installed(name)
-        if program is None:
+        python = packages(f"targets/{name}", [VERSIONS[name]])
+        if python is None:
             note(f"| {name} | cannot be installed | | | |")
             continue
         progress(f"taps: {name}")
         # What they say of each record is nobody's business here.
         environment = dict(os.environ, SINGER_SDK_LOG_LEVEL="ERROR", LOGLEVEL="ERROR")
+        program = os.path.join(os.path.dirname(python), name)
         line(name, given([program, "--config", configuration(name, folder, server)], env=environment))
     note()
 
