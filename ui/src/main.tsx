@@ -2,7 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { lazy, StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
-import { ApiError } from "./lib/api";
+import { mayGoBetter } from "./lib/api";
 import { SessionProvider } from "./lib/session";
 import { apply } from "./lib/theme";
 import "./styles.css";
@@ -19,8 +19,8 @@ const queries = new QueryClient({
       refetchOnWindowFocus: false,
       // A Weir on this machine answers without any network; that none answers is said, and not waited for.
       networkMode: "always",
-      // Only what may be better the next time is asked again.
-      retry: (times, error) => times < 2 && error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status === 503),
+      retry: mayGoBetter,
+      retryDelay: (times) => Math.min(8_000, 1_000 * 2 ** times) * (0.75 + Math.random() / 2),
     },
   },
 });

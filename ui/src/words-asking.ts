@@ -165,6 +165,8 @@ export const askingWords = {
     cutGroups: (shown: string, all: string) => `The first ${shown} of ${all} groups.`,
     boundless: (count: string, added: boolean) => `${count === "1" ? "1 value is" : `${count} values are`} NaN or infinite, and not ${added ? "added up" : "drawn"}.`,
     several: (count: string) => `${count} columns`,
+    otherSeries: "others",
+    cutSeries: (shown: string, all: string) => `The largest ${shown} of ${all} series.`,
     others: (count: string) => `${count} others`,
     cut: (shown: string, all: string) => `Drawn from the first ${shown} of ${all} rows.`,
     unfinished: "the last one is not over yet",

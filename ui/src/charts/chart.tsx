@@ -12,7 +12,7 @@ import { flows, globeColumns, MOST_BOXES } from "./kinds";
 import { timeFacts } from "./options";
 import { type Picks, told } from "./pick";
 import { saveCsv, savePng, saveSvg } from "./picture";
-import { boundless, type ChartKind, type ChartSpec, fitted, KINDS, numeric, placeText, table } from "./spec";
+import { boundless, type ChartKind, type ChartSpec, fitted, KINDS, mostSeries, numeric, placeText, table, valuesOf } from "./spec";
 
 const load = () => import("./engine");
 const Engine = lazy(load);
@@ -153,6 +153,7 @@ export function Chart({ spec, columns, rows, title, all, at, onPick, pickColumn 
           {facts.open && <span className="open"> · {w.chart.unfinished}</span>}
         </p>
       )}
+      {used.series && !["sankey", "map"].includes(used.kind) && <ManySeries spec={used} columns={columns} rows={rows} />}
       {used.kind === "box" && <ManyBoxes spec={used} columns={columns} rows={rows} />}
       {used.kind !== "number" && <Boundless spec={used} columns={columns} rows={rows} />}
       {cut}
@@ -165,6 +166,13 @@ function ManyBoxes({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]
   const x = columns.findIndex((column) => column.name === spec.x);
   const groups = useMemo(() => new Set(rows.map((row) => row[x])).size, [rows, x]);
   return groups > MOST_BOXES && <Badge look="warn">{w.chart.cutGroups(count(MOST_BOXES), count(groups))}</Badge>;
+}
+
+/** Says that not all series are drawn. */
+function ManySeries({ spec, columns, rows }: { spec: ChartSpec; columns: Column[]; rows: Row[] }) {
+  const all = useMemo(() => valuesOf(spec.series ?? "", columns, rows) * (spec.kind === "scatter" ? 1 : (spec.y?.length ?? 1)), [spec, columns, rows]);
+  const most = mostSeries(spec.kind);
+  return all > most && <Badge look="warn">{w.chart.cutSeries(count(most), count(all))}</Badge>;
 }
 
 /** Says that values are left out because they are NaN or infinite. */

@@ -4,7 +4,7 @@ import { compact, count, exact, isNumber, isTime } from "../lib/format";
 import type { Cell, Column, Row } from "../lib/rows";
 import { boxes, countryName, flows, globeColumns, plainName } from "./kinds";
 import { words as w } from "../words";
-import { bins, type ChartSpec, numeric, PALETTE, PALETTE_DARK, placeText, table } from "./spec";
+import { bins, type ChartSpec, largest, mostSeries, numeric, PALETTE, PALETTE_DARK, placeText, table } from "./spec";
 import { named } from "./ends";
 import { type Period, periodText, timeline, wallAt } from "./time";
 
@@ -168,8 +168,11 @@ function scatter(spec: ChartSpec, columns: Column[], rows: Row[], look: Look): O
   const [numbers, timed] = [isNumber(type), isTime(type)];
   const placed = (row: Row) => (numbers ? numeric(row[x]) : timed ? wallAt(row[x], type) : placeText(row[x], type));
   const groups = new Map<string, unknown[][]>();
+  const nameOf = (row: Row) => (split >= 0 ? String(row[split] ?? "∅") : (spec.y?.[0] ?? ""));
+  const kept = largest(rows.map((row) => [nameOf(row), 1] as const), mostSeries(spec.kind));
   for (const row of rows) {
-    const name = split >= 0 ? String(row[split] ?? "∅") : (spec.y?.[0] ?? "");
+    const own = nameOf(row);
+    const name = kept === null || kept.has(own) ? own : w.chart.otherSeries;
     const value = numeric(row[y]);
     const place = placed(row);
     if (value === null || place === null) continue;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { bins, boundless, fitted, numeric, placeText, suggest, table } from "./spec";
+import { bins, boundless, largest, fitted, numeric, placeText, suggest, table } from "./spec";
 
 const day = { name: "day", type: "date" };
 const kind = { name: "kind", type: "text" };
@@ -78,4 +78,14 @@ it("leaves out what is NaN or infinite as what is missing, and counts it", () =>
   expect(boundless({ kind: "scatter", x: "x", y: ["n"] }, [x, n], [["NaN", 1], [1, "NaN"], [1, 1]])).toBe(2);
   // A text that says so is a text.
   expect(boundless({ kind: "bar", x: "kind", y: ["n"] }, [kind, n], [["NaN", 1]])).toBe(0);
+});
+
+it("draws the largest of very many series, and chooses none that has a name for each row", () => {
+  const rows = Array.from({ length: 3_000 }, (_, i) => [`2026-01-01T00:${String(Math.floor(i / 60)).padStart(2, "0")}:${String(i % 60).padStart(2, "0")}`, `k${i}`, i]);
+  const columns = [{ name: "at", type: "timestamp" }, kind, n];
+  expect(suggest(columns, rows)).toEqual({ kind: "line", x: "at", y: ["n"] });
+  const { places, series } = table({ kind: "line", x: "at", y: ["n"], series: "kind" }, columns, rows);
+  expect([places.length, series.length, series.at(-1)?.name]).toEqual([3_000, 50, "k2999"]);
+  expect(largest([["a", 1], ["b", -5], ["a", 1], ["c", null]], 2)).toEqual(new Set(["b", "a"]));
+  expect(largest([["a", 1], ["b", 2]], 2)).toBeNull();
 });

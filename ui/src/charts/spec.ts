@@ -20,6 +20,12 @@ export interface ChartSpec {
   stacked?: boolean;
 }
 
+/** Series that are drawn at most, the largest of them: each more takes its own room at every place. */
+export const mostSeries = (kind: ChartKind): number => (kind === "pivot" ? 1_000 : kind === "heatmap" ? 200 : 50);
+
+/** Series that are chosen by themselves at most. */
+const FEW_SERIES = 30;
+
 /** Chooses what a person would most likely choose. */
 export function suggest(columns: Column[], rows: Row[]): ChartSpec {
   const numbers = columns.filter((column) => isNumber(column.type));
@@ -31,18 +37,25 @@ export function suggest(columns: Column[], rows: Row[]): ChartSpec {
   const [time] = times;
   const [word] = words;
   if (time) {
-    const series = words.length === 1 ? word?.name : undefined;
+    // A name for each row, such as an id, is no series: nobody reads a thousand lines.
+    const series = words.length === 1 && word && valuesOf(word.name, columns, rows) <= FEW_SERIES ? word.name : undefined;
     // Several rows at one moment are a list of what happened: a line would add them up.
     if (repeats([time.name, series], columns, rows)) return { kind: "table" };
     return series ? { kind: "line", x: time.name, y: y.slice(0, 1), series } : { kind: "line", x: time.name, y };
   }
-  if (words.length === 2 && numbers.length === 1) {
+  if (words.length === 2 && numbers.length === 1 && valuesOf(words[1]?.name ?? "", columns, rows) <= FEW_SERIES) {
     return { kind: "bar", x: words[0]?.name, series: words[1]?.name, y: y.slice(0, 1), stacked: true };
   }
   if (word) return { kind: "bar", x: word.name, y: words.length > 1 ? y.slice(0, 1) : y };
   if (numbers.length === 1) return { kind: "histogram", y };
   return { kind: "scatter", x: numbers[0]?.name, y: [numbers[1]?.name ?? ""] };
 }
+
+/** How many values a column has, each counted once. */
+export const valuesOf = (name: string, columns: Column[], rows: Row[]): number => {
+  const at = columns.findIndex((column) => column.name === name);
+  return new Set(rows.map((row) => row[at])).size;
+};
 
 /** Whether the same values of columns stand in more than one row. */
 function repeats(names: (string | undefined)[], columns: Column[], rows: Row[]): boolean {
@@ -107,7 +120,15 @@ export interface Table {
   series: Series[];
 }
 
-/** Turns rows into one series per value column, or per value of the series column. */
+/** Returns the names whose values add up to most; null where there are no more than `most` of them. */
+export function largest(values: (readonly [name: string, value: number | null])[], most: number): Set<string> | null {
+  const sizes = new Map<string, number>();
+  for (const [name, value] of values) sizes.set(name, (sizes.get(name) ?? 0) + Math.abs(value ?? 0));
+  if (sizes.size <= most) return null;
+  return new Set([...sizes].sort(([, a], [, b]) => b - a).slice(0, most).map(([name]) => name));
+}
+
+/** Turns rows into one series per value column, or per value of the series column; of very many, the largest. */
 export function table(spec: ChartSpec, columns: Column[], rows: Row[]): Table {
   const index = (name: string | undefined) => columns.findIndex((column) => column.name === name);
   const x = index(spec.x);
@@ -116,6 +137,11 @@ export function table(spec: ChartSpec, columns: Column[], rows: Row[]): Table {
   const places: Cell[] = [];
   const at = new Map<string, number>();
   const series = new Map<string, (number | null)[]>();
+  const nameOf = (row: Row, y: number) => {
+    const own = split >= 0 ? String(row[split] ?? "∅") : (columns[y]?.name ?? "");
+    return split >= 0 && ys.length > 1 ? `${own} · ${columns[y]?.name}` : own;
+  };
+  const kept = split < 0 ? null : largest(rows.flatMap((row) => ys.map((y) => [nameOf(row, y), numeric(row[y])] as const)), mostSeries(spec.kind));
   const timed = x >= 0 && isTime(columns[x]?.type ?? "");
   const ordered = timed ? [...rows].sort((a, b) => String(a[x]).localeCompare(String(b[x]))) : rows;
   for (const row of ordered) {
@@ -128,8 +154,8 @@ export function table(spec: ChartSpec, columns: Column[], rows: Row[]): Table {
       places.push(place);
     }
     for (const y of ys) {
-      const own = split >= 0 ? String(row[split] ?? "∅") : (columns[y]?.name ?? "");
-      const name = split >= 0 && ys.length > 1 ? `${own} · ${columns[y]?.name}` : own;
+      const name = nameOf(row, y);
+      if (kept && !kept.has(name)) continue;
       const values = series.get(name) ?? [];
       const value = numeric(row[y]);
       const before = values[i];

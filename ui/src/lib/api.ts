@@ -19,6 +19,16 @@ export class ApiError extends Error {
   }
 }
 
+/** Times that a server which is busy is asked again: the tiles of a large dashboard wait for each other. */
+const PATIENCE = 5;
+
+/** Whether what failed so many times before may be better the next time. */
+export function mayGoBetter(times: number, error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  if (error.status === 429) return times < PATIENCE;
+  return times < 2 && (error.status === 0 || error.status === 503);
+}
+
 let csrf = "";
 let onSignedOut: () => void = () => {};
 

@@ -131,6 +131,7 @@ export async function pageOf(id: string, offset: number, limit: number, signal?:
 /** Returns all rows of an answer for a grid: the first from memory, the rest as they are needed. */
 export function useRows(columns: Column[], first: Row[], result: ResultInfo | undefined): RowSource {
   const [, drawn] = useState(0);
+  const [lost, setLost] = useState<{ store: unknown; error: Error } | null>(null);
   const store = useMemo(() => ({ pages: new Map<number, Row[]>(), asked: new Set<number>() }), [result?.id]);
   const known = first.length;
   const count = result ? Math.max(result.rows, known) : known;
@@ -146,19 +147,25 @@ export function useRows(columns: Column[], first: Row[], result: ResultInfo | un
             store.pages.delete(oldest);
             store.asked.delete(oldest);
           }
+          setLost(null);
           drawn((n) => n + 1);
         })
-        .catch(() => store.asked.delete(page));
+        .catch((error: unknown) => {
+          store.asked.delete(page);
+          setLost({ store, error: error instanceof Error ? error : new Error(String(error)) });
+        });
+    };
+    const need = (from: number, to: number) => {
+      if (to < known) return;
+      for (let page = Math.floor(Math.max(from, known) / PAGE); page <= Math.floor(to / PAGE); page += 1) fetchPage(page);
     };
     return {
       columns,
       count,
       loaded: known,
       row: (i) => (i < known ? first[i] : store.pages.get(Math.floor(i / PAGE))?.[i % PAGE]),
-      need: (from, to) => {
-        if (to < known) return;
-        for (let page = Math.floor(Math.max(from, known) / PAGE); page <= Math.floor(to / PAGE); page += 1) fetchPage(page);
-      },
+      need,
+      lost: lost?.store === store ? lost.error : undefined,
     };
-  }, [columns, first, known, count, result, store]);
+  }, [columns, first, known, count, result, store, lost]);
 }

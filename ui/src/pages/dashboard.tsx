@@ -93,7 +93,10 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const queries = useQueryClient();
   const { search } = usePlace();
   const old = saved.shown_version !== saved.version;
-  const editing = search.has("edit") && !old;
+  const owns = saved.owner === person.name || person.may.admin;
+  const why = person.may.create && (owns || saved.sharing === "edit") ? null : w.noAccess(`“${saved.name}”`);
+  // An address that somebody else sent edits nothing: whoever may not change it sees it as it is.
+  const editing = search.has("edit") && !old && why === null;
   // Whoever edits goes on where the draft is; everybody else sees what is published.
   const from = editing && draft ? draft : saved;
   const [body, setBody] = useState(from.body);
@@ -116,8 +119,6 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
     setSharing(now.sharing);
     // Another version, or another draft, is another of these: only here one begins and ends.
   }, [editing]);
-  const owns = saved.owner === person.name || person.may.admin;
-  const why = person.may.create && (owns || saved.sharing === "edit") ? null : w.noAccess(`“${saved.name}”`);
   const filters = body.filters ?? [];
   const tabs = body.tabs ?? [];
   const tab = tabs.find((one) => one.id === search.get("tab"))?.id ?? tabs[0]?.id;
@@ -144,7 +145,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const keeping = useKeeping({
     now: { name, sharing, body },
     from: { name: from.name, sharing: from.sharing, body: from.body },
-    wanted: editing && why === null,
+    wanted: editing,
     whole: name.trim() !== "",
     keep: (it) => api("PUT", path`/api/v1/dashboards/${saved.id}/draft`, { ...it, description: saved.description, version: draft?.based_on ?? saved.version }),
     onLeft: () => void queries.invalidateQueries({ queryKey: ["dashboards", saved.id, "draft"], refetchType: "all" }),
@@ -191,7 +192,7 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const change = (tiles: Tile[]) => setBody({ ...body, tiles: [...body.tiles.filter((tile) => !onTab(tile, tabs, tab)), ...tiles] });
   const add = (tile: Omit<Tile, "x" | "y">) => change(added(shown, { ...tile, tab }));
   // Put here from its own page: it is told, and put once only.
-  const put = editing && why === null && search.has("put");
+  const put = editing && search.has("put");
   useEffect(() => {
     if (!put) return;
     const timer = setTimeout(() => {

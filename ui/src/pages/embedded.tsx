@@ -126,7 +126,6 @@ function Asked({ secret, tile, params: all }: { secret: string; tile: ShownTile;
       return { ...found, at: tail.result?.created_at };
     },
     placeholderData: (before) => before,
-    retry: false,
   });
   if (answer.error) {
     return (

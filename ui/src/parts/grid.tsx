@@ -10,7 +10,7 @@ import { asText, between, holds, type Place } from "../lib/selection";
 import { type Order, pressed } from "../lib/sorting";
 import { words as w } from "../words";
 import { textWidth } from "../lib/measure";
-import { Button, copy, Dialog } from "./basics";
+import { Button, copy, Dialog, Trouble } from "./basics";
 import { Head, within } from "./gridhead";
 import { useLines } from "./lines";
 import { loadedOf, useOrdered } from "./ordered";
@@ -24,6 +24,8 @@ export interface RowSource {
   row(index: number): Row | undefined;
   /** Says which rows are seen. */
   need?(from: number, to: number): void;
+  /** Why rows that were asked for did not come. */
+  lost?: Error;
   /** How many of them, from the first, are in memory; all when left out. */
   loaded?: number;
   /** How all rows are put in order where not all of them are here. */
@@ -112,6 +114,8 @@ export function Grid({ source: given, label = w.grid.label, pick }: { source: Ro
   useEffect(() => columns.measure(), [sizes, columns]);
   const asked = useRef(0);
   useEffect(() => {
+    // What did not come is asked for again when somebody says so, or scrolls on.
+    if (source.lost && asked.current === first) return;
     const need = () => {
       asked.current = first;
       source.need?.(first, Math.max(first, last));
@@ -309,6 +313,7 @@ export function Grid({ source: given, label = w.grid.label, pick }: { source: Ro
           {told}
         </span>
       )}
+      {source.lost && <Trouble error={source.lost} retry={() => source.need?.(first, Math.max(first, last))} />}
       {(among !== null || given.order?.busy) && (
         <p className="subtitle" role="status">
           {given.order?.busy ? w.grid.sorting : w.grid.sortedAmong(count(among ?? 0), count(given.count))}
