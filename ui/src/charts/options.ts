@@ -281,7 +281,7 @@ function heat(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, width
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
   const { places, series } = table(spec, columns, rows);
   const named = (at: number) => (places[at] === undefined ? "" : placeText(places[at], type));
-  const data = series.flatMap((one, y) => one.values.map((value, x) => [x, y, value ?? "-"]));
+  const data = series.flatMap((one, y) => one.values.flatMap((value, x) => (value === null ? [] : [[x, y, value]])));
   const values = series.flatMap((one) => one.values).filter((value) => value !== null);
   const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const least = values.reduce((a, b) => Math.min(a, b), most);
