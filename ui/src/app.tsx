@@ -4,7 +4,7 @@ import { type ComponentType, lazy, Suspense } from "react";
 import { Frame } from "./frame";
 import { match, usePlace } from "./lib/router";
 import { useSession } from "./lib/session";
-import { SetUp, SignIn } from "./pages/door";
+import { SetUp, SignIn, SignInAgain } from "./pages/door";
 import { Empty, Trouble, Waiting } from "./parts/basics";
 import { words as w } from "./words";
 
@@ -48,27 +48,34 @@ function Missing() {
 }
 
 export function App() {
-  const { session, error } = useSession();
+  const { session, waiting, error } = useSession();
   const { path } = usePlace();
   if (!session) {
     return <main className="door">{error ? <Trouble error={error} retry={() => location.reload()} /> : <Waiting />}</main>;
   }
-  if (!session.user) return path === "/setup" && session.setup ? <SetUp /> : <SignIn />;
-  for (const [pattern, Shown] of ROUTES) {
+  const person = session.user ?? waiting;
+  if (!person) return path === "/setup" && session.setup ? <SetUp /> : <SignIn />;
+  return (
+    <>
+      {/* Over the page, which keeps what was typed. */}
+      {!session.user && <SignInAgain />}
+      <Frame key={person.name}>
+        <Shown path={path} />
+      </Frame>
+    </>
+  );
+}
+
+function Shown({ path }: { path: string }) {
+  for (const [pattern, Page] of ROUTES) {
     const parts = match(pattern, path);
     if (parts) {
       return (
-        <Frame>
-          <Suspense fallback={<main className="page" id="page"><Waiting /></main>}>
-            <Shown key={pattern + JSON.stringify(parts)} {...parts} />
-          </Suspense>
-        </Frame>
+        <Suspense fallback={<main className="page" id="page"><Waiting /></main>}>
+          <Page key={pattern + JSON.stringify(parts)} {...parts} />
+        </Suspense>
       );
     }
   }
-  return (
-    <Frame>
-      <Missing />
-    </Frame>
-  );
+  return <Missing />;
 }

@@ -29,12 +29,16 @@ export function mayGoBetter(times: number, error: unknown): boolean {
   return times < 2 && (error.status === 0 || error.status === 503);
 }
 
+const sessionOver = () => new ApiError(401, "unauthorized", "Your session is over.", "Sign in, and do it again.");
+
 let csrf = "";
+let away = false;
 let onSignedOut: () => void = () => {};
 
-/** Tells what pages show with each change, and what happens when the session is over. */
-export function setSession(token: string, signedOut: () => void): void {
+/** Tells what pages show with each change, whether they only wait for somebody to sign in, and what happens when the session is over. */
+export function setSession(token: string, waits: boolean, signedOut: () => void): void {
   csrf = token;
+  away = waits;
   onSignedOut = signedOut;
 }
 
@@ -54,6 +58,8 @@ export async function failure(response: Response): Promise<ApiError> {
 
 /** Sends a request; a failure is thrown as {@link ApiError}. */
 export async function send(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  // Pages that wait go on asking by the clock: nobody would answer.
+  if (away && !path.startsWith("/api/v1/session")) throw sessionOver();
   const headers: Record<string, string> = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (method !== "GET") headers["weir-csrf"] = csrf;
@@ -74,7 +80,11 @@ export async function send(method: string, path: string, body?: unknown, signal?
   if (response.ok) return response;
   const error = await failure(response);
   // Pages that ask for a password answer 401 themselves.
-  if (error.status === 401 && !path.startsWith("/api/v1/session")) onSignedOut();
+  if (error.status === 401 && !path.startsWith("/api/v1/session")) {
+    onSignedOut();
+    // What the server says is for programs: they send tokens.
+    throw sessionOver();
+  }
   throw error;
 }
 

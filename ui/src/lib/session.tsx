@@ -1,7 +1,7 @@
 /** Who looks at the pages. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { api, get, setSession } from "./api";
 
 export interface May {
@@ -31,9 +31,13 @@ interface Known {
   error: Error | null;
   /** Whether somebody was signed in on this page, and is no longer. */
   over: boolean;
+  /** Whose pages wait, with all that was typed, until they sign in again. */
+  waiting: Person | null;
   begin(session: Session): void;
   signOut(): Promise<void>;
 }
+
+const isTheirs = (query: { queryKey: readonly unknown[] }) => query.queryKey[0] !== "session";
 
 const Context = createContext<Known | null>(null);
 
@@ -46,35 +50,48 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     staleTime: 60_000,
     refetchOnWindowFocus: true,
   });
+  // Who was signed in last; nobody once they went by themselves.
+  const last = useRef<Person | null>(null);
+  const user = data?.user ?? null;
+  const other = user !== null && last.current !== null && last.current.name !== user.name;
+  // Nothing that one person saw is shown to the next, who may have signed in elsewhere in this browser.
+  if (other) queries.removeQueries({ predicate: isTheirs });
+  if (user) last.current = user;
+  const waiting = over && !user ? last.current : null;
   const known = useMemo<Known>(() => {
-    // Nothing that one person saw is shown to the next.
-    const forget = () => queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
+    const forget = () => queries.removeQueries({ predicate: isTheirs });
     const begin = (session: Session) => {
       setOver(false);
-      forget();
+      if (session.user?.name !== last.current?.name) forget();
       queries.setQueryData(["session"], session);
     };
     return {
       session: data,
       error,
       over,
+      waiting,
       begin,
       signOut: async () => {
         await api("DELETE", "/api/v1/session");
-        const last = data ?? { setup: false, version: "", user: null };
-        queries.setQueryData(["session"], { ...last, user: null });
+        last.current = null;
+        queries.setQueryData(["session"], { ...(data ?? { setup: false, version: "" }), user: null });
         forget();
       },
     };
-  }, [data, error, over, queries]);
-  const csrf = data?.user?.csrf ?? "";
-  setSession(csrf, () => {
-    setOver(true);
+  }, [data, error, over, waiting, queries]);
+  setSession(user?.csrf ?? "", waiting !== null, () => {
+    if (last.current) setOver(true);
     void queries.invalidateQueries({ queryKey: ["session"] });
   });
   useEffect(() => {
     if (data?.user) setOver(false);
   }, [data?.user]);
+  const waited = useRef(false);
+  useEffect(() => {
+    // What failed while nobody was signed in is asked for again.
+    if (waited.current && waiting === null) void queries.invalidateQueries({ predicate: isTheirs });
+    waited.current = waiting !== null;
+  }, [waiting, queries]);
   return <Context.Provider value={known}>{children}</Context.Provider>;
 }
 
@@ -86,7 +103,8 @@ export function useSession(): Known {
 
 /** Returns who is signed in; pages are shown to nobody else. */
 export function usePerson(): Person {
-  const person = useSession().session?.user;
+  const { session, waiting } = useSession();
+  const person = session?.user ?? waiting;
   if (!person) throw new Error("nobody is signed in");
   return person;
 }

@@ -1,6 +1,6 @@
 /** Signing in, and the first owner of a new Weir. */
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { api } from "../lib/api";
 import { navigate, ownAddress, usePlace } from "../lib/router";
 import { type Session, useSession } from "../lib/session";
@@ -52,6 +52,18 @@ export function SignIn() {
         <p className="quiet small">{w.session.tokenHint}</p>
       </form>
     </main>
+  );
+}
+
+/** Signing in over a page that waits for it: above whatever is open there. */
+export function SignInAgain() {
+  const box = useRef<HTMLDialogElement>(null);
+  useEffect(() => box.current?.showModal(), []);
+  return (
+    // Without a session there is nothing to go back to.
+    <dialog ref={box} className="again" aria-label={w.session.title} onCancel={(event) => event.preventDefault()} onKeyDown={(event) => event.key === "Escape" && event.preventDefault()}>
+      <SignIn />
+    </dialog>
   );
 }
 

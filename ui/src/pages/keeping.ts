@@ -1,10 +1,14 @@
 /** Keeps a draft by itself: a second after each change, and at once when one goes elsewhere. */
 
 import { useCallback, useEffect, useRef, useState } from "react";
+import { ApiError } from "../lib/api";
 import { useResting } from "../parts/basics";
 
 /** How long nothing changes before it is kept. */
 const REST = 1_000;
+
+/** How long one waits before it is tried again. */
+const AGAIN = 5_000;
 
 interface Keeping<T> {
   /** What is being changed. */
@@ -113,5 +117,13 @@ export function useKeeping<T>({ now, from, wanted, whole, keep, onLeft }: Keepin
     const own = current.current;
     if (wanted && whole && own.ready && rested === latest.current.text && rested !== own.told) flush().catch(() => {});
   }, [wanted, whole, rested, flush]);
+  // What was not kept because nobody answered, or the session was over, is kept as soon as that is better.
+  useEffect(() => {
+    if (!wanted || !(state.error instanceof ApiError) || ![0, 401, 429, 503].includes(state.error.status)) return;
+    const again = setInterval(() => {
+      if (latest.current.whole) flush().catch(() => {});
+    }, AGAIN);
+    return () => clearInterval(again);
+  }, [wanted, state.error, flush]);
   return { open: wanted && current.current.ready && text !== (state.text ?? begun), kept: state.text !== null, error: state.error, flush, end };
 }

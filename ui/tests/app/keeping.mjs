@@ -1,6 +1,6 @@
 // Questions with a name, frozen answers, files, dashboards.
 import { readFileSync } from "node:fs";
-import { button, EVIL, expect, heading, look, made, page, request, step, url, write } from "../harness.mjs";
+import { browser, button, EVIL, expect, heading, look, made, page, passwords, request, step, url, write } from "../harness.mjs";
 
 await step("save a question", async () => {
   await write("select date_trunc('day', received_at) as day, count(*) as n\nfrom app.tracks\nwhere event_text = {{event}}\ngroup by 1 order by 1");
@@ -98,4 +98,25 @@ await step("a question is put on a dashboard from its own page, and shared", asy
   await page.keyboard.press("Escape");
   const gone = await request("DELETE", `/api/v1${new URL(page.url()).pathname.replace("/d/", "/dashboards/")}`);
   expect("and is removed", gone.status < 300, gone);
+});
+
+await step("a session that ends takes nothing away", async () => {
+  await page.goto(`${url}/d/${made.dashboard}?edit=1`);
+  const name = page.getByRole("main").getByRole("textbox", { name: "Name", exact: true });
+  const before = await name.inputValue();
+  await browser.clearCookies();
+  await name.fill("Written without a session");
+  const door = page.getByRole("dialog", { name: "Sign in to Weir" });
+  await door.getByText("what you typed is still here").waitFor();
+  await look("session-over");
+  await page.keyboard.press("Escape");
+  await door.getByLabel("Name").fill("owner");
+  await door.getByLabel("Password").fill(passwords.owner);
+  await door.getByRole("button", { name: "Sign in" }).click();
+  await door.waitFor({ state: "detached" });
+  expect("what was typed is still there", (await name.inputValue()) === "Written without a session", await name.inputValue());
+  // The draft that could not be kept is kept by itself.
+  await page.getByText("There are changes that are not saved.").waitFor({ state: "detached" });
+  await button("Discard changes").click();
+  await heading(before).waitFor();
 });

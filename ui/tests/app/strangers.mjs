@@ -69,6 +69,9 @@ await step("a viewer", async () => {
   // It cannot be pressed, and says why.
   await page.getByRole("button", { name: "Edit" }).click({ force: true });
   await page.getByText("You may not change “Shop”.").waitFor();
+  await page.goto(`${url}/d/${made.dashboard}?edit=1`);
+  await heading("Shop").waitFor();
+  expect("an address that edits does so for nobody who may not", (await button("Publish").count()) === 0);
   const frozen = await request("GET", `/api/v1/results/${made.result}`);
   expect("a frozen answer is checked for whoever opens it", frozen.status === 403, frozen);
   const rows = await request("GET", `/api/v1/results/${made.result}/rows`);
