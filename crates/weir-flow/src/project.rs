@@ -126,7 +126,7 @@ impl Project {
             Trigger::Freshness { max_age, .. } if *max_age < Duration::from_secs(1) => {
                 Err(invalid("has no greatest age").with_hint("give at least a second"))
             }
-            Trigger::Freshness { max_age, lead } if lead >= max_age => Err(invalid(
+            Trigger::Freshness { max_age, lead, .. } if lead >= max_age => Err(invalid(
                 "begins longer before its deadline than its target may be old",
             )
             .with_hint("make `lead` shorter than `max_age`")),
@@ -138,6 +138,13 @@ impl Project {
     pub(crate) fn definitions(&self, now: DateTime<Utc>) -> Definitions {
         let first = |schedule: &Schedule| match &schedule.trigger {
             Trigger::Cron { cron, .. } => (cron.next_after(now), None),
+            // What was never built is not told to be late before there was a time to build it.
+            Trigger::Freshness {
+                lead, by: Some(by), ..
+            } => {
+                let by = by.next_after(now + age(*lead));
+                (Some(now), by.map(|at| at - age(*lead)))
+            }
             Trigger::Freshness { max_age, .. } => (Some(now), Some(now + age(*max_age))),
             Trigger::Every { .. } => (Some(now), None),
             _ => (None, None),

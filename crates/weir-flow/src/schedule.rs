@@ -7,6 +7,7 @@ use crate::cron::Cron;
 use crate::error::FlowError;
 use crate::graph::Graph;
 use crate::id::{AssetId, ScheduleName, TableId};
+use crate::project::age;
 
 /// What is brought up to date when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +132,10 @@ pub enum Trigger {
         /// latest runs took.
         #[serde(default)]
         lead: Duration,
+        /// When the age counts; always, without it. An alert is raised `lead` before an instant at
+        /// which the target is going to be too old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Cron>,
     },
     /// Calls from outside.
     Webhook,
@@ -148,6 +153,30 @@ impl Trigger {
             Self::Freshness { .. } => "freshness",
             Self::Webhook => "webhook",
             Self::Manual => "manual",
+        }
+    }
+
+    /// Returns when a target that was brought up to date at `at` is first too old; none when this asks
+    /// for no freshness.
+    pub(crate) fn too_old_at(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let Self::Freshness { max_age, by, .. } = self else {
+            return None;
+        };
+        let end = at + age(*max_age);
+        match by {
+            Some(cron) => cron.next_after(end),
+            None => Some(end),
+        }
+    }
+
+    /// Returns when an alert is raised about such a target.
+    pub(crate) fn told_at(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let too_old = self.too_old_at(at)?;
+        match self {
+            Self::Freshness {
+                lead, by: Some(_), ..
+            } => Some(too_old - age(*lead)),
+            _ => Some(too_old),
         }
     }
 }

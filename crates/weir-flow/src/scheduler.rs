@@ -218,12 +218,13 @@ impl Scheduler {
                     plan.next_at = Some(if next > now { next } else { now + every });
                     openings.push(by_clock(project, schedule, Cause::Cron, planned, now)?);
                 }
-                Trigger::Freshness { max_age, lead } => {
+                Trigger::Freshness { max_age, lead, .. } => {
                     let oldest = self.oldest(project, schedule).await?;
                     let early = *lead + self.usual_length(schedule).await?;
                     // Whatever runs take, they do not follow each other without end.
                     let early = early.min((*max_age / 4 * 3).max(*lead));
-                    let due_at = oldest.map(|at| at + age(*max_age) - age(early));
+                    let too_old = oldest.and_then(|at| schedule.trigger.too_old_at(at));
+                    let due_at = too_old.map(|at| at - age(early));
                     plan.next_at = due_at.filter(|&at| at > now);
                     if plan.next_at.is_none() {
                         let again = (age(*max_age) / 4).max(TimeDelta::seconds(1));
@@ -254,25 +255,32 @@ impl Scheduler {
         let Some(schedule) = project.schedule(&record.schedule.name) else {
             return Ok(());
         };
-        let Trigger::Freshness { max_age, .. } = schedule.trigger else {
+        let Trigger::Freshness { max_age, by, .. } = &schedule.trigger else {
             return Ok(());
         };
         let oldest = self.oldest(project, schedule).await?;
-        let breach_at = oldest.map(|at| at + age(max_age)).filter(|&at| at > now);
+        let told_at = oldest.and_then(|at| schedule.trigger.told_at(at));
+        let told_at = told_at.filter(|&at| at > now);
         let key = format!("freshness:{}", schedule.name);
-        let problem = breach_at.is_none().then(|| match oldest {
-            Some(at) => format!("the oldest of `{}` is of {at}", schedule.name),
-            None => format!("`{}` was never brought up to date", schedule.name),
+        let name = &schedule.name;
+        let problem = told_at.is_none().then(|| match (oldest, by) {
+            (None, _) => format!("`{name}` was never brought up to date"),
+            (Some(at), None) => format!("the oldest of `{name}` is of {at}"),
+            (Some(at), Some(by)) => {
+                let (zone, due) = (by.zone(), schedule.trigger.too_old_at(at).unwrap_or(now));
+                let due = due.with_timezone(&zone).format("%Y-%m-%d %H:%M");
+                format!("the oldest of `{name}` is of {at}, which is too old at {due} {zone}")
+            }
         });
         if schedule.alerts {
             self.store.incident(&key, problem.as_deref(), now).await?;
         }
-        let again = (age(max_age) / 10).clamp(TimeDelta::seconds(1), TimeDelta::minutes(1));
+        let again = (age(*max_age) / 10).clamp(TimeDelta::seconds(1), TimeDelta::minutes(1));
         let plan = Plan {
             schedule: schedule.name.clone(),
             expected: record.next_at,
             next_at: record.next_at,
-            deadline_at: breach_at.or(Some(now + again)),
+            deadline_at: told_at.or(Some(now + again)),
             note: None,
             now,
         };

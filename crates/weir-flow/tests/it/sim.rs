@@ -83,6 +83,7 @@ async fn a_freshness_deadline_is_kept_and_a_breach_is_told_once() {
         Trigger::Freshness {
             max_age: SECOND * 3600,
             lead: SECOND * 600,
+            by: None,
         },
     );
     let mut world = World::new(
@@ -121,6 +122,68 @@ async fn a_freshness_deadline_is_kept_and_a_breach_is_told_once() {
 }
 
 #[tokio::test]
+async fn what_is_wanted_by_a_time_of_day_is_built_for_it_and_told_before_it_is_late() {
+    // At eight in Berlin it may be two hours old, on working days.
+    let fresh = schedule(
+        "fresh",
+        "a",
+        Trigger::Freshness {
+            max_age: SECOND * 7200,
+            lead: SECOND * 900,
+            by: Some(Cron::parse("0 8 * * MON-FRI", "Europe/Berlin").unwrap()),
+        },
+    );
+    // A Sunday, of summer time.
+    let mut world = World::new(
+        "2025-06-01T12:00:00Z",
+        project(graph([model("a", &[])]), [fresh]),
+    )
+    .await;
+    let mut built = Vec::new();
+    let mut count = 0;
+    for _ in 0..7 * 24 * 60 {
+        world.work().await;
+        if world.hands.tables.count("a") > count {
+            count = world.hands.tables.count("a");
+            built.push(world.clock.now().format("%a %H:%M").to_string());
+        }
+        world.turn(60);
+    }
+    // At once, as nothing was there; then a quarter of an hour before six in UTC.
+    assert_eq!(
+        built,
+        [
+            "Sun 12:00",
+            "Mon 05:45",
+            "Tue 05:45",
+            "Wed 05:45",
+            "Thu 05:45",
+            "Fri 05:45"
+        ]
+    );
+    assert!(world.flow.store().alerts(10).await.unwrap().is_empty());
+
+    // The Monday after, nothing works before noon.
+    let no = Act::Fail(ErrorClass::Permanent, "no");
+    world.hands.will("a", vec![no; 12]);
+    let mut told = Vec::new();
+    for _ in 0..24 * 60 {
+        world.work().await;
+        let alerts = world.flow.store().alerts(100).await.unwrap();
+        let of_key = alerts.iter().filter(|alert| alert.key == "freshness:fresh");
+        let found: Vec<AlertKind> = of_key.map(|alert| alert.kind).collect();
+        if found.len() > told.len() {
+            let at = world.clock.now().format("%a %H:%M").to_string();
+            told.push((at, found[0]));
+        }
+        world.turn(60);
+    }
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0], ("Mon 05:45".to_owned(), AlertKind::Raised));
+    assert_eq!(told[1].1, AlertKind::Recovered);
+}
+
+#[tokio::test]
 async fn runs_that_take_long_begin_as_much_earlier() {
     let fresh = schedule(
         "fresh",
@@ -128,6 +191,7 @@ async fn runs_that_take_long_begin_as_much_earlier() {
         Trigger::Freshness {
             max_age: SECOND * 3600,
             lead: SECOND * 120,
+            by: None,
         },
     );
     let mut world = World::new(

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use weir_flow::{
-    AttemptRecord, Backfill, BackfillProgress, InputRange, LogLine, Run, ScheduleRecord, State,
-    Step, Trigger,
+    AttemptRecord, Backfill, BackfillProgress, Cron, InputRange, LogLine, Run, ScheduleRecord,
+    State, Step, Trigger,
 };
 
 use super::Runs;
@@ -216,7 +216,8 @@ impl ScheduleShape {
             trigger: schedule.trigger.as_str(),
             definition: definition(&schedule.trigger),
             zone: match &schedule.trigger {
-                Trigger::Cron { cron, .. } => Some(cron.zone().name().to_owned()),
+                Trigger::Cron { cron, .. }
+                | Trigger::Freshness { by: Some(cron), .. } => Some(cron.zone().name().to_owned()),
                 _ => None,
             },
             steps: schedule.target.assets.len(),
@@ -242,9 +243,24 @@ pub(super) fn definition(trigger: &Trigger) -> String {
                 names => format!("when {} change", names.join(", ")),
             }
         }
-        Trigger::Freshness { max_age, .. } => format!("fresh within {}", text(*max_age)),
+        Trigger::Freshness { max_age, by, .. } => match by {
+            Some(by) => format!("fresh within {} at {}", text(*max_age), time(by)),
+            None => format!("fresh within {}", text(*max_age)),
+        },
         Trigger::Webhook => "when it is called".to_owned(),
         Trigger::Manual => "by hand".to_owned(),
+    }
+}
+
+/// Says a time of every day as one, and anything else as it was written.
+fn time(cron: &Cron) -> String {
+    let fields: Vec<&str> = cron.text().split(' ').collect();
+    match fields[..] {
+        [minute, hour, "*", "*", "*"] => match (hour.parse::<u8>(), minute.parse::<u8>()) {
+            (Ok(hour), Ok(minute)) => format!("{hour:02}:{minute:02}"),
+            _ => cron.text().to_owned(),
+        },
+        _ => cron.text().to_owned(),
     }
 }
 
@@ -285,6 +301,29 @@ impl From<Backfill> for BackfillShape {
             succeeded,
             failed,
             cancelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_of_every_day_are_said_as_such() {
+        for (cron, wanted) in [
+            ("0 8 * * *", "fresh within 6h at 08:00"),
+            ("0 8 * * MON-FRI", "fresh within 6h at 0 8 * * MON-FRI"),
+            ("*/5 8 * * *", "fresh within 6h at */5 8 * * *"),
+        ] {
+            let trigger = Trigger::Freshness {
+                max_age: Duration::from_secs(6 * 3600),
+                lead: Duration::ZERO,
+                by: Some(Cron::parse(cron, "UTC").unwrap()),
+            };
+            assert_eq!(definition(&trigger), wanted);
         }
     }
 }

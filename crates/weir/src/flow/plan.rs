@@ -271,9 +271,10 @@ fn trigger(
             cron: cron.clone(),
             missed: *missed,
         },
-        FileTrigger::Freshness { max_age, lead } => Trigger::Freshness {
+        FileTrigger::Freshness { max_age, lead, by } => Trigger::Freshness {
             max_age: *max_age,
             lead: *lead,
+            by: by.clone(),
         },
         FileTrigger::Inputs {
             tables,

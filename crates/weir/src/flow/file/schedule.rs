@@ -36,6 +36,7 @@ pub(in crate::flow) enum FileTrigger {
         at_most_every: Duration,
     },
     Freshness {
+        by: Option<Cron>,
         max_age: Duration,
         lead: Duration,
     },
@@ -46,7 +47,7 @@ pub(in crate::flow) enum FileTrigger {
     Manual,
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "name",
     "cron",
     "zone",
@@ -55,6 +56,7 @@ const KEYS: [&str; 16] = [
     "tables",
     "batch",
     "at_most_every",
+    "by",
     "fresh_within",
     "lead",
     "token",
@@ -139,7 +141,7 @@ fn trigger(
     };
     let own: &[&str] = match word {
         "cron" => &["cron", "zone", "missed"],
-        "fresh_within" => &["fresh_within", "lead"],
+        "fresh_within" => &["fresh_within", "lead", "by", "zone"],
         "inputs" => &["trigger", "tables", "batch", "at_most_every"],
         "webhook" => &["trigger", "token"],
         "manual" => &["trigger"],
@@ -167,6 +169,7 @@ fn trigger(
         "at_most_every",
         "fresh_within",
         "lead",
+        "by",
         "token",
     ];
     for key in of_triggers {
@@ -177,10 +180,7 @@ fn trigger(
     }
     match word {
         "cron" => cron(reader, map),
-        "fresh_within" => Some(FileTrigger::Freshness {
-            max_age: reader.duration(map, "fresh_within")?,
-            lead: reader.duration(map, "lead").unwrap_or_default(),
-        }),
+        "fresh_within" => freshness(reader, map),
         "inputs" => Some(FileTrigger::Inputs {
             tables: reader.words(map, "tables"),
             batch: batch(reader, map)?,
@@ -215,20 +215,50 @@ fn trigger(
     }
 }
 
-fn cron(reader: &mut Reader<'_>, map: &Map) -> Option<FileTrigger> {
-    let text = reader.text(map, "cron")?;
+/// How long before the time by which something is wanted it is to be there.
+const LEAD: Duration = Duration::from_secs(15 * 60);
+
+fn freshness(reader: &mut Reader<'_>, map: &Map) -> Option<FileTrigger> {
+    let max_age = reader.duration(map, "fresh_within")?;
+    let by = match map.get("by") {
+        None if map.get("zone").is_some() => {
+            let message = "`zone` means nothing without `by`".to_owned();
+            let hint = "write `by: \"08:00\"` for the time at which it must be fresh";
+            reader.wrong(at(map, "zone"), message, Some(hint.to_owned()));
+            return None;
+        }
+        None => None,
+        Some(_) => Some(clock(reader, map, "by")?),
+    };
+    let lead = match reader.duration(map, "lead") {
+        Some(lead) => lead,
+        None if by.is_some() => LEAD.min(max_age / 4),
+        None => Duration::ZERO,
+    };
+    Some(FileTrigger::Freshness { max_age, lead, by })
+}
+
+/// Reads when something is, by the clock of `zone`: a cron expression, or a time of every day.
+fn clock(reader: &mut Reader<'_>, map: &Map, key: &str) -> Option<Cron> {
+    let text = reader.text(map, key)?;
     let zone = reader.text(map, "zone").unwrap_or("UTC");
     if let Err(error) = weir_flow::parse_zone(zone) {
         told(reader, at(map, "zone"), &error);
         return None;
     }
-    let cron = match Cron::parse(text, zone) {
-        Ok(cron) => cron,
+    let daily = chrono::NaiveTime::parse_from_str(text, "%H:%M").ok();
+    let daily = daily.map(|time| time.format("%-M %-H * * *").to_string());
+    match Cron::parse(daily.as_deref().unwrap_or(text), zone) {
+        Ok(cron) => Some(cron),
         Err(error) => {
-            told(reader, at(map, "cron"), &error);
-            return None;
+            told(reader, at(map, key), &error);
+            None
         }
-    };
+    }
+}
+
+fn cron(reader: &mut Reader<'_>, map: &Map) -> Option<FileTrigger> {
+    let cron = clock(reader, map, "cron")?;
     let missed = match map.get("missed") {
         None => MissedTicks::default(),
         Some(value) => match value.as_str() {

@@ -395,6 +395,14 @@ async fn mistakes_are_told_with_their_place_and_keep_what_was_in_force() -> Resu
             "schedules:\n  - name: x\n    fresh_within: soon\n",
             &["schedules.yml:3:19", "is not a duration"],
         ),
+        (
+            "schedules:\n  - name: x\n    fresh_within: 2h\n    by: \"25:00\"\n",
+            &["schedules.yml:4:9", "25:00"],
+        ),
+        (
+            "schedules:\n  - name: x\n    fresh_within: 2h\n    zone: Europe/Berlin\n",
+            &["schedules.yml:4:11", "`zone` means nothing without `by`"],
+        ),
         ("schedules: [\n", &["schedules.yml"]),
     ];
     for (text, told) in wrong {
