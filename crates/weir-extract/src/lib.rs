@@ -35,7 +35,7 @@ pub use load::{
 pub use postgres::{Lag, TableScore};
 pub use progress::{Progress, Shown};
 pub use room::{Discovered, Extracts, Listed, NamedSource, Running, SourceFiles, Turn};
-pub use singer::{Offered, SourceFolder, expand};
+pub use singer::{BatchRecords, MOST_LEVELS, Offered, SourceFolder};
 pub use spec::{
     Budget, Cron, Deletes, FileFormat, FileStream, FilesSpec, MysqlSpec, PostgresSpec, Replication,
     SchemaChanges, Secret, SingerSpec, SourceKind, SourceSpec, StreamRules,

@@ -22,7 +22,7 @@ use crate::http::Http;
 use crate::load::{Destination, TableHistory};
 use crate::postgres::Lag;
 use crate::progress::Progress;
-use crate::singer::SourceFolder;
+use crate::singer::{MOST_LEVELS, SourceFolder};
 use crate::spec::SourceSpec;
 use crate::sync::{self, Loading, PlannedStream, Service, Source, SyncRequest};
 
@@ -359,12 +359,21 @@ impl Extracts {
     }
 
     /// Begins to load messages of a tap that somebody else runs; the turn is held as long.
-    pub async fn load(&self, name: &str) -> Result<(Turn, Loading, String), ExtractError> {
+    pub async fn load(
+        &self,
+        name: &str,
+        flatten: u8,
+    ) -> Result<(Turn, Loading, String), ExtractError> {
+        if flatten > MOST_LEVELS {
+            let message = format!("{flatten} levels of objects cannot become columns");
+            return Err(ExtractError::new(ExtractErrorKind::Invalid, message)
+                .hint(format!("ask for {MOST_LEVELS} at most")));
+        }
         let source = source_name(name)?;
         let turn = self.turn(name)?;
         let run = run_id(name);
         let destination = self.inner.destination.clone();
-        let loading = Loading::begin(destination, source, run.clone(), Progress::default()).await?;
+        let loading = Loading::begin(destination, source, run.clone(), flatten).await?;
         Ok((turn, loading, run))
     }
 

@@ -66,6 +66,8 @@ pub enum SourceKind {
 pub struct SingerSpec {
     /// The program: a name in the source's own environment, or a path.
     pub tap: String,
+    /// Whether it takes its catalog by `--properties`, as older taps do.
+    pub properties: bool,
     /// What `pip install` makes the environment of; none for a program that is there already.
     pub pip: Vec<String>,
     /// The tap's configuration, with references to secrets resolved.
@@ -196,6 +198,9 @@ pub struct StreamRules {
     pub schema_changes: Option<SchemaChanges>,
     /// How long ago its last rows may have come before people are told.
     pub freshness: Option<Duration>,
+    /// As many levels of objects in its records become columns of their own, up to
+    /// [`MOST_LEVELS`](crate::MOST_LEVELS); the rest stays JSON.
+    pub flatten: u8,
     /// Whether it is left out.
     pub skip: bool,
 }

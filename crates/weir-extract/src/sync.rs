@@ -16,7 +16,7 @@ use crate::mysql;
 use crate::postgres::Database;
 use crate::progress::Progress;
 use crate::singer::{Expected, Offered, SourceFolder, Tap, Target, Work};
-use crate::spec::{SingerSpec, SourceKind, SourceSpec};
+use crate::spec::{SingerSpec, SourceKind, SourceSpec, StreamRules};
 
 /// What is asked of a sync.
 #[derive(Clone, Debug, Default)]
@@ -245,14 +245,19 @@ pub struct Loading {
 }
 
 impl Loading {
-    /// Begins a load into the tables of `source`.
+    /// Begins a load into the tables of `source`; as many levels of objects become columns as `flatten`
+    /// says.
     pub async fn begin(
         destination: Arc<dyn Destination>,
         source: SourceName,
         run: String,
-        progress: Progress,
+        flatten: u8,
     ) -> Result<Self, ExtractError> {
-        let rules = LoadRules::default();
+        let rules = LoadRules::of_all(StreamRules {
+            flatten,
+            ..StreamRules::default()
+        });
+        let progress = Progress::default();
         let session = Session::begin(destination, source, run, rules, progress).await?;
         Ok(Self {
             target: Target::new(session, Expected::default()),

@@ -38,6 +38,14 @@ impl LoadRules {
         })
     }
 
+    /// Returns rules that are the same for every stream.
+    pub(crate) fn of_all(rules: StreamRules) -> Self {
+        Self {
+            streams: BTreeMap::from([("*".to_owned(), rules)]),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn rules(&self, stream: &str) -> StreamRules {
         let own = self.streams.get(stream).or_else(|| self.streams.get("*"));
         own.cloned().unwrap_or_default()

@@ -170,6 +170,11 @@ impl Session {
         self.rules.rules(stream).key
     }
 
+    /// Returns as many levels of a stream's objects become columns.
+    pub(crate) fn levels_of(&self, stream: &str) -> u8 {
+        self.rules.rules(stream).flatten
+    }
+
     /// Returns a stream that was declared.
     pub(crate) fn stream(&mut self, stream: &str) -> Option<&mut StreamTable> {
         self.tables.get_mut(stream)

@@ -5,6 +5,7 @@ mod catalog;
 mod kept;
 mod message;
 mod metric;
+mod nested;
 mod program;
 mod schema;
 mod seal;
@@ -12,8 +13,9 @@ mod since;
 mod tap;
 mod target;
 
-pub use batch::expand;
+pub use batch::BatchRecords;
 pub use catalog::Offered;
+pub use nested::MOST_LEVELS;
 pub use program::SourceFolder;
 
 pub(crate) use message::Members;

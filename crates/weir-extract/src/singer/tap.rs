@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use super::batch;
+use super::batch::BatchRecords;
 use super::catalog::{Offered, select};
 use super::program::{LINE_BYTES, Program, RunFolder, SourceFolder, rotated};
 use super::since::set_back;
@@ -143,6 +143,7 @@ impl<'a> Tap<'a> {
         let given = Given {
             config,
             catalog,
+            properties: self.singer.properties,
             state,
         };
         match self.run(&mut target, &work.run, &given).await {
@@ -215,13 +216,19 @@ impl<'a> Tap<'a> {
 struct Given {
     config: Map<String, Value>,
     catalog: Value,
+    /// Whether the tap asks for its catalog by the flag that was before `--catalog`.
+    properties: bool,
     state: Value,
 }
 
 impl Given {
     /// Writes all but the configuration; returns the arguments for them.
     fn files(&self, folder: &RunFolder) -> Result<Vec<(&'static str, PathBuf)>, ExtractError> {
-        let mut files = vec![("--catalog", folder.write("catalog.json", &self.catalog)?)];
+        let flag = match self.properties {
+            true => "--properties",
+            false => "--catalog",
+        };
+        let mut files = vec![(flag, folder.write("catalog.json", &self.catalog)?)];
         if !self.state.is_null() {
             files.push(("--state", folder.write("state.json", &self.state)?));
         }
@@ -260,13 +267,15 @@ impl Tap<'_> {
             }
             let text = std::str::from_utf8(&line)
                 .map_err(|_| protocol(format!("line {number} is not UTF-8")))?;
-            let mut expanded = Vec::new();
-            batch::expand(text, &mut |line| {
-                expanded.push(line.to_owned());
-                Ok(())
-            })?;
-            for line in &expanded {
-                target.line(line).await?;
+            match BatchRecords::of(text)? {
+                None => {
+                    target.line(text).await?;
+                }
+                Some(records) => {
+                    for record in records {
+                        target.line(&record?).await?;
+                    }
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::message::{self, Members, Message};
+use super::nested::Nested;
 use super::schema;
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::load::{Cell, Operation, Row, Session};
@@ -32,6 +33,7 @@ pub(crate) struct Target {
 /// A stream that was declared.
 struct Known {
     keys: Vec<String>,
+    nested: Nested,
     /// The version that rows without one have.
     version: Option<i64>,
     /// The last version that rows came with.
@@ -69,7 +71,7 @@ impl Target {
                 schema,
                 keys,
             } => {
-                self.schema(&stream, &schema, keys)?;
+                self.schema(&stream, schema, keys)?;
                 Ok(false)
             }
             Message::State(value) => {
@@ -121,24 +123,29 @@ impl Target {
     fn schema(
         &mut self,
         stream: &str,
-        schema: &Value,
+        mut schema: Value,
         keys: Vec<String>,
     ) -> Result<(), ExtractError> {
         let keys = match self.session.key_of(stream) {
             own if own.is_empty() => keys,
             own => own,
         };
-        let columns = schema::columns(schema, &keys)
-            .map_err(|why| self.wrong(&format!("stream `{stream}`: {why}")))?;
+        let levels = self.session.levels_of(stream);
+        let nested = Nested::of(&mut schema, levels);
+        let read = nested.and_then(|nested| Ok((nested, schema::columns(&schema, &keys)?)));
+        let (nested, columns) =
+            read.map_err(|why| self.wrong(&format!("stream `{stream}`: {why}")))?;
         self.session.declare(stream, &columns)?;
         if let Some(known) = self.streams.get_mut(stream) {
             known.keys = keys;
+            known.nested = nested;
             return Ok(());
         }
         let replaced = self.expected.replaced.contains(stream);
         let version = replaced.then_some(self.expected.version);
         let known = Known {
             keys,
+            nested,
             version,
             seen: None,
         };
@@ -159,6 +166,14 @@ impl Target {
         };
         let Some(table) = self.session.stream(stream) else {
             return Err(wrong(&undeclared(stream, "RECORD")));
+        };
+        let apart;
+        let record = match known.nested.is_empty() {
+            true => record,
+            false => {
+                apart = known.nested.apart(record);
+                &apart
+            }
         };
         let mut cells = vec![Cell::Null; table.fields()];
         let mut undeclared = Vec::new();

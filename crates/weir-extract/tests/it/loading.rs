@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
-use weir_extract::{Destination, ExtractError, Extracts, SourceFiles, SourceSpec};
+use weir_extract::{BatchRecords, Destination, ExtractError, Extracts, SourceFiles, SourceSpec};
 
 use crate::memory::{Fault, Memory};
 
@@ -28,7 +30,13 @@ fn room(memory: &Arc<Memory>) -> Extracts {
 
 /// Loads lines; returns the last state, or what was said about the line that was wrong.
 async fn load(memory: &Arc<Memory>, lines: &[Value]) -> Result<Value, String> {
-    let (_turn, mut loading, _) = room(memory).load("shop").await.map_err(|e| e.to_string())?;
+    load_flat(memory, lines, 0).await
+}
+
+/// The same with as many levels of objects as columns.
+async fn load_flat(memory: &Arc<Memory>, lines: &[Value], levels: u8) -> Result<Value, String> {
+    let loading = room(memory).load("shop", levels).await;
+    let (_turn, mut loading, _) = loading.map_err(|e| e.to_string())?;
     for line in lines {
         let text = match line {
             Value::String(text) => text.clone(),
@@ -232,7 +240,7 @@ async fn a_sync_is_taken_back_with_its_state_and_not_under_a_later_one() {
     let room = room(&memory);
     let mut runs = Vec::new();
     for at in 1..=2 {
-        let (turn, mut loading, run) = room.load("shop").await.unwrap();
+        let (turn, mut loading, run) = room.load("shop", 0).await.unwrap();
         for line in [orders(), record(at, 1.0), state(at)] {
             loading.line(&line.to_string()).await.unwrap();
         }
@@ -260,10 +268,96 @@ async fn a_sync_is_taken_back_with_its_state_and_not_under_a_later_one() {
 async fn one_load_of_a_source_at_a_time() {
     let memory = Memory::new();
     let room = room(&memory);
-    let held = room.load("shop").await.unwrap();
-    let error = room.load("shop").await.err().unwrap();
+    let held = room.load("shop", 0).await.unwrap();
+    let error = room.load("shop", 0).await.err().unwrap();
     assert_eq!(error.to_string(), "a sync of `shop` is under way");
     drop(held);
-    assert!(room.load("shop").await.is_ok());
-    assert!(room.load("Shop!").await.is_err());
+    assert!(room.load("shop", 0).await.is_ok());
+    assert!(room.load("Shop!", 0).await.is_err());
+}
+
+#[tokio::test]
+async fn members_of_objects_are_columns_where_one_asks_for_it() {
+    let properties = json!({
+        "id": {"type": "integer"},
+        "address": {"type": ["object", "null"], "properties": {
+            "city": {"type": ["string", "null"]},
+            "place": {"type": "object", "properties": {"lat": {"type": "number"}}},
+        }},
+    });
+    let record = |address: Value| json!({"type": "RECORD", "stream": "orders", "record": {"id": 1, "address": address}});
+    let lines = [
+        schema(properties, &["id"]),
+        record(json!({"city": "Ulm", "place": {"lat": 48.4}})),
+        state(1),
+    ];
+    let memory = Memory::new();
+    load_flat(&memory, &lines, 1).await.unwrap();
+    assert_eq!(memory.values("orders", "address__city"), ["Ulm"]);
+    assert_eq!(
+        memory.values("orders", "address__place"),
+        [r#"{"lat":48.4}"#]
+    );
+    let memory = Memory::new();
+    load_flat(&memory, &lines, 5).await.unwrap();
+    assert_eq!(memory.values("orders", "address__place__lat"), ["48.4"]);
+    // What was an object and is none any more is not lost.
+    let text = [lines[0].clone(), record(json!("Ulm")), state(2)];
+    load_flat(&memory, &text, 5).await.unwrap();
+    assert_eq!(memory.values("orders", "address"), ["Ulm"]);
+    let error = load_flat(&memory, &lines, 17).await.unwrap_err();
+    assert!(error.contains("17 levels"), "{error}");
+}
+
+#[test]
+fn batches_are_read_record_by_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = dir.path().join("a.jsonl");
+    std::fs::write(&lines, "{\"id\": 1}\n\n{\"id\": 2}\n").unwrap();
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![Some(3), None]));
+    let cities: ArrayRef = Arc::new(StringArray::from(vec!["Ulm", "\"Köln\"\n"]));
+    let rows = RecordBatch::try_from_iter([("id", ids), ("city", cities)]).unwrap();
+    let table = dir.path().join("b.parquet");
+    let file = std::fs::File::create(&table).unwrap();
+    let mut writer = ArrowWriter::try_new(file, rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let batch = |format: &str, files: &[&std::path::Path]| {
+        let files: Vec<String> = files
+            .iter()
+            .map(|f| format!("file://{}", f.display()))
+            .collect();
+        let line = json!({"type": "BATCH", "stream": "o\"x", "encoding": {"format": format, "compression": "none"}, "manifest": files});
+        BatchRecords::of(&line.to_string())
+    };
+    let read = |format: &str, file: &std::path::Path| -> Vec<Value> {
+        let records = batch(format, &[file, file]).unwrap().unwrap();
+        let records =
+            records.map(|record| serde_json::from_str::<Value>(&record.unwrap()).unwrap());
+        records.map(|record| record["record"].clone()).collect()
+    };
+    let ids = [json!({"id": 1}), json!({"id": 2})];
+    assert_eq!(read("jsonl", &lines), [&ids[..], &ids[..]].concat());
+    let rows = [
+        json!({"id": 3, "city": "Ulm"}),
+        json!({"id": null, "city": "\"Köln\"\n"}),
+    ];
+    assert_eq!(read("parquet", &table), [&rows[..], &rows[..]].concat());
+    assert!(
+        BatchRecords::of("{\"type\":\"STATE\",\"value\":{\"manifest\":1}}")
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        batch("avro", &[])
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("`avro`")
+    );
+    // A broken file is told once, and nothing after it is read.
+    for (format, file) in [("parquet", &lines), ("jsonl", &dir.path().join("none"))] {
+        let mut records = batch(format, &[file, &table]).unwrap().unwrap();
+        assert!(records.next().unwrap().is_err());
+    }
 }

@@ -31,6 +31,7 @@ fn source(dir: &Path, tap: &str, pip: &[&str], config: Value) -> SourceSpec {
         name: SourceName::new("shop").unwrap(),
         kind: SourceKind::Singer(SingerSpec {
             tap: tap.into(),
+            properties: false,
             pip: pip.iter().map(|spec| (*spec).to_owned()).collect(),
             config,
             environment: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -34,6 +34,15 @@ pub(super) struct Sync {
     full_refresh: bool,
     /// A day or an instant from which on rows are read again.
     from: Option<String>,
+}
+
+/// How records become rows.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoadQuery {
+    /// As many levels of objects become columns.
+    #[serde(default)]
+    flatten: u8,
 }
 
 pub(super) async fn sync(
@@ -122,9 +131,10 @@ fn told(mut running: Running) -> Response {
 pub(super) async fn load(
     State(extracts): State<Extracts>,
     Path(source): Path<String>,
+    Query(LoadQuery { flatten }): Query<LoadQuery>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let (turn, mut loading, run) = extracts.load(&source).await?;
+    let (turn, mut loading, run) = extracts.load(&source, flatten).await?;
     let (lines, answer) = mpsc::channel(16);
     tokio::spawn(async move {
         let _turn = turn;

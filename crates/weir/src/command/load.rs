@@ -3,6 +3,7 @@ use std::io::BufRead;
 
 use reqwest::{Body, Method};
 use serde_json::Value;
+use weir_extract::{BatchRecords, ExtractError};
 
 use super::Global;
 use super::source::with_server;
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// The schema of the changes: `raw_` and a name
     #[arg(long, value_name = "SCHEMA")]
     schema: String,
+    /// As many levels of objects become columns of their own: `address.city` is `address__city`
+    #[arg(long, value_name = "LEVELS", default_value_t = 0)]
+    flatten: u8,
     /// Taken and not read: others run targets with it
     #[arg(long, hide = true)]
     config: Option<std::path::PathBuf>,
@@ -44,7 +48,7 @@ impl Args {
             let pieces = futures::stream::unfold(receiver, |mut receiver| async {
                 Some((receiver.recv().await?, receiver))
             });
-            let path = format!("/api/v1/extract/{source}/load");
+            let path = format!("/api/v1/extract/{source}/load?flatten={}", self.flatten);
             let request = client
                 .request(Method::POST, &path)
                 .body(Body::wrap_stream(pieces));
@@ -99,23 +103,27 @@ fn read(sender: tokio::sync::mpsc::Sender<Piece>) -> Result<(), Failure> {
         }
         let text = std::str::from_utf8(&line)
             .map_or_else(|_| String::from_utf8_lossy(&line), Cow::Borrowed);
-        let expanded = weir_extract::expand(text.trim_end_matches('\n'), &mut |line| {
-            piece.extend_from_slice(line.as_bytes());
-            piece.push(b'\n');
-            Ok(())
-        });
-        if let Err(error) = expanded {
-            let failure = Failure::new("the input cannot be loaded").because(&error);
-            done = Err(failure.with_hint_if(error.advice()));
-            break;
+        let text = text.trim_end_matches('\n');
+        let given = match BatchRecords::of(text) {
+            Ok(None) => {
+                push(&mut piece, text);
+                Ok(true)
+            }
+            Ok(Some(records)) => push_all(records, &mut piece, &sender),
+            Err(error) => Err(error),
+        };
+        match given {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(error) => {
+                let failure = Failure::new("the input cannot be loaded").because(&error);
+                done = Err(failure.with_hint_if(error.advice()));
+                break;
+            }
         }
         // Lines do not wait for company while the tap thinks.
         let waits = piece.len() < PIECE_BYTES && !input.buffer().is_empty();
-        if !waits
-            && sender
-                .blocking_send(Ok(std::mem::take(&mut piece)))
-                .is_err()
-        {
+        if !waits && !send(&mut piece, &sender) {
             return Ok(());
         }
     }
@@ -126,4 +134,29 @@ fn read(sender: tokio::sync::mpsc::Sender<Piece>) -> Result<(), Failure> {
         let _ = sender.blocking_send(Ok(piece));
     }
     done
+}
+
+fn push(piece: &mut Vec<u8>, line: &str) {
+    piece.extend_from_slice(line.as_bytes());
+    piece.push(b'\n');
+}
+
+/// Sends what there is; returns whether there is still somebody who takes it.
+fn send(piece: &mut Vec<u8>, sender: &tokio::sync::mpsc::Sender<Piece>) -> bool {
+    sender.blocking_send(Ok(std::mem::take(piece))).is_ok()
+}
+
+/// Sends the records of a batch but for the last piece; returns whether somebody still takes them.
+fn push_all(
+    records: BatchRecords,
+    piece: &mut Vec<u8>,
+    sender: &tokio::sync::mpsc::Sender<Piece>,
+) -> Result<bool, ExtractError> {
+    for record in records {
+        push(piece, &record?);
+        if piece.len() >= PIECE_BYTES && !send(piece, sender) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

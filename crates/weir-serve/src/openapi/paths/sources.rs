@@ -92,7 +92,12 @@ pub(super) const SOURCES: &[Operation] = &[
         Some("Anything"),
         Other("application/x-ndjson"),
         "Takes the messages of a Singer tap; lines tell each state that is durable",
-    ),
+    )
+    .asking(&[(
+        "flatten",
+        "integer",
+        "As many levels of objects in records become columns of their own",
+    )]),
     user(
         "get",
         "/api/v1/extract/{source}/state",

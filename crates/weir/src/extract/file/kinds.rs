@@ -15,7 +15,7 @@ use super::streams::{DELETES, METHODS};
 use super::words::{flag, is_secret, settings, word};
 use crate::flow::file::section::Reader;
 
-pub(super) const SINGER: [&str; 4] = ["tap", "pip", "config", "env"];
+pub(super) const SINGER: [&str; 5] = ["tap", "pip", "config", "env", "properties"];
 pub(super) const POSTGRES: [&str; 7] = [
     "url",
     "slot",
@@ -64,6 +64,7 @@ pub(super) fn singer(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Optio
     }
     Some(SingerSpec {
         tap: tap?,
+        properties: flag(reader, map, "properties"),
         pip,
         config,
         environment,

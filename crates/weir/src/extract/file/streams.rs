@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use weir_extract::{Deletes, Replication, SchemaChanges, StreamRules};
+use weir_extract::{Deletes, MOST_LEVELS, Replication, SchemaChanges, StreamRules};
 use weir_model::yaml::{Map, Yaml};
 
 use super::words::{flag, word};
 use crate::flow::file::section::Reader;
 
 /// What streams of a tap know besides.
-const SINGER_STREAM: [&str; 2] = ["replication", "replication_key"];
+const SINGER_STREAM: [&str; 3] = ["replication", "replication_key", "flatten"];
 
 /// What streams of a PostgreSQL database know besides.
 const POSTGRES_STREAM: [&str; 3] = ["replication", "replication_key", "deletes"];
@@ -103,6 +103,8 @@ pub(super) fn streams(
             rules.schema_changes = word(reader, map, "schema_changes", &CHANGES);
             rules.freshness = reader.duration(map, "freshness");
             rules.skip = flag(reader, map, "skip");
+            let levels = reader.number(map, "flatten", (0, i64::from(MOST_LEVELS)));
+            rules.flatten = levels.and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
             if let Some(renamed) = map.get("rename").and_then(Yaml::as_map) {
                 for entry in renamed {
                     if let Some(name) = reader.text(renamed, &entry.key) {
