@@ -1,6 +1,5 @@
 //! Rows as bytes, batch by batch.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,8 +8,9 @@ use arrow::csv::writer::{Writer as CsvWriter, WriterBuilder as CsvBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
-use arrow::json::StructMode;
-use arrow::json::writer::{LineDelimited, WriterBuilder as JsonBuilder};
+use arrow::json::writer::{
+    LineDelimited, NullableEncoder, WriterBuilder as JsonBuilder, make_encoder,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use serde::Serialize;
@@ -19,6 +19,7 @@ use weir_query::{QueryResult, as_intervals, type_name, write_interval};
 
 use super::failure::Failure;
 use super::format::Format;
+use super::numbers::{NotFinite, json_options};
 use super::parquet::ParquetFile;
 
 /// Writes one result: a head, batches, an end.
@@ -159,13 +160,9 @@ impl Encoder {
         self.rows += batch.num_rows() as u64;
         match &mut self.form {
             Form::Json { plain, .. } => {
-                let lines = json_lines(&to_plain(batch, plain)?, StructMode::ListOnly)?;
-                Ok(Bytes::from(separated(&lines, first)))
+                Ok(Bytes::from(json_lists(&to_plain(batch, plain)?, first)?))
             }
-            Form::JsonLines { plain } => Ok(Bytes::from(json_lines(
-                &to_plain(batch, plain)?,
-                StructMode::ObjectOnly,
-            )?)),
+            Form::JsonLines { plain } => Ok(Bytes::from(json_lines(&to_plain(batch, plain)?)?)),
             Form::Csv { plain, .. } => {
                 let mut writer: CsvWriter<Vec<u8>> =
                     CsvBuilder::new().with_header(false).build(Vec::new());
@@ -214,29 +211,44 @@ impl Encoder {
 }
 
 /// Writes one line per row. Line breaks inside values are escaped, so a line is a row.
-fn json_lines(batch: &RecordBatch, mode: StructMode) -> Result<Vec<u8>, ArrowError> {
+fn json_lines(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let builder = JsonBuilder::new()
         .with_explicit_nulls(true)
-        .with_struct_mode(mode);
+        .with_encoder_factory(Arc::new(NotFinite));
     let mut writer = builder.build::<_, LineDelimited>(Vec::with_capacity(batch.num_rows() * 64));
     writer.write(batch)?;
     writer.finish()?;
     Ok(writer.into_inner())
 }
 
-/// Turns lines into the items of a list.
-fn separated(lines: &[u8], first: bool) -> Vec<u8> {
-    let mut items = Vec::with_capacity(lines.len() + 16);
-    let mut first = first;
-    for line in lines
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-    {
-        let _ = items.write_all(if first { b"\n" } else { b",\n" });
-        let _ = items.write_all(line);
-        first = false;
+/// Writes rows as items of a list, each the list of its values; `first` says that none was written before.
+fn json_lists(batch: &RecordBatch, first: bool) -> Result<Vec<u8>, ArrowError> {
+    let schema = batch.schema();
+    let options = json_options();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let encoders: Result<Vec<_>, _> = columns
+        .map(|(field, column)| make_encoder(field, column, &options))
+        .collect();
+    let mut encoders = encoders?;
+    let mut items = Vec::with_capacity(batch.num_rows() * 64);
+    for row in 0..batch.num_rows() {
+        items.extend_from_slice(if first && row == 0 { b"\n[" } else { b",\n[" });
+        for (at, encoder) in encoders.iter_mut().enumerate() {
+            if at > 0 {
+                items.push(b',');
+            }
+            write_json(encoder, row, &mut items);
+        }
+        items.push(b']');
     }
-    items
+    Ok(items)
+}
+
+fn write_json(encoder: &mut NullableEncoder<'_>, row: usize, out: &mut Vec<u8>) {
+    match encoder.is_null(row) {
+        true => out.extend_from_slice(b"null"),
+        false => encoder.encode(row, out),
+    }
 }
 
 /// What a format can hold.
@@ -325,34 +337,47 @@ fn intervals(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 
 /// Returns lists and records as JSON text.
 fn nested_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let field = Field::new("value", column.data_type().clone(), true);
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()])?;
-    let lines = json_lines(&batch, StructMode::ListOnly)?;
-    let values = lines
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            // Each line is a list of one value.
-            let value = line
-                .strip_prefix(b"[")
-                .and_then(|line| line.strip_suffix(b"]"))
-                .unwrap_or(line);
-            (value != b"null").then(|| String::from_utf8_lossy(value).into_owned())
-        });
+    let field = Arc::new(Field::new("value", column.data_type().clone(), true));
+    let options = json_options();
+    let mut encoder = make_encoder(&field, column, &options)?;
+    let values = (0..column.len()).map(|row| {
+        let mut value = Vec::new();
+        (!encoder.is_null(row)).then(|| {
+            encoder.encode(row, &mut value);
+            String::from_utf8_lossy(&value).into_owned()
+        })
+    });
     Ok(Arc::new(values.collect::<StringArray>()))
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, ListArray};
+    use arrow::array::{Float32Array, Float64Array, Int64Array, ListArray, StructArray};
     use arrow::datatypes::Int64Type;
 
     use super::*;
 
     #[test]
-    fn lines_become_items() {
-        assert_eq!(separated(b"[1]\n[2]\n", true), b"\n[1],\n[2]");
-        assert_eq!(separated(b"[3]\n", false), b",\n[3]");
+    fn rows_become_items() {
+        let point: ArrayRef = Arc::new(StructArray::from(vec![(
+            Arc::new(Field::new("x", DataType::Float64, true)),
+            Arc::new(Float64Array::from(vec![Some(1.5), None, Some(f64::NAN)])) as ArrayRef,
+        )]));
+        let number: ArrayRef = Arc::new(Float32Array::from(vec![
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            2.0,
+        ]));
+        let batch = RecordBatch::try_from_iter([("point", point), ("number", number)]).unwrap();
+        assert_eq!(
+            String::from_utf8(json_lists(&batch, true).unwrap()).unwrap(),
+            "\n[{\"x\":1.5},\"Infinity\"],\n[{\"x\":null},\"-Infinity\"],\n[{\"x\":\"NaN\"},2.0]"
+        );
+        assert!(json_lists(&batch, false).unwrap().starts_with(b",\n["));
+        assert_eq!(
+            String::from_utf8(json_lines(&batch.slice(2, 1)).unwrap()).unwrap(),
+            "{\"point\":{\"x\":\"NaN\"},\"number\":2.0}\n"
+        );
     }
 
     #[test]

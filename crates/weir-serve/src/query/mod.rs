@@ -5,6 +5,7 @@ mod encode;
 mod failure;
 mod file;
 mod format;
+mod numbers;
 mod parquet;
 mod route;
 mod transactions;
@@ -13,6 +14,7 @@ pub(crate) use encode::{Encoder, Flat, columns, plain, to_plain};
 pub(crate) use failure::Failure;
 pub use file::{FileFormat, RowsFileError, write_rows};
 pub(crate) use format::Format;
+pub(crate) use numbers::json_options;
 pub(crate) use route::{Chunk, broken_off, router, streamed, unwritable};
 pub(crate) use transactions::{Refusal, transactions};
 

@@ -298,13 +298,13 @@ fn is_flat(kind: &DataType) -> bool {
 
 /// Values with parts, as JSON.
 fn json(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
-    use arrow::json::writer::{EncoderOptions, make_encoder};
+    use arrow::json::writer::make_encoder;
     let field = std::sync::Arc::new(arrow::datatypes::Field::new(
         "value",
         array.data_type().clone(),
         true,
     ));
-    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let options = crate::query::json_options();
     let Ok(mut encoder) = make_encoder(&field, array, &options) else {
         // Unions, mostly: shown as they are shown elsewhere.
         let options = FormatOptions::default().with_null("null");
