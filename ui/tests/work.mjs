@@ -154,6 +154,36 @@ await step("a question without SQL", async () => {
 });
 
 let question = "";
+await step("what is asked each time, without SQL, and a saved question that is changed", async () => {
+  await page.goto(`${url}/build`);
+  await page.getByRole("button", { name: /^orders main/ }).click();
+  await button("Add a number").click();
+  await button("Add a filter").click();
+  const filter = page.getByRole("group", { name: "Filter" });
+  await filter.getByLabel("Column").selectOption({ label: "customer" });
+  await page.getByLabel("Condition").selectOption("is asked each time");
+  await page.getByRole("gridcell", { name: "3", exact: true }).waitFor();
+  await look("build-asked");
+  await button("Save").click();
+  await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("How many");
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await heading("How many").waitFor();
+  const id = new URL(page.url()).pathname;
+  await page.getByRole("gridcell", { name: "3", exact: true }).waitFor();
+  // Chosen from what the column has, and asked at once.
+  await page.getByRole("combobox", { name: "customer", exact: true }).selectOption("ada");
+  await page.getByRole("gridcell", { name: "2", exact: true }).waitFor();
+  await page.getByRole("link", { name: "Without SQL" }).click();
+  await button("Add a group").click();
+  await button("Save").click();
+  await page.getByRole("dialog").getByLabel("Save as").waitFor();
+  await look("build-version");
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await page.waitForURL((address) => address.pathname === id);
+  const { json } = await request("GET", `/api/v1${id.replace("/q/", "/questions/")}`);
+  expect("it is the same question's next version", json.version === 2 && json.name === "How many" && json.body.parameters[0].values?.startsWith("select distinct"), json);
+});
+
 await step("values from a query, tidy SQL", async () => {
   await page.goto(`${url}/ask`);
   await write("select customer,sum(amount) as total from main.orders where customer={{who}} group by 1");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { begin, type Builder, chartOf, joinsOf, readBuilder, sqlOf, withoutJoin } from "./builder";
+import { begin, type Builder, chartOf, fromAddress, joinsOf, parametersOf, readBuilder, sqlOf, toAddress, unasked, withoutJoin } from "./builder";
 import type { ColumnFact } from "./catalogue";
 import type { Model } from "./models";
 
@@ -105,4 +105,58 @@ test("numbers that are grouped by stand along the axis", () => {
   const by = (column: string) => chartOf({ ...orders, groups: [{ ref: ref(column) }], measures: [{ fn: "sum", ref: ref("total") }] }, facts);
   expect(by("id")).toEqual({ kind: "bar", x: "id", y: ["sum_total"], series: undefined });
   expect(by("customer_id")).toBeUndefined();
+});
+
+describe("what is asked each time", () => {
+  const asked: Builder = {
+    ...orders,
+    joins: [{ schema: "main", table: "customers", from: ref("customer_id"), column: "customer_id" }],
+    filters: [
+      { ref: ref("at"), op: "asked" },
+      { ref: ref("segment", 1), op: "asked" },
+      { ref: ref("total"), op: "asked" },
+      { ref: ref("Größe"), op: "asked" },
+      { ref: ref("total"), op: "asked" },
+      { ref: ref("total"), op: "more", value: "5" },
+    ],
+    measures: [{ fn: "count" }],
+  };
+
+  test("is a parameter of its column's type, and a period for time", () => {
+    expect(sqlOf(asked, facts)).toBe(`select
+  count(*) as count
+from main.orders o
+left join main.customers c1 on c1.customer_id = o.customer_id
+where ({{period_from}} is null or o.at >= {{period_from}}) and ({{period_to}} is null or o.at < {{period_to}})
+  and ({{segment}} is null or c1.segment = {{segment}})
+  and ({{total}} is null or o.total = {{total}})
+  and ({{gr_e}} is null or o."Größe" = {{gr_e}})
+  and ({{total_2}} is null or o.total = {{total_2}})
+  and o.total > 5
+limit 1000`);
+    expect(parametersOf(asked, facts)).toEqual([
+      { name: "period_from", type: "date" },
+      { name: "period_to", type: "date" },
+      { name: "segment", type: "text", values: "select distinct segment from main.customers where segment is not null order by 1 limit 1000" },
+      { name: "total", type: "number" },
+      { name: "gr_e", type: "text", values: 'select distinct "Größe" from main.orders where "Größe" is not null order by 1 limit 1000' },
+      { name: "total_2", type: "number" },
+    ]);
+  });
+
+  test("is anything while it is put together", () => {
+    expect(sqlOf(unasked(asked), facts)).not.toContain("{{");
+    expect(parametersOf(orders, facts)).toEqual([]);
+  });
+
+  test("names of any script become names of parameters", () => {
+    const strange = (column: string) => parametersOf({ ...orders, filters: [{ ref: ref(column), op: "asked" }] }, facts)[0]?.name;
+    expect([strange("1st"), strange("日本"), strange("Order ID"), strange("a; drop")]).toEqual(["_1st", "value", "order_id", "a_drop"]);
+  });
+});
+
+test("an address says which saved question it changes", () => {
+  const [, hash = ""] = toAddress(orders, undefined, "q1").split("#");
+  expect(fromAddress(hash)).toMatchObject({ of: "q1", builder: orders });
+  expect(fromAddress(toAddress(orders).split("#")[1] ?? "").of).toBeUndefined();
 });

@@ -3,6 +3,7 @@
 import type { ChartSpec } from "../charts/spec";
 import { isInstant, isNumber, isTime } from "./format";
 import type { ColumnFact } from "./catalogue";
+import type { Parameter } from "./documents";
 import type { Model } from "./models";
 import { quoted, quotedTable } from "./sqltext";
 
@@ -23,7 +24,7 @@ export interface Join extends TableName {
   column: string;
 }
 
-export type Op = "is" | "not" | "in" | "contains" | "starts" | "more" | "least" | "less" | "most" | "between" | "last" | "before" | "since" | "empty" | "filled" | "true" | "false";
+export type Op = "is" | "not" | "in" | "contains" | "starts" | "more" | "least" | "less" | "most" | "between" | "last" | "before" | "since" | "empty" | "filled" | "true" | "false" | "asked";
 
 export interface Filter {
   ref: Ref;
@@ -67,14 +68,14 @@ export const begin = (table: TableName): Builder => ({ table, joins: [], filters
 
 /** What may be asked of a column of a type. */
 export function opsOf(type: string): readonly Op[] {
-  if (type === "boolean") return ["true", "false", "empty", "filled"];
-  if (isNumber(type)) return ["is", "not", "more", "least", "less", "most", "between", "empty", "filled"];
-  if (isTime(type)) return ["last", "since", "before", "between", "empty", "filled"];
-  return ["is", "not", "in", "contains", "starts", "empty", "filled"];
+  if (type === "boolean") return ["true", "false", "asked", "empty", "filled"];
+  if (isNumber(type)) return ["is", "not", "more", "least", "less", "most", "between", "asked", "empty", "filled"];
+  if (isTime(type)) return ["last", "since", "before", "between", "asked", "empty", "filled"];
+  return ["is", "not", "in", "contains", "starts", "asked", "empty", "filled"];
 }
 
 /** How many values an operator takes. */
-export const valuesOf = (op: Op): 0 | 1 | 2 => (op === "between" || op === "last" ? 2 : ["empty", "filled", "true", "false"].includes(op) ? 0 : 1);
+export const valuesOf = (op: Op): 0 | 1 | 2 => (op === "between" || op === "last" ? 2 : ["empty", "filled", "true", "false", "asked"].includes(op) ? 0 : 1);
 
 export const typeOf = (builder: Builder, columns: ColumnFact[], ref: Ref): string => {
   const table = ref.at === 0 ? builder.table : builder.joins[ref.at - 1];
@@ -141,8 +142,62 @@ function condition(column: string, type: string, { op, value = "", other = "" }:
       return column;
     case "false":
       return `not ${column}`;
+    case "asked":
+      // Its parameters are known to the whole question only.
+      return "true";
   }
 }
+
+/** What time is asked by, so that a dashboard's filter of a period sets it in all of its questions. */
+const PERIOD = "period";
+
+/** The type that a column's values are asked for as. */
+const askedType = (type: string): Parameter["type"] => (isNumber(type) ? "number" : type === "boolean" ? "boolean" : "text");
+
+interface Asking {
+  filter: Filter;
+  /** Null and anything are the same: who says nothing is asked nothing. */
+  condition(column: string): string;
+  parameters: Parameter[];
+}
+
+/** Returns what is asked each time instead of being written down, with the parameters it is asked by. */
+function askings(builder: Builder, columns: ColumnFact[]): Asking[] {
+  const taken = new Set<string>();
+  const free = (wanted: string) => {
+    let name = wanted;
+    for (let n = 2; taken.has(name); n += 1) name = `${wanted}_${n}`;
+    taken.add(name);
+    return name;
+  };
+  return builder.filters
+    .filter((filter) => filter.op === "asked")
+    .map((filter) => {
+      const type = typeOf(builder, columns, filter.ref);
+      if (isTime(type)) {
+        const name = free(PERIOD);
+        const [from, to] = [`${name}_from`, `${name}_to`];
+        return {
+          filter,
+          condition: (column) => `({{${from}}} is null or ${column} >= {{${from}}}) and ({{${to}}} is null or ${column} < {{${to}}})`,
+          parameters: [from, to].map((name) => ({ name, type: "date" as const })),
+        };
+      }
+      const plain = filter.ref.column.replace(/[^A-Za-z0-9_]+/g, "_").replace(/^(?=\d)/, "_").toLowerCase();
+      const name = free(/[a-z]/.test(plain) ? plain : "value");
+      const kind = askedType(type);
+      const table = filter.ref.at === 0 ? builder.table : builder.joins[filter.ref.at - 1];
+      const column = quoted(filter.ref.column);
+      const values = kind === "text" && table ? `select distinct ${column} from ${quotedTable(table.schema, table.table)} where ${column} is not null order by 1 limit 1000` : undefined;
+      return { filter, condition: (column) => `({{${name}}} is null or ${column} = {{${name}}})`, parameters: [{ name, type: kind, ...(values ? { values } : {}) }] };
+    });
+}
+
+/** Returns what a question asks for each time. */
+export const parametersOf = (builder: Builder, columns: ColumnFact[]): Parameter[] => askings(builder, columns).flatMap((one) => one.parameters);
+
+/** The question with nothing that is asked each time: as it is answered where nobody says anything. */
+export const unasked = (builder: Builder): Builder => ({ ...builder, filters: builder.filters.filter((filter) => filter.op !== "asked") });
 
 /** What columns of the answer are called. */
 export function headOf(group: Group): string {
@@ -197,7 +252,8 @@ export function sqlOf(builder: Builder, columns: ColumnFact[]): string {
   builder.joins.forEach((join, i) => {
     lines.push(`left join ${quotedTable(join.schema, join.table)} ${alias(i + 1)} on ${alias(i + 1)}.${quoted(join.column)} = ${name(join.from)}`);
   });
-  const conditions = builder.filters.filter(isWhole).map((filter) => condition(name(filter.ref), typeOf(builder, columns, filter.ref), filter));
+  const asked = new Map(askings(builder, columns).map((one) => [one.filter, one]));
+  const conditions = builder.filters.filter(isWhole).map((filter) => asked.get(filter)?.condition(name(filter.ref)) ?? condition(name(filter.ref), typeOf(builder, columns, filter.ref), filter));
   if (conditions.length > 0) lines.push(`where ${conditions.join("\n  and ")}`);
   // Groups without measures are the different values there are.
   if (builder.groups.length > 0) lines.push(`group by ${builder.groups.map((_, i) => i + 1).join(", ")}`);
@@ -275,11 +331,11 @@ export function chartOf(builder: Builder, columns: ColumnFact[]): ChartSpec | un
   return { kind: group.grain ? "line" : "bar", x: names[0], y: names.slice(builder.groups.length).slice(0, 1), series: builder.groups.length > 1 ? names[1] : undefined };
 }
 
-/** Writes a question for an address; after `#`, so that no server sees it. */
-export const toAddress = (builder: Builder, chart?: ChartSpec) => `/build#${new URLSearchParams({ q: JSON.stringify(builder), ...(chart ? { chart: JSON.stringify(chart) } : {}) })}`;
+/** Writes a question for an address; after `#`, so that no server sees it. `of` is the saved question that it changes. */
+export const toAddress = (builder: Builder, chart?: ChartSpec, of?: string) => `/build#${new URLSearchParams({ q: JSON.stringify(builder), ...(chart ? { chart: JSON.stringify(chart) } : {}), ...(of ? { of } : {}) })}`;
 
 /** Reads what {@link toAddress} wrote; whatever else it is, no question comes out. */
-export function fromAddress(hash: string): { builder: Builder | null; chart?: ChartSpec } {
+export function fromAddress(hash: string): { builder: Builder | null; chart?: ChartSpec; of?: string } {
   const search = new URLSearchParams(hash);
   const json = (name: string): unknown => {
     try {
@@ -288,5 +344,5 @@ export function fromAddress(hash: string): { builder: Builder | null; chart?: Ch
       return null;
     }
   };
-  return { builder: readBuilder(json("q")), chart: (json("chart") as ChartSpec | null) ?? undefined };
+  return { builder: readBuilder(json("q")), chart: (json("chart") as ChartSpec | null) ?? undefined, of: search.get("of") ?? undefined };
 }

@@ -25,7 +25,7 @@ export function suggested(builder: Builder): string {
   const measure = ({ fn, ref }: Measure) => (fn === "count" || !ref ? w.builder.countOf(table) : `${w.builder.fns[fn] ?? fn} ${said(ref.column)}`);
   const counts = builder.measures.some((one) => one.fn === "count");
   const groups = listed(builder.groups.map((group) => (group.grain ? (w.builder.grains[group.grain] ?? group.grain) : said(group.ref.column))));
-  const filters = builder.filters.filter(isWhole).map(condition);
+  const filters = builder.filters.filter((filter) => isWhole(filter) && filter.op !== "asked").map(condition);
   const numbers = listed(builder.measures.map(measure).map((text, i) => (i === 0 ? text : small(text))));
   // A count names its table already; what else is summed up must say in what.
   const what = numbers ? (counts ? numbers : w.builder.within(numbers, table)) : groups ? w.builder.valuesOf(groups, table) : w.builder.rowsOf(table);

@@ -145,7 +145,7 @@ function Sheetful({ sheet, onChange, listing, onList }: SheetProps) {
       if (!chosen) return;
       editor.current?.clearMarks();
       const wanted = parameterNames(chosen.text);
-      const params = wanted.length > 0 ? Object.fromEntries(wanted.map((name) => [name, sheet.params?.[name] ?? null])) : undefined;
+      const params = wanted.length > 0 ? Object.fromEntries(wanted.map((name) => [name, sheet.params?.[name] || null])) : undefined;
       // What is explained is not kept: its values are bound by number.
       const bound = prefix ? numbered(chosen.text) : null;
       const done = await start(bound ? { sql: prefix + bound.sql, bound: bound.names.map((name) => params?.[name] ?? null) } : { sql: chosen.text, params, fresh });

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "react";
 import type { ChartSpec } from "../charts/spec";
-import { begin, type Builder as Parts, chartOf, type Filter, fromAddress, FUNCTIONS, GRAINS, heads, joinsOf, LAST_UNITS, opsOf, type Ref, sqlOf, type TableName, toAddress, typeOf, valuesOf, withoutJoin } from "../lib/builder";
+import { begin, type Builder as Parts, chartOf, type Filter, fromAddress, FUNCTIONS, GRAINS, heads, joinsOf, LAST_UNITS, opsOf, parametersOf, type Ref, sqlOf, type TableName, toAddress, typeOf, unasked, valuesOf, withoutJoin } from "../lib/builder";
 import { type ColumnFact, useColumns } from "../lib/catalogue";
 import { isNumber, isTime, zone } from "../lib/format";
 import { useModels } from "../lib/models";
@@ -22,13 +22,13 @@ import { DownloadMenu } from "./share";
 export function Builder() {
   useTitle(w.builder.title);
   const { hash } = usePlace();
-  const { builder, chart } = useMemo(() => fromAddress(hash), [hash]);
+  const { builder, chart, of } = useMemo(() => fromAddress(hash), [hash]);
   const columns = useColumns();
-  const change = (next: Parts | null, drawn = chart) => navigate(next ? toAddress(next, drawn) : "/build", { replace: builder !== null && next !== null });
+  const change = (next: Parts | null, drawn = chart) => navigate(next ? toAddress(next, drawn, of) : "/build", { replace: builder !== null && next !== null });
   if (!builder) return <Pick onPick={(table) => change({ ...begin(table), zone })} />;
   return (
     <Loaded of={columns} page>
-      {(facts) => <Shown builder={builder} chart={chart} facts={facts} onChange={change} />}
+      {(facts) => <Shown builder={builder} chart={chart} of={of} facts={facts} onChange={change} />}
     </Loaded>
   );
 }
@@ -79,7 +79,7 @@ interface PartProps {
   onChange(builder: Parts): void;
 }
 
-function Shown({ builder, chart: drawn, facts, onChange }: PartProps & { chart?: ChartSpec; onChange(builder: Parts | null, chart?: ChartSpec): void }) {
+function Shown({ builder, chart: drawn, of, facts, onChange }: PartProps & { chart?: ChartSpec; /** The saved question that is changed. */ of?: string; onChange(builder: Parts | null, chart?: ChartSpec): void }) {
   const { run, start } = useRun();
   const chart = useMemo(() => drawn ?? chartOf(builder, facts), [drawn, builder, facts]);
   const [chosen, setView] = useState<View>();
@@ -88,7 +88,9 @@ function Shown({ builder, chart: drawn, facts, onChange }: PartProps & { chart?:
   const [showing, setShowing] = useState(false);
   const [saving, setSaving] = useState(false);
   const sql = useMemo(() => sqlOf(builder, facts), [builder, facts]);
-  const rested = useResting(sql, 500);
+  // What is asked each time is anything as long as nobody says.
+  const preview = useMemo(() => sqlOf(unasked(builder), facts), [builder, facts]);
+  const rested = useResting(preview, 500);
   // What is asked follows what is chosen.
   useEffect(() => void start({ sql: rested }), [rested, start]);
   const set = (next: Parts) => onChange(next);
@@ -123,7 +125,7 @@ function Shown({ builder, chart: drawn, facts, onChange }: PartProps & { chart?:
             <Link className="button" href={`/ask#${toHash({ sql, view, chart })}`}>
               {w.builder.asSql}
             </Link>
-            <DownloadMenu result={run.tail?.result} sql={sql} />
+            <DownloadMenu result={run.tail?.result} sql={preview} />
             <Button look="main" why={person.may.create ? null : w.noAccess(w.questions.title)} onClick={() => setSaving(true)}>
               {w.ask.save}
             </Button>
@@ -133,10 +135,10 @@ function Shown({ builder, chart: drawn, facts, onChange }: PartProps & { chart?:
               {sql}
             </pre>
           )}
-          <AnswerView run={run} view={view} chart={chart} onChart={(next) => onChange(builder, next)} retry={() => void start({ sql })} />
+          <AnswerView run={run} view={view} chart={chart} onChart={(next) => onChange(builder, next)} retry={() => void start({ sql: preview })} />
         </section>
       </div>
-      {saving && <SaveQuestion sheet={newSheet({ sql, view, chart })} builder={builder} onClose={() => setSaving(false)} />}
+      {saving && <SaveQuestion sheet={newSheet({ sql, view, chart })} builder={builder} parameters={parametersOf(builder, facts)} of={of} onClose={() => setSaving(false)} />}
     </main>
   );
 }
@@ -228,7 +230,7 @@ function Joins({ builder, facts, onChange }: PartProps) {
           }))}
         />
       ) : (
-        models.isFetched && builder.joins.length === 0 && <small className="quiet">{w.builder.noJoins}</small>
+        models.isFetched && builder.joins.length === 0 && <small className="quiet" title={w.builder.noJoinsWhy}>{w.builder.noJoins}</small>
       )}
     </fieldset>
   );
@@ -283,6 +285,7 @@ function FilterRow({ builder, facts, filter, onChange, onRemove }: { builder: Pa
       />
       <Choice label={w.builder.operator} value={filter.op} options={opsOf(type).map((op) => [op, w.builder.ops[op] ?? op] as const)} onChange={(op) => onChange({ ...filter, op, other: op === "last" ? "days" : undefined, value: valuesOf(op) === 0 ? undefined : filter.value })} />
       <Remove what={filter.ref.column} onClick={onRemove} />
+      {filter.op === "asked" && <small className="quiet">{w.builder.askedHint}</small>}
       {wanted > 0 && (
         <div className="row values">
           <Text aria-label={w.builder.value} title={filter.op === "in" ? w.builder.inHint : undefined} type={kind} list={kind === "text" && filter.op !== "in" ? list : undefined} value={filter.value ?? ""} onFocus={() => void look()} onChange={(event) => onChange({ ...filter, value: event.target.value })} />

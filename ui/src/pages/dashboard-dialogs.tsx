@@ -71,7 +71,7 @@ export function NewFilter({ parameters, there, onMake, onClose }: { /** What the
             </div>
           </div>
         ) : (
-          parameters.length === 0 && <p className="note">{w.filters.noParameters}</p>
+          <p className="note">{parameters.length === 0 ? w.filters.noParameters : w.filters.allTaken}</p>
         )}
         <Field label={isRange ? w.filters.name : w.dashboards.filterName} hint={named && !taken ? [sets, w.filters.nobodyTakes].filter(Boolean).join(" ") : sets}>
           <Text required autoFocus pattern="[A-Za-z_][A-Za-z0-9_]*" value={filter.name} onChange={(event) => setFilter({ ...filter, name: event.target.value })} />

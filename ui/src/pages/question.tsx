@@ -67,7 +67,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
   const go = useCallback(
     async (fresh = false) => {
       editor.current?.clearMarks();
-      const params = known.length > 0 ? Object.fromEntries(known.map((one) => [one.name, valueOf(one)])) : undefined;
+      const params = known.length > 0 ? Object.fromEntries(known.map((one) => [one.name, valueOf(one) || null])) : undefined;
       const question = changed ? undefined : { id: saved.id, version: old ? saved.shown_version : undefined };
       const done = await start({ sql, params, question, fresh });
       const place = done.error?.position;
@@ -82,6 +82,14 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
     began.current = true;
     void go();
   }, [go]);
+  // A value that was chosen is asked for at once: beside it, the answer to another would lie.
+  const values = JSON.stringify(known.map(valueOf));
+  const told = useRef(values);
+  useEffect(() => {
+    if (told.current === values) return;
+    told.current = values;
+    if (!changed) void go();
+  }, [values, changed, go]);
   // What is mounted again asks again: its first answer went with it.
   useEffect(
     () => () => {
@@ -151,7 +159,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
               {w.ask.editor}
             </Button>
             {saved.body.builder && !changed && (
-              <Link className="button" href={toAddress(saved.body.builder, chart)}>
+              <Link className="button" href={toAddress(saved.body.builder, chart, saved.id)}>
                 {w.builder.withoutSql}
               </Link>
             )}
@@ -178,7 +186,7 @@ function Shown({ saved, old }: { saved: Saved<QuestionBody>; old: boolean }) {
             {known.map((one) => (
               <div key={one.name} className="field">
                 <Field label={one.name}>
-                  <ParameterInput parameter={one} value={valueOf(one)} defaults={one.default ? [one.default] : undefined} onChange={(value) => setSearch({ [`p.${one.name}`]: value })} />
+                  <ParameterInput parameter={one} late value={valueOf(one)} defaults={one.default ? [one.default] : undefined} onChange={(value) => setSearch({ [`p.${one.name}`]: value })} />
                 </Field>
                 {editing && <Choice label={`${one.name}: ${w.data.type}`} value={one.type} options={TYPES} onChange={(type) => keep({ ...one, type })} />}
                 {editing && <Text aria-label={`${one.name}: ${w.values.from}`} placeholder={w.values.from} title={w.values.hint} value={one.values ?? ""} onChange={(event) => keep({ ...one, values: event.target.value || undefined })} />}

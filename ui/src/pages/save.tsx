@@ -3,7 +3,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Builder } from "../lib/builder";
-import { create, type QuestionBody, type Sharing } from "../lib/documents";
+import { create, type Parameter, type QuestionBody, type Saved, type Sharing, update, useDocument } from "../lib/documents";
+import { usePerson } from "../lib/session";
 import { navigate } from "../lib/router";
 import type { Sheet } from "../lib/sheets";
 import { parameterNames } from "../lib/sqltext";
@@ -13,17 +14,45 @@ import { words as w } from "../words";
 
 export const SHARINGS = (["read", "edit", "private"] as const).map((name) => [name, w.questions.sharings[name]] as const);
 
-export function SaveQuestion({ sheet, builder, onClose }: { sheet: Sheet; /** What it was put together from. */ builder?: Builder; onClose(): void }) {
+interface Props {
+  sheet: Sheet;
+  /** What it was put together from. */
+  builder?: Builder;
+  /** What it asks for each time, where that is known; text else. */
+  parameters?: Parameter[];
+  /** The saved question that was changed. */
+  of?: string;
+  onClose(): void;
+}
+
+export function SaveQuestion({ of, ...props }: Props) {
+  const saved = useDocument<QuestionBody>("questions", of ?? "", undefined, of !== undefined);
+  // What is gone, or not to be read, is saved as another.
+  if (of !== undefined && saved.isPending) return null;
+  return <Saving {...props} changed={saved.data} />;
+}
+
+function Saving({ sheet, builder, parameters: asked, changed, onClose }: Omit<Props, "of"> & { changed?: Saved<QuestionBody> }) {
   const queries = useQueryClient();
-  const [name, setName] = useState(() => (builder ? suggested(builder) : ""));
-  const [description, setDescription] = useState("");
-  const [sharing, setSharing] = useState<Sharing>("read");
+  const person = usePerson();
+  const mayChange = changed !== undefined && (changed.owner === person.name || person.may.admin || changed.sharing === "edit");
+  const [over, setOver] = useState(mayChange);
+  const [name, setName] = useState(() => (mayChange ? changed.name : builder ? suggested(builder) : ""));
+  const [description, setDescription] = useState(mayChange ? changed.description : "");
+  const [sharing, setSharing] = useState<Sharing>(mayChange ? changed.sharing : "read");
   const [busy, act, error] = useAct();
+  // A default that somebody gave it stays.
+  const known = (name: string) => {
+    const own = asked?.find((one) => one.name === name);
+    const before = over ? changed?.body.parameters?.find((one) => one.name === name && one.type === own?.type) : undefined;
+    return own && { ...own, ...before };
+  };
   const save = () =>
     act(async () => {
-      const parameters = parameterNames(sheet.sql).map((name) => ({ name, type: "text" as const, default: sheet.params?.[name] }));
+      const parameters = parameterNames(sheet.sql).map((name) => known(name) ?? { name, type: "text" as const, default: sheet.params?.[name] });
       const body: QuestionBody = { sql: sheet.sql, view: sheet.view, chart: sheet.chart, parameters, builder };
-      const saved = await create("questions", { name, description, sharing, body });
+      const draft = { name, description, sharing, body };
+      const saved = over && changed ? await update("questions", changed.id, changed.version, draft) : await create("questions", draft);
       await queries.invalidateQueries({ queryKey: ["questions"] });
       onClose();
       navigate(`/q/${saved.id}`);
@@ -37,6 +66,18 @@ export function SaveQuestion({ sheet, builder, onClose }: { sheet: Sheet; /** Wh
           void save();
         }}
       >
+        {changed && (
+          <Field label={w.builder.saveAs}>
+            <Choice
+              value={over ? "over" : "new"}
+              options={[...(mayChange ? ([["over", w.builder.newVersion(changed.name)]] as const) : []), ["new", w.builder.another] as const]}
+              onChange={(to) => {
+                setOver(to === "over");
+                setName(to === "over" ? changed.name : builder ? suggested(builder) : "");
+              }}
+            />
+          </Field>
+        )}
         <Field label={w.common.name}>
           <Text required maxLength={200} autoFocus onFocus={(event) => event.target.select()} value={name} onChange={(event) => setName(event.target.value)} />
         </Field>
@@ -44,7 +85,7 @@ export function SaveQuestion({ sheet, builder, onClose }: { sheet: Sheet; /** Wh
           <textarea className="input" value={description} onChange={(event) => setDescription(event.target.value)} />
         </Field>
         <Field label={w.questions.sharing} hint={w.questions.sharingHint}>
-          <Choice<Sharing> value={sharing} options={SHARINGS} onChange={setSharing} />
+          <Choice<Sharing> value={sharing} options={SHARINGS} onChange={setSharing} disabled={over && changed !== undefined && changed.owner !== person.name && !person.may.admin} />
         </Field>
         {error !== null && <Trouble error={error} />}
         <div className="row">
