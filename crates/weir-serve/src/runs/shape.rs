@@ -216,8 +216,9 @@ impl ScheduleShape {
             trigger: schedule.trigger.as_str(),
             definition: definition(&schedule.trigger),
             zone: match &schedule.trigger {
-                Trigger::Cron { cron, .. }
-                | Trigger::Freshness { by: Some(cron), .. } => Some(cron.zone().name().to_owned()),
+                Trigger::Cron { cron, .. } | Trigger::Freshness { by: Some(cron), .. } => {
+                    Some(cron.zone().name().to_owned())
+                }
                 _ => None,
             },
             steps: schedule.target.assets.len(),
