@@ -1,8 +1,8 @@
 /** What is around every page: the rail, the bar, search. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Component, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
-import { ApiError, get } from "./lib/api";
+import { ApiError, failure, UNREACHABLE } from "./lib/api";
 import { duration } from "./lib/format";
 import { Link, usePlace } from "./lib/router";
 import { useSession, usePerson } from "./lib/session";
@@ -39,14 +39,37 @@ function section(path: string): string {
 /** Seconds that rows wait for their files before it is said: what is written in time waits less than half of it. */
 const BEHIND = 60;
 
+/** Told to the window when somebody answers again. */
+const BACK = "weir:back";
+
 /** How far reading is behind: asked often, drawn small. */
 function Pulse() {
-  const { data, error } = useQuery({
+  const queries = useQueryClient();
+  const { data, error, refetch } = useQuery({
     queryKey: ["pulse"],
-    queryFn: ({ signal }) => get<{ status: string; oldest_uncommitted_seconds?: number }>("/health/ready", signal),
-    refetchInterval: 10_000,
+    queryFn: async ({ signal }) => {
+      const response = await fetch("/health/ready", { signal, headers: { accept: "application/json" } });
+      if (!response.ok) throw await failure(response);
+      return (await response.json()) as { status: string; oldest_uncommitted_seconds?: number };
+    },
+    refetchInterval: ({ state }) => (state.error ? 2_000 : 10_000),
     retry: false,
   });
+  // A page that was not answered knows it first.
+  useEffect(() => {
+    const again = () => void refetch();
+    addEventListener(UNREACHABLE, again);
+    return () => removeEventListener(UNREACHABLE, again);
+  }, [refetch]);
+  const away = useRef(false);
+  useEffect(() => {
+    // Who is back is asked again for what was not answered.
+    if (away.current && error === null) {
+      dispatchEvent(new Event(BACK));
+      void queries.refetchQueries({ type: "active", predicate: ({ state }) => state.status === "error" });
+    }
+    away.current = error !== null;
+  }, [error, queries]);
   const waits = data?.oldest_uncommitted_seconds ?? 0;
   const behind = error === null && waits >= BEHIND;
   const late = error !== null || behind;
@@ -144,6 +167,19 @@ class Fence extends Component<{ children: ReactNode }, { error: Error | null }> 
   override state: { error: Error | null } = { error: null };
   static getDerivedStateFromError(error: Error) {
     return { error };
+  }
+  override componentDidCatch(error: Error) {
+    if (unloaded(error)) dispatchEvent(new Event(UNREACHABLE));
+  }
+  // A page that did not come holds nothing that loading it once more would lose.
+  private readonly again = () => {
+    if (this.state.error && unloaded(this.state.error)) location.reload();
+  };
+  override componentDidMount() {
+    addEventListener(BACK, this.again);
+  }
+  override componentWillUnmount() {
+    removeEventListener(BACK, this.again);
   }
   override render() {
     const { error } = this.state;

@@ -29,6 +29,9 @@ export function mayGoBetter(times: number, error: unknown): boolean {
   return times < 2 && (error.status === 0 || error.status === 503);
 }
 
+/** Told to the window when nobody answered. */
+export const UNREACHABLE = "weir:unreachable";
+
 const sessionOver = () => new ApiError(401, "unauthorized", "Your session is over.", "Sign in, and do it again.");
 
 let csrf = "";
@@ -75,6 +78,7 @@ export async function send(method: string, path: string, body?: unknown, signal?
     });
   } catch (error) {
     if (signal?.aborted) throw error;
+    dispatchEvent(new Event(UNREACHABLE));
     throw new ApiError(0, "unreachable", "Weir does not answer.", "Is it running, and is the network there?");
   }
   if (response.ok) return response;

@@ -3,9 +3,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Chart } from "../charts/chart";
+import { ApiError } from "../lib/api";
 import { ago, count, moment, ratio } from "../lib/format";
 import { Link } from "../lib/router";
-import { ask, query } from "../lib/rows";
+import { ask, OWN, query } from "../lib/rows";
+import { usePerson } from "../lib/session";
 import { toHash } from "../lib/sheets";
 import { quoted } from "../lib/sqltext";
 import { Badge, Empty, Loaded, useTitle } from "../parts/basics";
@@ -19,6 +21,8 @@ interface Facts {
   table_name: string | null;
 }
 
+const NOTHING: Facts = { n: 0, first_at: null, last_at: null, table_name: null };
+
 interface Property {
   name: string;
   type: string;
@@ -31,6 +35,7 @@ const SAMPLE = 1_000;
 
 export function Event({ source, event }: { source: string; event: string }) {
   useTitle(event);
+  const person = usePerson();
   const tracks = `${quoted(source)}.tracks`;
   const facts = useQuery({
     queryKey: ["event", source, event],
@@ -40,15 +45,20 @@ export function Event({ source, event }: { source: string; event: string }) {
           `select count(*) as n, min(received_at) as first_at, max(received_at) as last_at, max(event) as table_name from ${tracks} where event_text = $1`,
           [event],
           signal,
-        )
-      )[0],
+        ).catch((error: unknown) => {
+          // Before the first event, and for whoever may not read them, there is no such table.
+          if (error instanceof ApiError && error.code === "undefined_table") return [];
+          throw error;
+        })
+      )[0] ?? NOTHING,
   });
   const days = useQuery({
     queryKey: ["event days", source, event],
+    enabled: (facts.data?.n ?? 0) > 0,
     queryFn: ({ signal }) =>
       ask(
         "/api/v1/query",
-        { sql: `select date_trunc('day', received_at) as day, count(*) as events from ${tracks} where event_text = $1 group by 1 order by 1`, params: [event], format: "json" },
+        { sql: `${OWN} select date_trunc('day', received_at) as day, count(*) as events from ${tracks} where event_text = $1 group by 1 order by 1`, params: [event], format: "json" },
         signal,
       ),
   });
@@ -56,7 +66,7 @@ export function Event({ source, event }: { source: string; event: string }) {
   const sample = useQuery({
     queryKey: ["event sample", source, table],
     enabled: table !== null,
-    queryFn: ({ signal }) => ask("/api/v1/query", { sql: `select * from ${quoted(source)}.${quoted(table ?? "")} order by received_at desc limit ${SAMPLE}`, format: "json" }, signal),
+    queryFn: ({ signal }) => ask("/api/v1/query", { sql: `${OWN} select * from ${quoted(source)}.${quoted(table ?? "")} order by received_at desc limit ${SAMPLE}`, format: "json" }, signal),
   });
   const properties = useMemo<Property[]>(() => {
     const answer = sample.data;
@@ -83,7 +93,7 @@ export function Event({ source, event }: { source: string; event: string }) {
       <Loaded of={facts}>
         {(known) =>
           known.n === 0 || !known.first_at || !known.last_at ? (
-            <Empty title={w.events.empty} />
+            <Empty title={person.may.manage_sources ? w.events.empty : w.events.noneForYou} />
           ) : (
             <div className="stack">
               <div className="row wrap">

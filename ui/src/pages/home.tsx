@@ -1,6 +1,7 @@
 /** What somebody finds when they come in. */
 
 import { useQuery } from "@tanstack/react-query";
+import { latest } from "../lib/answers";
 import { get, path } from "../lib/api";
 import { type Document, useDocuments } from "../lib/documents";
 import { ago, count } from "../lib/format";
@@ -49,7 +50,8 @@ export function Home() {
   const tables = useTables();
   const results = useQuery({
     queryKey: ["results"],
-    queryFn: async ({ signal }) => (await get<{ results: ResultInfo[] }>("/api/v1/results?limit=8", signal)).results,
+    queryFn: async ({ signal }) => (await get<{ results: ResultInfo[] }>("/api/v1/results?limit=40", signal)).results,
+    select: (all) => latest(all),
   });
   return (
     <main className="page" id="page">
@@ -134,9 +136,7 @@ export function Home() {
                 <ul className="stack">
                   {all.map((one) => (
                     <li key={one.id} className="row">
-                      <Link className="clip mono" href={`/r/${one.id}`}>
-                        {one.sql.replace(/\s+/g, " ").slice(0, 80)}
-                      </Link>
+                      <Answered answer={one} question={questions.data?.find((known) => known.id === one.question)} />
                       <span className="grow" />
                       <span className="quiet small">{ago(one.created_at)}</span>
                     </li>
@@ -150,6 +150,15 @@ export function Home() {
         </section>
       </div>
     </main>
+  );
+}
+
+/** An answer by the name of its question; by its SQL where nobody gave it one. */
+function Answered({ answer, question }: { answer: ResultInfo; question: Document | undefined }) {
+  return (
+    <Link className={question ? "clip" : "clip mono"} href={`/r/${answer.id}`}>
+      {question?.name ?? answer.sql.replace(/\s+/g, " ").slice(0, 80)}
+    </Link>
   );
 }
 

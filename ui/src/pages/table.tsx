@@ -160,7 +160,7 @@ function Columns({ schema, table }: { schema: string; table: string }) {
 function Sample({ name }: { name: string }) {
   const sample = useQuery({
     queryKey: ["sample", name],
-    queryFn: ({ signal }) => ask("/api/v1/query", { sql: `select * from ${name} limit 100`, format: "json" }, signal),
+    queryFn: ({ signal }) => ask("/api/v1/query", { sql: `${OWN} select * from ${name} limit 100`, format: "json" }, signal),
   });
   return (
     <Loaded of={sample}>

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import type { Parameter } from "../lib/documents";
 import { raw } from "../lib/format";
+import { OWN } from "../lib/rows";
 import { askKept } from "../lib/run";
 import { words as w } from "../words";
 import { Choice, Text } from "./basics";
@@ -47,7 +48,7 @@ export function ParameterInput({ parameter, value: chosen, onChange, late, defau
     queryKey: ["values", parameter.values],
     enabled: Boolean(parameter.values),
     queryFn: async ({ signal }) => {
-      const { rows } = await askKept({ sql: parameter.values ?? "" }, OFFERED, signal);
+      const { rows } = await askKept({ sql: `${OWN} ${parameter.values ?? ""}` }, OFFERED, signal);
       return rows.map((row) => [raw(row[0]), raw(row[1] ?? row[0])] as const);
     },
     staleTime: 60_000,
