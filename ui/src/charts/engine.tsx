@@ -102,7 +102,7 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     const own = new Walk(chart, () => (made ? marksOf(spec, made, timeFacts(spec, columns, rows, at).open) : []), look(dark));
     own.takeOver(walk.current);
     walk.current = own;
-    const isNamed = () => direct(spec, (made?.series as unknown[] | undefined)?.length ?? 0, element.clientHeight);
+    const isNamed = () => direct(spec, (made?.series as unknown[] | undefined)?.length ?? 0, element.clientWidth, element.clientHeight);
     const name = () => (isNamed() ? nameEnds(chart, (made?.series as unknown[]).length, look(dark)) : () => {});
     let unname = name();
     if (onPick) {

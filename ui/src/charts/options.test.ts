@@ -74,3 +74,10 @@ test("colours are of the values there are", () => {
   expect(of(42, 42)).toEqual([0, 42]);
   expect(of(0, 0)).toEqual([0, 1]);
 });
+
+test("lines are named at their ends where there is room for that, and have a legend elsewhere", () => {
+  const columns = [{ name: "k", type: "text" }, { name: "n", type: "bigint" }, { name: "s", type: "text" }];
+  const rows = [["a", 1, "x"], ["b", 2, "x"], ["a", 3, "y"], ["b", 4, "y"]];
+  const legend = (width: number, height: number) => (options({ kind: "line", x: "k", y: ["n"], series: "s" }, columns, rows, plainLook, 0, width, height) as unknown as { legend: { show: boolean } }).legend.show;
+  expect([legend(640, 320), legend(320, 320), legend(640, 60)]).toEqual([false, true, true]);
+});

@@ -96,8 +96,11 @@ const NAMED = 5;
 /** Of the drawing, above and below its plane. */
 const ABOUT = 48;
 
+/** Below it names would take the room of the lines. */
+const ROOM_FOR_NAMES = 400;
+
 /** Whether lines are named at their ends, by the application: the library lets names lie over each other. */
-export const direct = (spec: ChartSpec, series: number, height: number) => series > 1 && spec.kind !== "bar" && series <= NAMED && !spec.stacked && named(series, height - ABOUT);
+export const direct = (spec: ChartSpec, series: number, width: number, height: number) => series > 1 && spec.kind !== "bar" && series <= NAMED && !spec.stacked && width >= ROOM_FOR_NAMES && named(series, height - ABOUT);
 
 function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width: number, height: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
@@ -106,7 +109,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
   const { period, places } = time;
   const kind = spec.kind === "bar" ? "bar" : "line";
   const many = series.length > 1;
-  const ends = direct(spec, series.length, height);
+  const ends = direct(spec, series.length, width, height);
   const text = (place: Cell) => (period ? periodText(place, type, period, time.zone, time.years) : placeText(place, type));
   const last = places.length - 1;
   // A period that is not over is pale and dashed: what is missing of it is no fall.

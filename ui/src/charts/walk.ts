@@ -42,7 +42,10 @@ export class Walk {
 
   leave(): void {
     this.hide();
-    if (this.at) this.chart.dispatchAction({ type: "hideTip" });
+    if (this.at) {
+      this.chart.dispatchAction({ type: "hideTip" });
+      this.chart.dispatchAction({ type: "updateAxisPointer", currTrigger: "leave" });
+    }
     this.at = null;
   }
 
