@@ -102,8 +102,10 @@ export default function Engine({ spec, columns, rows, title, at, onPick }: Props
     const own = new Walk(chart, () => (made ? marksOf(spec, made, timeFacts(spec, columns, rows, at).open) : []), look(dark));
     own.takeOver(walk.current);
     walk.current = own;
-    const isNamed = () => direct(spec, (made?.series as unknown[] | undefined)?.length ?? 0, element.clientWidth, element.clientHeight);
-    const name = () => (isNamed() ? nameEnds(chart, (made?.series as unknown[]).length, look(dark)) : () => {});
+    const name = () => {
+      const names = ((made?.series ?? []) as { name?: string }[]).map((one) => one.name ?? "");
+      return direct(spec, names, element.clientWidth, element.clientHeight) ? nameEnds(chart, names.length, look(dark)) : () => {};
+    };
     let unname = name();
     if (onPick) {
       chart.on("click", (event) => {

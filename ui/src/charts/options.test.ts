@@ -77,7 +77,10 @@ test("colours are of the values there are", () => {
 
 test("lines are named at their ends where there is room for that, and have a legend elsewhere", () => {
   const columns = [{ name: "k", type: "text" }, { name: "n", type: "bigint" }, { name: "s", type: "text" }];
-  const rows = [["a", 1, "x"], ["b", 2, "x"], ["a", 3, "y"], ["b", 4, "y"]];
-  const legend = (width: number, height: number) => (options({ kind: "line", x: "k", y: ["n"], series: "s" }, columns, rows, plainLook, 0, width, height) as unknown as { legend: { show: boolean } }).legend.show;
-  expect([legend(640, 320), legend(320, 320), legend(640, 60)]).toEqual([false, true, true]);
+  const legend = (width: number, height: number, name = "y") => {
+    const rows = [["a", 1, "x"], ["b", 2, "x"], ["a", 3, name], ["b", 4, name]];
+    return (options({ kind: "line", x: "k", y: ["n"], series: "s" }, columns, rows, plainLook, 0, width, height) as unknown as { legend: { show: boolean } }).legend.show;
+  };
+  expect([legend(640, 320), legend(320, 320), legend(640, 60)]).toEqual([false, false, true]);
+  expect([legend(640, 320, "a rather long name"), legend(320, 320, "a rather long name")]).toEqual([false, true]);
 });

@@ -96,11 +96,12 @@ const NAMED = 5;
 /** Of the drawing, above and below its plane. */
 const ABOUT = 48;
 
-/** Below it names would take the room of the lines. */
-const ROOM_FOR_NAMES = 400;
+/** How wide names at the ends of lines are, about; longer ones are cut. */
+const widthOf = (names: string[]) => Math.min(140, Math.max(0, ...names.map((name) => name.length)) * 7 + 24);
 
-/** Whether lines are named at their ends, by the application: the library lets names lie over each other. */
-export const direct = (spec: ChartSpec, series: number, width: number, height: number) => series > 1 && spec.kind !== "bar" && series <= NAMED && !spec.stacked && width >= ROOM_FOR_NAMES && named(series, height - ABOUT);
+/** Whether lines are named at their ends, by the application: the library lets names lie over each other. Names leave two thirds to the lines. */
+export const direct = (spec: ChartSpec, names: string[], width: number, height: number) =>
+  names.length > 1 && spec.kind !== "bar" && names.length <= NAMED && !spec.stacked && 3 * widthOf(names) <= width && named(names.length, height - ABOUT);
 
 function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, at: number, width: number, height: number): Option {
   const type = columns.find((column) => column.name === spec.x)?.type ?? "text";
@@ -109,7 +110,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
   const { period, places } = time;
   const kind = spec.kind === "bar" ? "bar" : "line";
   const many = series.length > 1;
-  const ends = direct(spec, series.length, width, height);
+  const ends = direct(spec, series.map((one) => one.name), width, height);
   const text = (place: Cell) => (period ? periodText(place, type, period, time.zone, time.years) : placeText(place, type));
   const last = places.length - 1;
   // A period that is not over is pale and dashed: what is missing of it is no fall.
@@ -120,7 +121,7 @@ function alongAxis(spec: ChartSpec, columns: Column[], rows: Row[], look: Look, 
     const value = valueAt(values, i);
     return kind === "line" && places.length > MARKED && value !== null && valueAt(values, i - 1) === null && valueAt(values, i + 1) === null ? { value, symbol: "circle" } : null;
   };
-  const longest = ends ? Math.min(140, Math.max(...series.map((one) => one.name.length)) * 7 + 24) : 20;
+  const longest = ends ? widthOf(series.map((one) => one.name)) : 20;
   return {
     ...base(look),
     tooltip: { ...(base(look).tooltip as Option), trigger: "axis", order: spec.stacked ? "seriesDesc" : "valueDesc", axisPointer: { type: kind === "bar" ? "shadow" : "line", animation: false } },
