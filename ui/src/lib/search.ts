@@ -44,3 +44,22 @@ export function find<T extends Findable>(all: T[], text: string, most: number): 
     .slice(0, most)
     .map(({ one }) => one);
 }
+
+/** Letters of a word that says something: "how", "of" and the like are in every sentence. */
+const TELLING = 4;
+
+/** Returns what has the most of the words that say something, where nothing has all of them: whoever asks in a sentence finds what it is about. */
+export function nearest<T extends Findable>(all: T[], text: string, most: number): T[] {
+  const words = text.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter((word) => word.length >= TELLING);
+  // One of many is found by its name as well.
+  const forms = words.map((word) => (word.endsWith("s") ? word.slice(0, -1) : word));
+  const found: { has: number; score: number; one: T }[] = [];
+  for (const one of all) {
+    const scores = forms.flatMap((word) => fit(one.name, [word]) ?? (one.about ? (fit(one.about, [word]) ?? Number.NaN) + ABOUT : Number.NaN)).filter((score) => !Number.isNaN(score));
+    if (scores.length > 0) found.push({ has: scores.length, score: scores.reduce((a, b) => a + b, 0), one });
+  }
+  return found
+    .sort((a, b) => b.has - a.has || a.score - b.score)
+    .slice(0, most)
+    .map(({ one }) => one);
+}

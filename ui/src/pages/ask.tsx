@@ -6,7 +6,7 @@ import type { EditorHandle } from "../editor/editor";
 import { bySchema, FUNCTIONS, useColumns } from "../lib/catalogue";
 import { duration } from "../lib/format";
 import { planOf } from "../lib/plan";
-import { navigate, usePlace } from "../lib/router";
+import { Link, navigate, usePlace } from "../lib/router";
 import { useRun } from "../lib/run";
 import { usePerson } from "../lib/session";
 import { fromHash, keepSheets, loadSheets, newSheet, type Sheet, type Sheets, toHash } from "../lib/sheets";
@@ -259,7 +259,9 @@ function Sheetful({ sheet, onChange, listing, onList }: SheetProps) {
         {run.state === "idle" ? (
           <div className="message">
             <Empty title={w.ask.emptyTitle}>
-              <p>{w.ask.emptyText}</p>
+              <p>
+                {w.ask.emptyText} <Link href="/build">{w.ask.emptyBuild}</Link>
+              </p>
               {examples.map((sql) => (
                 <Button key={sql} look="plain" className="clip" onClick={() => onChange({ sql })}>
                   <code>{sql}</code>

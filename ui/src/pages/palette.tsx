@@ -7,10 +7,15 @@ import { useColumns } from "../lib/catalogue";
 import { useDocuments } from "../lib/documents";
 import { useModels } from "../lib/models";
 import { navigate } from "../lib/router";
-import { find, type Findable } from "../lib/search";
+import { find, type Findable, nearest } from "../lib/search";
 import { words as w } from "../words";
 import { type Action, useActions } from "./actions";
 import { useTables } from "./data";
+
+const ASK: Findable[] = [
+  { name: w.palette.build, kind: w.palette.action, to: "/build" },
+  { name: w.palette.ask, kind: w.palette.action, to: "/ask" },
+];
 
 export default function Palette({ onClose }: { onClose(): void }) {
   const box = useRef<HTMLDialogElement>(null);
@@ -39,7 +44,9 @@ export default function Palette({ onClose }: { onClose(): void }) {
     ],
     [actions, tables.data, columns.data, questions.data, dashboards.data, models.data],
   );
-  const shown = useMemo(() => find(all, text, 40), [all, text]);
+  const found = useMemo(() => find(all, text, 40), [all, text]);
+  // Whoever finds nothing wants to know something all the same.
+  const shown = useMemo(() => (found.length > 0 ? found : [...nearest(all, text, 12), ...ASK]), [found, all, text]);
   const go = (one: Findable | Action | undefined) => {
     if (!one) return;
     onClose();
@@ -79,7 +86,7 @@ export default function Palette({ onClose }: { onClose(): void }) {
         }}
         onKeyDown={keys}
       />
-      {shown.length === 0 && (
+      {found.length === 0 && (
         <p className="quiet" role="status">
           {w.palette.nothing}
         </p>
