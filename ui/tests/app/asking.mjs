@@ -59,6 +59,20 @@ await step("ask again from the store", async () => {
   expect("the answer was kept", asked.json?.result?.cached === true, asked);
 });
 
+await step("what is no number is told as such", async () => {
+  await write("select 'k' || i as k, case i when 2 then 'NaN'::double precision when 4 then '-Infinity'::double precision else i end as x from generate_series(1, 5) t(i)");
+  await button("Run").click();
+  const grid = page.getByRole("grid", { name: "Rows" });
+  await grid.getByRole("gridcell", { name: "NaN", exact: true }).waitFor();
+  expect("it stands as numbers do", await grid.getByRole("gridcell", { name: "-Infinity", exact: true }).evaluate((cell) => getComputedStyle(cell).textAlign === "right"));
+  await page.getByText("2 values are NaN or infinite, and not drawn.").waitFor();
+  await grid.getByRole("button", { name: "Profile of x" }).click();
+  const profile = page.getByRole("dialog", { name: "x" });
+  await profile.getByText("-Infinity").waitFor();
+  await look("ask-nan");
+  await profile.getByRole("button", { name: "Close" }).click();
+});
+
 await step("a mistake is marked where it is", async () => {
   await write("select 1;\n\nselect\n  nothing_like_it\nfrom app.tracks");
   await button("Run").click();
