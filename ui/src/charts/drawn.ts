@@ -31,6 +31,9 @@ function shapesOf(element: Shape | Group | undefined): Shape[] {
   return all.filter((one) => "buildPath" in one && !one.ignore) as Shape[];
 }
 
+/** Whether the library draws a mark at all: lines of very many values are thinned. */
+export const isDrawn = (chart: EChartsType, mark: Mark): boolean => (seriesOf(chart, mark.series)?.getData(mark.edge ? "edge" : undefined).indexOfRawIndex(mark.dataIndex) ?? -1) >= 0;
+
 /** Where a mark is that has no shape of its own, such as a value of a long line. */
 export function pointOf(chart: EChartsType, mark: Mark): [number, number] | null {
   const series = seriesOf(chart, mark.series);

@@ -1,7 +1,7 @@
 /** Going through a drawing by keys: where one is, and that it is seen. */
 
 import type { EChartsType } from "echarts/core";
-import { pointOf, ring } from "./drawn";
+import { isDrawn, pointOf, ring } from "./drawn";
 import { type Mark, sameMark, walked } from "./marks";
 import type { Look } from "./options";
 
@@ -61,7 +61,7 @@ export class Walk {
     this.chart.dispatchAction({ type: "highlight", ...address(mark) });
     const point = pointOf(this.chart, mark);
     // Of flows, and of values that a long line was thinned by, the library has no tooltip of its own.
-    if (mark.edge && point) this.chart.dispatchAction({ type: "showTip", x: point[0], y: point[1], tooltip: { content: mark.text, formatter: () => mark.text } });
+    if ((mark.edge || !isDrawn(this.chart, mark)) && point) this.chart.dispatchAction({ type: "showTip", x: point[0], y: point[1], tooltip: { content: mark.text, formatter: () => mark.text } });
     else this.chart.dispatchAction({ type: "showTip", ...address(mark) });
     this.undraw = ring(this.chart, mark, this.look);
   }
