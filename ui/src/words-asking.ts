@@ -11,6 +11,7 @@ export const askingWords = {
     cannotFormat: "This is no SQL that can be formatted.",
     explain: "Explain",
     newTab: "New tab",
+    closed: (name: string) => `“${name}” is closed.`,
     closeTab: (name: string) => `Close ${name}`,
     tab: (n: number) => `Query ${n}`,
     editor: "SQL",

@@ -72,12 +72,19 @@ export function Ask() {
     const made = newSheet();
     setSheets((now) => ({ all: [...now.all, made], on: made.id }));
   };
-  const close = (id: string) =>
+  const close = (closed: Sheet, at: number) => {
     setSheets((now) => {
-      const left = now.all.filter((one) => one.id !== id);
+      const left = now.all.filter((one) => one.id !== closed.id);
       const all = left.length > 0 ? left : [newSheet()];
-      return { all, on: now.on === id ? (all.at(-1)?.id ?? "") : now.on };
+      return { all, on: now.on === closed.id ? (all.at(-1)?.id ?? "") : now.on };
     });
+    if (closed.sql.trim() === "") return;
+    const back = () => setSheets((now) => ({ all: [...now.all.slice(0, at), closed, ...now.all.slice(at)], on: closed.id }));
+    toast(w.ask.closed(name(closed, at)), { text: w.common.undo, act: back });
+  };
+  const tabs = useRef<HTMLDivElement>(null);
+  // Of many, the one that one is on is in view.
+  useEffect(() => tabs.current?.querySelector(".on")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [sheet.id]);
   const [listing, setListing] = useState(() => (localStorage.getItem("weir:tables") ?? (innerWidth >= 1000 ? "shown" : "")) === "shown");
   const list = () => {
     localStorage.setItem("weir:tables", listing ? "hidden" : "shown");
@@ -88,13 +95,13 @@ export function Ask() {
     <main className="page full" id="page">
       <h1 className="hidden">{w.ask.title}</h1>
       <div className={`asking ${listing ? "listing" : ""}`}>
-        <div className="sheets" role="group" aria-label={w.questions.title}>
+        <div className="sheets" role="group" aria-label={w.questions.title} ref={tabs}>
           {sheets.all.map((one, i) => (
             <div key={one.id} className={one.id === sheet.id ? "on" : ""}>
               <button type="button" aria-pressed={one.id === sheet.id} onClick={() => setSheets({ ...sheets, on: one.id })}>
                 {name(one, i)}
               </button>
-              <button type="button" aria-label={w.ask.closeTab(name(one, i))} onClick={() => close(one.id)}>
+              <button type="button" aria-label={w.ask.closeTab(name(one, i))} onClick={() => close(one, i)}>
                 ×
               </button>
             </div>
