@@ -84,7 +84,9 @@ export function Ask() {
   };
   const tabs = useRef<HTMLDivElement>(null);
   // Of many, the one that one is on is in view.
-  useEffect(() => tabs.current?.querySelector(".on")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [sheet.id]);
+  useEffect(() => {
+    tabs.current?.querySelector(".on")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [sheet.id]);
   const [listing, setListing] = useState(() => (localStorage.getItem("weir:tables") ?? (innerWidth >= 1000 ? "shown" : "")) === "shown");
   const list = () => {
     localStorage.setItem("weir:tables", listing ? "hidden" : "shown");

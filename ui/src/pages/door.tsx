@@ -58,7 +58,9 @@ export function SignIn() {
 /** Signing in over a page that waits for it: above whatever is open there. */
 export function SignInAgain() {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current?.showModal(), []);
+  useEffect(() => {
+    box.current?.showModal();
+  }, []);
   return (
     // Without a session there is nothing to go back to.
     <dialog ref={box} className="again" aria-label={w.session.title} onCancel={(event) => event.preventDefault()} onKeyDown={(event) => event.key === "Escape" && event.preventDefault()}>
