@@ -47,7 +47,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const { data, error } = useQuery({
     queryKey: ["session"],
     queryFn: () => get<Session>("/api/v1/session"),
-    staleTime: 60_000,
+    staleTime: 5_000,
     refetchOnWindowFocus: true,
   });
   // Who was signed in last; nobody once they went by themselves.
