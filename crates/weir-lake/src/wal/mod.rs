@@ -1,7 +1,9 @@
 //! The write-ahead log: append-only segment files in one directory, owned by one process.
 //!
 //! A record is durable once the `fdatasync` that covers it returned; one sync covers every record
-//! waiting at that moment. Positions ([`weir_core::Seq`]) count rows and are given out here.
+//! waiting at that moment. The newest segment has zeros ahead of its records, which the next ones are
+//! written over: a segment ends where only zeros follow. Positions ([`weir_core::Seq`]) count rows and
+//! are given out here.
 
 mod frame;
 mod lock;

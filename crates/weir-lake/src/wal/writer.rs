@@ -24,6 +24,13 @@ pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
 /// How many bytes one sync may cover, so that the first waiter is not kept by the last.
 const GROUP_BYTES: usize = 8 << 20;
 
+/// How much of a segment is written with zeros ahead of its records. A sync of what is written over is
+/// that of its bytes: a file that grows has its length and its map of blocks written, too, in several
+/// steps that threads of the kernel take one after the other.
+const AHEAD: usize = 1 << 20;
+/// Groups from this size on are appended as they are: one sync is for many of their records.
+const LARGE: usize = 128 << 10;
+
 /// How a log is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct WalOptions {
@@ -144,10 +151,46 @@ struct Writer {
     options: WalOptions,
     segments: Arc<Segments>,
     stats: Arc<WalStats>,
-    /// The segment being written and its length; none after a failure.
-    active: Option<(File, u64)>,
+    /// The segment being written; none after a failure.
+    active: Option<Active>,
     next: Seq,
     buffer: Vec<u8>,
+}
+
+struct Active {
+    file: File,
+    /// Where its records end.
+    len: u64,
+    /// Where the zeros behind them end; not before `len`.
+    ahead: u64,
+}
+
+impl Active {
+    /// Writes `bytes` behind the records, which they become part of once they are durable.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.len + bytes.len() as u64;
+        self.file.write_all_at(bytes, self.len)?;
+        if end <= self.ahead {
+            return Ok(());
+        }
+        self.ahead = end;
+        if bytes.len() < LARGE {
+            static ZEROS: [u8; AHEAD] = [0; AHEAD];
+            match self.file.write_all_at(&ZEROS, end) {
+                Ok(()) => self.ahead = end + AHEAD as u64,
+                // A disk that is full is no reason to refuse what it had room for.
+                Err(_) => self.file.set_len(end)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the zeros away. They do no harm where that fails: a segment ends where only zeros follow.
+    fn end(&self) {
+        if self.ahead > self.len {
+            let _ = self.file.set_len(self.len);
+        }
+    }
 }
 
 impl Writer {
@@ -164,6 +207,9 @@ impl Writer {
                 group.push(append);
             }
             self.write(group, durable);
+        }
+        if let Some(active) = &self.active {
+            active.end();
         }
     }
 
@@ -229,24 +275,24 @@ impl Writer {
         let full = self
             .active
             .as_ref()
-            .is_none_or(|(_, len)| *len >= self.options.segment_bytes);
+            .is_none_or(|active| active.len >= self.options.segment_bytes);
         if full {
             self.rotate()?;
         }
-        let Some((file, len)) = self.active.as_mut() else {
+        let Some(active) = self.active.as_mut() else {
             return Err(io::Error::other("no segment is open"));
         };
         fail_point!("wal-write", |_| Err(io::Error::other(
             "failpoint wal-write"
         )));
-        file.write_all_at(&self.buffer, *len)?;
+        active.write(&self.buffer)?;
         fail_point!("wal-sync", |_| Err(io::Error::other("failpoint wal-sync")));
         if !planted("plant-no-sync") {
-            file.sync_data()?;
+            active.file.sync_data()?;
         }
         fail_point!("wal-synced");
-        *len += self.buffer.len() as u64;
-        self.segments.grow(*len);
+        active.len += self.buffer.len() as u64;
+        self.segments.grow(active.len);
         Ok(())
     }
 
@@ -259,7 +305,7 @@ impl Writer {
         // After a failed sync the kernel may have dropped the pages and would report success next
         // time, so this file is given up. The next segment begins with the same position, which
         // voids whatever of the group reached the disk.
-        if let Some((file, len)) = self.active.take() {
+        if let Some(Active { file, len, .. }) = self.active.take() {
             let _ = file.set_len(len);
             let _ = file.sync_all();
         }
@@ -276,7 +322,14 @@ impl Writer {
             "failpoint wal-rotate"
         )));
         let (file, segment) = create_segment(&self.options.dir, self.next)?;
-        self.active = Some((file, segment.bytes));
+        if let Some(full) = self.active.take() {
+            full.end();
+        }
+        self.active = Some(Active {
+            file,
+            len: segment.bytes,
+            ahead: segment.bytes,
+        });
         self.segments.push(segment);
         Ok(())
     }

@@ -15,6 +15,14 @@ fn last_segment(dir: &Path) -> PathBuf {
     found.pop().unwrap()
 }
 
+/// Returns the records of a segment, without the zeros ahead of them.
+fn written(segment: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(segment).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0);
+    bytes.truncate(end.map_or(0, |end| end + 1));
+    bytes
+}
+
 /// Copies what a crashed process would leave: the log, but not the lock.
 fn crashed(dir: &Path) -> tempfile::TempDir {
     let copy = tempdir().unwrap();
@@ -39,11 +47,14 @@ async fn a_torn_tail_loses_only_what_was_torn() {
     for n in 0..5 {
         add(&lake, &[&format!("id{n},x,{n}")]).await;
     }
-    let whole = fs::read(last_segment(dir.path())).unwrap();
+    let whole = written(&last_segment(dir.path()));
     let record = (whole.len() - 16) / 5;
-    for cut in 0..=2 * record {
+    // The file ends there, or what was not written is as zeros left it.
+    for (cut, ahead) in (0..=2 * record).flat_map(|cut| [(cut, 0), (cut, 5_000)]) {
         let copy = crashed(dir.path());
-        fs::write(last_segment(copy.path()), &whole[..whole.len() - cut]).unwrap();
+        let mut torn = whole[..whole.len() - cut].to_vec();
+        torn.resize(torn.len() + ahead, 0);
+        fs::write(last_segment(copy.path()), torn).unwrap();
         let lake = open(copy.path()).await;
         assert_eq!(
             ids(&lake).await.len(),
@@ -65,8 +76,8 @@ async fn records_after_damage_are_kept() {
     }
     let copy = crashed(dir.path());
     let segment = last_segment(copy.path());
+    let record = (written(&segment).len() - 16) / 5;
     let mut bytes = fs::read(&segment).unwrap();
-    let record = (bytes.len() - 16) / 5;
     bytes[16 + 2 * record + 35] ^= 1;
     fs::write(&segment, bytes).unwrap();
     let again = open(copy.path()).await;
@@ -238,4 +249,26 @@ async fn damaged_files_are_named_and_set_aside() {
             .is_empty()
     );
     lake.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zeros_ahead_of_records_are_no_damage_and_go_with_the_segment() {
+    let dir = tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    add(&lake, &["a,x,1"]).await;
+    let segment = last_segment(dir.path());
+    let records = written(&segment).len() as u64;
+    let length = || fs::metadata(&segment).unwrap().len();
+    let ahead = length();
+    assert!(ahead > records, "{ahead} {records}");
+    add(&lake, &["b,x,2"]).await;
+    // Written over, not behind.
+    assert_eq!(length(), ahead);
+    let copy = crashed(dir.path());
+    let again = open(copy.path()).await;
+    assert_eq!(again.status().wal_damaged, 0);
+    assert_eq!(ids(&again).await, ["a", "b"]);
+    again.close().await.unwrap();
+    lake.close().await.unwrap();
+    assert!(!segment.exists() || length() < ahead);
 }
