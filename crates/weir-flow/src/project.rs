@@ -142,8 +142,9 @@ impl Project {
             Trigger::Freshness {
                 lead, by: Some(by), ..
             } => {
-                let by = by.next_after(now + age(*lead));
-                (Some(now), by.map(|at| at - age(*lead)))
+                let slack = age(*lead / 2);
+                let by = by.next_after(now + slack);
+                (Some(now), by.map(|at| at - slack))
             }
             Trigger::Freshness { max_age, .. } => (Some(now), Some(now + age(*max_age))),
             Trigger::Every { .. } => (Some(now), None),

@@ -132,8 +132,8 @@ pub enum Trigger {
         /// latest runs took.
         #[serde(default)]
         lead: Duration,
-        /// When the age counts; always, without it. An alert is raised `lead` before an instant at
-        /// which the target is going to be too old.
+        /// When the age counts; always, without it. An alert is raised before an instant at which the
+        /// target is going to be too old, when half of `lead` is gone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Cron>,
     },
@@ -169,13 +169,14 @@ impl Trigger {
         }
     }
 
-    /// Returns when an alert is raised about such a target.
+    /// Returns when an alert is raised about such a target: before it is too late where there is a time
+    /// by which it is wanted, and not for runs that take a little longer than usual.
     pub(crate) fn told_at(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let too_old = self.too_old_at(at)?;
         match self {
             Self::Freshness {
                 lead, by: Some(_), ..
-            } => Some(too_old - age(*lead)),
+            } => Some(too_old - age(*lead / 2)),
             _ => Some(too_old),
         }
     }

@@ -179,7 +179,7 @@ async fn what_is_wanted_by_a_time_of_day_is_built_for_it_and_told_before_it_is_l
         world.turn(60);
     }
     assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0], ("Mon 05:45".to_owned(), AlertKind::Raised));
+    assert_eq!(told[0], ("Mon 05:53".to_owned(), AlertKind::Raised));
     assert_eq!(told[1].1, AlertKind::Recovered);
 }
 
