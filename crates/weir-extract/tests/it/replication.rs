@@ -26,7 +26,7 @@ const ALTERED: [&str; 10] = [
 async fn the_tables_are_the_same_after_any_work_and_any_fault() {
     let (seeds, rounds) = match std::env::var("WEIR_TORTURE_SEEDS") {
         Ok(seeds) => (seeds.parse().unwrap(), 60),
-        Err(_) => (1, 20),
+        Err(_) => (1, 50),
     };
     for seed in 0..seeds {
         work_and_faults(seed, rounds).await;
