@@ -47,8 +47,12 @@ pub(super) fn members(
             names.push((name, at));
         }
     }
-    if names.iter().any(|(name, _)| name == "xl/workbook.xml") {
-        return Err("it is a spreadsheet: name it `.xlsx`, or say `format: excel`".into());
+    let books = ["xl/workbook.xml", "xl/workbook.bin", "content.xml"];
+    if names.iter().any(|(name, _)| books.contains(&name.as_str())) {
+        return Err(
+            "it is a spreadsheet: name it `.xlsx`, `.xlsb` or `.ods`, or say `format: excel`"
+                .into(),
+        );
     }
     names.sort();
     let mut goes_on = true;

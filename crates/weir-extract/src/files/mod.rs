@@ -543,7 +543,7 @@ fn format_of(path: &str) -> Option<FileFormat> {
         "ndjson" | "jsonl" => Some(FileFormat::JsonLines),
         "parquet" => Some(FileFormat::Parquet),
         "avro" => Some(FileFormat::Avro),
-        "xlsx" | "xlsm" => Some(FileFormat::Excel),
+        "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => Some(FileFormat::Excel),
         _ if name.ends_with(".zip") => Some(FileFormat::Zip),
         _ => None,
     }
@@ -572,7 +572,9 @@ mod tests {
         assert_eq!(format_of("a.ndjson.zst"), Some(FileFormat::JsonLines));
         assert_eq!(format_of("a/b.csv.zip"), Some(FileFormat::Csv));
         assert_eq!(format_of("export.zip"), Some(FileFormat::Zip));
-        assert_eq!(format_of("plan.XLSX"), Some(FileFormat::Excel));
+        for name in ["plan.XLSX", "plan.xlsb", "plan.xls", "plan.ods"] {
+            assert_eq!(format_of(name), Some(FileFormat::Excel));
+        }
         assert_eq!(format_of("a/.hidden.csv"), None);
         assert_eq!(format_of("a/README"), None);
     }

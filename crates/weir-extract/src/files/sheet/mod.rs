@@ -1,11 +1,15 @@
-//! Spreadsheets of Excel (`.xlsx`, `.xlsm`): the rows of one sheet, read cell by cell.
+//! Spreadsheets of Excel (`.xlsx`, `.xlsm`, `.xlsb`, `.xls`) and LibreOffice (`.ods`): the rows of one sheet.
+
+mod ods;
+mod xls;
+mod xlsb;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use calamine::{DataRef, Reader, Xlsx, open_workbook_from_rs};
+use calamine::{DataRef, Reader, Xlsb, Xlsx, open_workbook_from_rs};
 use zip::ZipArchive;
 
 use super::rows::{Broken, Each, Found, header, poison};
@@ -13,65 +17,94 @@ use crate::load::Cell;
 use crate::spec::FileStream;
 
 /// The most that a spreadsheet's texts may take when unpacked: they are held in memory.
-const UNPACKED: u64 = 512 << 20;
+const UNPACKED: u64 = if cfg!(test) { 32 << 20 } else { 512 << 20 };
+/// The columns of a sheet, up to XFD.
+const COLUMNS: usize = 16_384;
+
+type Archive = ZipArchive<BufReader<File>>;
 
 /// Reads a sheet: that of the stream, or the first.
 pub(super) fn rows(path: &Path, stream: &FileStream, each: &mut Each<'_>) -> Result<(), Broken> {
-    bounded(path)?;
+    if xls::is_one(path)? {
+        return xls::rows(path, stream, each);
+    }
+    let mut archive = opened(path)?;
+    bounded(&mut archive)?;
+    let has = |name: &str| archive.index_for_name(name).is_some();
+    if has("content.xml") {
+        return ods::rows(&mut archive, stream, each);
+    }
+    if has("xl/workbook.bin") {
+        xlsb::check(&mut archive)?;
+        let mut book: Xlsb<_> = open_workbook_from_rs(BufReader::new(File::open(path)?))?;
+        let name = chosen(&book.sheet_names(), stream)?;
+        let mut cells = book.worksheet_cells_reader(&name)?;
+        let mut sheet = Sheet::new(stream);
+        while let Some(cell) = cells.next_cell()? {
+            if !sheet.take(cell.get_position(), text(cell.get_value()), each)? {
+                return Ok(());
+            }
+        }
+        sheet.end_row(each);
+        return Ok(());
+    }
     let mut book: Xlsx<_> = open_workbook_from_rs(BufReader::new(File::open(path)?))?;
-    let sheets = book.sheet_names();
-    let sheet = match &stream.sheet {
-        Some(sheet) if sheets.contains(sheet) => sheet.clone(),
-        Some(sheet) => {
-            return Err(format!(
-                "there is no sheet `{sheet}`; there are: {}",
-                sheets.join(", ")
-            )
-            .into());
-        }
-        None => sheets.first().cloned().ok_or("it has no sheet")?,
-    };
-    let mut cells = book.worksheet_cells_reader(&sheet)?;
-    let mut sheet = Sheet {
-        names: match stream.header {
-            Some(false) => Names::Numbered,
-            _ => Names::Unread,
-        },
-        row: BTreeMap::new(),
-        number: 0,
-    };
+    let name = chosen(&book.sheet_names(), stream)?;
+    let mut cells = book.worksheet_cells_reader(&name)?;
+    let mut sheet = Sheet::new(stream);
     while let Some(cell) = cells.next_cell()? {
-        let (row, column) = cell.get_position();
-        if row != sheet.number && !sheet.end_row(each) {
+        if !sheet.take(cell.get_position(), text(cell.get_value()), each)? {
             return Ok(());
-        }
-        sheet.number = row;
-        if let Some(text) = text(cell.get_value()) {
-            sheet.row.insert(column as usize, text);
         }
     }
     sheet.end_row(each);
     Ok(())
 }
 
+/// Returns the sheet that is read: that of the stream, or the first.
+fn chosen(sheets: &[String], stream: &FileStream) -> Result<String, Broken> {
+    match &stream.sheet {
+        Some(sheet) if sheets.contains(sheet) => Ok(sheet.clone()),
+        Some(sheet) => Err(missing(sheet, sheets)),
+        None => Ok(sheets.first().cloned().ok_or("it has no sheet")?),
+    }
+}
+
+fn missing(sheet: &str, sheets: &[String]) -> Broken {
+    let names = sheets.join(", ");
+    format!("there is no sheet `{sheet}`; there are: {names}").into()
+}
+
+fn opened(path: &Path) -> Result<Archive, Broken> {
+    let archive = ZipArchive::new(BufReader::new(File::open(path)?));
+    archive.map_err(|error| {
+        let message = format!(
+            "it is no spreadsheet ({error}): save it as `.xlsx`, `.xlsb`, `.xls`, `.ods` or CSV"
+        );
+        message.into()
+    })
+}
+
+fn too_large(what: &str) -> Broken {
+    format!("it {what}: export it as CSV").into()
+}
+
 /// Refuses what would take too much memory. What an archive says of its members may be wrong, so they are read.
-fn bounded(path: &Path) -> Result<(), Broken> {
-    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|error| {
-        format!("it is no spreadsheet of the kind `.xlsx` ({error}): save it as one, or as CSV")
-    })?;
+fn bounded(archive: &mut Archive) -> Result<(), Broken> {
     let mut unpacked = 0;
     for at in 0..archive.len() {
         let left = UNPACKED.saturating_sub(unpacked) + 1;
         unpacked += io::copy(&mut archive.by_index(at)?.take(left), &mut io::sink())?;
         if unpacked > UNPACKED {
             let most = UNPACKED >> 20;
-            return Err(format!("it is larger than {most} MiB unpacked: export it as CSV").into());
+            return Err(too_large(&format!("is larger than {most} MiB unpacked")));
         }
     }
     Ok(())
 }
 
-struct Sheet {
+/// Rows as their values come.
+pub(super) struct Sheet {
     names: Names,
     /// Values by the number of their column, from 0.
     row: BTreeMap<usize, String>,
@@ -88,8 +121,40 @@ enum Names {
 }
 
 impl Sheet {
+    pub(super) fn new(stream: &FileStream) -> Self {
+        Self {
+            names: match stream.header {
+                Some(false) => Names::Numbered,
+                _ => Names::Unread,
+            },
+            row: BTreeMap::new(),
+            number: 0,
+        }
+    }
+
+    /// Takes a value at its row and column, from 0, which come in order; returns whether to go on.
+    pub(super) fn take(
+        &mut self,
+        (row, column): (u32, u32),
+        text: Option<String>,
+        each: &mut Each<'_>,
+    ) -> Result<bool, Broken> {
+        if row != self.number && !self.end_row(each) {
+            return Ok(false);
+        }
+        self.number = row;
+        let column = column as usize;
+        if column >= COLUMNS {
+            return Err(format!("it has a value in column {}", letters(column)).into());
+        }
+        if let Some(text) = text {
+            self.row.insert(column, text);
+        }
+        Ok(true)
+    }
+
     /// Hands out the row that is complete; returns whether to go on.
-    fn end_row(&mut self, each: &mut Each<'_>) -> bool {
+    pub(super) fn end_row(&mut self, each: &mut Each<'_>) -> bool {
         let values = std::mem::take(&mut self.row);
         // As people see it.
         let line = u64::from(self.number) + 1;
@@ -174,12 +239,30 @@ fn letters(mut at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
 
     use zip::write::{SimpleFileOptions, ZipWriter};
 
+    use super::super::rows::read;
     use super::super::rows::tests::rows;
     use super::letters;
-    use crate::spec::FileFormat;
+    use crate::spec::{FileFormat, FileStream};
+
+    pub(super) const ORDERS_XLS: &[u8] = include_bytes!("../../../tests/sheets/orders.xls");
+    pub(super) const ORDERS_XLSB: &[u8] = include_bytes!("../../../tests/sheets/orders.xlsb");
+
+    /// Panics of what reads damaged files are caught, and fill no page.
+    pub(super) mod panics {
+        pub(in crate::files::sheet) fn are_quiet(work: impl FnOnce()) {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(|_| {}));
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            std::panic::set_hook(before);
+            if let Err(panic) = done {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
 
     /// A workbook with two sheets, the first with these rows in the words of SpreadsheetML.
     fn book(rows: &str) -> Vec<u8> {
@@ -281,5 +364,59 @@ mod tests {
         // Named as what it is not.
         let found = rows("a.csv", FileFormat::Csv, &bytes);
         assert!(found[0].1.contains("it is a spreadsheet"), "{found:?}");
+    }
+
+    #[test]
+    fn sheets_of_other_programs_are_read_alike() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sheets");
+        for (name, first) in [("orders.xls", 4), ("orders.xlsb", 2), ("orders.ods", 4)] {
+            let file = folder.join(name);
+            let sheet = |sheet: Option<&str>| {
+                let stream = FileStream {
+                    sheet: sheet.map(str::to_owned),
+                    ..FileStream::default()
+                };
+                let mut found = Vec::new();
+                read(&file, FileFormat::Excel, &stream, &mut |at| {
+                    let row = at.row.map(|cells| format!("{cells:?}"));
+                    found.push((at.line, row.unwrap_or_else(|poison| poison.reason)));
+                    true
+                });
+                found
+            };
+            let found = sheet(None);
+            assert_eq!(found.first().unwrap().0, first, "{name}: {found:?}");
+            for wanted in [
+                r#"("id", Text("1"))"#,
+                r#"("name", Text("déjà"))"#,
+                r#"("on", Text("2024-01-31"))"#,
+                r#"("at", Text("2024-01-31 12:00:00"))"#,
+                r#"("paid", Text("true"))"#,
+                r#"("part", Text("0.5"))"#,
+            ] {
+                assert!(found[0].1.contains(wanted), "{name}: {}", found[0].1);
+            }
+            let second = r#"[("id", Text("2.5")), ("name", Text("two\nlines")), ("on", Null), ("at", Null), ("paid", Text("false")), ("part", Null)]"#;
+            assert_eq!(found[1], (first + 1, second.to_owned()), "{name}");
+            // A row between is empty.
+            assert_eq!(found[2].0, first + 3, "{name}");
+            assert_eq!(
+                sheet(Some("Other")),
+                [(2, r#"[("x", Text("7"))]"#.to_owned())]
+            );
+            let told = &sheet(Some("None"))[0].1;
+            assert!(
+                told.contains("no sheet `None`; there are: Orders, Other"),
+                "{told}"
+            );
+            if name == "orders.ods" {
+                // Rows that are alike, without the comment.
+                let wanted = r#"[("id", Text("4")), ("name", Text("b &  bold")), "#;
+                for (at, line) in [(3, 8), (4, 9)] {
+                    assert_eq!(found[at].0, line);
+                    assert!(found[at].1.starts_with(wanted), "{}", found[at].1);
+                }
+            }
+        }
     }
 }
