@@ -36,6 +36,8 @@ if [ "$what" = test ] || [ "$what" = bench ]; then
     [ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
     # Whose log is read, and its client. Tests start servers of their own.
     [ -x /usr/sbin/mariadbd ] || need mariadbd mariadb-server
+    # Whose files are read. Tests start servers of their own.
+    [ -x /usr/sbin/sshd ] || need sshd openssh-server
 fi
 if [ "${#packages[@]}" -gt 0 ]; then
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

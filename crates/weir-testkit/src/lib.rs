@@ -8,6 +8,7 @@ mod load;
 mod mariadb;
 mod postgres;
 mod proxy;
+mod sshd;
 mod user;
 mod weir;
 
@@ -17,4 +18,5 @@ pub use load::{Load, LoadOptions};
 pub use mariadb::Mariadb;
 pub use postgres::{Answer, Failure, Postgres};
 pub use proxy::{Fault, Proxy};
+pub use sshd::Sshd;
 pub use weir::{Weir, until};

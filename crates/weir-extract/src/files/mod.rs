@@ -10,6 +10,7 @@ mod dialect;
 mod pattern;
 mod place;
 mod rows;
+mod sftp;
 mod sheet;
 mod text;
 mod web;
@@ -205,7 +206,12 @@ impl<'a> Files<'a> {
                 continue;
             }
             self.progress.doing(format!("reading {}", file.listed.path));
-            let local = self.place.fetch(&file.listed).await?;
+            let Some(local) = self.place.fetch(&file.listed).await? else {
+                let path = &file.listed.path;
+                self.progress
+                    .note(format!("{path} went while files were listed"));
+                continue;
+            };
             let hash = hash(local.path()).await?;
             let before = known.cloned().filter(|_| !refresh).unwrap_or_default();
             let mut now = Known {

@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::sftp::Sftp;
 use super::web::Web;
 use crate::error::{ExtractError, ExtractErrorKind};
 use crate::progress::Progress;
@@ -28,6 +29,7 @@ pub(super) enum Place {
         url: String,
     },
     Web(Web),
+    Sftp(Box<Sftp>),
 }
 
 /// A file that is there.
@@ -77,7 +79,7 @@ impl Place {
             let message = format!("`{}` is no place that files can be read from", files.place);
             ExtractError::new(ExtractErrorKind::Invalid, message)
                 .because(error)
-                .hint("write a folder, https://, or s3://, gs:// or az:// with bucket and folder")
+                .hint("write a folder, https://, sftp://, or s3://, gs:// or az:// with bucket and folder")
         };
         let url = Url::parse(&files.place).map_err(|error| wrong(error.to_string()))?;
         if url.scheme() == "file" {
@@ -85,6 +87,9 @@ impl Place {
                 .to_file_path()
                 .map_err(|()| wrong("it is no path".into()))?;
             return Ok(Place::Folder(path));
+        }
+        if url.scheme() == "sftp" {
+            return Ok(Place::Sftp(Box::new(Sftp::open(&url, files)?)));
         }
         if ["http", "https"].contains(&url.scheme()) {
             let Some(http) = service.http.clone() else {
@@ -138,6 +143,7 @@ impl Place {
                 listing.await.map_err(super::interrupted)?
             }
             Place::Web(web) => web.list().await,
+            Place::Sftp(sftp) => sftp.list().await,
             Place::Store { store, prefix, url } => {
                 let listed = store.list(Some(prefix)).map_ok(|meta| Listed {
                     path: below(prefix, &meta.location),
@@ -151,11 +157,12 @@ impl Place {
         }
     }
 
-    /// Brings a file here.
-    pub(super) async fn fetch(&self, listed: &Listed) -> Result<Local, ExtractError> {
+    /// Brings a file here; none where it is gone since it was listed.
+    pub(super) async fn fetch(&self, listed: &Listed) -> Result<Option<Local>, ExtractError> {
         match self {
-            Place::Folder(folder) => Ok(Local::Own(folder.join(&listed.path))),
-            Place::Web(web) => Ok(Local::Copy(web.fetch(&listed.path).await?)),
+            Place::Folder(folder) => Ok(Some(Local::Own(folder.join(&listed.path)))),
+            Place::Web(web) => Ok(Some(Local::Copy(web.fetch(&listed.path).await?))),
+            Place::Sftp(sftp) => Ok(sftp.fetch(listed).await?.map(Local::Copy)),
             Place::Store { store, prefix, url } => {
                 let written = match prefix.as_ref() {
                     "" => listed.path.clone(),
@@ -181,7 +188,7 @@ impl Place {
                     copy.write_all(&chunk).map_err(here)?;
                 }
                 copy.flush().map_err(here)?;
-                Ok(Local::Copy(copy))
+                Ok(Some(Local::Copy(copy)))
             }
         }
     }

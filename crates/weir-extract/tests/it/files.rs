@@ -29,7 +29,7 @@ fn room(dir: &TempDir, memory: &Arc<Memory>, streams: &[(&str, &str, &[&str])]) 
     room_of(dir, memory, spec(dir, streams))
 }
 
-fn spec(dir: &TempDir, streams: &[(&str, &str, &[&str])]) -> SourceSpec {
+pub(crate) fn spec(dir: &TempDir, streams: &[(&str, &str, &[&str])]) -> SourceSpec {
     let rules = streams.iter().map(|(name, _, key)| {
         let key = key.iter().map(|column| (*column).to_owned()).collect();
         let rules = StreamRules {
@@ -63,7 +63,7 @@ fn spec(dir: &TempDir, streams: &[(&str, &str, &[&str])]) -> SourceSpec {
     }
 }
 
-fn room_of(dir: &TempDir, memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
+pub(crate) fn room_of(dir: &TempDir, memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
     let destination: Arc<dyn Destination> = memory.clone();
     Extracts::new(
         Box::new(Files(spec)),
@@ -73,7 +73,7 @@ fn room_of(dir: &TempDir, memory: &Arc<Memory>, spec: SourceSpec) -> Extracts {
     )
 }
 
-async fn sync(room: &Extracts) -> Result<Vec<String>, String> {
+pub(crate) async fn sync(room: &Extracts) -> Result<Vec<String>, String> {
     sync_as(room, SyncRequest::default()).await
 }
 

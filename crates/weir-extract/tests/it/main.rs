@@ -9,5 +9,6 @@ mod mysql_types;
 mod polled;
 mod repair;
 mod replication;
+mod sftp;
 mod shop;
 mod taps;

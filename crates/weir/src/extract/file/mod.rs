@@ -127,10 +127,10 @@ fn source(reader: &mut Reader<'_>, root: &Yaml, stem: &str, folder: &Path) -> Op
     let schema_changes = word(reader, map, "schema_changes", &CHANGES).unwrap_or_default();
     let every = reader.duration(map, "every").map(|every| every.max(LEAST));
     let schedule = schedule(reader, map);
-    // A folder is looked at by itself; a web server is asked when somebody says how often.
+    // A folder is looked at by itself; a server is asked when somebody says how often.
     let is_web = reader
         .text(map, "path")
-        .is_some_and(|path| path.starts_with("http"));
+        .is_some_and(|path| path.starts_with("http") || path.starts_with("sftp:"));
     let by_itself = is_files && !is_web && schedule.is_none();
     let every = every.or(by_itself.then_some(WATCHED));
     let freshness = reader.duration(map, "freshness");

@@ -7,8 +7,9 @@ use weir_model::yaml::{Map, YamlValue};
 use crate::flow::file::section::{Reader, listed};
 
 /// Words in the names of a tap's settings whose values are secrets.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "password",
+    "passphrase",
     "passwd",
     "secret",
     "token",
