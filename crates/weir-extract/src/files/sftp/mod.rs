@@ -93,7 +93,12 @@ fn invalid(message: impl Into<String>, hint: &str) -> ExtractError {
 
 /// What a server says, as far as it is told.
 fn said(text: impl Display) -> String {
-    text.to_string().chars().take(SAID).collect()
+    let text = text.to_string();
+    // Nothing that a terminal would obey.
+    let letters = text.chars().take(SAID);
+    letters
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }
 
 impl Sftp {
