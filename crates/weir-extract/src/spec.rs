@@ -111,12 +111,13 @@ pub struct MysqlSpec {
     pub url: Secret,
 }
 
-/// Files of a folder or of an object store.
+/// Files of a folder, an object store, a web server or a server of SFTP, or sheets of Google.
 #[derive(Clone, Debug)]
 pub struct FilesSpec {
-    /// A folder, or the URL of a folder in an object store: `s3://bucket/folder`.
+    /// A folder, or the URL of one: `s3://bucket/folder`, `sftp://user@host/folder`.
     pub place: String,
-    /// Settings of the object store, such as `region` and `access_key_id`, besides those of the environment.
+    /// Settings of the place: of an object store, such as `region` and `access_key_id`, besides those of the
+    /// environment; how to log in by SFTP and which key the host has; the `api_key` for Google.
     pub options: BTreeMap<String, Secret>,
     /// What a web server is told with each request.
     pub headers: BTreeMap<String, Secret>,
@@ -130,7 +131,7 @@ pub struct FilesSpec {
 #[derive(Clone, Debug, Default)]
 pub struct FileStream {
     pub name: String,
-    /// A pattern of paths below the place: `2024/*/orders-*.csv`.
+    /// A pattern of paths below the place: `2024/*/orders-*.csv`; none for a sheet of Google.
     pub files: String,
     pub format: Option<FileFormat>,
     pub delimiter: Option<u8>,
@@ -151,8 +152,10 @@ pub enum FileFormat {
     JsonLines,
     Parquet,
     Avro,
-    /// One sheet of a workbook.
+    /// One sheet of a workbook, of Excel or LibreOffice.
     Excel,
+    /// What Google's API answers for a sheet.
+    GoogleSheet,
     /// An archive of files that are text.
     Zip,
 }

@@ -7,6 +7,7 @@ mod archive;
 mod batches;
 mod blocks;
 mod dialect;
+mod google;
 mod pattern;
 mod place;
 mod rows;
@@ -146,6 +147,15 @@ impl<'a> Files<'a> {
     }
 
     async fn listed(&self) -> Result<Vec<Todo>, ExtractError> {
+        if let Place::Google(google) = &self.place {
+            let sheets = google.sheets().await?.into_iter();
+            let todo = sheets.map(|(listed, stream)| Todo {
+                listed,
+                stream,
+                format: FileFormat::GoogleSheet,
+            });
+            return Ok(todo.collect());
+        }
         let mut listed = self.place.list().await?;
         listed.sort_by(|a, b| a.path.cmp(&b.path));
         let todo = listed.into_iter().filter_map(|listed| {

@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::google::Google;
 use super::sftp::Sftp;
 use super::web::Web;
 use crate::error::{ExtractError, ExtractErrorKind};
@@ -29,6 +30,7 @@ pub(super) enum Place {
         url: String,
     },
     Web(Web),
+    Google(Box<Google>),
     Sftp(Box<Sftp>),
 }
 
@@ -96,6 +98,10 @@ impl Place {
                 return Err(wrong("there is no client of HTTP".to_owned()));
             };
             let account = service.account.clone();
+            if Google::is_one(&url, files) {
+                let google = Google::open(&url, files, http, account, progress.clone())?;
+                return Ok(Place::Google(Box::new(google)));
+            }
             return Ok(Place::Web(Web::open(
                 &url,
                 files,
@@ -143,6 +149,10 @@ impl Place {
                 listing.await.map_err(super::interrupted)?
             }
             Place::Web(web) => web.list().await,
+            Place::Google(google) => {
+                let sheets = google.sheets().await?.into_iter();
+                Ok(sheets.map(|(listed, _)| listed).collect())
+            }
             Place::Sftp(sftp) => sftp.list().await,
             Place::Store { store, prefix, url } => {
                 let listed = store.list(Some(prefix)).map_ok(|meta| Listed {
@@ -162,6 +172,7 @@ impl Place {
         match self {
             Place::Folder(folder) => Ok(Some(Local::Own(folder.join(&listed.path)))),
             Place::Web(web) => Ok(Some(Local::Copy(web.fetch(&listed.path).await?))),
+            Place::Google(google) => Ok(Some(Local::Copy(google.fetch(&listed.path).await?))),
             Place::Sftp(sftp) => Ok(sftp.fetch(listed).await?.map(Local::Copy)),
             Place::Store { store, prefix, url } => {
                 let written = match prefix.as_ref() {

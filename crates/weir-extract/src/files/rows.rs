@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::dialect::Dialect;
 use super::text::{SAMPLE, Utf8, decompressed, encoding_of};
-use super::{archive, batches, sheet};
+use super::{archive, batches, google, sheet};
 use crate::load::{Cell, ColumnType};
 use crate::singer::Members;
 use crate::spec::{FileFormat, FileStream};
@@ -81,7 +81,7 @@ fn whole(
     each: &mut Each<'_>,
 ) -> Result<Declared, Broken> {
     let nothing = |()| Vec::new();
-    if format != FileFormat::Excel && archive::is_one(path)? {
+    if !matches!(format, FileFormat::Excel | FileFormat::GoogleSheet) && archive::is_one(path)? {
         return archive::members(path, format, stream, each).map(nothing);
     }
     match format {
@@ -91,6 +91,7 @@ fn whole(
         FileFormat::Parquet => batches::parquet(path, each),
         FileFormat::Avro => batches::avro(path, each),
         FileFormat::Excel => sheet::rows(path, stream, each).map(nothing),
+        FileFormat::GoogleSheet => google::rows(File::open(path)?, stream, each).map(nothing),
         FileFormat::Zip => Err("it is no ZIP archive".into()),
     }
 }
@@ -106,9 +107,11 @@ pub(super) fn texts(
         FileFormat::Csv => separated(bytes, stream, each),
         FileFormat::Json => document(bytes, each),
         FileFormat::JsonLines => lines(bytes, each),
-        FileFormat::Parquet | FileFormat::Avro | FileFormat::Excel | FileFormat::Zip => {
-            Err("it is read from a file of its own only: unpack it".into())
-        }
+        FileFormat::Parquet
+        | FileFormat::Avro
+        | FileFormat::Excel
+        | FileFormat::GoogleSheet
+        | FileFormat::Zip => Err("it is read from a file of its own only: unpack it".into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sources from outside: what they send, and what of it is in the tables, whatever is cut off.
 
 mod files;
+mod google;
 mod loading;
 mod memory;
 mod mysql;

@@ -182,8 +182,11 @@ pub(super) fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option
         let Some(own) = entry.value.as_map() else {
             continue;
         };
-        let Some(pattern) = reader.text(own, "files") else {
-            continue;
+        let pattern = match reader.text(own, "files") {
+            Some(pattern) => pattern,
+            // Streams of a spreadsheet are its sheets.
+            None if place.starts_with(SPREADSHEET) => "",
+            None => continue,
         };
         streams.push(FileStream {
             name: entry.key.clone(),
@@ -205,6 +208,9 @@ pub(super) fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option
         folder: folder.to_owned(),
     })
 }
+
+/// How the URL of a spreadsheet of Google begins.
+const SPREADSHEET: &str = "https://docs.google.com/spreadsheets/";
 
 const FORMATS: [(&str, FileFormat); 9] = [
     ("csv", FileFormat::Csv),

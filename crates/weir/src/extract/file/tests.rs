@@ -54,6 +54,30 @@ fn files_are_read_with_their_patterns_and_looked_at_by_themselves() {
         ("data/in", Some(b';'))
     );
     assert_eq!(spec.rules("orders").key, ["id"]);
+    let spec = read_source(
+        "kind: files\npath: https://docs.google.com/spreadsheets/d/1a-B/edit\noptions: {api_key: \"${env:KEY}\"}\n\
+         streams:\n  plan: {sheet: \"2026\"}\n  people: {key: [id]}\n",
+    )
+    .unwrap();
+    let SourceKind::Files(files) = &spec.kind else {
+        panic!("no files");
+    };
+    let sheets = files
+        .streams
+        .iter()
+        .map(|s| (s.name.as_str(), s.sheet.as_deref()));
+    assert!(sheets.eq([("plan", Some("2026")), ("people", None)]));
+    assert_eq!(spec.every, None);
+    let spec = read_source(
+        "kind: files\npath: sftp://ada@h/in\noptions: {password: \"${env:KEY}\", timeout: 5}\n",
+    )
+    .unwrap();
+    assert_eq!(spec.every, None);
+    for options in ["passphrase: abc", "api_key: abc", "password: abc"] {
+        let text = format!("kind: files\npath: sftp://ada@h/in\noptions: {{{options}}}\n");
+        let wrong = read_source(&text).unwrap_err();
+        assert!(wrong[0].contains("is a secret"), "{wrong:?}");
+    }
     let wrong = read_source("kind: files\nstreams:\n  a: {delimiter: xy, files: a}\n").unwrap_err();
     assert!(wrong[0].contains("needs a `path`"), "{wrong:?}");
     let wrong =
