@@ -78,7 +78,9 @@ impl Place {
             return Ok(Place::Folder(files.folder.join(&files.place)));
         }
         let wrong = |error: String| {
-            let message = format!("`{}` is no place that files can be read from", files.place);
+            // Before the host may be a password.
+            let place = files.place.rsplit('@').next().unwrap_or_default();
+            let message = format!("`{place}` is no place that files can be read from");
             ExtractError::new(ExtractErrorKind::Invalid, message)
                 .because(error)
                 .hint("write a folder, https://, sftp://, or s3://, gs:// or az:// with bucket and folder")

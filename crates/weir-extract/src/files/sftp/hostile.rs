@@ -29,6 +29,8 @@ enum Wrong {
     /// A file of more bytes than there are.
     Huge,
     Handles,
+    /// No files at all.
+    Refusing,
 }
 
 struct Ours {
@@ -85,6 +87,9 @@ impl server::Handler for Ours {
         _: &str,
         session: &mut server::Session,
     ) -> Result<(), Self::Error> {
+        if self.wrong == Wrong::Refusing {
+            return session.channel_failure(id);
+        }
         session.channel_success(id)?;
         if let Some(channel) = self.channel.take() {
             let files = Files {
@@ -260,6 +265,8 @@ async fn what_no_server_should_say_ends_in_an_error() {
     let list = async |wrong| place(wrong, "right").await.list().await;
     let told = list(Wrong::Endless).await.unwrap_err().told();
     assert!(told.contains("has more than"), "{told}");
+    let told = list(Wrong::Refusing).await.unwrap_err().told();
+    assert!(told.contains("speaks no SFTP: it refuses"), "{told}");
     let told = list(Wrong::Handles).await.unwrap_err().told();
     assert!(told.contains("bytes that are no text"), "{told}");
     assert!(list(Wrong::Deep).await.unwrap().is_empty());

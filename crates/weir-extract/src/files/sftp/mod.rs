@@ -19,7 +19,7 @@ use russh::keys::{
     Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey, PublicKeyBase64, PublicKeyOrCertificate,
     decode_secret_key,
 };
-use russh::{MethodKind, Preferred};
+use russh::{ChannelMsg, MethodKind, Preferred};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::{Config, RawSftpSession};
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
@@ -205,20 +205,25 @@ impl Sftp {
         })?;
         self.log_in(&mut ssh).await?;
         let channel = ssh.channel_open_session().await;
-        let channel = channel.map_err(|error| self.unreachable(error))?;
+        let mut channel = channel.map_err(|error| self.unreachable(error))?;
         let asked = channel.request_subsystem(true, "sftp").await;
         asked.map_err(|error| self.unreachable(error))?;
+        loop {
+            match channel.wait().await {
+                Some(ChannelMsg::Success) => break,
+                Some(ChannelMsg::Failure | ChannelMsg::Close) | None => {
+                    return Err(self.speaks_none("it refuses"));
+                }
+                Some(_) => {}
+            }
+        }
         let config = Config {
             request_timeout_secs: self.patience.as_secs(),
             ..Config::default()
         };
         let sftp = RawSftpSession::new_with_config(channel.into_stream(), config);
-        sftp.init().await.map_err(|error| {
-            let message = format!("`{}` speaks no SFTP", self.host);
-            ExtractError::new(ExtractErrorKind::Protocol, message)
-                .because(said(error))
-                .hint("ask whoever runs the server whether the user may use SFTP")
-        })?;
+        let begun = sftp.init().await;
+        begun.map_err(|error| self.speaks_none(error))?;
         Ok(Session { sftp, ssh })
     }
 
@@ -501,6 +506,13 @@ impl Sftp {
         ExtractError::new(kind, message)
             .because(said(error))
             .hint(hint)
+    }
+
+    fn speaks_none(&self, error: impl Display) -> ExtractError {
+        let message = format!("`{}` speaks no SFTP", self.host);
+        ExtractError::new(ExtractErrorKind::Protocol, message)
+            .because(said(error))
+            .hint("ask whoever runs the server whether the user may use SFTP")
     }
 
     fn silent(&self) -> ExtractError {
