@@ -184,6 +184,9 @@ async fn dashboard(
             let catalog = &shown.rooms.catalog;
             let saved = catalog.agreed_document(&by, kind, question, embed.created_at);
             if let Ok(saved) = saved.await {
+                if tile["title"].as_str().is_none_or(str::is_empty) {
+                    tile["title"] = json!(saved.document.name);
+                }
                 if tile["chart"].is_null() {
                     tile["chart"] = saved.body["chart"].clone();
                 }

@@ -72,6 +72,12 @@ async fn a_link_shows_nothing_that_others_have_saved_since() -> Result<()> {
     };
     let before = shown("a").await?;
     ensure!(before.0 == 200, "{before:?}");
+    let board_of_link = http
+        .get(format!("{}/api/v1/embed", weir.url()))
+        .header("weir-embed", secret)
+        .send();
+    let drawn: Value = board_of_link.await?.json().await?;
+    ensure!(drawn["tiles"][0]["title"] == "Total", "{drawn}");
     let changed =
         json!({"name": "Total", "sharing": "edit", "version": 1, "body": {"sql": theirs}});
     let (status, said) = ben
