@@ -9,7 +9,7 @@ use weir_core::config::ByteSize;
 use weir_extract::{
     FileFormat, FileStream, FilesSpec, MysqlSpec, PostgresSpec, Secret, SingerSpec,
 };
-use weir_model::yaml::{Map, Yaml};
+use weir_model::yaml::{Map, Yaml, YamlValue};
 
 use super::streams::{DELETES, METHODS};
 use super::words::{flag, is_secret, settings, word};
@@ -162,7 +162,14 @@ pub(super) fn files(reader: &mut Reader<'_>, map: &Map, folder: &Path) -> Option
     let mut options = BTreeMap::new();
     if let Some(named) = map.get("options").and_then(Yaml::as_map) {
         for entry in named {
-            if let Some(value) = reader.value(named, &entry.key, is_secret(&entry.key)) {
+            let is_secret = is_secret(&entry.key);
+            let value = match &entry.value.value {
+                YamlValue::Int(_) | YamlValue::Bool(_) if !is_secret => {
+                    Some(entry.value.to_json().to_string())
+                }
+                _ => reader.value(named, &entry.key, is_secret),
+            };
+            if let Some(value) = value {
                 options.insert(entry.key.clone(), Secret::new(value));
             }
         }
