@@ -1,18 +1,15 @@
 //! Against a real OpenSSH server, directly and by way of a network that breaks.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use russh::keys::{HashAlg, PublicKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use weir_testkit::Sshd;
 
 use super::*;
-use crate::spec::Secret;
 
 /// The place of a server's files, with options besides the key of the user and that of the host.
 fn place(server: &Sshd, port: u16, folder: &str, options: &[(&str, &str)]) -> Sftp {
