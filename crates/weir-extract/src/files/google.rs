@@ -1,12 +1,11 @@
 //! Sheets of Google by their API, asked with a key: what everybody with the link may see.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -15,6 +14,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::copy::copy;
 use super::place::Listed;
 use super::rows::{Broken, Each};
 use super::sheet::Sheet;
@@ -168,9 +168,9 @@ impl Google {
             }
             let listed = Listed {
                 path: title.clone(),
-                // Nobody tells when a sheet changed: it is known by its content.
                 size: 0,
-                modified: Utc::now().timestamp_millis(),
+                // Nobody tells when a sheet changed.
+                modified: None,
                 is_local: false,
             };
             let stream = FileStream {
@@ -184,10 +184,6 @@ impl Google {
 
     /// Brings a sheet here, as it is answered.
     pub(super) async fn fetch(&self, title: &str) -> Result<NamedTempFile, ExtractError> {
-        let here = |error: std::io::Error| {
-            let message = "no file can be made for what is fetched";
-            ExtractError::new(ExtractErrorKind::Program, message).because(error)
-        };
         // All of the sheet, whatever is in its title.
         let range = format!("'{}'", title.replace('\'', "''"));
         let mut url = self.url(&["values", &range])?;
@@ -195,18 +191,17 @@ impl Google {
             .append_pair("valueRenderOption", "UNFORMATTED_VALUE")
             .append_pair("dateTimeRenderOption", "FORMATTED_STRING")
             .append_pair("majorDimension", "ROWS");
-        let mut body = self.ask(url).await?.body;
-        let mut copy = NamedTempFile::new().map_err(here)?;
+        let body = self.ask(url).await?.body;
         let mut length = 0;
-        while let Some(chunk) = body.try_next().await.map_err(|e| self.unreachable(e))? {
-            length += chunk.len() as u64;
-            if length > SHEET {
-                return Err(too_long());
+        let pieces = body.map(|piece| {
+            let piece = piece.map_err(|error| self.unreachable(error))?;
+            length += piece.len() as u64;
+            match length > SHEET {
+                true => Err(too_long()),
+                false => Ok(piece),
             }
-            copy.write_all(&chunk).map_err(here)?;
-        }
-        copy.flush().map_err(here)?;
-        Ok(copy)
+        });
+        copy(pieces).await
     }
 
     /// Returns the URL of the spreadsheet or of something in it, without the key.

@@ -6,6 +6,7 @@
 mod archive;
 mod batches;
 mod blocks;
+mod copy;
 mod dialect;
 mod google;
 mod pattern;
@@ -62,7 +63,7 @@ struct FilesState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
     size: u64,
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the epoch; 0 where nobody tells.
     modified: i64,
     /// A fingerprint of its content.
     hash: String,
@@ -207,11 +208,13 @@ impl<'a> Files<'a> {
         let mut seen = BTreeSet::new();
         for file in todo {
             let known = state.files.get(&file.listed.path);
+            let (size, modified) = (file.listed.size, file.listed.modified);
             let is_same = known.is_some_and(|known| {
-                (known.size, known.modified) == (file.listed.size, file.listed.modified)
+                modified.is_some_and(|at| (known.size, known.modified) == (size, at))
             });
-            // A file that changed since then is read again, whatever is known of it.
-            let again = refresh || from.is_some_and(|from| file.listed.modified >= from);
+            // A file that changed since then, or may have, is read again, whatever is known of it.
+            let changed_since = |from| modified.is_none_or(|at| at >= from);
+            let again = refresh || from.is_some_and(changed_since);
             if (is_same && !again) || file.listed.is_fresh() {
                 continue;
             }
@@ -225,8 +228,8 @@ impl<'a> Files<'a> {
             let hash = hash(local.path()).await?;
             let before = known.cloned().filter(|_| !refresh).unwrap_or_default();
             let mut now = Known {
-                size: file.listed.size,
-                modified: file.listed.modified,
+                size,
+                modified: modified.unwrap_or_default(),
                 hash,
                 ..before.clone()
             };

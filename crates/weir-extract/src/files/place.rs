@@ -1,6 +1,5 @@
 //! Where files are: a folder of this machine, or an object store.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::copy::copy;
 use super::google::Google;
 use super::sftp::Sftp;
 use super::web::Web;
@@ -40,16 +40,17 @@ pub(super) struct Listed {
     /// Its path below the place.
     pub(super) path: String,
     pub(super) size: u64,
-    /// Milliseconds since the epoch.
-    pub(super) modified: i64,
+    /// Milliseconds since the epoch; none where nobody tells, and it is known by its content.
+    pub(super) modified: Option<i64>,
     pub(super) is_local: bool,
 }
 
 impl Listed {
     /// Whether it may still be written; objects of a store come whole.
     pub(super) fn is_fresh(&self) -> bool {
-        let age = Utc::now().timestamp_millis() - self.modified;
-        self.is_local && (0..FRESH_MS).contains(&age)
+        let now = Utc::now().timestamp_millis();
+        let is_new = |at| (0..FRESH_MS).contains(&(now - at));
+        self.is_local && self.modified.is_some_and(is_new)
     }
 }
 
@@ -160,7 +161,7 @@ impl Place {
                 let listed = store.list(Some(prefix)).map_ok(|meta| Listed {
                     path: below(prefix, &meta.location),
                     size: meta.size,
-                    modified: meta.last_modified.timestamp_millis(),
+                    modified: Some(meta.last_modified.timestamp_millis()),
                     is_local: false,
                 });
                 let listed: Result<Vec<Listed>, _> = listed.try_collect().await;
@@ -183,25 +184,10 @@ impl Place {
                 };
                 let location = object_store::path::Path::parse(&written)
                     .map_err(|error| unreachable(url, error.into()))?;
-                let here = |error: std::io::Error| {
-                    ExtractError::new(
-                        ExtractErrorKind::Program,
-                        "no file can be made for what is fetched",
-                    )
-                    .because(error)
-                };
-                let mut copy = NamedTempFile::new().map_err(here)?;
                 let got = store.get(&location).await;
-                let mut bytes = got.map_err(|error| unreachable(url, error))?.into_stream();
-                while let Some(chunk) = bytes
-                    .try_next()
-                    .await
-                    .map_err(|error| unreachable(url, error))?
-                {
-                    copy.write_all(&chunk).map_err(here)?;
-                }
-                copy.flush().map_err(here)?;
-                Ok(Some(Local::Copy(copy)))
+                let bytes = got.map_err(|error| unreachable(url, error))?.into_stream();
+                let copied = copy(bytes.map_err(|error| unreachable(url, error))).await?;
+                Ok(Some(Local::Copy(copied)))
             }
         }
     }
@@ -255,9 +241,7 @@ fn walk(folder: &Path, below: &str, found: &mut Vec<Listed>) -> std::io::Result<
         found.push(Listed {
             path,
             size: metadata.len(),
-            modified: since.map_or(0, |since| {
-                i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-            }),
+            modified: since.and_then(|since| i64::try_from(since.as_millis()).ok()),
             is_local: true,
         });
     }

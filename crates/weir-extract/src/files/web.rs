@@ -1,14 +1,13 @@
 //! Files of a web server, asked within the budget of its account.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use futures::TryStreamExt;
 use tempfile::NamedTempFile;
 use url::Url;
 
+use super::copy::copy;
 use super::place::Listed;
 use crate::budget::Account;
 use crate::error::{ExtractError, ExtractErrorKind};
@@ -79,7 +78,7 @@ impl Web {
             listed.push(Listed {
                 path: name.clone(),
                 size: answer.length.unwrap_or_default(),
-                modified: told.unwrap_or_else(Utc::now).timestamp_millis(),
+                modified: told.map(|at| at.timestamp_millis()),
                 is_local: false,
             });
         }
@@ -88,21 +87,8 @@ impl Web {
 
     /// Brings a file here.
     pub(super) async fn fetch(&self, name: &str) -> Result<NamedTempFile, ExtractError> {
-        let here = |error: std::io::Error| {
-            let message = "no file can be made for what is fetched";
-            ExtractError::new(ExtractErrorKind::Program, message).because(error)
-        };
-        let mut body = self.ask(name, false).await?.body;
-        let mut copy = NamedTempFile::new().map_err(here)?;
-        while let Some(chunk) = body
-            .try_next()
-            .await
-            .map_err(|e| self.unreachable(name, e))?
-        {
-            copy.write_all(&chunk).map_err(here)?;
-        }
-        copy.flush().map_err(here)?;
-        Ok(copy)
+        let body = self.ask(name, false).await?.body;
+        copy(body.map_err(|error| self.unreachable(name, error))).await
     }
 
     /// Asks until the server has time, as long and as often as it wants.

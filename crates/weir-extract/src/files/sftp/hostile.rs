@@ -1,15 +1,17 @@
 //! Against a server of ours that says what no server should, and logs people in as OpenSSH does with PAM.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use russh::keys::PrivateKey;
 use russh::keys::key::safe_rng;
+use russh::keys::{Algorithm, HashAlg, PrivateKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response};
-use russh::{Channel, ChannelId, MethodSet};
+use russh::{Channel, ChannelId, MethodKind, MethodSet};
 use russh_sftp::protocol::{Attrs, Data, File, Handle, Name, Version};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::spec::Secret;
 
 /// What is wrong with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

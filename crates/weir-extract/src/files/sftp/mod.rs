@@ -1,25 +1,17 @@
 //! Files of a server that is asked by SFTP. Who it is is looked at before anything is sent to it.
 
-use std::collections::BTreeMap;
+mod host;
+mod login;
+
 use std::fmt::Display;
-use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
-use russh::client::{self, AuthResult, KeyboardInteractiveAuthResponse};
-use russh::keys::known_hosts::known_host_keys_path;
-use russh::keys::ssh_key::Fingerprint;
-use russh::keys::ssh_key::public::KeyData;
-use russh::keys::{
-    Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey, PublicKeyBase64, PublicKeyOrCertificate,
-    decode_secret_key,
-};
-use russh::{ChannelMsg, MethodKind, Preferred};
+use russh::client;
+use russh::{ChannelMsg, Preferred};
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::client::{Config, RawSftpSession};
 use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
@@ -27,9 +19,12 @@ use tempfile::NamedTempFile;
 use tokio::net::TcpStream;
 use url::Url;
 
+use self::host::{Check, Known, known};
+use self::login::{Login, login};
+use super::copy::copy;
 use super::place::Listed;
 use crate::error::{ExtractError, ExtractErrorKind};
-use crate::spec::{FilesSpec, Secret};
+use crate::spec::FilesSpec;
 
 /// How long a server may say nothing, unless `timeout` says otherwise.
 const PATIENCE: u64 = 60;
@@ -63,23 +58,6 @@ pub(super) struct Sftp {
     known: Known,
     patience: Duration,
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
-}
-
-/// How we show who we are.
-enum Login {
-    Password(Secret),
-    /// The text of a key.
-    Key(Secret, Option<Secret>),
-    KeyFile(PathBuf, Option<Secret>),
-}
-
-/// How the server shows who it is.
-#[derive(Clone)]
-enum Known {
-    Key(KeyData),
-    Fingerprint(Fingerprint),
-    /// A file with the keys of hosts, as OpenSSH writes it.
-    File(PathBuf),
 }
 
 struct Session {
@@ -227,129 +205,6 @@ impl Sftp {
         Ok(Session { sftp, ssh })
     }
 
-    async fn log_in(&self, ssh: &mut client::Handle<Check>) -> Result<(), ExtractError> {
-        let lost = |error: russh::Error| self.unreachable(error);
-        let result = match &self.login {
-            Login::Password(password) => {
-                let secret = password.reveal();
-                let result = ssh.authenticate_password(&self.user, secret).await;
-                let result = result.map_err(lost)?;
-                if let AuthResult::Failure {
-                    remaining_methods, ..
-                } = &result
-                    && remaining_methods.contains(&MethodKind::KeyboardInteractive)
-                    && self.answer(ssh, secret).await?
-                {
-                    return Ok(());
-                }
-                result
-            }
-            Login::Key(text, passphrase) => {
-                let key = self.key(text.clone(), passphrase.clone()).await?;
-                self.show(ssh, key).await.map_err(lost)?
-            }
-            Login::KeyFile(path, passphrase) => {
-                let text = tokio::fs::read_to_string(path).await.map_err(|error| {
-                    let message = format!("`{}`, the `key_file`, cannot be read", path.display());
-                    invalid(message, "check where it is, and who may read it").because(error)
-                })?;
-                let key = self.key(Secret::new(text), passphrase.clone()).await?;
-                self.show(ssh, key).await.map_err(lost)?
-            }
-        };
-        match result {
-            AuthResult::Success => Ok(()),
-            AuthResult::Failure {
-                partial_success: true,
-                ..
-            } => {
-                let message = format!("`{}` wants `{}` to log in twice", self.host, self.user);
-                Err(ExtractError::new(ExtractErrorKind::Unsupported, message)
-                    .hint("ask for a user that logs in with a key or a password only"))
-            }
-            AuthResult::Failure {
-                remaining_methods, ..
-            } => {
-                let (user, host) = (&self.user, &self.host);
-                let what = match &self.login {
-                    Login::Password(_) => "this password",
-                    _ => "this key",
-                };
-                let ways: Vec<&str> = remaining_methods.iter().map(<&str>::from).collect();
-                let takes = match ways.is_empty() {
-                    true => String::new(),
-                    false => format!("; it takes: {}", said(ways.join(", "))),
-                };
-                let message = format!("`{host}` does not let `{user}` in with {what}{takes}");
-                Err(ExtractError::new(ExtractErrorKind::Denied, message).hint(
-                    "check the user in `path`, and `password` or `private_key` under `options`",
-                ))
-            }
-        }
-    }
-
-    /// Answers questions of the server with the password, as many servers ask for it.
-    async fn answer(
-        &self,
-        ssh: &mut client::Handle<Check>,
-        password: &str,
-    ) -> Result<bool, ExtractError> {
-        let lost = |error: russh::Error| self.unreachable(error);
-        let begun = ssh.authenticate_keyboard_interactive_start(&self.user, None);
-        let mut asked = begun.await.map_err(lost)?;
-        // One for the password, and some that tell something.
-        for _ in 0..5 {
-            let KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } = asked else {
-                break;
-            };
-            let answers = prompts.iter().map(|prompt| match prompt.echo {
-                true => String::new(),
-                false => password.to_owned(),
-            });
-            let answers = ssh.authenticate_keyboard_interactive_respond(answers.collect());
-            asked = answers.await.map_err(lost)?;
-        }
-        Ok(matches!(asked, KeyboardInteractiveAuthResponse::Success))
-    }
-
-    /// Reads a private key, which takes its time where it is encrypted.
-    async fn key(
-        &self,
-        text: Secret,
-        passphrase: Option<Secret>,
-    ) -> Result<russh::keys::PrivateKey, ExtractError> {
-        let has_passphrase = passphrase.is_some();
-        let read = tokio::task::spawn_blocking(move || {
-            // Variables have no line ends in some places.
-            let lines = match text.reveal().trim().contains('\n') {
-                true => text.reveal().to_owned(),
-                false => text.reveal().replace("\\n", "\n"),
-            };
-            decode_secret_key(&lines, passphrase.as_ref().map(Secret::reveal))
-        });
-        let read = read.await.map_err(super::interrupted)?;
-        read.map_err(|error| {
-            let hint = match has_passphrase {
-                true => "check `passphrase`, and that all lines of the key are there",
-                false => "an encrypted key needs `passphrase: ${env:NAME}`; all lines of the key must be there",
-            };
-            invalid("the private key cannot be read", hint).because(error.to_string())
-        })
-    }
-
-    async fn show(
-        &self,
-        ssh: &mut client::Handle<Check>,
-        key: russh::keys::PrivateKey,
-    ) -> Result<AuthResult, russh::Error> {
-        let hash = match key.algorithm().is_rsa() {
-            true => ssh.best_supported_rsa_hash().await?.flatten(),
-            false => None,
-        };
-        let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-        ssh.authenticate_publickey(&self.user, key).await
-    }
-
     /// Lists all files below the folder. Links are followed to files, not to folders.
     pub(super) async fn list(&self) -> Result<Vec<Listed>, ExtractError> {
         let session = self.session().await?;
@@ -410,10 +265,7 @@ impl Sftp {
                         Some(Kind::File) => listed.push(Listed {
                             path: file,
                             size: known.size.unwrap_or_default(),
-                            modified: known.mtime.map_or_else(
-                                || Utc::now().timestamp_millis(),
-                                |seconds| i64::from(seconds) * 1000,
-                            ),
+                            modified: known.mtime.map(|seconds| i64::from(seconds) * 1000),
                             is_local: false,
                         }),
                         _ => {}
@@ -430,10 +282,6 @@ impl Sftp {
         &self,
         listed: &Listed,
     ) -> Result<Option<NamedTempFile>, ExtractError> {
-        let here = |error: std::io::Error| {
-            let message = "no file can be made for what is fetched";
-            ExtractError::new(ExtractErrorKind::Program, message).because(error)
-        };
         let session = self.session().await?;
         let sftp = &session.sftp;
         let told = |error| self.failed("the file", &listed.path, error);
@@ -452,19 +300,14 @@ impl Sftp {
             Err(error) => return Err(told(error)),
         };
         let size = size.unwrap_or(listed.size);
-        let mut copy = NamedTempFile::new().map_err(here)?;
         let pieces = (0..size).step_by(PIECE as usize).map(|offset| {
             let length = u32::try_from(size - offset).map_or(PIECE, |left| left.min(PIECE));
             piece(sftp, &handle, offset, length)
         });
-        let mut pieces = futures::stream::iter(pieces).buffered(AHEAD);
-        while let Some(bytes) = pieces.try_next().await.map_err(told)? {
-            copy.write_all(&bytes).map_err(here)?;
-        }
-        drop(pieces);
+        let pieces = futures::stream::iter(pieces).buffered(AHEAD);
+        let copied = copy(pieces.map_err(told)).await?;
         let _ = sftp.close(handle).await;
-        copy.flush().map_err(here)?;
-        Ok(Some(copy))
+        Ok(Some(copied))
     }
 
     fn path(&self, below: &str) -> String {
@@ -530,10 +373,6 @@ impl Sftp {
     }
 }
 
-fn is_rsa(algorithm: &Algorithm) -> bool {
-    matches!(algorithm, Algorithm::Rsa { .. })
-}
-
 /// Reads a piece of a file; what a server sends may be less than was asked for.
 async fn piece(
     sftp: &RawSftpSession,
@@ -584,143 +423,6 @@ fn kind(known: &FileAttributes) -> Option<Kind> {
         0o120_000 => Kind::Link,
         _ => Kind::Other,
     })
-}
-
-fn login(options: &BTreeMap<String, Secret>, files: &FilesSpec) -> Result<Login, ExtractError> {
-    let passphrase = options.get("passphrase").cloned();
-    let ways = ["password", "private_key", "key_file"].map(|name| options.get(name));
-    match ways {
-        [Some(password), None, None] => Ok(Login::Password(password.clone())),
-        [None, Some(key), None] => Ok(Login::Key(key.clone(), passphrase)),
-        [None, None, Some(path)] => {
-            let path = files.folder.join(path.reveal());
-            Ok(Login::KeyFile(path, passphrase))
-        }
-        _ => Err(invalid(
-            "a place of SFTP needs one way to log in",
-            "write `password: ${env:NAME}`, `private_key: ${env:NAME}` or `key_file: PATH` under `options`",
-        )),
-    }
-}
-
-fn known(options: &BTreeMap<String, Secret>, files: &FilesSpec) -> Result<Known, ExtractError> {
-    const FORM: &str = "write `host_key: ssh-ed25519 AAAA...` or `host_key: SHA256:...`, or leave it out for the file `known_hosts`";
-    if let Some(written) = options.get("host_key") {
-        let written = written.reveal().trim();
-        let key = match written.starts_with("SHA") {
-            true => written.parse().map(Known::Fingerprint),
-            false => PublicKey::from_openssh(written).map(|key| Known::Key(key.key_data().clone())),
-        };
-        return key.map_err(|error| invalid("`host_key` is no key", FORM).because(error));
-    }
-    if let Some(path) = options.get("known_hosts") {
-        return Ok(Known::File(files.folder.join(path.reveal())));
-    }
-    match std::env::home_dir() {
-        Some(home) => Ok(Known::File(home.join(".ssh/known_hosts"))),
-        None => Err(invalid("nothing says which key the host has", FORM)),
-    }
-}
-
-/// Looks at the key that a server shows.
-struct Check {
-    host: String,
-    port: u16,
-    known: Known,
-    trouble: Arc<Mutex<Option<ExtractError>>>,
-}
-
-impl Check {
-    fn keys(&self) -> Result<Vec<KeyData>, ExtractError> {
-        match &self.known {
-            Known::Key(key) => Ok(vec![key.clone()]),
-            Known::Fingerprint(_) => Ok(Vec::new()),
-            Known::File(path) => {
-                let keys = known_host_keys_path(&self.host, self.port, path);
-                let keys = keys.map_err(|error| {
-                    let message = format!("`{}` has a key that is none", path.display());
-                    invalid(message, "mend it, or write `host_key` under `options`")
-                        .because(error.to_string())
-                })?;
-                Ok(keys
-                    .into_iter()
-                    .map(|(_, key)| key.key_data().clone())
-                    .collect())
-            }
-        }
-    }
-
-    /// Returns the algorithms of keys, those of known ones first: servers have keys of several.
-    fn preferred(&self) -> Vec<Algorithm> {
-        let known: Vec<Algorithm> = self
-            .keys()
-            .unwrap_or_default()
-            .iter()
-            .map(KeyData::algorithm)
-            .collect();
-        let mut algorithms = Preferred::DEFAULT.key.to_vec();
-        algorithms.sort_by_key(|algorithm| {
-            let same = |key: &Algorithm| key == algorithm || (is_rsa(key) && is_rsa(algorithm));
-            !known.iter().any(same)
-        });
-        algorithms
-    }
-
-    fn trusts(&self, key: &KeyData) -> Result<(), ExtractError> {
-        let fingerprint = key.fingerprint(HashAlg::Sha256);
-        let (host, kind) = (&self.host, key.algorithm());
-        let keys = self.keys()?;
-        let is_known = match &self.known {
-            Known::Fingerprint(known) => key.fingerprint(known.algorithm()) == *known,
-            _ => keys.contains(key),
-        };
-        if is_known && !self.is_revoked(key) {
-            return Ok(());
-        }
-        let is_other = is_known || !keys.is_empty() || matches!(self.known, Known::Fingerprint(_));
-        let message = match is_other {
-            true => format!(
-                "`{host}` shows another key than the one that is known: {kind} {fingerprint}"
-            ),
-            false => format!("`{host}` is not known: it shows the key {kind} {fingerprint}"),
-        };
-        let hint = match is_other {
-            true => {
-                "it may be somebody else: ask whoever runs the server, and only where this is its key now write"
-            }
-            false => "ask whoever runs the server whether this is its key, and then write",
-        };
-        let hint = format!("{hint} `host_key: {fingerprint}` under `options`");
-        Err(ExtractError::new(ExtractErrorKind::Denied, message).hint(hint))
-    }
-
-    /// Whether the file of known hosts says that the key was stolen.
-    fn is_revoked(&self, key: &KeyData) -> bool {
-        let Known::File(path) = &self.known else {
-            return false;
-        };
-        let written = PublicKey::from(key.clone()).public_key_base64();
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let mut lines = text.lines();
-        lines.any(|line| line.starts_with("@revoked") && line.contains(&written))
-    }
-}
-
-impl client::Handler for Check {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        shown: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        let checked = match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.trusts(key.key_data()),
-            PublicKeyOrCertificate::Certificate(shown) => self.trusts(shown.public_key()),
-        };
-        Ok(checked
-            .map_err(|error| *self.trouble.lock() = Some(error))
-            .is_ok())
-    }
 }
 
 #[cfg(test)]

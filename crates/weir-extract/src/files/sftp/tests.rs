@@ -1,15 +1,18 @@
 //! Against a real OpenSSH server, directly and by way of a network that breaks.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
+use russh::keys::{HashAlg, PublicKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use weir_testkit::Sshd;
 
 use super::*;
+use crate::spec::Secret;
 
 /// The place of a server's files, with options besides the key of the user and that of the host.
 fn place(server: &Sshd, port: u16, folder: &str, options: &[(&str, &str)]) -> Sftp {
@@ -150,7 +153,7 @@ async fn files_are_listed_and_fetched_as_they_are() {
         .unwrap()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
-    assert_eq!(found[0].modified, modified.as_secs() as i64 * 1000);
+    assert_eq!(found[0].modified, Some(modified.as_secs() as i64 * 1000));
     for (listed, wanted) in [
         (&found[0], &long[..]),
         (&found[1], b""),
