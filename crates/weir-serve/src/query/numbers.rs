@@ -1,9 +1,10 @@
 //! Numbers that JSON has no form for: `"NaN"`, `"Infinity"`, `"-Infinity"`, as PostgreSQL writes them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, FieldRef, Float16Type, Float32Type, Float64Type};
+use arrow::array::{Array, AsArray, Float64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Float64Type};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, NullableEncoder, make_encoder};
 
@@ -25,49 +26,35 @@ impl EncoderFactory for NotFinite {
         array: &'a dyn Array,
         _options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let names: Vec<Option<&'static str>> = match array.data_type() {
-            DataType::Float16 => array
-                .as_primitive::<Float16Type>()
-                .values()
-                .iter()
-                .map(|value| name(f64::from(*value)))
-                .collect(),
-            DataType::Float32 => array
-                .as_primitive::<Float32Type>()
-                .values()
-                .iter()
-                .map(|value| name(f64::from(*value)))
-                .collect(),
-            DataType::Float64 => array
-                .as_primitive::<Float64Type>()
-                .values()
-                .iter()
-                .map(|value| name(*value))
-                .collect(),
-            _ => return Ok(None),
-        };
-        if names.iter().all(Option::is_none) {
+        if !array.data_type().is_floating() {
             return Ok(None);
         }
-        static PLAIN: std::sync::LazyLock<EncoderOptions> =
-            std::sync::LazyLock::new(EncoderOptions::default);
+        let wide = cast(array, &DataType::Float64)?;
+        let values = wide.as_primitive::<Float64Type>();
+        if values.values().iter().all(|value| value.is_finite()) {
+            return Ok(None);
+        }
+        static PLAIN: LazyLock<EncoderOptions> = LazyLock::new(EncoderOptions::default);
         let finite = make_encoder(field, array, &PLAIN)?;
         let nulls = array.nulls().cloned();
         Ok(Some(NullableEncoder::new(
-            Box::new(Named { names, finite }),
+            Box::new(Named {
+                values: values.clone(),
+                finite,
+            }),
             nulls,
         )))
     }
 }
 
 struct Named<'a> {
-    names: Vec<Option<&'static str>>,
+    values: Float64Array,
     finite: NullableEncoder<'a>,
 }
 
 impl Encoder for Named<'_> {
     fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
-        match self.names[row] {
+        match name(self.values.value(row)) {
             Some(name) => out.extend_from_slice(name.as_bytes()),
             None => self.finite.encode(row, out),
         }
