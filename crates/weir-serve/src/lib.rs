@@ -51,7 +51,7 @@ pub use postgres::{PostgresOptions, serve_postgres};
 pub use query::{FileFormat, RowsFileError, write_rows};
 pub use rollups::followed;
 pub use runs::{Desk, FileInfo, PlannedInfo, Runs, StepInfo};
-pub use server::serve;
+pub use server::{Routes, Server};
 pub use session::Setup;
 pub use tls::{Certificate, TlsError, fingerprint};
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::FromRequestParts;
 use bytes::Bytes;
 use http::request::Parts;
@@ -32,7 +33,7 @@ use crate::{ServeOptions, Services, alerts, results, routes};
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The body of any answer: the intake's is in memory, the others may stream.
-pub(crate) type ResponseBody = Either<Full<Bytes>, axum::body::Body>;
+pub(crate) type ResponseBody = Either<Full<Bytes>, Body>;
 
 /// The address a request came from, behind trusted proxies.
 #[derive(Clone, Copy, Debug)]
@@ -81,43 +82,99 @@ impl House {
     }
 }
 
-/// Serves HTTP on `listener` until `shutdown`, then lets running requests end.
-///
-/// Returns when the last connection is closed or the grace is over. What the requests had written
-/// is acknowledged and durable by then; flushing it is the caller's.
-pub async fn serve(
-    listener: TcpListener,
+/// The HTTP door, which may be asked before it listens and without a connection.
+pub struct Server {
+    house: Arc<House>,
     services: Services,
+    files: Files,
     options: ServeOptions,
     shutdown: CancellationToken,
-) {
-    let public = options.public_url.as_deref();
-    let cookies = Cookies {
-        secure: options.certificate.is_some()
-            || public.is_some_and(|url| url.starts_with("https://")),
-    };
-    let intake = Intake::new(&services, &options);
-    let files = Files::new(options.project.clone(), services.catalog.clone());
-    let house = Arc::new(House {
-        others: routes::router(
-            &services,
-            intake.metrics(),
+}
+
+/// The routes of a server for callers within its process: no socket, the same rights and answers.
+#[derive(Clone)]
+pub struct Routes(Router);
+
+impl Routes {
+    /// Answers a request as one from this machine, with a body in pieces. Events are no business of
+    /// these routes.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<BodyDataStream>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        let mut request = request.map(Body::new);
+        let address = ClientAddress(IpAddr::from([127, 0, 0, 1]));
+        request.extensions_mut().insert(address);
+        let response = match self.0.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        response.map(Body::into_data_stream)
+    }
+}
+
+impl Server {
+    /// Returns the door of `services`, which serves until `shutdown`.
+    pub fn new(services: Services, options: ServeOptions, shutdown: CancellationToken) -> Self {
+        let public = options.public_url.as_deref();
+        let cookies = Cookies {
+            secure: options.certificate.is_some()
+                || public.is_some_and(|url| url.starts_with("https://")),
+        };
+        let intake = Intake::new(&services, &options);
+        let files = Files::new(options.project.clone(), services.catalog.clone());
+        let house = Arc::new(House {
+            others: routes::router(
+                &services,
+                intake.metrics(),
+                shutdown.clone(),
+                (cookies, files.clone()),
+            ),
+            intake,
+            trusted_proxies: options.trusted_proxies.clone(),
+            body_timeout: options.body_timeout,
+        });
+        Self {
+            house,
+            services,
+            files,
+            options,
+            shutdown,
+        }
+    }
+
+    /// Returns the routes for callers within this process.
+    pub fn routes(&self) -> Routes {
+        Routes(self.house.others.clone())
+    }
+
+    /// Serves on `listener` until shutdown, then lets running requests end.
+    ///
+    /// Returns when the last connection is closed or the grace is over. What the requests had written
+    /// is acknowledged and durable by then; flushing it is the caller's.
+    pub async fn serve(self, listener: TcpListener) {
+        let (services, shutdown) = (&self.services, &self.shutdown);
+        tokio::spawn(alerts::watch_until(
+            alerts::Rooms::of(services),
             shutdown.clone(),
-            (cookies, files.clone()),
-        ),
-        intake,
-        trusted_proxies: options.trusted_proxies,
-        body_timeout: options.body_timeout,
-    });
-    tokio::spawn(alerts::watch_until(
-        alerts::Rooms::of(&services),
-        shutdown.clone(),
-    ));
-    tokio::spawn(files.follow_until(shutdown.clone()));
-    tokio::spawn(results::expire_until(
-        routes::kept(&services),
-        shutdown.clone(),
-    ));
+        ));
+        tokio::spawn(self.files.follow_until(shutdown.clone()));
+        tokio::spawn(results::expire_until(
+            routes::kept(services),
+            shutdown.clone(),
+        ));
+        accept(listener, self.house, self.options, &self.shutdown).await;
+    }
+}
+
+/// Accepts connections until `shutdown`.
+async fn accept(
+    listener: TcpListener,
+    house: Arc<House>,
+    options: ServeOptions,
+    shutdown: &CancellationToken,
+) {
     let tls = options.certificate.map(Certificate::acceptor);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

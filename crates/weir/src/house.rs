@@ -13,7 +13,7 @@ use weir_core::SourceName;
 use weir_core::config::Config;
 use weir_lake::Lake;
 use weir_query::{Engine, EngineOptions};
-use weir_serve::{Certificate, ServeOptions, Services};
+use weir_serve::{Certificate, Routes, ServeOptions, Server, Services};
 
 use crate::client::{Client, Running, local_url};
 use crate::extract::ExtractRoom;
@@ -43,8 +43,8 @@ pub(crate) struct House {
 pub(crate) struct Serving {
     house: House,
     url: String,
-    /// By what its certificate is known, where there is one.
-    certificate_sha256: Option<String>,
+    /// Its routes, for callers within this process.
+    routes: Routes,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
     postgres: Option<(SocketAddr, tokio::task::JoinHandle<()>)>,
@@ -171,7 +171,6 @@ impl House {
         write_private(&path, &serde_json::to_string(&running).unwrap_or_default())
             .explain(|| format!("cannot write `{}`", path.display()))?;
         raise_open_file_limit();
-        let certificate_sha256 = running.certificate_sha256;
 
         let intake = tokio::runtime::Builder::new_multi_thread()
             .thread_name("weir-intake")
@@ -198,18 +197,18 @@ impl House {
             .into_std()
             .explain(|| "cannot hand over the listener".into())?;
         let options = serve_options(&self.project, &self.config, certificate);
-        let services = self.services.clone();
-        let stop = shutdown.clone();
+        let server = Server::new(self.services.clone(), options, shutdown.clone());
+        let routes = server.routes();
         let serving = intake.spawn(async move {
             match TcpListener::from_std(listener) {
-                Ok(listener) => weir_serve::serve(listener, services, options, stop).await,
+                Ok(listener) => server.serve(listener).await,
                 Err(error) => tracing::error!(%error, "cannot serve"),
             }
         });
         Ok(Serving {
             house: self,
             url,
-            certificate_sha256,
+            routes,
             shutdown,
             serving,
             postgres,
@@ -244,6 +243,15 @@ impl Serving {
         &self.house
     }
 
+    /// Returns a client of this very server, whatever the environment names for commands.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let path = self.house.project.token_path();
+        let token = std::fs::read_to_string(&path)
+            .explain(|| format!("cannot read `{}`", path.display()))?;
+        let token = token.trim().to_owned();
+        Ok(Client::to(self.url.clone(), token)?.within(self.routes.clone()))
+    }
+
     /// Starts to run what the project has scheduled. A server is worth having without.
     pub(crate) async fn run_schedules(&mut self, ui: &Ui) {
         self.house.extract.follow(self.shutdown.clone());
@@ -262,12 +270,7 @@ impl Serving {
             ..
         } = &self.house;
         flow.look().await;
-        // This very server, whatever the environment names for commands.
-        let path = project.token_path();
-        let token = std::fs::read_to_string(&path)
-            .explain(|| format!("cannot read `{}`", path.display()))?;
-        let certificate = self.certificate_sha256.as_deref();
-        let client = Client::at(self.url.clone(), certificate, token.trim().to_owned())?;
+        let client = self.client()?;
         let public_url = config.server.public_url.as_deref();
         let public_url = public_url.unwrap_or(&self.url).to_owned();
         let around = Around {

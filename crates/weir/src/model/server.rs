@@ -50,7 +50,7 @@ impl Server {
         let listener = bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let house = House::open_for_command(project.clone(), config.clone(), ui).await?;
         let own = house.serve(listener, None, None)?;
-        let client = Client::new(&project, &config)?;
+        let client = own.client()?;
         Ok((Self { own: Some(own) }, client))
     }
 

@@ -96,7 +96,7 @@ impl WeirWarehouse {
     /// Sends a request and reads its answer.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Result<Value> {
         let request = self.client.request(method, path).json(&body);
-        let answer = request.send().await.map_err(lost)?;
+        let answer = self.client.ask(request).await.map_err(lost)?;
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(lost)?;
         if !status.is_success() {
@@ -119,7 +119,8 @@ impl WeirWarehouse {
             body["transaction"] = Value::from(id);
         }
         let request = self.client.request(Method::POST, "/api/v1/query");
-        let answer = request.json(&body).send().await.map_err(lost)?;
+        let answer = self.client.ask(request.json(&body)).await;
+        let answer = answer.map_err(lost)?;
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(lost)?;
         if !status.is_success() {

@@ -123,7 +123,7 @@ async fn send(client: &Client, ask: &Ask<'_>) -> Result<Response, Failure> {
         .request(Method::POST, "/api/v1/query")
         .header("weir-cli", "1")
         .json(&body);
-    let response = request.send().await.map_err(|error| {
+    let response = client.ask(request).await.map_err(|error| {
         Failure::new(format!("no server answers at {}", client.url()))
             .because(&error)
             .with_hint("start one with `weir up`, or name another with WEIR_URL")
