@@ -30,6 +30,7 @@ pub use catalog::CatalogTable;
 pub use earlier::{Earlier, EarlierBuild};
 pub use foresee::Foreseen;
 pub use freshness::{FreshnessResult, FreshnessStatus};
+pub use node::Rendered;
 pub use observer::{Observer, PerModel, Publication};
 pub use operation::Shown;
 pub use outlook::Outlook;

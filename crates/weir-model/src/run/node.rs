@@ -19,6 +19,11 @@ pub(super) struct Executor<'r> {
     pub(super) fused: Fused,
 }
 
+/// A node's code as it was rendered without asking the warehouse: what it is when the node is built by
+/// the same invocation with the same options.
+#[derive(Clone, Debug)]
+pub struct Rendered(pub(super) Arc<Compiled>);
+
 /// How building a node ended: what the warehouse said.
 pub(super) struct Built {
     pub(super) message: String,
@@ -111,7 +116,12 @@ impl<'r> Executor<'r> {
         let started_at = self.runner.now();
         let node = Arc::clone(&parts.node);
         let batch = parts.batch.is_some();
-        let compiled = self.runner.compiler.compile(parts, session)?;
+        let is_whole = !batch && parts.unit.is_none();
+        let rendered = self.runner.parts.options.rendered.get(&node.id);
+        let compiled = match rendered.filter(|_| is_whole) {
+            Some(Rendered(compiled)) => Compiled::clone(compiled),
+            None => self.runner.compiler.compile(parts, session)?,
+        };
         result.timing.push(Timing {
             name: "compile",
             started_at,
@@ -166,22 +176,26 @@ impl<'r> Executor<'r> {
         }
     }
 
-    /// Says whether a node would be built, having compiled it.
+    /// Says whether a node would be built, having compiled it; with what it was compiled to, if it is
+    /// that again when it is built.
     pub(super) fn decided(
         &self,
         node: &Arc<Node>,
         session: &Arc<Session>,
         result: &mut NodeResult,
-    ) -> Result<bool, ModelError> {
+    ) -> Result<(bool, Option<Rendered>), ModelError> {
+        let before = session.asked();
+        let mut rendered = None;
         if node.kind == ResourceKind::Seed {
             let bytes = super::seed::contents(self.runner.shared(), node)?;
             result.provenance.code = Some(code_of(node, &bytes, &self.runner.macros));
         } else {
             let (compiler, node) = (Arc::clone(&self.runner.compiler), Arc::clone(node));
             let parts = StageParts::new(compiler, node, Purpose::Compile);
-            self.compile(parts, session, result)?;
+            let compiled = self.compile(parts, session, result)?;
+            rendered = (session.asked() == before).then(|| Rendered(Arc::new(compiled)));
         }
-        Ok(self.needs_building(node, result))
+        Ok((self.needs_building(node, result), rendered))
     }
 
     /// Decides whether what was built before does, and notes why not.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::fused::Fused;
-use super::node::Executor;
+use super::node::{Executor, Rendered};
 use super::plan::{Plan, is_run};
 use super::result::{NodeResult, Status};
 use super::runner::{Command, Runner};
@@ -23,6 +23,8 @@ pub struct Outlook {
     pub error: Option<ModelError>,
     /// Whether the tables that are there now decided its text.
     pub asked: bool,
+    /// Its code for [`super::RunOptions::rendered`]; none where tables decided it.
+    pub rendered: Option<Rendered>,
     /// Whether it is a view that would stay, over something that was changed since: it may no longer fit.
     pub shaken: bool,
 }
@@ -50,9 +52,14 @@ impl Runner {
             .map(|node| {
                 let mut result = NodeResult::of(node, Status::Success, "MainThread");
                 let before = self.main.asked();
-                let (reason, error) = match executor.decided(node, &self.main, &mut result) {
-                    Ok(false) => (None, None),
-                    Ok(true) => (Some(result.reason.take().unwrap_or_default()), None),
+                let mut rendered = None;
+                let decided = executor.decided(node, &self.main, &mut result);
+                let (reason, error) = match decided {
+                    Ok((is_built, code)) => {
+                        rendered = code;
+                        let reason = is_built.then(|| result.reason.take().unwrap_or_default());
+                        (reason, None)
+                    }
                     Err(error) => {
                         self.reuse.touch(&node.id);
                         let why = "its code cannot be rendered yet".to_owned();
@@ -66,6 +73,7 @@ impl Runner {
                     sql: result.compiled_code,
                     error,
                     asked: self.main.asked() != before,
+                    rendered,
                 }
             })
             .collect()

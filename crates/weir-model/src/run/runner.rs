@@ -9,7 +9,7 @@ use weir_jinja::{Args, Interpreter};
 
 use super::earlier::{Earlier, Reuse, building_macros};
 use super::fused::Fused;
-use super::node::{Executor, described};
+use super::node::{Executor, Rendered, described};
 use super::observer::{Observer, Publication};
 use super::plan::{Plan, is_run};
 use super::pool::{self, Next, Work};
@@ -101,6 +101,8 @@ pub struct RunOptions {
     pub batches: HashMap<UniqueId, Vec<Span>>,
     /// What was built before; none to build everything.
     pub earlier: Option<Arc<Earlier>>,
+    /// What this invocation has rendered already with the same options otherwise.
+    pub rendered: HashMap<UniqueId, Rendered>,
 }
 
 impl Default for RunOptions {
@@ -117,6 +119,7 @@ impl Default for RunOptions {
             target_dir: None,
             batches: HashMap::new(),
             earlier: None,
+            rendered: HashMap::new(),
         }
     }
 }

@@ -10,7 +10,9 @@ use weir_core::quoted;
 use weir_model::context::Cancellation;
 use weir_model::graph::Graph;
 use weir_model::node::{Manifest, Node, ResourceKind, UniqueId};
-use weir_model::run::{Earlier, Foreseen, Outlook, PerModel, RunOptions, Runner, RunnerParts};
+use weir_model::run::{
+    Earlier, Foreseen, Outlook, PerModel, Rendered, RunOptions, Runner, RunnerParts,
+};
 use weir_model::warehouse::RelationName;
 use weir_model::{ModelError, ModelErrorKind};
 
@@ -34,6 +36,8 @@ pub(crate) struct Checked {
     /// What only its build can judge: its text comes from tables that are yet to be built, or it reads
     /// what does.
     pub(crate) unjudged: Vec<UniqueId>,
+    /// The code of what the tables that are there now do not decide.
+    pub(crate) rendered: HashMap<UniqueId, Rendered>,
     /// What rests on the models and is none of them.
     pub(crate) around: Around,
 }
@@ -100,10 +104,11 @@ pub(crate) async fn plan(
             errors: Vec::new(),
             planned: Vec::new(),
             unjudged: Vec::new(),
+            rendered: HashMap::new(),
             around: Around::default(),
         });
     }
-    let compiled = compile(opened, weir, models, deferred.clone(), earlier).await?;
+    let (compiled, rendered) = compile(opened, weir, models, deferred.clone(), earlier).await?;
     let mut errors = Vec::new();
     let mut queries = Vec::new();
     let mut unjudged = Unjudged::default();
@@ -169,6 +174,7 @@ pub(crate) async fn plan(
         errors,
         planned,
         unjudged: unjudged.nodes,
+        rendered,
         around: serde_json::from_value(answer["around"].clone()).unwrap_or_default(),
     })
 }
@@ -214,7 +220,7 @@ fn in_order(manifest: &Manifest, selected: &[UniqueId]) -> Vec<UniqueId> {
         .collect()
 }
 
-type Compiled = Vec<(UniqueId, Foreseen)>;
+type Compiled = (Vec<(UniqueId, Foreseen)>, HashMap<UniqueId, Rendered>);
 
 async fn compile(
     opened: &Arc<Opened>,
@@ -243,8 +249,13 @@ async fn compile(
     cancellable(&cancellation, move || {
         let mut compiled: HashMap<UniqueId, Foreseen> = HashMap::new();
         let mut models = models;
+        let mut rendered = HashMap::new();
         if earlier.is_some() {
-            let outlooks = runner.outlook(&models);
+            let mut outlooks = runner.outlook(&models);
+            let code = outlooks
+                .iter_mut()
+                .filter_map(|outlook| Some((outlook.id.clone(), outlook.rendered.take()?)));
+            rendered = code.collect();
             models = changing(&manifest, &outlooks);
             let sql = outlooks.into_iter().filter_map(|outlook| {
                 let is_model = outlook.id.kind() == Some(ResourceKind::Model);
@@ -261,7 +272,7 @@ async fn compile(
             let foreseen = known.unwrap_or_else(|| runner.foreseen(&id));
             (id, foreseen)
         });
-        compiled.collect()
+        (compiled.collect(), rendered)
     })
     .await
 }

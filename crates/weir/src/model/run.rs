@@ -290,7 +290,12 @@ impl Work<'_> {
             let mut notes = Notes::read(opened, weir, &self.deferred, is_whole).await?;
             if !run.no_check {
                 let earlier = is_usual.then(|| Arc::new(notes.earlier()));
-                notes.learn(&self.check(weir, &selected, earlier).await?);
+                let checked = self.check(weir, &selected, earlier).await?;
+                notes.learn(&checked);
+                // As it is rendered when it is built, unless that reads other relations or rows.
+                if is_whole && (options.defer.is_empty() || !self.deferred.is_empty()) {
+                    options.rendered = checked.rendered;
+                }
             }
             if !run.publish_each {
                 options.earlier = is_usual.then(|| Arc::new(notes.earlier()));
@@ -510,8 +515,7 @@ pub(crate) fn options(
         defer: deferred(&nodes.select, opened, previous, selected),
         favor_state: nodes.select.favors_state(),
         target_dir: Some(opened.target_dir()),
-        batches: HashMap::new(),
-        earlier: None,
+        ..RunOptions::default()
     })
 }
 
