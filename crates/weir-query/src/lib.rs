@@ -23,6 +23,7 @@ mod options;
 mod params;
 mod past;
 mod plan;
+mod planning;
 mod queue;
 mod registry;
 mod results;

@@ -25,6 +25,7 @@ use crate::functions;
 use crate::guard;
 use crate::params;
 use crate::past;
+use crate::planning;
 use crate::registry::Reads;
 use crate::secured;
 use crate::statement;
@@ -52,7 +53,6 @@ pub(crate) struct Planned {
 /// A statement planned, with its parameters still open.
 struct Logical {
     plan: LogicalPlan,
-    state: SessionState,
     scope: Scope,
 }
 
@@ -64,14 +64,11 @@ pub(crate) async fn plan(
     instant: Instant,
 ) -> Result<Planned, QueryError> {
     let params = params::bind(&request.params)?;
-    let Logical {
-        plan,
-        mut state,
-        scope,
-    } = logical(parts, request, read, &params, instant).await?;
+    let Logical { plan, scope } = logical(parts, request, read, &params, instant).await?;
     let fail = |error| translate(error, &scope);
     let plan = with_params(plan, params, &scope)?;
     let plan = presentable(plan).map_err(fail)?;
+    let mut state = scope.state();
     let logical = state.optimize(&plan).map_err(fail)?;
     let (plan, reads) = physical(&mut state, &logical).await.map_err(fail)?;
     Ok(Planned {
@@ -118,7 +115,7 @@ pub(crate) async fn describe(
     if write::writes(&read.statement) {
         return Box::pin(write::describe(parts, request, read)).await;
     }
-    let Logical { plan, scope, .. } = logical(parts, request, read, &params, instant).await?;
+    let Logical { plan, scope } = logical(parts, request, read, &params, instant).await?;
     let fail = |error| translate(error, &scope);
     let parameters = parameter_types(&plan, &params, &scope)?;
     // What is still open answers as text would.
@@ -257,9 +254,8 @@ async fn logical(
         past,
     } = read;
     let scope = scope(parts, request, instant, (&clauses, &past), params, None).await?;
-    let state = scope.state();
-    let plan = question(&state, &scope, statement).await?;
-    Ok(Logical { plan, state, scope })
+    let plan = question(&scope, statement).await?;
+    Ok(Logical { plan, scope })
 }
 
 /// Plans a question that is not going to be run, over relations that are yet to be made.
@@ -278,7 +274,7 @@ pub(crate) async fn unrun(
     let mut pinned = Pinned::new(parts, asker(request), past, instant)?;
     pinned.planned = Some(planned);
     let scope = Scope::new(pinned);
-    let plan = question(&scope.state(), &scope, read.statement).await?;
+    let plan = question(&scope, read.statement).await?;
     Ok((plan, scope))
 }
 
@@ -304,12 +300,10 @@ fn asker(request: &QueryRequest) -> Asker {
 
 /// Plans a statement that asks, and makes sure that it does nothing else.
 pub(crate) async fn question(
-    state: &SessionState,
     scope: &Scope,
     statement: Statement,
 ) -> Result<LogicalPlan, QueryError> {
-    let plan = state
-        .statement_to_plan(listed(statement)?)
+    let plan = planning::plan(scope, listed(statement)?)
         .await
         .map_err(|error| translate(error, scope))?;
     // The statement was checked by kind already; this holds for whatever the planner made of it.

@@ -12,11 +12,12 @@ mod provider;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
+use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::TableType;
@@ -28,6 +29,7 @@ use weir_lake::{LakeTable, TableView, TargetTable};
 
 use crate::caller::Caller;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
+use crate::planning;
 use crate::secured::{SecuredTable, Subject};
 use crate::session::{CATALOG, DEFAULT_SCHEMA, PATH};
 use crate::stream::PinnedVersion;
@@ -51,8 +53,6 @@ pub(crate) struct Scope {
     depth: usize,
     /// What a view that is read as it was is made of.
     then: Option<Then>,
-    /// The session that sees these names, inside views: making one takes longer than planning a view.
-    session: Arc<OnceLock<Weak<SessionState>>>,
 }
 
 /// One view being planned, for as long as it is.
@@ -110,7 +110,6 @@ impl Scope {
             subject: Subject::Caller,
             depth: 0,
             then: None,
-            session: Arc::default(),
         }
     }
 
@@ -122,13 +121,22 @@ impl Scope {
         self
     }
 
-    /// Returns a session that sees these names.
+    /// Returns the settings of whoever asks.
+    pub(crate) fn options(&self) -> Arc<ConfigOptions> {
+        let zone = &self.pinned.asker.settings.time_zone;
+        let mut options = self.pinned.base.config_options().clone();
+        if options.execution.time_zone.as_ref() != Some(zone) {
+            Arc::make_mut(&mut options).execution.time_zone = Some(zone.clone());
+        }
+        options
+    }
+
+    /// Returns a session for running what was planned over these names.
     pub(crate) fn state(&self) -> SessionState {
         let mut state = self.pinned.base.as_ref().clone();
         let zone = &self.pinned.asker.settings.time_zone;
         state.config_mut().options_mut().execution.time_zone = Some(zone.clone());
         state.register_catalog_list(Arc::new(self.clone()));
-        system::pg_catalog::functions::register(self, &mut state);
         state.mark_start_execution();
         state
     }
@@ -223,7 +231,6 @@ impl Scope {
             Past::View { schema, name, then } => {
                 let then = Scope {
                     then: Some(then.clone()),
-                    session: Arc::default(),
                     ..self.clone()
                 };
                 let Some(sql) = then.definition(schema, name) else {
@@ -328,24 +335,14 @@ impl Scope {
         }
     }
 
-    /// Returns the names as a view sees them that reads as `subject`, and a session for them.
-    fn inside(&self, subject: Subject) -> (Scope, Arc<SessionState>) {
-        let is_same = self.depth > 0 && self.subject == subject;
-        let known = self.session.get().filter(|_| is_same);
-        if let Some(session) = known.and_then(Weak::upgrade) {
-            return (self.clone(), session);
-        }
-        let inside = Scope {
+    /// Returns the names as a view sees them that reads as `subject`.
+    fn inside(&self, subject: Subject) -> Scope {
+        Scope {
             pinned: self.pinned.clone(),
             subject,
             depth: self.depth + 1,
             then: self.then.clone(),
-            session: Arc::default(),
-        };
-        let session = Arc::new(inside.state());
-        // The session holds the scope, which therefore must not hold the session.
-        let _ = inside.session.set(Arc::downgrade(&session));
-        (inside, session)
+        }
     }
 
     async fn plan_view(
@@ -364,7 +361,7 @@ impl Scope {
                 "views name each other in a circle, or too deeply".to_owned(),
             ));
         };
-        let (inside, session) = self.inside(self.subject_inside(schema, name));
+        let inside = self.inside(self.subject_inside(schema, name));
         let statement = crate::guard::tokens(sql, &self.pinned.options)
             .and_then(crate::statement::parse)
             .and_then(|mut statement| {
@@ -377,8 +374,7 @@ impl Scope {
             Statement::Statement(sql) if matches!(**sql, Sql::Query(_)) => {}
             _ => return Err(fail("its text is not a SELECT".to_owned())),
         }
-        let plan = session
-            .statement_to_plan(statement)
+        let plan = Box::pin(planning::plan(&inside, statement))
             .await
             .map_err(|error| match translate(error, &inside) {
                 error if error.kind() == QueryErrorKind::PermissionDenied => {

@@ -127,7 +127,7 @@ impl Context {
     async fn open_plan(&self, scope: &Scope, query: Query) -> Result<LogicalPlan, QueryError> {
         let statement = Statement::Statement(Box::new(Sql::Query(Box::new(query))));
         statement::check(&statement)?;
-        plan::question(&scope.state(), scope, statement).await
+        plan::question(scope, statement).await
     }
 
     /// Finds the parameters a question takes.

@@ -4,12 +4,11 @@ mod about;
 mod rights;
 mod row;
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
-use datafusion::execution::FunctionRegistry;
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::ScalarUDF;
 
 use self::row::{RowFunction, text};
@@ -18,11 +17,45 @@ use crate::catalog::Scope;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::session::CATALOG;
 
-/// Adds the functions to the session of one query.
-pub(crate) fn register(scope: &Scope, state: &mut SessionState) {
-    for function in session(scope).into_iter().chain(about::all(scope)) {
-        // A function of that name that was there before gives way.
-        let _ = state.register_udf(Arc::new(ScalarUDF::from(function)));
+/// The functions as one statement calls them: they know who asks, and what is there. Most statements
+/// call none, so they are made when the first is called.
+pub(crate) struct Asked {
+    scope: Scope,
+    made: OnceLock<HashMap<&'static str, Arc<ScalarUDF>>>,
+}
+
+/// Their names, which are the same for all statements.
+static NAMES: OnceLock<BTreeSet<&'static str>> = OnceLock::new();
+
+impl Asked {
+    pub(crate) fn new(scope: Scope) -> Self {
+        Self {
+            scope,
+            made: OnceLock::new(),
+        }
+    }
+
+    /// Returns the function `name`; it goes before others of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let names = NAMES.get_or_init(|| self.made().keys().copied().collect());
+        names
+            .get(name)
+            .and_then(|name| self.made().get(name))
+            .cloned()
+    }
+
+    /// Returns the names of all of them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.made().keys().map(|name| (*name).to_owned())
+    }
+
+    fn made(&self) -> &HashMap<&'static str, Arc<ScalarUDF>> {
+        self.made.get_or_init(|| {
+            let all = session(&self.scope).into_iter();
+            let all = all.chain(about::all(&self.scope));
+            all.map(|function| (function.name, Arc::new(ScalarUDF::from(function))))
+                .collect()
+        })
     }
 }
 

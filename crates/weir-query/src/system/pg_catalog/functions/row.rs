@@ -16,7 +16,7 @@ type Call = dyn Fn(&[ScalarValue]) -> Result<ScalarValue, QueryError> + Send + S
 /// A function of any arguments that is computed row by row: catalogs are small.
 #[derive(Clone)]
 pub(super) struct RowFunction {
-    name: &'static str,
+    pub(super) name: &'static str,
     signature: Signature,
     returns: DataType,
     call: Arc<Call>,
