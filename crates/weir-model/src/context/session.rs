@@ -195,6 +195,8 @@ pub(crate) struct Session {
     connection: Mutex<Option<Opened>>,
     /// How often what is in the warehouse decided what a template gave.
     asked: AtomicU64,
+    /// How often the warehouse, or what is remembered of it, was looked at.
+    looked: AtomicU64,
 }
 
 struct Opened {
@@ -218,6 +220,7 @@ impl Session {
             comment: Mutex::default(),
             connection: Mutex::default(),
             asked: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
         }
     }
 
@@ -230,6 +233,17 @@ impl Session {
     /// rendered says that nothing in the warehouse decided what it gave.
     pub(crate) fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Counts a look at the warehouse, or at what is remembered of it.
+    pub(crate) fn note_looked(&self) {
+        self.looked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many looks were counted: the same number before and after a template was rendered
+    /// says that it gives the same whatever happens in the warehouse.
+    pub(crate) fn looked(&self) -> u64 {
+        self.looked.load(Ordering::Relaxed)
     }
 
     /// Says for whom the next statements run.
@@ -256,6 +270,7 @@ impl Session {
         &self,
         work: impl AsyncFnOnce(&mut dyn Connection) -> Result<T, WarehouseError>,
     ) -> Result<T, WarehouseError> {
+        self.note_looked();
         if self.parts.cancellation.is_cancelled() {
             return Err(WarehouseError::new(
                 WarehouseErrorKind::Cancelled,

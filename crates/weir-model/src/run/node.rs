@@ -19,8 +19,8 @@ pub(super) struct Executor<'r> {
     pub(super) fused: Fused,
 }
 
-/// A node's code as it was rendered without asking the warehouse: what it is when the node is built by
-/// the same invocation with the same options.
+/// A node's code as it was rendered without a look at the warehouse: what it is when the node is built
+/// by the same invocation with the same options.
 #[derive(Clone, Debug)]
 pub struct Rendered(pub(super) Arc<Compiled>);
 
@@ -184,7 +184,7 @@ impl<'r> Executor<'r> {
         session: &Arc<Session>,
         result: &mut NodeResult,
     ) -> Result<(bool, Option<Rendered>), ModelError> {
-        let before = session.asked();
+        let before = session.looked();
         let mut rendered = None;
         if node.kind == ResourceKind::Seed {
             let bytes = super::seed::contents(self.runner.shared(), node)?;
@@ -193,7 +193,7 @@ impl<'r> Executor<'r> {
             let (compiler, node) = (Arc::clone(&self.runner.compiler), Arc::clone(node));
             let parts = StageParts::new(compiler, node, Purpose::Compile);
             let compiled = self.compile(parts, session, result)?;
-            rendered = (session.asked() == before).then(|| Rendered(Arc::new(compiled)));
+            rendered = (session.looked() == before).then(|| Rendered(Arc::new(compiled)));
         }
         Ok((self.needs_building(node, result), rendered))
     }

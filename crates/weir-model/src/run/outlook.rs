@@ -23,7 +23,7 @@ pub struct Outlook {
     pub error: Option<ModelError>,
     /// Whether the tables that are there now decided its text.
     pub asked: bool,
-    /// Its code for [`super::RunOptions::rendered`]; none where tables decided it.
+    /// Its code for [`super::RunOptions::rendered`]; none where it looked at the warehouse.
     pub rendered: Option<Rendered>,
     /// Whether it is a view that would stay, over something that was changed since: it may no longer fit.
     pub shaken: bool,

@@ -36,7 +36,7 @@ pub(crate) struct Checked {
     /// What only its build can judge: its text comes from tables that are yet to be built, or it reads
     /// what does.
     pub(crate) unjudged: Vec<UniqueId>,
-    /// The code of what the tables that are there now do not decide.
+    /// The code of what looks at nothing in the warehouse.
     pub(crate) rendered: HashMap<UniqueId, Rendered>,
     /// What rests on the models and is none of them.
     pub(crate) around: Around,

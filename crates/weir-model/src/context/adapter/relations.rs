@@ -91,6 +91,7 @@ impl Adapter {
         name: &str,
         call: &mut Call<'_>,
     ) -> Result<Option<Value>> {
+        session.note_looked();
         let shared = context.shared();
         Ok(Some(match name {
             "execute" | "add_query" => run(session, name, call)?,

@@ -3,7 +3,29 @@
 use serde_json::{Value, json};
 
 use super::project::Project;
-use crate::env::stdout;
+use crate::env::{stderr, stdout};
+
+#[test]
+fn a_template_is_rendered_once_unless_it_looks_at_the_warehouse() {
+    let told = |name: &str| {
+        format!("{{% if execute %}}{{{{ log('rendered: {name}', info=true) }}}}{{% endif %}}\n")
+    };
+    let project = Project::new(&[
+        ("models/plain.sql", &(told("plain") + "select 1 as one")),
+        (
+            "models/looking.sql",
+            &(told("looking") + "select {{ 2 if load_relation(ref('plain')) else 1 }} as found"),
+        ),
+    ]);
+    let built = stderr(&project.succeeds(&["build"]));
+    assert_eq!(built.matches("rendered: plain").count(), 1, "{built}");
+    // What it found when it was checked is not what is there when it is built.
+    assert_eq!(built.matches("rendered: looking").count(), 2, "{built}");
+    assert_eq!(
+        project.rows("select found from {{ ref('looking') }}"),
+        json!([[2]])
+    );
+}
 
 #[test]
 fn columns_are_followed_to_what_they_are_made_of() {
