@@ -10,12 +10,11 @@ fn a_template_is_rendered_once_unless_it_looks_at_the_warehouse() {
     let told = |name: &str| {
         format!("{{% if execute %}}{{{{ log('rendered: {name}', info=true) }}}}{{% endif %}}\n")
     };
+    let plain = told("plain") + "select 1 as one";
+    let looking = told("looking") + "select {{ 2 if load_relation(ref('plain')) else 1 }} as found";
     let project = Project::new(&[
-        ("models/plain.sql", &(told("plain") + "select 1 as one")),
-        (
-            "models/looking.sql",
-            &(told("looking") + "select {{ 2 if load_relation(ref('plain')) else 1 }} as found"),
-        ),
+        ("models/plain.sql", plain.as_str()),
+        ("models/looking.sql", looking.as_str()),
     ]);
     let built = stderr(&project.succeeds(&["build"]));
     assert_eq!(built.matches("rendered: plain").count(), 1, "{built}");
