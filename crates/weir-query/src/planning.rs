@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{CatalogProviderList, TableFunctionArgs};
 use datafusion::common::config::ConfigOptions;
@@ -63,6 +64,7 @@ pub(crate) async fn plan(scope: &Scope, statement: Statement) -> Result<LogicalP
     let planning = Planning {
         base,
         options,
+        started: scope.pinned.started,
         tables,
         asked: Asked::new(scope.clone()),
     };
@@ -78,6 +80,7 @@ fn resolved(name: TableReference) -> ResolvedTableReference {
 struct Planning<'a> {
     base: &'a SessionState,
     options: Arc<ConfigOptions>,
+    started: DateTime<Utc>,
     tables: HashMap<ResolvedTableReference, Arc<dyn TableSource>>,
     asked: Asked,
 }
@@ -103,7 +106,7 @@ impl ContextProvider for Planning<'_> {
             function.ok_or_else(|| plan_datafusion_err!("table function '{name}' not found"))?;
         let context = SimplifyContext::builder()
             .with_config_options(self.options.clone())
-            .with_current_time()
+            .with_query_execution_start_time(Some(self.started))
             .build();
         let simplifier = ExprSimplifier::new(context);
         let none = DFSchema::empty();

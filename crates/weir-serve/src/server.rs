@@ -1,14 +1,17 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,6 +26,7 @@ use tower::ServiceExt;
 
 use crate::body::timed;
 use crate::documents::Files;
+use crate::error::ApiError;
 use crate::intake::Intake;
 use crate::peer::client_address;
 use crate::session::Cookies;
@@ -106,12 +110,24 @@ impl Routes {
         let mut request = request.map(Body::new);
         let address = ClientAddress(IpAddr::from([127, 0, 0, 1]));
         request.extensions_mut().insert(address);
-        let response = match self.0.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        // Without a connection there is no task of its own that a panic would end.
+        let answer = AssertUnwindSafe(self.0.clone().oneshot(request)).catch_unwind();
+        let response = match answer.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => panicked().into_response(),
         };
         response.map(Body::into_data_stream)
     }
+}
+
+/// What is told of a panic; what it said is in the log.
+fn panicked() -> ApiError {
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the server failed at this request; its log says where",
+    )
 }
 
 impl Server {

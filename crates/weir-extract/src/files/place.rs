@@ -1,4 +1,4 @@
-//! Where files are: a folder of this machine, or an object store.
+//! Where files are: a folder of this machine, an object store, or a server that is asked for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

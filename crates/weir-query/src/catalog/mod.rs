@@ -138,6 +138,8 @@ impl Scope {
         state.config_mut().options_mut().execution.time_zone = Some(zone.clone());
         state.register_catalog_list(Arc::new(self.clone()));
         state.mark_start_execution();
+        let started = self.pinned.started;
+        state.execution_props_mut().query_execution_start_time = Some(started);
         state
     }
 

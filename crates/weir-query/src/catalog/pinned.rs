@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use chrono::{DateTime, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use parking_lot::Mutex;
@@ -59,6 +60,8 @@ pub(crate) struct Pinned {
     pub(crate) catalog: Catalog,
     pub(crate) queries: Arc<Queries>,
     pub(crate) asker: Asker,
+    /// What `now()` is in all of the statement.
+    pub(crate) started: DateTime<Utc>,
     /// Who may do what, as of the beginning.
     pub(crate) access: Arc<Access>,
     pub(crate) guard: Arc<Guard>,
@@ -125,6 +128,7 @@ impl Pinned {
             lake: parts.lake.clone(),
             queries: parts.queries.clone(),
             asker,
+            started: Utc::now(),
             access: catalog.access(),
             guard,
             catalog,
