@@ -1,7 +1,7 @@
 /** Who looks at the pages. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useRef, useState } from "react";
+import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef } from "react";
 import { api, get, setSession } from "./api";
 
 export interface May {
@@ -29,8 +29,6 @@ export interface Session {
 interface Known {
   session: Session | undefined;
   error: Error | null;
-  /** Whether somebody was signed in on this page, and is no longer. */
-  over: boolean;
   /** Whose pages wait, with all that was typed, until they sign in again. */
   waiting: Person | null;
   begin(session: Session): void;
@@ -39,11 +37,12 @@ interface Known {
 
 const isTheirs = (query: { queryKey: readonly unknown[] }) => query.queryKey[0] !== "session";
 
+const SIGNED_OUT = "signed out";
+
 const Context = createContext<Known | null>(null);
 
 export function SessionProvider({ children }: { children: ReactNode }) {
   const queries = useQueryClient();
-  const [over, setOver] = useState(false);
   const { data, error } = useQuery({
     queryKey: ["session"],
     queryFn: () => get<Session>("/api/v1/session"),
@@ -57,35 +56,41 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   // Nothing that one person saw is shown to the next, who may have signed in elsewhere in this browser.
   if (other) queries.removeQueries({ predicate: isTheirs });
   if (user) last.current = user;
-  const waiting = over && !user ? last.current : null;
+  // However that is found out: by an answer that was refused, or by asking who is signed in.
+  const waiting = user ? null : last.current;
+  const left = useCallback(() => {
+    last.current = null;
+    void queries.cancelQueries({ queryKey: ["session"] });
+    queries.setQueryData<Session>(["session"], (now) => ({ ...(now ?? { setup: false, version: "" }), user: null }));
+    queries.removeQueries({ predicate: isTheirs });
+  }, [queries]);
+  // Whoever goes by themselves goes in all windows: nothing waits for them there.
+  const elsewhere = useRef<BroadcastChannel | null>(null);
+  useEffect(() => {
+    const channel = new BroadcastChannel("weir:session");
+    channel.onmessage = ({ data }) => data === SIGNED_OUT && left();
+    elsewhere.current = channel;
+    return () => channel.close();
+  }, [left]);
   const known = useMemo<Known>(() => {
     const forget = () => queries.removeQueries({ predicate: isTheirs });
     const begin = (session: Session) => {
-      setOver(false);
       if (session.user?.name !== last.current?.name) forget();
       queries.setQueryData(["session"], session);
     };
     return {
       session: data,
       error,
-      over,
       waiting,
       begin,
       signOut: async () => {
         await api("DELETE", "/api/v1/session");
-        last.current = null;
-        queries.setQueryData(["session"], { ...(data ?? { setup: false, version: "" }), user: null });
-        forget();
+        elsewhere.current?.postMessage(SIGNED_OUT);
+        left();
       },
     };
-  }, [data, error, over, waiting, queries]);
-  setSession(user?.csrf ?? "", waiting !== null, () => {
-    if (last.current) setOver(true);
-    void queries.invalidateQueries({ queryKey: ["session"] });
-  });
-  useEffect(() => {
-    if (data?.user) setOver(false);
-  }, [data?.user]);
+  }, [data, error, waiting, left, queries]);
+  setSession(user?.csrf ?? "", waiting !== null, () => void queries.invalidateQueries({ queryKey: ["session"] }));
   const waited = useRef(false);
   useEffect(() => {
     // What failed while nobody was signed in is asked for again.

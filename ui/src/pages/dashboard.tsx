@@ -111,14 +111,21 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   const [fresh, setFresh] = useState(0);
   const [busy, act, error] = useAct();
   const box = useRef<HTMLElement>(null);
+  // Another version, or another draft, is another of these: only editing begins and ends here. While it is
+  // drawn, not after: an effect that comes late would take away what was typed before it.
+  const [wasEditing, setWasEditing] = useState(editing);
+  if (wasEditing !== editing) {
+    setWasEditing(editing);
+    setBody(from.body);
+    setName(from.name);
+    setSharing(from.sharing);
+  }
+  // Put here from its own page: it is told, and put once only.
+  const put = editing && search.has("put");
   useEffect(() => {
-    const now = editing && draft ? draft : saved;
-    const question = put ? search.get("put") : null;
-    setBody(question ? withQuestion(now.body, question) : now.body);
-    setName(now.name);
-    setSharing(now.sharing);
-    // Another version, or another draft, is another of these: only here one begins and ends.
-  }, [editing]);
+    const question = search.get("put");
+    if (put && question) setBody(withQuestion(from.body, question));
+  }, [put]);
   const filters = body.filters ?? [];
   const tabs = body.tabs ?? [];
   const tab = tabs.find((one) => one.id === search.get("tab"))?.id ?? tabs[0]?.id;
@@ -191,8 +198,6 @@ function Shown({ saved, draft }: { saved: Saved<DashboardBody>; draft: Draft | n
   // Only tiles of this tab are moved; the others stay where they are.
   const change = (tiles: Tile[]) => setBody({ ...body, tiles: [...body.tiles.filter((tile) => !onTab(tile, tabs, tab)), ...tiles] });
   const add = (tile: Omit<Tile, "x" | "y">) => change(added(shown, { ...tile, tab }));
-  // Put here from its own page: it is told, and put once only.
-  const put = editing && search.has("put");
   useEffect(() => {
     if (!put) return;
     const timer = setTimeout(() => {

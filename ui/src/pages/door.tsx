@@ -16,7 +16,7 @@ function Mark() {
 }
 
 export function SignIn() {
-  const { begin, over, session } = useSession();
+  const { begin, waiting, session } = useSession();
   const { path, search, hash } = usePlace();
   const [user, setUser] = useState("");
   const [password, setPassword] = useState("");
@@ -37,7 +37,7 @@ export function SignIn() {
       <form className="card" onSubmit={go}>
         <Mark />
         <h1>{w.session.title}</h1>
-        {over && <p className="note">{w.session.over}</p>}
+        {waiting && <p className="note">{w.session.over}</p>}
         {session?.setup && <p className="note"><Said text={w.session.noOwner} /></p>}
         <Field label={w.session.user}>
           <Text name="username" autoComplete="username" required autoFocus value={user} onChange={(event) => setUser(event.target.value)} />

@@ -23,7 +23,14 @@ await step("set up", async () => {
 });
 
 await step("sign in", async () => {
+  const other = await browser.newPage();
+  await other.goto(`${url}/questions`);
+  await other.getByRole("heading", { name: "Questions", exact: true }).waitFor();
   await signOut("owner");
+  // In all windows, and nothing waits in them for somebody to come back.
+  await other.getByRole("heading", { name: "Sign in to Weir" }).waitFor();
+  expect("who goes by themselves is gone everywhere", (await other.getByText("what you typed is still here").count()) === 0);
+  await other.close();
   await page.getByLabel("Name").fill("owner");
   await page.getByLabel("Password").fill("wrong");
   await button("Sign in").click();
