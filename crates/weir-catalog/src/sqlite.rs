@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, Sqlite, Transaction};
+use sqlx::{ConnectOptions, QueryBuilder, Row, Sqlite, Transaction};
 use weir_access::ScramKeys;
 use weir_core::SourceName;
 
@@ -272,7 +272,7 @@ impl Store {
         let action = || format!("store view `{}.{}`", view.schema, view.name);
         let failed = |error| CatalogError::database(action(), error);
         let mut tx = self.begin(&action()).await?;
-        put_view(&mut tx, view, now.timestamp_micros())
+        put_views(&mut tx, std::slice::from_ref(view), now.timestamp_micros())
             .await
             .map_err(failed)?;
         tx.commit().await.map_err(failed)
@@ -314,41 +314,36 @@ impl Store {
     }
 }
 
-/// Creates or replaces a view, as part of a change.
-pub(crate) async fn put_view(
+/// Rows that one statement writes; SQLite takes 32,766 values in one.
+pub(crate) const AT_A_TIME: usize = 1_000;
+
+/// Creates or replaces views, as part of a change.
+pub(crate) async fn put_views(
     tx: &mut Transaction<'static, Sqlite>,
-    view: &View,
+    views: &[View],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO views (schema, name, sql, created_at, updated_at, definer, comments)
-         VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)
-         ON CONFLICT (schema, name) DO UPDATE SET
-             sql = excluded.sql, definer = excluded.definer, comments = excluded.comments, updated_at = ?4",
-    )
-    .bind(&view.schema)
-    .bind(&view.name)
-    .bind(&view.sql)
-    .bind(now)
-    .bind(view.definer)
-    .bind(serde_json::json!(view.comments).to_string())
-    .execute(&mut **tx)
-    .await
-    .map(|_| ())
-}
-
-/// Removes a view, if there is one, as part of a change.
-pub(crate) async fn drop_view(
-    tx: &mut Transaction<'static, Sqlite>,
-    schema: &str,
-    name: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM views WHERE schema = ?1 AND name = ?2")
-        .bind(schema)
-        .bind(name)
-        .execute(&mut **tx)
-        .await
-        .map(|_| ())
+    for views in views.chunks(AT_A_TIME) {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO views (schema, name, sql, created_at, updated_at, definer, comments) ",
+        );
+        query.push_values(views, |mut row, view| {
+            row.push_bind(&view.schema)
+                .push_bind(&view.name)
+                .push_bind(&view.sql)
+                .push_bind(now)
+                .push_bind(now)
+                .push_bind(view.definer)
+                .push_bind(serde_json::json!(view.comments).to_string());
+        });
+        query.push(
+            " ON CONFLICT (schema, name) DO UPDATE SET
+                sql = excluded.sql, definer = excluded.definer, comments = excluded.comments,
+                updated_at = excluded.updated_at",
+        );
+        query.build().execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// Writes a source, as part of a change.

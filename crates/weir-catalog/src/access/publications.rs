@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 use weir_access::Object;
 
 use super::Actor;
 use crate::catalog::Catalog;
 use crate::error::{CatalogError, CatalogErrorKind};
+use crate::sqlite::{AT_A_TIME, put_views};
 use crate::view::{Comments, View};
 
 /// A schema, and a name in it.
@@ -171,63 +172,71 @@ impl Catalog {
         if let Some(token) = &publication.token {
             take(&mut change.tx, token, &publication.id).await?;
         }
-        for view in &publication.views {
-            match &view.after {
-                Some(sql) => {
-                    let view = View {
-                        schema: view.schema.clone(),
-                        name: view.name.clone(),
-                        sql: sql.clone(),
-                        definer: view.definer,
-                        comments: view.comments.clone(),
-                    };
-                    crate::sqlite::put_view(&mut change.tx, &view, now).await
-                }
-                None => crate::sqlite::drop_view(&mut change.tx, &view.schema, &view.name).await,
-            }
+        let (made, dropped): (Vec<_>, Vec<_>) =
+            publication.views.iter().partition(|v| v.after.is_some());
+        let views = made.iter().map(|view| View {
+            schema: view.schema.clone(),
+            name: view.name.clone(),
+            sql: view.after.clone().unwrap_or_default(),
+            definer: view.definer,
+            comments: view.comments.clone(),
+        });
+        let views: Vec<View> = views.collect();
+        put_views(&mut change.tx, &views, now)
+            .await
             .map_err(&failed)?;
-        }
         let (gone, new) = publication.gone_and_new();
-        for (schema, name) in gone {
-            for sql in [
-                "DELETE FROM grants WHERE schema = ?1 AND table_name = ?2",
-                "DELETE FROM table_owners WHERE schema = ?1 AND table_name = ?2",
-                "DELETE FROM builds WHERE schema = ?1 AND name = ?2",
-            ] {
-                execute(&mut change.tx, sql, &[schema, name])
-                    .await
-                    .map_err(&failed)?;
-            }
+        let dropped: Vec<NameIn<'_>> = dropped
+            .iter()
+            .map(|view| (view.schema.as_str(), view.name.as_str()))
+            .collect();
+        let (kept, forgotten): (Vec<&Build>, Vec<&Build>) =
+            builds.iter().partition(|build| !build.build.is_null());
+        let unbuilt: Vec<NameIn<'_>> = forgotten
+            .iter()
+            .map(|build| (build.schema.as_str(), build.name.as_str()))
+            .chain(gone.iter().copied())
+            .collect();
+        for (table, names) in [
+            ("views WHERE (schema, name)", &dropped),
+            ("grants WHERE (schema, table_name)", &gone),
+            ("table_owners WHERE (schema, table_name)", &gone),
+            ("builds WHERE (schema, name)", &unbuilt),
+        ] {
+            delete(&mut change.tx, table, names)
+                .await
+                .map_err(&failed)?;
         }
         let user = by.identity().user();
-        for (schema, name) in new {
-            if by.identity().is_local() || access.owner_of(&Object::Schema(schema)) == Some(user) {
-                continue;
-            }
-            let sql = "INSERT INTO table_owners (schema, table_name, owner) VALUES (?1, ?2, ?3)
-                       ON CONFLICT (schema, table_name) DO UPDATE SET owner = excluded.owner";
-            execute(&mut change.tx, sql, &[schema, name, user])
-                .await
-                .map_err(&failed)?;
+        let owned = new.iter().filter(|(schema, _)| {
+            !by.identity().is_local() && access.owner_of(&Object::Schema(schema)) != Some(user)
+        });
+        let owned: Vec<&NameIn<'_>> = owned.collect();
+        for owned in owned.chunks(AT_A_TIME) {
+            let sql = "INSERT INTO table_owners (schema, table_name, owner) ";
+            let mut query = QueryBuilder::<Sqlite>::new(sql);
+            query.push_values(owned, |mut row, (schema, name)| {
+                row.push_bind(*schema).push_bind(*name).push_bind(user);
+            });
+            query.push(" ON CONFLICT (schema, table_name) DO UPDATE SET owner = excluded.owner");
+            let done = query.build().execute(&mut *change.tx).await;
+            done.map_err(&failed)?;
         }
-        for build in builds {
-            if build.build.is_null() {
-                let sql = "DELETE FROM builds WHERE schema = ?1 AND name = ?2";
-                let values = [build.schema.as_str(), build.name.as_str()];
-                execute(&mut change.tx, sql, &values)
-                    .await
-                    .map_err(&failed)?;
-                continue;
-            }
-            let sql =
-                "INSERT INTO builds (schema, name, publication, build) VALUES (?1, ?2, ?3, ?4)
-                       ON CONFLICT (schema, name) DO UPDATE SET
-                           publication = excluded.publication, build = excluded.build";
-            let text = build.build.to_string();
-            let values = [&build.schema, &build.name, &publication.id, &text].map(String::as_str);
-            execute(&mut change.tx, sql, &values)
-                .await
-                .map_err(&failed)?;
+        for kept in kept.chunks(AT_A_TIME) {
+            let sql = "INSERT INTO builds (schema, name, publication, build) ";
+            let mut query = QueryBuilder::<Sqlite>::new(sql);
+            query.push_values(kept, |mut row, build| {
+                row.push_bind(&build.schema)
+                    .push_bind(&build.name)
+                    .push_bind(&publication.id)
+                    .push_bind(build.build.to_string());
+            });
+            query.push(
+                " ON CONFLICT (schema, name) DO UPDATE SET
+                    publication = excluded.publication, build = excluded.build",
+            );
+            let done = query.build().execute(&mut *change.tx).await;
+            done.map_err(&failed)?;
         }
         sqlx::query("UPDATE publications SET state = 'published', published_at = ?2 WHERE id = ?1")
             .bind(&publication.id)
@@ -366,14 +375,19 @@ fn read_json<T: serde::de::DeserializeOwned>(text: String) -> Result<T, sqlx::Er
     serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-async fn execute(
+/// Deletes the rows of some tables and views; `from` is where from, up to what their names are compared with.
+async fn delete(
     tx: &mut Transaction<'static, Sqlite>,
-    sql: &'static str,
-    values: &[&str],
+    from: &'static str,
+    names: &[NameIn<'_>],
 ) -> Result<(), sqlx::Error> {
-    let mut query = sqlx::query(sql);
-    for value in values {
-        query = query.bind((*value).to_owned());
+    for names in names.chunks(AT_A_TIME) {
+        let mut query = QueryBuilder::<Sqlite>::new(format!("DELETE FROM {from} IN ("));
+        query.push_values(names, |mut row, (schema, name)| {
+            row.push_bind(*schema).push_bind(*name);
+        });
+        query.push(")");
+        query.build().execute(&mut **tx).await?;
     }
-    query.execute(&mut **tx).await.map(|_| ())
+    Ok(())
 }
