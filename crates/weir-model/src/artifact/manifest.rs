@@ -93,14 +93,17 @@ fn entries<T: Send + Sync>(
 ) -> String {
     let all: Vec<(&UniqueId, &Arc<T>)> = all.iter().collect();
     let text = |part: &[(&UniqueId, &Arc<T>)]| {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for (id, one) in part {
             if !text.is_empty() {
-                text.push(',');
+                text.push(b',');
             }
-            let _ = write!(text, "{}:{}", json!(id.as_str()), json(one));
+            // Into bytes: `Display` looks at every piece of the text once more.
+            let _ = serde_json::to_writer(&mut text, id.as_str());
+            text.push(b':');
+            let _ = serde_json::to_writer(&mut text, &json(one));
         }
-        text
+        String::from_utf8(text).expect("JSON is UTF-8")
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let share = all.len().div_ceil(cores).max(SHARE);

@@ -388,10 +388,13 @@ impl Compiler {
         let path = target.join(&below);
         // A file that is written over again costs more than one that is read.
         let is_there = std::fs::read(&path).is_ok_and(|there| there == sql.as_bytes());
-        let folder = || path.parent().map_or(Ok(()), std::fs::create_dir_all);
         let written = match is_there {
             true => Ok(()),
-            false => folder().and_then(|()| std::fs::write(&path, sql)),
+            // Its folder is there but for the first of it.
+            false => std::fs::write(&path, sql).or_else(|_| {
+                path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+                std::fs::write(&path, sql)
+            }),
         };
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "compiled SQL could not be written");

@@ -98,6 +98,20 @@ impl RelationCache {
             .unwrap_or_default()
     }
 
+    /// Returns the relation of that name in any case, the first of several.
+    pub(crate) fn find_folded(
+        &self,
+        database: &str,
+        schema: &str,
+        name: &str,
+    ) -> Option<RelationInfo> {
+        let schemas = self.schemas.lock();
+        let mut known = schemas.get(&Self::key(database, schema))?.values();
+        known
+            .find(|info| info.name.name.eq_ignore_ascii_case(name))
+            .cloned()
+    }
+
     pub(crate) fn find(&self, database: &str, schema: &str, name: &str) -> Option<RelationInfo> {
         self.schemas
             .lock()

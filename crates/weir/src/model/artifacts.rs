@@ -131,7 +131,8 @@ pub(crate) fn write_results(
 
 /// Writes a file below `target`, whole or not at all.
 pub(crate) fn write(opened: &Opened, name: &str, value: &Value) -> Result<(), Failure> {
-    write_text(opened, name, &value.to_string())
+    let text = serde_json::to_string(value).explain(|| format!("cannot write `{name}`"))?;
+    write_text(opened, name, &text)
 }
 
 fn write_text(opened: &Opened, name: &str, text: &str) -> Result<(), Failure> {

@@ -30,6 +30,18 @@ impl Adapter {
         database: &str,
         schema: &str,
     ) -> Result<Vec<RelationInfo>> {
+        Self::know(context, session, call, database, schema)?;
+        Ok(session.cache().list(database, schema))
+    }
+
+    /// Lists a schema into the cache, unless it is there.
+    fn know(
+        context: &Context,
+        session: &Session,
+        call: &mut Call<'_>,
+        database: &str,
+        schema: &str,
+    ) -> Result<()> {
         if !session.cache().knows(database, schema) {
             let mut of = Relation::new(
                 &context.shared().dialect,
@@ -44,7 +56,7 @@ impl Adapter {
                 .cache()
                 .fill(database, schema, relation_infos(&listed, database));
         }
-        Ok(session.cache().list(database, schema))
+        Ok(())
     }
 
     pub(super) fn get_relation(
@@ -66,22 +78,21 @@ impl Adapter {
         let schema = call.required("schema")?.to_str().to_string();
         let identifier = call.required("identifier")?.to_str().to_string();
         call.finish()?;
-        let relations = Self::list(context, session, call, &database, &schema)?;
-        let exact = relations.iter().find(|info| info.name.name == identifier);
-        let quoted = context.shared().dialect.quoting.identifier;
-        let found = exact.or_else(|| {
-            let folded = relations
-                .iter()
-                .find(|info| info.name.name.eq_ignore_ascii_case(&identifier));
-            folded.filter(|_| !quoted)
-        });
+        Self::know(context, session, call, &database, &schema)?;
+        let known = session.cache();
+        let found = match known.find(&database, &schema, &identifier) {
+            None if !context.shared().dialect.quoting.identifier => {
+                known.find_folded(&database, &schema, &identifier)
+            }
+            found => found,
+        };
         let own = context.lookup("this", call.interpreter)?;
         let own = own.as_ref().and_then(Value::as_object::<Relation>);
         // Whether its own table is there is asked by nodes that build on what they built before.
         if found.is_none() && own.is_none_or(|own| own.path.name().name != identifier) {
             session.note_asked();
         }
-        Ok(found.map_or(Value::None, |info| Self::found(context, info)))
+        Ok(found.map_or(Value::None, |info| Self::found(context, &info)))
     }
 
     /// Methods that ask or change the warehouse.
@@ -123,8 +134,8 @@ impl Adapter {
                 let schema = call.required("schema")?.to_str();
                 let wanted = call.required("name")?.to_str();
                 let database = shared.project.target.database.clone().unwrap_or_default();
-                let found = Self::list(context, session, call, &database, &schema)?;
-                Value::Bool(found.iter().any(|info| info.name.name == *wanted))
+                Self::know(context, session, call, &database, &schema)?;
+                Value::Bool(session.cache().find(&database, &schema, &wanted).is_some())
             }
             "get_columns_in_relation" => {
                 let relation = call.required("relation")?;
