@@ -272,3 +272,29 @@ impl Connection {
         let _ = self.watcher.watch(connection).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+
+    async fn broken() -> &'static str {
+        panic!("a fault of ours")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_the_next_request_is_served() {
+        let routes = Routes(
+            Router::new()
+                .route("/broken", get(broken))
+                .route("/", get(async || "fine")),
+        );
+        let ask = async |path: &str| {
+            let request = Request::get(path).body(Body::empty()).expect("a request");
+            routes.answer(request).await.status()
+        };
+        assert_eq!(ask("/broken").await, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(ask("/").await, StatusCode::OK);
+    }
+}

@@ -176,12 +176,20 @@ async fn answer(engine: &Engine, mut result: QueryResult, format: Format) -> Res
         Err(error) => return unwritable(&error),
     };
     let id = result.id.to_string();
-    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    // Writing rows out costs as much as reading them: on the queries' threads, not on intake's.
-    engine
-        .executor()
-        .spawn(write(result, first, encoder, sender));
-    let mut response = streamed(receiver, format);
+    let mut response = match first {
+        None => match without_rows(encoder) {
+            Ok(body) => of_format(Body::from(body), format),
+            Err(error) => return unwritable(&error),
+        },
+        Some(first) => {
+            let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+            // Writing rows out costs as much as reading them: on the queries' threads, not on intake's.
+            engine
+                .executor()
+                .spawn(write(result, first, encoder, sender));
+            streamed(receiver, format)
+        }
+    };
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(QUERY_ID, id);
@@ -194,7 +202,11 @@ pub(crate) fn streamed(receiver: mpsc::Receiver<Chunk>, format: Format) -> Respo
     let chunks = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
-    let mut response = Response::new(Body::from_stream(chunks));
+    of_format(Body::from_stream(chunks), format)
+}
+
+fn of_format(body: Body, format: Format) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -202,6 +214,13 @@ pub(crate) fn streamed(receiver: mpsc::Receiver<Chunk>, format: Format) -> Respo
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Returns all there is to say about an answer that has no rows.
+fn without_rows(mut encoder: Encoder) -> Result<Vec<u8>, arrow::error::ArrowError> {
+    let mut body = encoder.head()?.to_vec();
+    body.extend_from_slice(&encoder.end()?);
+    Ok(body)
 }
 
 pub(crate) fn unwritable(error: &arrow::error::ArrowError) -> Response {
@@ -220,11 +239,11 @@ pub(crate) type Chunk = Result<Bytes, QueryError>;
 
 async fn write(
     mut result: QueryResult,
-    first: Option<arrow::array::RecordBatch>,
+    first: arrow::array::RecordBatch,
     mut encoder: Encoder,
     sender: mpsc::Sender<Chunk>,
 ) {
-    let mut next = first.map(Ok);
+    let mut next = Some(Ok(first));
     let mut chunk = encoder.head().map_err(|error| error.to_string());
     loop {
         match chunk {
