@@ -21,6 +21,7 @@ use weir_lake::Lake;
 use crate::access_statements;
 use crate::caller::Caller;
 use crate::catalog;
+use crate::check::Found;
 use crate::error::{QueryError, QueryErrorKind};
 use crate::explain::Places;
 use crate::frugal::Frugal;
@@ -41,7 +42,7 @@ use crate::stream::{
 };
 use crate::threads::QueryThreads;
 use crate::transaction::{Transaction, Transactions, take_back_cut_off};
-use crate::write::{self, Gate, Job, Outcome};
+use crate::write::{self, Gate, Job};
 
 /// Batches that wait for a slow reader, per query.
 const BATCHES_AHEAD: usize = 2;
@@ -103,6 +104,8 @@ pub(crate) struct Parts {
     pub(crate) queue: Queue,
     pub(crate) idle: Arc<Idle>,
     pub(crate) transactions: Transactions,
+    /// What the last check found.
+    pub(crate) found: Found,
     /// Held for writing while a publication changes what is seen.
     pub(crate) publishing: RwLock<()>,
 }
@@ -153,6 +156,7 @@ impl Engine {
             queue,
             idle,
             transactions: Transactions::default(),
+            found: Found::default(),
             publishing: RwLock::default(),
         });
         Ok(Self {
@@ -419,6 +423,8 @@ impl Engine {
         ticket.enter(QueryState::Planning);
         let parts = self.inner.parts.clone();
         let executor = self.inner.threads.executor();
+        // Its other end goes with whoever asks: a statement that nobody waits for is given up.
+        let (answer, outcome) = oneshot::channel();
         let planning = self.inner.threads.plan(move || async move {
             let fail = |ticket: Ticket, error: QueryError| {
                 report(&ticket, &error);
@@ -432,7 +438,6 @@ impl Engine {
                 Err(error) => return fail(ticket, error),
             };
             if write::writes(&read.statement) {
-                let (answer, outcome) = oneshot::channel();
                 let id = ticket.id();
                 let share = Arc::new(Share::new(
                     parts.runtime.memory_pool.clone(),
@@ -462,8 +467,9 @@ impl Engine {
                     timeout,
                     in_use,
                 };
-                executor.spawn(job.drive());
-                return Ok(Begun::Writing { id, outcome });
+                // On this thread, which is its own: each one more that has a part in it has to be woken up.
+                job.drive().await;
+                return Ok(Begun::Wrote { id });
             }
             // The instant is chosen as late as possible: waiting must not make answers older.
             let instant = match &request.instant {
@@ -533,7 +539,7 @@ impl Engine {
                 messages,
                 guard,
             } => (id, schema, versions, messages, guard),
-            Begun::Writing { id, outcome } => {
+            Begun::Wrote { id } => {
                 let lost = |_| QueryError::internal("the statement's thread ended without a word");
                 let written = outcome.await.map_err(lost)??;
                 return Ok(QueryResult {
@@ -574,10 +580,8 @@ enum Begun {
         messages: mpsc::Receiver<Message>,
         guard: Arc<Guard>,
     },
-    Writing {
-        id: QueryId,
-        outcome: oneshot::Receiver<Outcome>,
-    },
+    /// The outcome is in its channel.
+    Wrote { id: QueryId },
 }
 
 /// When a query came in, and how long it may take.

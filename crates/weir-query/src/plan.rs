@@ -23,9 +23,9 @@ use crate::engine::{Parts, QueryRequest};
 use crate::error::{Names, QueryError, QueryErrorKind, translate};
 use crate::functions;
 use crate::guard;
+use crate::logical;
 use crate::params;
 use crate::past;
-use crate::planning;
 use crate::registry::Reads;
 use crate::secured;
 use crate::statement;
@@ -258,13 +258,13 @@ async fn logical(
     Ok(Logical { plan, scope })
 }
 
-/// Plans a question that is not going to be run, over relations that are yet to be made.
+/// Returns a question that is not going to be run, and what its names mean over relations that are yet to be made.
 pub(crate) async fn unrun(
     parts: &Parts,
     request: &QueryRequest,
     read: Read,
     planned: Arc<crate::check::Planned>,
-) -> Result<(LogicalPlan, Scope), QueryError> {
+) -> Result<(Statement, Scope), QueryError> {
     if write::writes(&read.statement) {
         return Err(QueryError::new(QueryErrorKind::ReadOnly, "not a query")
             .hint("a check takes SELECT statements"));
@@ -273,9 +273,7 @@ pub(crate) async fn unrun(
     let past = past::resolve(parts, request, &instant, &read.clauses, read.past, &[]).await?;
     let mut pinned = Pinned::new(parts, asker(request), past, instant)?;
     pinned.planned = Some(planned);
-    let scope = Scope::new(pinned);
-    let plan = question(&scope, read.statement).await?;
-    Ok((plan, scope))
+    Ok((read.statement, Scope::new(pinned)))
 }
 
 /// Returns what a request finds, over relations that are yet to be made where there are some.
@@ -303,7 +301,7 @@ pub(crate) async fn question(
     scope: &Scope,
     statement: Statement,
 ) -> Result<LogicalPlan, QueryError> {
-    let plan = planning::plan(scope, listed(statement)?)
+    let plan = logical::plan(scope, listed(statement)?)
         .await
         .map_err(|error| translate(error, scope))?;
     // The statement was checked by kind already; this holds for whatever the planner made of it.

@@ -29,7 +29,7 @@ use weir_lake::{LakeTable, TableView, TargetTable};
 
 use crate::caller::Caller;
 use crate::error::{Names, QueryError, QueryErrorKind, closest, translate};
-use crate::planning;
+use crate::logical;
 use crate::secured::{SecuredTable, Subject};
 use crate::session::{CATALOG, DEFAULT_SCHEMA, PATH};
 use crate::stream::PinnedVersion;
@@ -376,7 +376,7 @@ impl Scope {
             Statement::Statement(sql) if matches!(**sql, Sql::Query(_)) => {}
             _ => return Err(fail("its text is not a SELECT".to_owned())),
         }
-        let plan = Box::pin(planning::plan(&inside, statement))
+        let plan = Box::pin(logical::plan(&inside, statement))
             .await
             .map_err(|error| match translate(error, &inside) {
                 error if error.kind() == QueryErrorKind::PermissionDenied => {

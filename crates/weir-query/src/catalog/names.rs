@@ -168,7 +168,7 @@ impl Scope {
         }) {
             return Some(Kind::Table);
         }
-        let is_view = self.any_view(|view| view.schema == schema && view.name == name)
+        let is_view = self.has_view(schema, name)
             || (name == builtin::USERS && builtin::users(self.tables(), schema).is_some())
             || current::names(self.tables(), schema).any(|current| current == name);
         is_view.then_some(Kind::View)
@@ -255,10 +255,23 @@ impl Scope {
         if let Some(here) = transaction.and_then(|t| t.view(schema, name)) {
             return here;
         }
-        let mut views = self.pinned.views.iter();
-        views
-            .find(|view| view.schema == schema && view.name == name)
-            .cloned()
+        self.shown_view(schema, name).cloned()
+    }
+
+    fn has_view(&self, schema: &str, name: &str) -> bool {
+        let transaction = self.transaction();
+        let here = transaction.and_then(|t| t.has_view(schema, name));
+        here.unwrap_or_else(|| self.shown_view(schema, name).is_some())
+    }
+
+    /// Returns the view that everybody sees; they are in order.
+    fn shown_view(&self, schema: &str, name: &str) -> Option<&View> {
+        let views = &self.pinned.views;
+        let found = views.binary_search_by(|view| {
+            let view = (view.schema.as_str(), view.name.as_str());
+            view.cmp(&(schema, name))
+        });
+        found.ok().map(|at| &views[at])
     }
 
     pub(super) fn tables(&self) -> &BTreeMap<TableName, Arc<TableView>> {

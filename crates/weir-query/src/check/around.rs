@@ -88,9 +88,7 @@ pub(super) async fn look(
                     ..request.clone()
                 };
                 match one(parts, &request, planned).await {
-                    Ok((_, checked)) if checked.reads.iter().any(|r| resting.has(r)) => {
-                        Touch::Reads
-                    }
+                    Ok(one) if one.checked.reads.iter().any(|r| resting.has(r)) => Touch::Reads,
                     Ok(_) => Touch::None,
                     Err(error) => match one(parts, &request, &as_now).await {
                         Ok(_) => Touch::Breaks(error.to_string()),

@@ -6,6 +6,7 @@
 
 mod around;
 mod division;
+mod found;
 mod lineage;
 mod repeated;
 mod varying;
@@ -32,8 +33,10 @@ use crate::types::type_name;
 use crate::{functions, plan};
 
 pub use around::{Around, BrokenView, Touch};
+use found::Asked;
 use repeated::Listed;
 
+pub(crate) use found::Found;
 pub(crate) use lineage::relations;
 pub use lineage::{ColumnLineage, SourceColumn};
 
@@ -130,6 +133,12 @@ impl Planned {
         self.relations.lock().contains_key(&key)
     }
 
+    /// Returns the columns of what `schema.name` is going to be.
+    fn columns(&self, schema: &str, name: &str) -> Option<SchemaRef> {
+        let key = (schema.to_owned(), name.to_owned());
+        self.relations.lock().get(&key).cloned().flatten()
+    }
+
     fn put(&self, candidate: &Candidate, columns: Option<SchemaRef>) {
         let key = (candidate.schema.clone(), candidate.name.clone());
         self.relations.lock().insert(key, columns);
@@ -189,6 +198,7 @@ impl Engine {
         self.plan_aside(move || async move {
             let _place = place;
             let planned = Arc::new(Planned::default());
+            parts.found.forget();
             let mut outcomes = Vec::with_capacity(candidates.len());
             for candidate in &candidates {
                 if began.elapsed() >= timeout {
@@ -201,7 +211,14 @@ impl Engine {
                 };
                 *planned.missing.lock() = None;
                 let outcome = match one(&parts, &request, &planned).await {
-                    Ok((columns, checked)) => {
+                    Ok(One {
+                        columns,
+                        checked,
+                        asked,
+                    }) => {
+                        if let Some(asked) = asked {
+                            parts.found.keep(asked, columns.clone());
+                        }
                         planned.put(candidate, Some(columns));
                         CheckOutcome::Ok(checked)
                     }
@@ -237,14 +254,26 @@ impl Engine {
     }
 }
 
+/// What became of one query.
+struct One {
+    /// As a table has them.
+    columns: SchemaRef,
+    checked: Checked,
+    /// What it asks, if a view of it has the same columns.
+    asked: Option<Asked>,
+}
+
 async fn one(
     parts: &Parts,
     request: &QueryRequest,
     planned: &Arc<Planned>,
-) -> Result<(SchemaRef, Checked), QueryError> {
+) -> Result<One, QueryError> {
     let read = plan::read(parts, request)?;
     let listed = Listed::of(&read.statement);
-    let (plan, scope) = plan::unrun(parts, request, read, planned.clone()).await?;
+    let (statement, scope) = plan::unrun(parts, request, read, planned.clone()).await?;
+    let asked = Asked::of(&scope, &statement);
+    let plan = plan::question(&scope, statement).await?;
+    let inside = plan.schema().inner().clone();
     let presentable = plan::presentable(plan).map_err(|e| crate::error::translate(e, &scope))?;
     let columns = presentable.schema().inner().clone();
     let columns = functions::unmarked(&columns).unwrap_or(columns);
@@ -271,8 +300,12 @@ async fn one(
         let name = plain_name(field.name());
         Field::new(name.to_string(), field.data_type().clone(), true)
     });
-    let stored = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Ok((stored, checked))
+    let columns = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    Ok(One {
+        asked: asked.filter(|_| found::same_types(&inside, &columns)),
+        columns,
+        checked,
+    })
 }
 
 /// Refuses two columns of one name: neither a table nor a view could have them.

@@ -1,7 +1,7 @@
 //! Columns of views that a transaction made, so that a view over a hundred others is not planned
 //! through all of them again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -12,37 +12,44 @@ use weir_core::TableName;
 use super::Transaction;
 use crate::catalog::Scope;
 
+/// The views whose columns are known. All are forgotten when one that somebody may have read means
+/// something else, which is rare: what is left needs no look at what lies below it, but for tables.
+#[derive(Debug, Default)]
+pub(super) struct MadeViews {
+    known: HashMap<(String, String), Made>,
+    forgotten: u64,
+}
+
 /// What a view was when it was planned.
 #[derive(Clone, Debug)]
-pub(super) struct Made {
-    sql: Arc<str>,
+struct Made {
     columns: SchemaRef,
-    /// Everything below it, as it was then.
-    ground: Ground,
+    /// The tables at the bottom, as they were then.
+    tables: Arc<BTreeMap<TableName, SchemaRef>>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Ground {
-    views: BTreeMap<(String, String), Arc<str>>,
-    tables: BTreeMap<TableName, SchemaRef>,
-}
+impl MadeViews {
+    /// Forgets all of them.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.forgotten += 1;
+    }
 
-impl Ground {
-    fn is_same(&self, transaction: &Transaction, scope: &Scope) -> bool {
-        let views = transaction.inner.views.lock();
-        let same_view = |(name, sql): (&(String, String), &Arc<str>)| {
-            let now = views.get(name).and_then(Option::as_ref);
-            now.is_some_and(|now| *now.sql == **sql)
-        };
-        let same_table = |(name, columns): (&TableName, &SchemaRef)| {
-            let now = scope.stored(name.schema(), name.table());
-            now.is_some_and(|now| Arc::ptr_eq(&now.schema, columns) || now.schema == *columns)
-        };
-        self.views.iter().all(same_view) && self.tables.iter().all(same_table)
+    pub(super) fn knows(&self, view: &(String, String)) -> bool {
+        self.known.contains_key(view)
     }
 }
 
+/// How often views were forgotten before something was planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered(u64);
+
 impl Transaction {
+    /// To be asked before a view is planned, for [`Transaction::remember`].
+    pub(crate) fn remembered(&self) -> Remembered {
+        Remembered(self.inner.made.lock().forgotten)
+    }
+
     /// Returns the columns of a view that was made here, as an empty table, unless something below it
     /// has changed since.
     pub(crate) fn columns_of(
@@ -52,52 +59,52 @@ impl Transaction {
         name: &str,
     ) -> Option<Arc<dyn TableProvider>> {
         let key = (schema.to_owned(), name.to_owned());
-        let made = self.inner.made.lock().get(&key).cloned()?;
-        let is_same = *self.view(schema, name)??.sql == *made.sql;
-        (is_same && made.ground.is_same(self, scope))
+        let made = self.inner.made.lock().known.get(&key).cloned()?;
+        let same_table = |(name, columns): (&TableName, &SchemaRef)| {
+            let now = scope.stored(name.schema(), name.table());
+            now.is_some_and(|now| Arc::ptr_eq(&now.schema, columns) || now.schema == *columns)
+        };
+        made.tables
+            .iter()
+            .all(same_table)
             .then(|| Arc::new(EmptyTable::new(made.columns)) as Arc<dyn TableProvider>)
     }
 
-    /// Remembers the columns of a view that was just made of `relations`, each as `schema.name`.
+    /// Remembers the columns of a view that was planned `since` then; `names` are the schemas and names in its
+    /// query. Of views that were not made here nothing is known: what reads them is not remembered.
     pub(crate) fn remember(
         &self,
         scope: &Scope,
-        (schema, name, sql): (&str, &str, &str),
+        (schema, name): (&str, &str),
         columns: SchemaRef,
-        relations: impl IntoIterator<Item = String>,
+        names: Vec<(String, String)>,
+        since: Remembered,
     ) {
-        let key = (schema.to_owned(), name.to_owned());
         let mut made = self.inner.made.lock();
-        made.remove(&key);
-        let mut ground = Ground::default();
-        for relation in relations {
-            let Some((schema, name)) = relation.split_once('.') else {
-                return;
-            };
-            let below = (schema.to_owned(), name.to_owned());
-            if let Some(found) = made.get(&below) {
-                let views = found.ground.views.iter();
-                ground
-                    .views
-                    .extend(views.map(|(name, sql)| (name.clone(), sql.clone())));
-                let tables = found.ground.tables.iter();
-                ground
-                    .tables
-                    .extend(tables.map(|(name, columns)| (name.clone(), columns.clone())));
-                ground.views.insert(below, found.sql.clone());
-            } else if let (Some(table), Ok(name)) =
-                (scope.stored(schema, name), TableName::new(schema, name))
-            {
-                ground.tables.insert(name, table.schema.clone());
+        // What it was planned over may be another by now.
+        if made.forgotten != since.0 {
+            return;
+        }
+        let mut tables = Arc::<BTreeMap<TableName, SchemaRef>>::default();
+        for below in names {
+            if let Some(below) = made.known.get(&below) {
+                if tables.is_empty() {
+                    tables = below.tables.clone();
+                } else if !below.tables.is_empty() && !Arc::ptr_eq(&tables, &below.tables) {
+                    let more = below.tables.iter();
+                    Arc::make_mut(&mut tables)
+                        .extend(more.map(|(name, columns)| (name.clone(), columns.clone())));
+                }
+            } else if let (Some(table), Ok(name)) = (
+                scope.stored(&below.0, &below.1),
+                TableName::new(&below.0, &below.1),
+            ) {
+                Arc::make_mut(&mut tables).insert(name, table.schema.clone());
             } else {
                 return;
             }
         }
-        let found = Made {
-            sql: sql.into(),
-            columns,
-            ground,
-        };
-        made.insert(key, found);
+        let key = (schema.to_owned(), name.to_owned());
+        made.known.insert(key, Made { columns, tables });
     }
 }

@@ -57,7 +57,7 @@ struct Inner {
     /// What views asked that have new comments here and are otherwise as they were: their queries.
     commented: Mutex<BTreeMap<(String, String), String>>,
     /// The columns of these, as far as they are known.
-    made: Mutex<HashMap<(String, String), made::Made>>,
+    made: Mutex<made::MadeViews>,
     /// `GRANT`s and the like, for when what they name is there.
     deferred: Mutex<Vec<QueryRequest>>,
     /// Held for reading by statements, for writing by the end.
@@ -235,16 +235,28 @@ impl Transaction {
         here.values().flatten().any(&fits) || views.iter().any(|view| fits(view) && !is_here(view))
     }
 
+    /// Whether there is a view of that name, where this transaction has made or dropped it.
+    pub(crate) fn has_view(&self, schema: &str, name: &str) -> Option<bool> {
+        let key = (schema.to_owned(), name.to_owned());
+        self.inner.views.lock().get(&key).map(Option::is_some)
+    }
+
     /// Returns the view of that name, where this transaction has made or dropped it.
     pub(crate) fn view(&self, schema: &str, name: &str) -> Option<Option<View>> {
         let key = (schema.to_owned(), name.to_owned());
         self.inner.views.lock().get(&key).cloned()
     }
 
+    /// Makes a view, or replaces the one there is.
     pub(crate) fn put_view(&self, view: View) {
         let key = (view.schema.clone(), view.name.clone());
         self.inner.commented.lock().remove(&key);
-        self.inner.views.lock().insert(key, Some(view));
+        let mut views = self.inner.views.lock();
+        let mut made = self.inner.made.lock();
+        if made.knows(&key) {
+            made.forget();
+        }
+        views.insert(key, Some(view));
     }
 
     /// Gives a view new comments, and nothing else.
@@ -261,7 +273,12 @@ impl Transaction {
     pub(crate) fn drop_view(&self, schema: &str, name: &str) {
         let key = (schema.to_owned(), name.to_owned());
         self.inner.commented.lock().remove(&key);
-        self.inner.views.lock().insert(key, None);
+        let mut views = self.inner.views.lock();
+        let mut made = self.inner.made.lock();
+        if made.knows(&key) {
+            made.forget();
+        }
+        views.insert(key, None);
     }
 
     /// Keeps a statement about rights until the transaction's end.

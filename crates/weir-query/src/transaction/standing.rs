@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
+use std::sync::Arc;
 
 use datafusion::common::TableReference;
 use datafusion::sql::resolve::resolve_table_references;
@@ -85,6 +86,9 @@ fn full(schema: &str, name: &str) -> String {
     format!("{schema}.{name}")
 }
 
+/// A relation's schema and name; many lists have the same.
+type Name = Arc<(String, String)>;
+
 /// All relations at an instant, and what lies below the views among them.
 struct Relations<'a> {
     options: &'a EngineOptions,
@@ -93,7 +97,7 @@ struct Relations<'a> {
     /// By view, the state of its query.
     queries: HashMap<(String, String), String>,
     /// By view, what it reads, whatever lies in between included.
-    below: HashMap<(String, String), BTreeSet<(String, String)>>,
+    below: HashMap<Name, BTreeSet<Name>>,
 }
 
 impl<'a> Relations<'a> {
@@ -133,12 +137,7 @@ impl<'a> Relations<'a> {
     }
 
     /// Adds a relation and everything below it.
-    fn collect(
-        &mut self,
-        relation: (String, String),
-        depth: usize,
-        into: &mut BTreeSet<(String, String)>,
-    ) {
+    fn collect(&mut self, relation: Name, depth: usize, into: &mut BTreeSet<Name>) {
         let (schema, name) = (relation.0.as_str(), relation.1.as_str());
         if !into.insert(relation.clone()) || self.is_table(schema, name) || depth > MAX_DEPTH {
             return;
@@ -152,7 +151,7 @@ impl<'a> Relations<'a> {
         };
         let mut below = BTreeSet::new();
         for named in named_in(&sql, self.options) {
-            self.collect(named, depth + 1, &mut below);
+            self.collect(Arc::new(named), depth + 1, &mut below);
         }
         into.extend(below.iter().cloned());
         self.below.insert(relation, below);
@@ -212,7 +211,7 @@ pub(super) fn complete(
         if let (Some(reads), Value::Object(build)) = (note.reads, &mut build) {
             let mut all = BTreeSet::new();
             for relation in reads.into_iter().filter(|relation| *relation != own) {
-                relations.collect(relation, 0, &mut all);
+                relations.collect(Arc::new(relation), 0, &mut all);
             }
             let inputs: Map<String, Value> = all
                 .iter()
@@ -243,7 +242,8 @@ impl Engine {
             relations.definition(schema, name)?;
         }
         let mut all = BTreeSet::new();
-        relations.collect((schema.to_owned(), name.to_owned()), 0, &mut all);
+        let own = Arc::new((schema.to_owned(), name.to_owned()));
+        relations.collect(own, 0, &mut all);
         let mut resting = Resting::default();
         for relation in all {
             let (schema, name) = (&relation.0, &relation.1);

@@ -1,13 +1,11 @@
 use std::collections::{HashMap, HashSet};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateView, DataType as SqlType, Ident, ObjectName,
-    ObjectNamePart, Query, SchemaName, SelectItem, TableAlias, TableAliasColumnDef,
-    TableConstraint, TableFactor, VisitMut, VisitorMut,
+    ColumnDef, ColumnOption, CreateTable, CreateView, DataType as SqlType, Ident, Query,
+    SchemaName, SelectItem, TableAlias, TableAliasColumnDef, TableConstraint, TableFactor,
 };
 use weir_access::{Action, Object};
 use weir_catalog::View;
@@ -17,12 +15,14 @@ use super::checked;
 use super::circle;
 use super::context::{Context, assigned, catalog_error, lake_error};
 use super::names::{self, normal, quoted, taken};
+use super::qualify::{names_in, qualify};
 use super::{invalid, splice, unsupported};
 use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, translate};
 use crate::functions::plain_name;
 use crate::functions::rewrite::float;
 use crate::stream::Command;
+use crate::transaction::Transaction;
 
 /// `CREATE SCHEMA`.
 pub(super) async fn schema(
@@ -345,9 +345,17 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
         return Err(invalid(format!("view {schema}.{name} would read itself"))
             .hint("keep what it reads now under another name, and read that"));
     }
+    let transaction = context.request.transaction.as_ref();
+    let since = transaction.map(Transaction::remembered);
     // It must mean something now; what it reads may change later.
-    let plan = context.plan(&scope, query.clone()).await?;
-    columns(&plan, &HashSet::new(), &HashMap::new())?;
+    let shown = match context.parts.found.take(&scope, &query).await {
+        Some(columns) => columns,
+        None => {
+            let plan = context.plan(&scope, query.clone()).await?;
+            columns(&plan, &HashSet::new(), &HashMap::new())?;
+            Arc::new(plan.schema().as_arrow().clone())
+        }
+    };
     context.commits()?;
     let view = View {
         schema: schema.clone(),
@@ -360,13 +368,11 @@ pub(super) async fn view(context: &Context, create: CreateView) -> Result<Comman
             .unwrap_or_default(),
         ..View::default()
     };
-    let sql = view.sql.clone();
     context.put_view(view).await?;
     context.created(&schema, &name).await?;
-    if let Some(transaction) = &context.request.transaction {
-        let relations = crate::check::relations(&plan);
-        let columns = Arc::new(plan.schema().as_arrow().clone());
-        transaction.remember(&scope, (&schema, &name, &sql), columns, relations);
+    if let (Some(transaction), Some(since)) = (transaction, since) {
+        let names = names_in(&query);
+        transaction.remember(&scope, (&schema, &name), shown, names, since);
     }
     Ok(done)
 }
@@ -392,66 +398,4 @@ fn relabelled(query: Query, name: Ident, columns: Vec<Ident>) -> Result<Query, Q
     };
     let everything = vec![SelectItem::Wildcard(Default::default())];
     splice::select(everything, vec![splice::alone(factor)], None)
-}
-
-/// Writes the schema before every table's name: a view means the same whoever asks it.
-fn qualify(scope: &Scope, query: &mut Query) {
-    let mut qualifier = Qualifier {
-        scope,
-        parts: Vec::new(),
-    };
-    let _ = query.visit(&mut qualifier);
-}
-
-struct Qualifier<'a> {
-    scope: &'a Scope,
-    /// Names of `WITH` around the place being visited.
-    parts: Vec<HashSet<String>>,
-}
-
-impl VisitorMut for Qualifier<'_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.parts
-            .push(tables.map(|cte| normal(&cte.alias.name)).collect());
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.parts.pop();
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table {
-            name: ObjectName(parts),
-            alias,
-            args: None,
-            ..
-        } = factor
-        else {
-            return ControlFlow::Continue(());
-        };
-        let [ObjectNamePart::Identifier(ident)] = parts.as_slice() else {
-            return ControlFlow::Continue(());
-        };
-        let name = normal(ident);
-        if self.parts.iter().any(|names| names.contains(&name)) {
-            return ControlFlow::Continue(());
-        }
-        if let Some(schema) = self.scope.on_path(&name) {
-            if alias.is_none() {
-                *alias = Some(TableAlias {
-                    explicit: true,
-                    name: ident.clone(),
-                    columns: Vec::new(),
-                    at: None,
-                });
-            }
-            parts.insert(0, ObjectNamePart::Identifier(quoted(&schema)));
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -20,6 +20,7 @@ mod job;
 mod load;
 mod merge;
 mod names;
+mod qualify;
 mod splice;
 
 use std::sync::Arc;
@@ -36,8 +37,9 @@ use crate::registry::QueryId;
 use crate::stream::{Command, Description};
 pub(crate) use context::{Context, catalog_error, lake_error};
 pub(crate) use gate::Gate;
-pub(crate) use job::{Job, Outcome};
+pub(crate) use job::Job;
 pub use load::{TableLoad, TableRows};
+pub(crate) use qualify::{names_in, qualify};
 
 /// Tells whether a statement changes something.
 pub(crate) fn writes(statement: &Statement) -> bool {

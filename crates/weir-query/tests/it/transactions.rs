@@ -377,3 +377,83 @@ async fn a_comment_does_not_bring_an_older_view_back() {
     publish(&fixture, &t).await;
     assert_eq!(fixture.value("SELECT a FROM v").await, "3");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_check_found_stands_only_while_what_is_below_is_the_same() {
+    let fixture = Fixture::filled().await;
+    let fill = "CREATE OR REPLACE TABLE t AS SELECT 1 AS a";
+    fixture.rows(fill).await.unwrap();
+    let candidates = || {
+        let one = ("one", "SELECT a FROM t");
+        let two = ("two", "SELECT a + 1 AS b FROM main.one");
+        let all = [one, two].map(|(name, sql)| Candidate {
+            schema: "main".into(),
+            name: name.into(),
+            sql: sql.into(),
+        });
+        all.to_vec()
+    };
+    let check = async || {
+        let settings = Default::default();
+        let checked = fixture.engine.check(caller(), settings, candidates());
+        let outcomes = checked.await.unwrap();
+        let fine = |outcome: &CheckOutcome| matches!(outcome, CheckOutcome::Ok(_));
+        assert!(outcomes.iter().all(fine), "{outcomes:?}");
+    };
+    let fails = async |t: &Transaction, sql: &str| {
+        let request = QueryRequest {
+            transaction: Some(t.clone()),
+            ..QueryRequest::new(sql, caller())
+        };
+        fixture.ask(request).await.unwrap_err().to_string()
+    };
+
+    // What it says is made, and means what it says; columns made of it are known.
+    check().await;
+    let t = fixture.engine.begin(caller()).unwrap();
+    for one in candidates() {
+        let sql = format!("CREATE VIEW {} AS {}", one.name, one.sql);
+        run(&fixture, &t, &sql).await;
+    }
+    run(&fixture, &t, "CREATE VIEW three AS SELECT b FROM two").await;
+    assert_eq!(run(&fixture, &t, "SELECT b FROM three").await, [["2"]]);
+    // Below it is something else: what rests on it is looked at again.
+    run(
+        &fixture,
+        &t,
+        "CREATE OR REPLACE VIEW one AS SELECT 'x' AS z",
+    )
+    .await;
+    let error = fails(&t, "CREATE VIEW four AS SELECT b FROM two").await;
+    assert!(error.contains("main.two"), "{error}");
+    fixture.engine.discard(&t).await;
+    // Also where what is between them was there before.
+    let shown = "CREATE VIEW shown AS SELECT a FROM t";
+    fixture.rows(shown).await.unwrap();
+    let t = fixture.engine.begin(caller()).unwrap();
+    run(&fixture, &t, "CREATE VIEW over AS SELECT a FROM shown").await;
+    run(
+        &fixture,
+        &t,
+        "CREATE OR REPLACE VIEW shown AS SELECT 'x' AS z",
+    )
+    .await;
+    let error = fails(&t, "CREATE VIEW above AS SELECT a FROM over").await;
+    assert!(error.contains("main.over"), "{error}");
+    fixture.engine.discard(&t).await;
+
+    // Another table than the one that was checked.
+    check().await;
+    let other = "CREATE OR REPLACE TABLE t AS SELECT 1 AS c";
+    fixture.rows(other).await.unwrap();
+    let t = fixture.engine.begin(caller()).unwrap();
+    let error = fails(&t, "CREATE VIEW one AS SELECT a FROM t").await;
+    assert!(error.contains('a'), "{error}");
+
+    // Another relation of that name.
+    fixture.rows(fill).await.unwrap();
+    check().await;
+    run(&fixture, &t, "CREATE VIEW one AS SELECT 1 AS other").await;
+    let error = fails(&t, "CREATE VIEW two AS SELECT a + 1 AS b FROM main.one").await;
+    assert!(error.contains('a'), "{error}");
+}
