@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use parking_lot::Mutex;
@@ -128,7 +128,8 @@ impl Pinned {
             lake: parts.lake.clone(),
             queries: parts.queries.clone(),
             asker,
-            started: Utc::now(),
+            // As exact as timestamps are in PostgreSQL: a cast must not make another moment of it.
+            started: Utc::now().trunc_subsecs(6),
             access: catalog.access(),
             guard,
             catalog,

@@ -37,7 +37,7 @@ use found::Asked;
 use repeated::Listed;
 
 pub(crate) use found::Found;
-pub(crate) use lineage::relations;
+use lineage::relations;
 pub use lineage::{ColumnLineage, SourceColumn};
 
 /// A check may take as many times as long as one query.

@@ -1,8 +1,8 @@
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError, Result};
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use std::sync::Arc;
@@ -50,8 +50,22 @@ impl Constants {
         if self.bytes > self.limit {
             return Err(too_much(self.limit));
         }
+        // The statement's moment is the engine's to put in: the one here is another.
+        if tells_of_now(&expr)? {
+            return Ok(Transformed::no(expr));
+        }
         Ok(Transformed::yes(Expr::Literal(value, metadata)))
     }
+}
+
+/// Whether there is a function in it that is constant in one statement only, like `now`.
+fn tells_of_now(expr: &Expr) -> Result<bool> {
+    expr.exists(|part| {
+        let Expr::ScalarFunction(function) = part else {
+            return Ok(false);
+        };
+        Ok(function.func.signature().volatility == Volatility::Stable)
+    })
 }
 
 fn too_much(limit: usize) -> DataFusionError {

@@ -412,34 +412,44 @@ async fn what_a_check_found_stands_only_while_what_is_below_is_the_same() {
     check().await;
     let t = fixture.engine.begin(caller()).unwrap();
     for one in candidates() {
-        let sql = format!("CREATE VIEW {} AS {}", one.name, one.sql);
+        let sql = format!("CREATE VIEW main.{} AS {}", one.name, one.sql);
         run(&fixture, &t, &sql).await;
     }
-    run(&fixture, &t, "CREATE VIEW three AS SELECT b FROM two").await;
-    assert_eq!(run(&fixture, &t, "SELECT b FROM three").await, [["2"]]);
+    run(
+        &fixture,
+        &t,
+        "CREATE VIEW main.three AS SELECT b FROM main.two",
+    )
+    .await;
+    assert_eq!(run(&fixture, &t, "SELECT b FROM main.three").await, [["2"]]);
     // Below it is something else: what rests on it is looked at again.
     run(
         &fixture,
         &t,
-        "CREATE OR REPLACE VIEW one AS SELECT 'x' AS z",
+        "CREATE OR REPLACE VIEW main.one AS SELECT 'x' AS z",
     )
     .await;
-    let error = fails(&t, "CREATE VIEW four AS SELECT b FROM two").await;
+    let error = fails(&t, "CREATE VIEW main.four AS SELECT b FROM main.two").await;
     assert!(error.contains("main.two"), "{error}");
     fixture.engine.discard(&t).await;
     // Also where what is between them was there before.
-    let shown = "CREATE VIEW shown AS SELECT a FROM t";
+    let shown = "CREATE VIEW main.shown AS SELECT a FROM t";
     fixture.rows(shown).await.unwrap();
     let t = fixture.engine.begin(caller()).unwrap();
-    run(&fixture, &t, "CREATE VIEW over AS SELECT a FROM shown").await;
     run(
         &fixture,
         &t,
-        "CREATE OR REPLACE VIEW shown AS SELECT 'x' AS z",
+        "CREATE VIEW main.upper AS SELECT a FROM main.shown",
     )
     .await;
-    let error = fails(&t, "CREATE VIEW above AS SELECT a FROM over").await;
-    assert!(error.contains("main.over"), "{error}");
+    run(
+        &fixture,
+        &t,
+        "CREATE OR REPLACE VIEW main.shown AS SELECT 'x' AS z",
+    )
+    .await;
+    let error = fails(&t, "CREATE VIEW main.above AS SELECT a FROM main.upper").await;
+    assert!(error.contains("main.upper"), "{error}");
     fixture.engine.discard(&t).await;
 
     // Another table than the one that was checked.
@@ -447,13 +457,17 @@ async fn what_a_check_found_stands_only_while_what_is_below_is_the_same() {
     let other = "CREATE OR REPLACE TABLE t AS SELECT 1 AS c";
     fixture.rows(other).await.unwrap();
     let t = fixture.engine.begin(caller()).unwrap();
-    let error = fails(&t, "CREATE VIEW one AS SELECT a FROM t").await;
+    let error = fails(&t, "CREATE VIEW main.one AS SELECT a FROM t").await;
     assert!(error.contains('a'), "{error}");
 
     // Another relation of that name.
     fixture.rows(fill).await.unwrap();
     check().await;
-    run(&fixture, &t, "CREATE VIEW one AS SELECT 1 AS other").await;
-    let error = fails(&t, "CREATE VIEW two AS SELECT a + 1 AS b FROM main.one").await;
+    run(&fixture, &t, "CREATE VIEW main.one AS SELECT 1 AS other").await;
+    let error = fails(
+        &t,
+        "CREATE VIEW main.two AS SELECT a + 1 AS b FROM main.one",
+    )
+    .await;
     assert!(error.contains('a'), "{error}");
 }
