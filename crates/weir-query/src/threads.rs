@@ -24,8 +24,8 @@ impl QueryThreads {
             // More than there are cores: some computations do not yield for seconds, and the system
             // shares the cores out between threads where the runtime cannot.
             .worker_threads(options.threads.max(1) + options.running)
-            // Planning holds a thread for as long as it takes, so it gets threads of its own; the
-            // rest is for file reads.
+            // Planning, and a statement that writes, hold a thread for as long as they take, so they get
+            // threads of their own: one for each place in the queue. The rest is for file reads.
             .max_blocking_threads(options.running + 8 * options.threads.max(1))
             .thread_stack_size(STACK_BYTES)
             .thread_name("weir-query")

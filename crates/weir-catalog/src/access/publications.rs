@@ -375,7 +375,7 @@ fn read_json<T: serde::de::DeserializeOwned>(text: String) -> Result<T, sqlx::Er
     serde_json::from_str(&text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// Deletes the rows of some tables and views; `from` is where from, up to what their names are compared with.
+/// Deletes the rows of these schemas and names; `from` is a table, `WHERE`, and the pair of columns with them.
 async fn delete(
     tx: &mut Transaction<'static, Sqlite>,
     from: &'static str,

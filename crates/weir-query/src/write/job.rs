@@ -23,7 +23,7 @@ pub(crate) struct Written {
     pub(crate) versions: std::collections::BTreeMap<String, PinnedVersion>,
 }
 
-/// A writing statement on its way through the executor.
+/// A writing statement, ready to run on the thread that planned it.
 pub(crate) struct Job {
     pub(crate) context: Context,
     pub(crate) statement: datafusion::sql::parser::Statement,

@@ -1,4 +1,4 @@
-//! Names of tables with their schemas.
+//! Tables in a query by schema and name: written into it, and found in it.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
