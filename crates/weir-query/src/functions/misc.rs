@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{DataFusionError, Result};
 
 use super::native::{Call, Native};
@@ -12,6 +12,7 @@ use super::time::value_error;
 use crate::types::type_name;
 
 pub(super) const UUID: &str = "weir_uuid";
+pub(super) const FITTING: &str = "weir_fitting";
 pub(super) const SIMILAR: &str = "weir_similar_pattern";
 pub(super) const LIKE: &str = "weir_like_pattern";
 
@@ -25,6 +26,13 @@ pub(super) fn functions() -> Vec<Native> {
                     .map_err(|_| value_error("22P02", format!("`{}` is not a uuid", short(text))))
             })
         }),
+        Native::new(
+            FITTING,
+            |_| Ok(vec![DataType::Utf8, DataType::Int64]),
+            text,
+            fitting,
+        )
+        .takes(2..=2),
         Native::new(SIMILAR, only_text, text, |call| each(call, similar)),
         Native::new(LIKE, only_text, text, |call| each(call, like)),
         Native::new(
@@ -38,6 +46,33 @@ pub(super) fn functions() -> Vec<Native> {
         )
         .takes(1..=1),
     ]
+}
+
+/// Gives back text that has as many characters as its type allows, without the blanks that are too many at its end.
+fn fitting(call: &Call) -> Result<ArrayRef> {
+    let texts = call.args[0].as_string::<i32>();
+    let lengths = call.args[1].as_primitive::<Int64Type>();
+    // A character has a byte at least.
+    let most = |row: usize| usize::try_from(lengths.value(row)).unwrap_or(0);
+    if (0..call.rows).all(|row| texts.is_null(row) || texts.value(row).len() <= most(row)) {
+        return Ok(call.args[0].clone());
+    }
+    let answers = (0..call.rows).map(|row| {
+        if texts.is_null(row) {
+            return Ok(None);
+        }
+        let (text, most) = (texts.value(row), most(row));
+        let Some((end, _)) = text.char_indices().nth(most) else {
+            return Ok(Some(text));
+        };
+        if text[end..].chars().any(|c| c != ' ') {
+            let message = format!("`{}` is too long: {most} characters fit", short(text));
+            return Err(value_error("22001", message));
+        }
+        Ok(Some(&text[..end]))
+    });
+    let answers: StringArray = answers.collect::<Result<_>>()?;
+    Ok(Arc::new(answers))
 }
 
 /// Returns the beginning of a text, for messages.

@@ -55,13 +55,17 @@ pub(crate) use written::{NO_NULL_LIST, ONCE};
 
 use native::Native;
 
+/// The function that refuses text of more characters than its second argument says; blanks at the end do not count.
+pub(crate) const FITTING: &str = misc::FITTING;
+
 /// Returns the function that takes text of a type which is stored as text, writes it as the type does, and refuses
-/// what is none: of `uuid`, `json` or `jsonb`.
+/// what is none: of `uuid`, `json` or `jsonb`, or [`FITTING`].
 pub(crate) fn checker(kind: &str) -> Option<Arc<ScalarUDF>> {
     let (name, family) = match kind {
         "uuid" => (misc::UUID, misc::functions()),
         "json" => (json::VALID, json::functions()),
         "jsonb" => (jsonb::BINARY, jsonb::functions()),
+        FITTING => (FITTING, misc::functions()),
         _ => return None,
     };
     let mut functions = family.into_iter();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::DataFusionError;
@@ -22,6 +22,7 @@ use crate::catalog::{Kind, Scope};
 use crate::error::{QueryError, QueryErrorKind};
 use crate::session::CATALOG;
 use crate::types::type_name;
+use crate::write::checked::Limited;
 use weir_core::TableName;
 
 /// The tables of `information_schema`.
@@ -216,9 +217,7 @@ fn columns(scope: &Scope) -> VirtualTable {
                 }
             }
             let number = |of: fn(&Shape) -> Option<i32>| -> ArrayRef {
-                let shapes = fields
-                    .iter()
-                    .map(|(.., field)| Shape::of(field.data_type()));
+                let shapes = fields.iter().map(|(.., field)| Shape::of(field));
                 Arc::new(shapes.map(|shape| of(&shape)).collect::<Int32Array>())
             };
             let word = |word: Option<&'static str>| texts(fields.iter().map(|_| word));
@@ -239,13 +238,9 @@ fn columns(scope: &Scope) -> VirtualTable {
                         .iter()
                         .map(|(.., field)| Some(if field.is_nullable() { "YES" } else { "NO" })),
                 ),
-                texts(
-                    fields
-                        .iter()
-                        .map(|(.., field)| Some(standard_name(field.data_type()))),
-                ),
-                number(|_| None),
-                number(|_| None),
+                texts(fields.iter().map(|(.., field)| Some(standard_name(field)))),
+                number(|shape| shape.characters),
+                number(|shape| Some(shape.characters?.saturating_mul(4))),
                 number(|shape| shape.precision),
                 number(|shape| shape.radix),
                 number(|shape| shape.scale),
@@ -255,7 +250,7 @@ fn columns(scope: &Scope) -> VirtualTable {
                 word(None),
                 word(Some(CATALOG)),
                 word(Some("pg_catalog")),
-                texts(fields.iter().map(|(.., field)| pg_name(field.data_type()))),
+                texts(fields.iter().map(|(.., field)| pg_name(field))),
                 word(Some("NO")),
                 word(Some("NO")),
                 word(None),
@@ -268,11 +263,7 @@ fn columns(scope: &Scope) -> VirtualTable {
                         .is_some_and(|table| table.by_statements);
                     Some(if written { "YES" } else { "NO" })
                 })),
-                texts(
-                    fields
-                        .iter()
-                        .map(|(.., field)| Some(type_name(field.data_type()))),
-                ),
+                texts(fields.iter().map(|(.., field)| Some(full_name(field)))),
             ])
         }
         .boxed()
@@ -282,6 +273,8 @@ fn columns(scope: &Scope) -> VirtualTable {
 /// How SQL's own words describe a type.
 #[derive(Default)]
 struct Shape {
+    /// How many a text may have.
+    characters: Option<i32>,
     precision: Option<i32>,
     radix: Option<i32>,
     scale: Option<i32>,
@@ -290,7 +283,14 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(kind: &DataType) -> Self {
+    fn of(field: &Field) -> Self {
+        let kind = field.data_type();
+        if let Some(limited) = Limited::of(field) {
+            return Self {
+                characters: Some(limited.most),
+                ..Self::default()
+            };
+        }
         let whole = |bits| Self {
             precision: Some(bits),
             radix: Some(2),
@@ -333,13 +333,25 @@ impl Shape {
 }
 
 /// Returns the name of a type in `pg_type`.
-fn pg_name(kind: &DataType) -> Option<&'static str> {
-    types::by_oid(types::type_oid(kind)).map(|known| known.name)
+fn pg_name(field: &Field) -> Option<&'static str> {
+    let oid = Limited::of(field).map(|limited| limited.oid);
+    types::by_oid(oid.unwrap_or_else(|| types::type_oid(field.data_type()))).map(|known| known.name)
+}
+
+/// Returns a type's name as it may be written, with its lengths.
+fn full_name(field: &Field) -> String {
+    match Limited::of(field) {
+        Some(limited) => format!("{}({})", standard_name(field), limited.most),
+        None => type_name(field.data_type()),
+    }
 }
 
 /// Returns a type's name in SQL's own words, without lengths.
-fn standard_name(kind: &DataType) -> String {
-    match kind {
+fn standard_name(field: &Field) -> String {
+    if let Some(known) = Limited::of(field).and_then(|limited| types::by_oid(limited.oid)) {
+        return known.sql.to_owned();
+    }
+    match field.data_type() {
         DataType::Timestamp(_, Some(_)) => "timestamp with time zone".to_owned(),
         DataType::Timestamp(_, None) => "timestamp without time zone".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "time without time zone".to_owned(),

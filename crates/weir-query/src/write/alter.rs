@@ -167,8 +167,8 @@ fn changed(
                     data_type, using, ..
                 } => {
                     let value = using.unwrap_or_else(|| columns[at].value.clone());
-                    columns[at].checked = checked::word(&data_type).map(str::to_owned);
-                    columns[at].value = cast(value, plain(data_type)?);
+                    columns[at].checked = checked::word(&data_type);
+                    columns[at].value = checked::converted(value, plain(data_type)?);
                 }
                 AlterColumnOperation::DropDefault => return Ok(Changed::Nothing),
                 other => {
@@ -184,16 +184,6 @@ fn changed(
         }
     }
     Ok(Changed::Columns(columns))
-}
-
-fn cast(value: Expr, data_type: datafusion::sql::sqlparser::ast::DataType) -> Expr {
-    Expr::Cast {
-        kind: datafusion::sql::sqlparser::ast::CastKind::Cast,
-        expr: Box::new(value),
-        data_type,
-        array: false,
-        format: None,
-    }
 }
 
 /// Returns a new column: NULL in the rows there are, or the value after `DEFAULT`.
@@ -215,8 +205,8 @@ fn added(name: String, definition: ColumnDef, is_empty: bool) -> Result<Column, 
             }
         }
     }
-    let checked = checked::word(&definition.data_type).map(str::to_owned);
-    value = cast(value, plain(definition.data_type)?);
+    let checked = checked::word(&definition.data_type);
+    value = checked::converted(value, plain(definition.data_type)?);
     Ok(Column {
         name,
         value,

@@ -90,7 +90,7 @@ pub(super) async fn table(context: &Context, create: CreateTable) -> Result<Comm
         Found::View => return Err(taken("view", &schema, &table)),
     }
     let lake = &context.parts.lake;
-    let declared: HashMap<String, &str> = create
+    let declared: HashMap<String, String> = create
         .columns
         .iter()
         .filter_map(|column| Some((normal(&column.name), checked::word(&column.data_type)?)))
@@ -227,7 +227,7 @@ fn constraint_error(text: &str) -> QueryError {
         .hint("only NOT NULL is enforced; leave the others out, and test for them in queries")
 }
 
-/// Refuses types that stand for more than values.
+/// Refuses types that stand for more than values, and names the others as the engine does.
 pub(super) fn plain(data_type: SqlType) -> Result<SqlType, QueryError> {
     if let SqlType::Custom(name, _) = &data_type {
         let name = name.to_string().to_lowercase();
@@ -236,17 +236,21 @@ pub(super) fn plain(data_type: SqlType) -> Result<SqlType, QueryError> {
                 .hint("use bigint, and row_number() or gen_random_uuid() for values"));
         }
     }
-    if let SqlType::Float(precision) = &data_type {
-        return Ok(float(precision));
-    }
-    Ok(data_type)
+    Ok(match data_type {
+        SqlType::Float(precision) => float(&precision),
+        // The engine knows the short name only.
+        SqlType::CharacterVarying(length) | SqlType::CharVarying(length) => {
+            SqlType::Varchar(length)
+        }
+        other => other,
+    })
 }
 
 /// Returns the columns a plan's rows are stored as.
 fn columns(
     plan: &LogicalPlan,
     required: &HashSet<String>,
-    declared: &HashMap<String, &str>,
+    declared: &HashMap<String, String>,
 ) -> Result<Schema, QueryError> {
     let mut seen = HashSet::new();
     let mut fields = Vec::new();
@@ -262,7 +266,10 @@ fn columns(
             false => field.data_type().clone(),
         };
         let field = Field::new(name, kind, !required.contains(name));
-        fields.push(checked::declared(field, declared.get(name).copied()));
+        fields.push(checked::declared(
+            field,
+            declared.get(name).map(String::as_str),
+        ));
     }
     Ok(Schema::new(fields))
 }

@@ -8,7 +8,7 @@
 mod alter;
 mod authorize;
 mod change;
-mod checked;
+pub(crate) mod checked;
 mod circle;
 mod conflict;
 mod context;

@@ -431,9 +431,11 @@ fn column_info(name: String, data_type: &str) -> ColumnInfo {
     }
 }
 
+/// Returns the type that text is cast to for a column. A length is seen to when the row is put in: a cast would cut.
 fn full_type(column: &ColumnInfo) -> String {
     match (column.numeric_precision, column.numeric_scale) {
         (Some(precision), Some(scale)) => format!("numeric({precision},{scale})"),
+        _ if column.char_size.is_some() => "text".to_owned(),
         _ => column.data_type.clone(),
     }
 }

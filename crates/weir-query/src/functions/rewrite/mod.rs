@@ -164,7 +164,8 @@ fn text(text: &str) -> Expr {
     Expr::value(Value::SingleQuotedString(text.to_owned()))
 }
 
-fn number(number: &str) -> Expr {
+/// Returns a number as it is written.
+pub(crate) fn number(number: &str) -> Expr {
     Expr::value(Value::Number(number.to_owned(), false))
 }
 
@@ -193,7 +194,8 @@ pub(crate) fn call(name: &str, args: Vec<Expr>) -> Expr {
     Expr::Function(function_of(name, args.collect()))
 }
 
-fn cast(expr: Expr, data_type: DataType) -> Expr {
+/// Returns `CAST(expr AS data_type)`.
+pub(crate) fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(expr),
@@ -394,6 +396,10 @@ fn of_cast(expr: &mut Expr, data_type: &mut DataType) -> Option<Expr> {
         _ => None,
     };
     match data_type {
+        // The engine knows the short name only.
+        DataType::CharacterVarying(None) | DataType::CharVarying(None) => {
+            Some(cast(take(expr), DataType::Text))
+        }
         DataType::Varchar(n) | DataType::CharacterVarying(n) | DataType::CharVarying(n) => {
             let n = length(n)?;
             let value = cast(take(expr), DataType::Text);

@@ -23,6 +23,7 @@ use super::virtual_table::VirtualTable;
 use crate::catalog::{Kind, Scope};
 use crate::registry::QueryState;
 use crate::session::{CATALOG, DEFAULT_SCHEMA};
+use crate::write::checked::Limited;
 
 /// The schema of the tables Postgres describes itself with.
 pub(crate) const SCHEMA: &str = "pg_catalog";
@@ -233,12 +234,19 @@ async fn attributes(scope: &Scope) -> Vec<Row> {
             continue;
         };
         for (i, field) in found.fields().iter().enumerate() {
-            let oid = types::type_oid(field.data_type());
+            let limited = Limited::of(field);
+            let oid =
+                limited.map_or_else(|| types::type_oid(field.data_type()), |limited| limited.oid);
+            // Postgres counts a length's own four bytes.
+            let modifier = limited.map_or_else(
+                || types::type_modifier(field.data_type()),
+                |limited| limited.most.saturating_add(4),
+            );
             let length = types::by_oid(oid).map_or(-1, |kind| i64::from(kind.length));
             let text = matches!(oid, 19 | 25 | 1042 | 1043);
             rows.push(row! { attrelid: relation, attname: field.name().as_str(), atttypid: oid, attstattarget: -1_i64,
                 attlen: length, attnum: i as i64 + 1, attndims: 0_i64, attcacheoff: -1_i64,
-                atttypmod: i64::from(types::type_modifier(field.data_type())), attbyval: length > 0, attalign: "i",
+                atttypmod: i64::from(modifier), attbyval: length > 0, attalign: "i",
                 attstorage: "p", attcompression: "", attnotnull: !field.is_nullable(), atthasdef: false,
                 atthasmissing: false, attidentity: "", attgenerated: "", attisdropped: false, attislocal: true,
                 attinhcount: 0_i64, attcollation: if text { 100_u32 } else { 0 } });

@@ -165,6 +165,11 @@ fn type_text(args: &[ScalarValue]) -> ScalarValue {
                 modifier & 0x7ff
             ))
         }
+        Some(ScalarValue::Int64(Some(modifier)))
+            if matches!(kind.name, "varchar" | "bpchar") && modifier >= 4 =>
+        {
+            text(format!("{}({})", kind.sql, modifier - 4))
+        }
         _ => text(kind.sql),
     }
 }
