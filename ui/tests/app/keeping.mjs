@@ -100,6 +100,15 @@ await step("a question is put on a dashboard from its own page, and shared", asy
   expect("and is removed", gone.status < 300, gone);
 });
 
+const door = page.getByRole("dialog", { name: "Sign in to Weir" });
+
+async function comeBack() {
+  await door.getByLabel("Name").fill("owner");
+  await door.getByLabel("Password").fill(passwords.owner);
+  await door.getByRole("button", { name: "Sign in" }).click();
+  await door.waitFor({ state: "detached" });
+}
+
 await step("a session that ends takes nothing away", async () => {
   await page.goto(`${url}/d/${made.dashboard}?edit=1`);
   const name = page.getByRole("main").getByRole("textbox", { name: "Name", exact: true });
@@ -116,18 +125,42 @@ await step("a session that ends takes nothing away", async () => {
   await browser.clearCookies();
   await name.fill("Written without a session");
   go();
-  const door = page.getByRole("dialog", { name: "Sign in to Weir" });
   await door.getByText("what you typed is still here").waitFor();
   await look("session-over");
   await page.keyboard.press("Escape");
-  await door.getByLabel("Name").fill("owner");
-  await door.getByLabel("Password").fill(passwords.owner);
-  await door.getByRole("button", { name: "Sign in" }).click();
-  await door.waitFor({ state: "detached" });
+  await comeBack();
   expect("what was typed is still there", (await name.inputValue()) === "Written without a session", await name.inputValue());
   // The draft that could not be kept is kept by itself.
   await page.getByText("There are changes that are not saved.").waitFor({ state: "detached" });
   await button("Discard changes").click();
   await heading(before).waitFor();
   await page.unroute("**/api/v1/**");
+});
+
+await step("nor one whose end is found out by coming back to the window", async () => {
+  await page.goto(`${url}/ask`);
+  await write("SELECT 'typed before it was over'");
+  const editor = page.getByRole("textbox", { name: "SQL" });
+  await editor.evaluate((element) => {
+    element.wasTypedInto = true;
+  });
+  // Nothing is refused: only who asks for the session hears that it is over, until they sign in.
+  let over = true;
+  await page.route("**/api/v1/session", async (route) => {
+    over &&= route.request().method() === "GET";
+    if (!over) return route.fallback();
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), user: null } });
+  });
+  await page.evaluate(() => {
+    // They were away for long enough.
+    const now = Date.now;
+    Date.now = () => now() + 3_600_000;
+    document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+  });
+  await door.getByText("what you typed is still here").waitFor();
+  await comeBack();
+  await page.unroute("**/api/v1/session");
+  const same = await editor.evaluate((element) => element.wasTypedInto === true);
+  expect("the page is the one that they left", same && (await editor.innerText()).includes("typed before it was over"));
 });
