@@ -85,6 +85,9 @@ export async function fits(name) {
 export const button = (name) => page.getByRole("button", { name, exact: true });
 export const heading = (name) => page.getByRole("heading", { name, exact: true });
 
+/** Returns where the page is, as it knows itself: the browser's word for it comes later. */
+export const address = () => page.evaluate(() => location.href);
+
 let stopped = false;
 
 /** Does one thing after another; what rests on a step that failed is not tried. */

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { browser, button, expect, EVIL, heading, look, page, report, request, setUp, step, url } from "./harness.mjs";
+import { address, browser, button, expect, EVIL, heading, look, page, report, request, setUp, step, url } from "./harness.mjs";
 
 const project = (path) => join(process.env.PROJECT, path);
 const link = (name) => page.getByRole("link", { name, exact: true });
@@ -150,7 +150,7 @@ await step("a range of days and any are kept in the address", async () => {
   expect("the range has seven days", asked.some(({ period_from, period_to, event }) => event === "Seen" && Date.parse(period_to) - Date.parse(period_from) === 7 * 86_400_000), asked);
   await page.getByLabel("Period").selectOption("this_month");
   await told("the first of the month", ({ period_from }) => period_from?.endsWith("-01"));
-  expect("the address has the name", page.url().includes("f.period=this_month"), page.url());
+  expect("the address has the name", (await address()).includes("f.period=this_month"), await address());
   await page.getByLabel("Period").selectOption("between");
   await page.getByLabel("From").fill("2026-01-05");
   await page.keyboard.press("Enter");
@@ -209,10 +209,10 @@ await step("what is told and sent rests on what it is about", async () => {
   await rests.getByRole("row", { name: /delivery/ }).getByRole("link", { name: "Board" }).waitFor();
   await rests.getByRole("row", { name: /alert/ }).getByRole("link").click();
   await dialog.getByRole("heading", { name: "Alerts" }).waitFor();
-  expect("the alert is where its question is", page.url().includes(`/q/${question}?open=alerts`), page.url());
+  expect("the alert is where its question is", (await address()).includes(`/q/${question}?open=alerts`), await address());
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
-  expect("a closed dialog stays closed", !page.url().includes("open="), page.url());
+  expect("a closed dialog stays closed", !(await address()).includes("open="), await address());
   await page.goBack();
   await page.getByRole("link", { name: /^Board delivery$/ }).waitFor();
   await look("lineage-told");

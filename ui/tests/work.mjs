@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { attacker, browser, button, expect, EVIL, fits, heading, look, page, report, request, sendEvent, setUp, step, url, write } from "./harness.mjs";
+import { address, attacker, browser, button, expect, EVIL, fits, heading, look, page, report, request, sendEvent, setUp, step, url, write } from "./harness.mjs";
 
 const link = (name) => page.getByRole("link", { name, exact: true });
 const more = async (name, item) => {
@@ -24,14 +24,14 @@ await step("a run is begun, and fails", async () => {
   await page.locator(".head .badge", { hasText: "failed" }).waitFor({ timeout: 60_000 });
   await page.getByRole("log").getByText("nothing_like_it").first().waitFor();
   await page.getByRole("button", { name: "customers", exact: true }).waitFor();
-  failed = page.url();
+  failed = await address();
   await look("run-failed");
 });
 
 await step("the mistake is mended, and the run goes on from there", async () => {
   await button("broken").click();
   await page.getByRole("log").getByText("nothing_like_it").first().waitFor();
-  expect("the address has the step", page.url().includes("step=model.shop.broken"), page.url());
+  expect("the address has the step", (await address()).includes("step=model.shop.broken"), await address());
   writeFileSync(join(process.env.PROJECT, "models/broken.sql"), "select customer from {{ ref('orders') }}\n");
   for (let i = 0; i < 60; i += 1) {
     await page.goto(failed);
@@ -39,7 +39,7 @@ await step("the mistake is mended, and the run goes on from there", async () => 
     await page.waitForURL((address) => address.pathname !== new URL(failed).pathname);
     await page.locator(".head .badge", { hasText: /succeeded|failed/ }).waitFor({ timeout: 60_000 });
     if (await page.locator(".head .badge", { hasText: "succeeded" }).count()) break;
-    failed = page.url();
+    failed = await address();
   }
   await page.locator(".head .badge", { hasText: "succeeded" }).waitFor();
   await look("run");
@@ -168,7 +168,7 @@ await step("what is asked each time, without SQL, and a saved question that is c
   await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill("How many");
   await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
   await heading("How many").waitFor();
-  const id = new URL(page.url()).pathname;
+  const id = new URL(await address()).pathname;
   await page.getByRole("gridcell", { name: "3", exact: true }).waitFor();
   // Chosen from what the column has, and asked at once.
   await page.getByRole("combobox", { name: "customer", exact: true }).selectOption("ada");
@@ -196,7 +196,7 @@ await step("values from a query, tidy SQL", async () => {
   await page.getByRole("dialog").getByLabel("Name", { exact: true }).fill(`Of one ${EVIL}`);
   await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
   await heading(`Of one ${EVIL}`).waitFor();
-  question = new URL(page.url()).pathname.split("/")[2];
+  question = new URL(await address()).pathname.split("/")[2];
   await page.getByRole("button", { name: "SQL", exact: true }).click();
   await page.getByLabel("who: Values from a query").fill(`select customer, customer || ' ${EVIL.replaceAll("'", "''")}' from main.customers order by 1`);
   await page.getByRole("combobox", { name: "who", exact: true }).selectOption("bob");
@@ -306,7 +306,7 @@ await step("a dashboard: tabs, drafts, clicks that filter", async () => {
   await page.keyboard.press("Escape");
   await says("The filter is taken back");
   await orders.getByRole("gridcell", { name: "30.25", exact: true }).waitFor();
-  expect("nothing of it is left in the address", !page.url().includes("f.who"), page.url());
+  expect("nothing of it is left in the address", !(await address()).includes("f.who"), await address());
   await page.keyboard.press("ArrowLeft");
   await says("ada, total 40.75");
   // One stop by Tab, however many marks.

@@ -1,5 +1,5 @@
 // Signing in, asking, and what one does with the rows.
-import { browser, button, EVIL, expect, heading, look, page, passwords, request, setupLink, signIn, signOut, step, url, write } from "../harness.mjs";
+import { address, browser, button, EVIL, expect, heading, look, page, passwords, request, setupLink, signIn, signOut, step, url, write } from "../harness.mjs";
 
 await step("set up", async () => {
   await page.goto(`${url}/`);
@@ -37,7 +37,7 @@ await step("sign in", async () => {
   await page.getByRole("alert").getByText("the name or the password is wrong").waitFor();
   await page.goto(`${url}/data?tab=x`);
   await signIn("owner");
-  expect("one is where one wanted to be", new URL(page.url()).pathname === "/data", page.url());
+  expect("one is where one wanted to be", new URL(await address()).pathname === "/data", await address());
   const cookies = (await browser.cookies(url)).filter((cookie) => cookie.name.startsWith("weir_session"));
   expect("the cookie is for the server only", cookies.length === 1 && cookies[0].httpOnly && cookies[0].sameSite === "Lax", cookies);
 });
@@ -55,7 +55,7 @@ await step("ask", async () => {
   await page.getByRole("img", { name: /Bar chart of/ }).waitFor();
   await page.locator(".chart svg").waitFor();
   await look("ask-chart");
-  expect("the state is in the address", page.url().includes("#sql=select"), page.url());
+  expect("the state is in the address", (await address()).includes("#sql=select"), await address());
 });
 
 await step("ask again from the store", async () => {

@@ -1,6 +1,6 @@
 // Questions with a name, frozen answers, files, dashboards.
 import { readFileSync } from "node:fs";
-import { browser, button, EVIL, expect, heading, look, made, page, passwords, request, step, url, write } from "../harness.mjs";
+import { address, browser, button, EVIL, expect, heading, look, made, page, passwords, request, step, url, write } from "../harness.mjs";
 
 await step("save a question", async () => {
   await write("select date_trunc('day', received_at) as day, count(*) as n\nfrom app.tracks\nwhere event_text = {{event}}\ngroup by 1 order by 1");
@@ -12,7 +12,7 @@ await step("save a question", async () => {
   await look("save");
   await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
   await heading(`Orders ${EVIL}`).waitFor();
-  made.question = new URL(page.url()).pathname.split("/")[2];
+  made.question = new URL(await address()).pathname.split("/")[2];
   await page.getByRole("status").getByText(/rows?, in/).waitFor();
   await look("question");
 });
@@ -43,7 +43,7 @@ await step("make a dashboard", async () => {
   await page.goto(`${url}/dashboards`);
   await button("New dashboard").click();
   await page.getByLabel("Name", { exact: true }).fill("Shop");
-  made.dashboard = new URL(page.url()).pathname.split("/")[2];
+  made.dashboard = new URL(await address()).pathname.split("/")[2];
   await button("Add a tile").click();
   await page.getByRole("menuitem", { name: "Add a question" }).click();
   await page.getByRole("dialog").getByRole("button", { name: /^Orders/ }).click();
@@ -96,7 +96,7 @@ await step("a question is put on a dashboard from its own page, and shared", asy
   await page.getByRole("menuitem", { name: "Copy the link" }).waitFor();
   await look("dashboard-share");
   await page.keyboard.press("Escape");
-  const gone = await request("DELETE", `/api/v1${new URL(page.url()).pathname.replace("/d/", "/dashboards/")}`);
+  const gone = await request("DELETE", `/api/v1${new URL(await address()).pathname.replace("/d/", "/dashboards/")}`);
   expect("and is removed", gone.status < 300, gone);
 });
 

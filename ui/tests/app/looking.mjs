@@ -1,5 +1,5 @@
 // Data, events, search, usage.
-import { EVIL, expect, heading, look, made, page, request, step, url, writeKey } from "../harness.mjs";
+import { address, EVIL, expect, heading, look, made, page, request, step, url, writeKey } from "../harness.mjs";
 
 await step("look at data", async () => {
   await page.goto(`${url}/data`);
@@ -83,7 +83,7 @@ await step("usage", async () => {
   expect("what people asked, and nothing else", (await slowest.getByText("weir: application").count()) === 0);
   await page.getByLabel("Price of an hour of queries").fill("3600");
   await page.getByRole("status").getByText(/≈ .* of queries\./).waitFor();
-  expect("prices are in the address", page.url().endsWith("?hour=3600"), page.url());
+  expect("prices are in the address", (await address()).endsWith("?hour=3600"), await address());
   await look("usage");
   await page.getByLabel("Count what the application asks by itself, too").check();
   await page.getByText("All that was ever asked").waitFor();

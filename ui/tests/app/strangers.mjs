@@ -1,5 +1,5 @@
 // What other pages, planted sessions and viewers try.
-import { attacker, browser, button, expect, heading, look, made, page, request, signIn, signOut, step, strangers, url, write } from "../harness.mjs";
+import { address, attacker, browser, button, expect, heading, look, made, page, request, signIn, signOut, step, strangers, url, write } from "../harness.mjs";
 
 await step("requests of other pages", async () => {
   for (const [method, path, body] of [
@@ -50,7 +50,7 @@ await step("addresses that lead elsewhere", async () => {
   const port = new URL(url).port;
   await browser.addCookies([{ name: `weir_session_${port}`, value: planted, url, httpOnly: true, sameSite: "Lax" }]);
   await signIn("owner");
-  expect("one stays here", new URL(page.url()).origin === new URL(url).origin, page.url());
+  expect("one stays here", new URL(await address()).origin === new URL(url).origin, await address());
   const now = (await browser.cookies(url)).find((cookie) => cookie.name === `weir_session_${port}`);
   expect("the secret is a new one", now !== undefined && now.value !== planted && now.value.length === 64, now?.value.length);
   await browser.clearCookies();
