@@ -239,7 +239,7 @@ await step("a workbook and pictures", async () => {
   }, json.result.id);
   expect("the workbook comes", file.status === 200 && file.kind.includes("spreadsheetml") && file.bytes[0] === 0x50, file.kind);
   await page.goto(`${url}/q/${question}?p.who=ada`);
-  await page.getByLabel("Chart", { exact: true }).selectOption("chart");
+  await page.getByRole("combobox", { name: "Chart", exact: true }).selectOption("chart");
   await page.getByLabel("Kind").selectOption("bar");
   await page.locator(".chart svg").first().waitFor();
   for (const [item, begins] of [["Download SVG", "<svg"], ["Download PNG", "\x89PNG"]]) {
@@ -256,7 +256,7 @@ await step("a workbook and pictures", async () => {
     await write(sql);
     await button("Run").click();
     await page.getByRole("status").getByText(/rows, in/).waitFor();
-    await page.getByLabel("Chart", { exact: true }).selectOption("chart");
+    await page.getByRole("combobox", { name: "Chart", exact: true }).selectOption("chart");
     await page.getByLabel("Kind").selectOption(kind);
     if (kind === "sankey") await page.getByRole("combobox", { name: "To", exact: true }).selectOption("b");
     await page.locator(".chart svg path").first().waitFor({ state: "attached" });
