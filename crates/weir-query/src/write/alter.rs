@@ -3,7 +3,7 @@
 //! New columns at the end leave the files alone. Everything else writes the table again in one
 //! commit: the open format knows columns by name, and an old name must not bring old values back.
 
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::{Field, Schema};
 use datafusion::sql::sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CommentObject,
     Expr, Ident, ObjectName, ObjectNamePart, RenameTableNameKind, SelectItem,
@@ -74,6 +74,7 @@ struct Column {
     required: bool,
     /// See [`checked`].
     checked: Option<String>,
+    comment: Option<String>,
 }
 
 impl Column {
@@ -85,6 +86,7 @@ impl Column {
                 value: Expr::Identifier(quoted(field.name())),
                 required: !field.is_nullable(),
                 checked: checked::of(field).map(str::to_owned),
+                comment: field.metadata().get(COMMENT).cloned(),
             })
             .collect()
     }
@@ -212,6 +214,7 @@ fn added(name: String, definition: ColumnDef, is_empty: bool) -> Result<Column, 
         value,
         required,
         checked,
+        comment: None,
     })
 }
 
@@ -229,23 +232,21 @@ async fn rewrite(
             column.name == *field.name() && column.required != field.is_nullable()
         })
         && columns[old.len()..].iter().all(|column| !column.required);
-    let declared: Vec<(bool, Option<String>)> = columns
-        .iter()
-        .map(|column| (column.required, column.checked.clone()))
-        .collect();
     let items: Vec<SelectItem> = columns
-        .into_iter()
-        .map(|column| splice::named(column.value, &column.name))
+        .iter()
+        .map(|column| splice::named(column.value.clone(), &column.name))
         .collect();
     let from = splice::table(view.name.schema(), view.name.table(), None);
     let query = splice::select(items, vec![splice::alone(from)], None)?;
     let plan = context.plan(scope, query).await?;
-    let fields = plan.schema().fields().iter().zip(declared);
+    let fields = plan.schema().fields().iter().zip(columns);
     let schema = Schema::new(
         fields
-            .map(|(field, (required, checked))| {
-                let field = field.as_ref().clone().with_nullable(!required);
-                checked::declared(field, checked.as_deref())
+            .map(|(field, column)| {
+                let comment = column.comment.map(|text| (COMMENT.to_owned(), text));
+                let field = Field::new(field.name(), field.data_type().clone(), !column.required)
+                    .with_metadata(comment.into_iter().collect());
+                checked::declared(field, column.checked.as_deref())
             })
             .collect::<Vec<_>>(),
     );
