@@ -19,7 +19,9 @@ impl<S: tracing::Subscriber> Layer<S> for Statements {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut summary = Summary::default();
         event.record(&mut summary);
-        if event.metadata().target() == "sqlx::query" && !summary.0.starts_with("PRAGMA journal_mode") {
+        if event.metadata().target() == "sqlx::query"
+            && !summary.0.starts_with("PRAGMA journal_mode")
+        {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
